@@ -70,7 +70,7 @@ class Groove:
         for name in ("velocities", "offsets"):
             if getattr(self, name).shape != shape:
                 raise InvalidGrooveError(
-                    f"{name} has shape {getattr(self, name).shape}; it must be that of hits, {shape}."
+                    f"{name} has shape {getattr(self, name).shape}; hits has {shape}: make them equal."
                 )
 
     def _check_ranges(self) -> None:
@@ -80,7 +80,8 @@ class Groove:
         struck = velocities[self.hits]
         if struck.size and (struck.min() <= 0 or struck.max() > 1):
             raise InvalidGrooveError(
-                f"velocities of hits span {struck.min():.3f} to {struck.max():.3f}; they must lie in (0, 1]."
+                f"velocities of hits span {struck.min():.3f} to {struck.max():.3f}; "
+                "they must lie in (0, 1]."
             )
         if offsets.size and (offsets.min() < -0.5 or offsets.max() >= 0.5):
             raise InvalidGrooveError(
@@ -91,14 +92,16 @@ class Groove:
             raise InvalidGrooveError("velocities and offsets must be 0 where there is no hit.")
         if not MIN_TEMPO_BPM <= self.tempo_bpm <= MAX_TEMPO_BPM:
             raise InvalidGrooveError(
-                f"tempo is {self.tempo_bpm:g} bpm; it must lie in {MIN_TEMPO_BPM:g} to {MAX_TEMPO_BPM:g}."
+                f"tempo is {self.tempo_bpm:g} bpm; "
+                f"it must lie in {MIN_TEMPO_BPM:g} to {MAX_TEMPO_BPM:g}."
             )
 
     @classmethod
     def silent(cls, n_bars: int, tempo_bpm: float = 120.0) -> Groove:
         """Return a groove of `n_bars` bars without a hit."""
         cells = (n_bars * STEPS_PER_BAR, N_VOICES)
-        return cls(np.zeros(cells, bool), np.zeros(cells), np.zeros(cells), tempo_bpm)
+        zeros = np.zeros(cells, np.float32)
+        return cls(np.zeros(cells, bool), zeros, zeros, tempo_bpm)
 
     @classmethod
     def from_hits(
