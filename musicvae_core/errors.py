@@ -45,6 +45,10 @@ class UnsupportedMetreError(MidiError):
     """The file is not in 4/4 throughout."""
 
 
+class UnsupportedMidiError(MidiError):
+    """A sound file of a kind that has no common bars: SMPTE timing, or format 2."""
+
+
 class InvalidTempoError(MidiError):
     """The file states a tempo that no music has."""
 
