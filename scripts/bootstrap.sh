@@ -1,0 +1,168 @@
+#!/usr/bin/env bash
+# Prepare a checkout: a virtual environment in .venv, system packages, Python packages.
+#
+#   scripts/bootstrap.sh app   what `make run` needs
+#   scripts/bootstrap.sh dev   what `make test` and `make lint` need, the app's included
+#
+# PYTHON=/path/to/python3   use this interpreter instead of the newest suitable one
+# BOOTSTRAP_DRY_RUN=1       print the steps and take none
+#
+# What is in place is left alone, so a second start installs nothing and needs no
+# network. Without root, system packages need sudo; without them the app has no sound
+# but starts. Runs on bash 3.2, which is what macOS has.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+VENV=.venv
+VENV_PYTHON=$VENV/bin/python
+ASKED_FOR_ROOT=$VENV/.asked-for-root # a person is asked for a password once, not at every start
+
+say() { printf '%s\n' "$*" >&2; }
+
+fail() {
+    say "$*"
+    exit 1
+}
+
+# Print a command and run it; the only place that changes the machine.
+step() {
+    say "+ $*"
+    if [ -z "${BOOTSTRAP_DRY_RUN:-}" ]; then "$@"; fi
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# --- Python -----------------------------------------------------------------------
+
+# Run rather than look up: a version manager's shim may be on PATH and lead nowhere.
+is_supported() {
+    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1
+}
+
+can_make_venv() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
+
+# Print the newest supported Python, one that can make a venv before one that cannot.
+choose_python() {
+    local candidate without_venv=""
+    for candidate in "${PYTHON:-python3.13}" "${PYTHON:-python3.12}" "${PYTHON:-python3.11}" "${PYTHON:-python3}"; do
+        if ! is_supported "$candidate"; then continue; fi
+        if can_make_venv "$candidate"; then
+            printf '%s\n' "$candidate"
+            return
+        fi
+        without_venv=${without_venv:-$candidate}
+    done
+    [ -n "$without_venv" ] || fail "Python 3.11, 3.12 or 3.13 is needed and ${PYTHON:-python3} is" \
+        "$("${PYTHON:-python3}" --version 2>/dev/null || echo missing): install one of them and start again."
+    printf '%s\n' "$without_venv"
+}
+
+venv_is_sound() {
+    is_supported "$VENV_PYTHON" && "$VENV_PYTHON" -c 'import pip' >/dev/null 2>&1
+}
+
+ensure_venv() {
+    if venv_is_sound; then return; fi
+    local python venv_package
+    python=$(choose_python)
+    if ! can_make_venv "$python"; then # Debian packs this part of Python apart
+        venv_package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
+        apt_install "$venv_package" || fail "$python cannot make a virtual environment:" \
+            "install $venv_package and start again."
+    fi
+    step "$python" -m venv --clear "$VENV"
+}
+
+# The stamp holds the very text of the files that were installed; a failed install has none.
+install_python_packages() {
+    local stamp=$VENV/.installed-$1 requirements=$2 wanted
+    wanted=$(cat requirements.txt constraints.txt "$requirements")
+    if [ "$wanted" = "$(cat "$stamp" 2>/dev/null || true)" ]; then return; fi
+    rm -f "$stamp"
+    step "$VENV_PYTHON" -m pip install --disable-pip-version-check -r "$requirements" -c constraints.txt ||
+        fail "The Python packages could not be installed: check the network and start again."
+    if [ -z "${BOOTSTRAP_DRY_RUN:-}" ]; then printf '%s\n' "$wanted" >"$stamp"; fi
+}
+
+# --- System packages --------------------------------------------------------------
+
+is_root() { [ "$(id -u)" -eq 0 ]; }
+
+has_sudo_without_password() { has sudo && sudo -n true 2>/dev/null; }
+
+may_ask_for_password() { has sudo && [ -t 0 ] && [ ! -e "$ASKED_FOR_ROOT" ]; }
+
+apt_get() {
+    # Timeouts and the lock: no network must not hang a start, and a fresh Ubuntu updates itself.
+    set -- env DEBIAN_FRONTEND=noninteractive apt-get \
+        -o APT::Get::Assume-Yes=true -o APT::Install-Recommends=false -o Acquire::Retries=1 \
+        -o Acquire::http::Timeout=20 -o DPkg::Lock::Timeout=120 "$@"
+    if is_root; then step "$@"; else step sudo "$@"; fi
+}
+
+# Install Debian packages; false where that is not possible. Old package lists are renewed once.
+apt_install() {
+    has apt-get || return 1
+    if ! is_root && ! has_sudo_without_password; then
+        may_ask_for_password || return 1
+        if [ -d "$VENV" ]; then : >"$ASKED_FOR_ROOT"; fi
+    fi
+    apt_get install "$@" || { apt_get update && apt_get install "$@"; }
+}
+
+# Print those of the Debian packages that are not installed, on one line.
+missing_debian_packages() {
+    local package
+    for package in "$@"; do
+        dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || printf '%s ' "$package"
+    done
+}
+
+has_fluidsynth() { "$VENV_PYTHON" -c 'import ctypes.util, sys; sys.exit(not ctypes.util.find_library("fluidsynth"))'; }
+
+# Sound is not worth a failed start: whatever goes wrong here ends in a sentence.
+ensure_sound() {
+    local wanted missing remedy="install FluidSynth 2 or newer and a General MIDI SoundFont"
+    if has apt-get; then
+        wanted=$(tr '\n' ' ' <packages.txt)
+        # shellcheck disable=SC2086 # one word a package
+        missing=$(missing_debian_packages $wanted)
+        remedy="sudo apt-get install $wanted"
+        # shellcheck disable=SC2086
+        if [ -z "$missing" ] || apt_install $missing; then return; fi
+    elif [ "$(uname -s)" = Darwin ] && has brew; then
+        remedy="brew install fluid-synth"
+        if brew list fluid-synth >/dev/null 2>&1 || step brew install fluid-synth; then return; fi
+    elif has_fluidsynth; then
+        return
+    fi
+    say "The app starts without sound. To hear it: $remedy."
+}
+
+# --- A browser for the tests ------------------------------------------------------
+
+has_browser() { has chromium || has chromium-browser || has google-chrome || [ -e "$VENV/.installed-browser" ]; }
+
+ensure_browser() {
+    if has_browser || apt_install chromium; then return; fi
+    if step "$VENV_PYTHON" -m playwright install chromium; then
+        if [ -z "${BOOTSTRAP_DRY_RUN:-}" ]; then : >"$VENV/.installed-browser"; fi
+    else
+        say "The browser tests will be skipped. To run them: install Chromium."
+    fi
+}
+
+case ${1:-} in
+app)
+    ensure_venv
+    ensure_sound
+    install_python_packages app requirements.txt
+    ;;
+dev)
+    ensure_venv
+    ensure_sound
+    install_python_packages dev requirements-dev.txt
+    ensure_browser
+    ;;
+*) fail "usage: scripts/bootstrap.sh app|dev" ;;
+esac
