@@ -1,0 +1,216 @@
+"""Single drum notes by FluidSynth: the same bytes for the same note, whatever came before."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+import weakref
+from collections import OrderedDict
+from contextlib import redirect_stdout
+from ctypes import c_int, c_void_p
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicvae_core.errors import SoundFontError, SynthUnavailableError
+from musicvae_core.vocabulary import WRITTEN_PITCHES
+
+Audio = NDArray[np.float32]
+
+_GAIN = 1.0
+_DRUM_BANK = 128
+_BLOCK = 64
+"""Samples that FluidSynth computes at once; notes start on its borders."""
+_LONGEST_SECONDS = 5.0
+_FADE_SECONDS = 1.0
+_SILENCE = 2.0**-16
+"""Half a step of 16-bit audio: what stays below it is not heard."""
+_ATTACK = 0.1
+_ATTACK_LEAD = 8
+_CACHE_BYTES = 128 * 2**20
+_INSTALL_FLUIDSYNTH = (
+    "FluidSynth's library is missing, so there is no sound: install it with "
+    "`apt install libfluidsynth3` or `brew install fluid-synth`, and start again."
+)
+
+
+class Sampler:
+    """One FluidSynth behind a lock, and the notes that it has played so far.
+
+    One synthesizer is enough: a note takes it well under a millisecond, and is then
+    kept. It reads only the samples of the kits that are played, so a font of 148 MB
+    opens in 20 ms and costs a few megabytes a kit. Each kit has a channel of its own.
+    """
+
+    def __init__(self, soundfont: Path, sample_rate: int) -> None:
+        _check_is_whole(soundfont)
+        fluidsynth = _import_fluidsynth()
+        self._write_float = _declare_write_float(fluidsynth)
+        self._lock = threading.Lock()
+        self._sample_rate = sample_rate
+        self._synth = fluidsynth.Synth(
+            gain=_GAIN,
+            samplerate=sample_rate,
+            **{
+                "synth.dynamic-sample-loading": 1,
+                "synth.reverb.active": 0,
+                "synth.chorus.active": 0,
+            },
+        )
+        weakref.finalize(self, self._synth.delete).atexit = False
+        self._notes: OrderedDict[tuple[str, int, int], Audio] = OrderedDict()
+        self._cached_bytes = 0
+        self._channels: dict[str, int] = {}
+        self._font_id = self._synth.sfload(str(soundfont))
+        if self._font_id < 0:
+            raise SoundFontError(f"{soundfont.name} is damaged or not a SoundFont: choose another.")
+        self.programs = self._list_programs()
+        if not self.programs:
+            raise SoundFontError(f"{soundfont.name} has no drum kit: choose a General MIDI font.")
+
+    def note(self, kit: str, voice: int, level: int) -> Audio:
+        """Return one note, (n_samples, 2), read-only, its attack at the first sample."""
+        key = (kit, voice, level)
+        with self._lock:
+            if key not in self._notes:
+                note = self._play(self._channel(kit), WRITTEN_PITCHES[voice], level)
+                self._notes[key] = note
+                self._cached_bytes += note.nbytes
+                self._forget_oldest()
+            self._notes.move_to_end(key)
+            return self._notes[key]
+
+    def _list_programs(self) -> dict[str, int]:
+        """Return kit name to program number; a name used twice carries its number."""
+        programs: dict[str, int] = {}
+        for program in range(128):
+            name = self._synth.sfpreset_name(self._font_id, _DRUM_BANK, program)
+            if name is None:
+                continue
+            name = name.strip() or f"Kit {program}"
+            programs[f"{name} ({program})" if name in programs else name] = program
+        return programs
+
+    def _channel(self, kit: str) -> int:
+        """Return the channel that plays a kit, reading the kit's samples at first use."""
+        if kit not in self._channels:
+            channel = len(self._channels)
+            program = self.programs[kit]
+            if self._synth.program_select(channel, self._font_id, _DRUM_BANK, program) < 0:
+                raise SoundFontError(
+                    f"The sounds of {kit!r} cannot be read: choose another kit or SoundFont."
+                )
+            self._channels[kit] = channel
+        return self._channels[kit]
+
+    def _play(self, channel: int, pitch: int, level: int) -> Audio:
+        """Return one note as FluidSynth plays it, trimmed and read-only.
+
+        FluidSynth's voices start from the mixing gain of the last note that they played,
+        so the note is struck once for a block, damped, and struck again: the same sound
+        then comes whatever was played before.
+        """
+        for _ in range(2):
+            self._synth.all_sounds_off(channel)
+            self._write(_BLOCK)
+            self._synth.noteon(channel, pitch, level)
+            first = self._write(_BLOCK)
+        blocks = [first]
+        chunk = _BLOCK * (self._sample_rate // (4 * _BLOCK))
+        longest = round(_LONGEST_SECONDS * self._sample_rate)
+        while _BLOCK + chunk * (len(blocks) - 1) < longest:
+            blocks.append(self._write(chunk))
+            if np.abs(blocks[-1]).max() < _SILENCE:
+                break
+        self._synth.all_sounds_off(channel)
+        self._write(_BLOCK)
+        return _trimmed(np.concatenate(blocks)[:longest], longest, self._sample_rate)
+
+    def _write(self, n_samples: int) -> Audio:
+        """Return the next samples of the synthesizer, (n_samples, 2), unscaled floats.
+
+        pyfluidsynth's own `get_samples` gives 16-bit integers, with a dither that runs on
+        from call to call.
+        """
+        audio = np.zeros((n_samples, 2), np.float32)
+        data = audio.ctypes.data
+        self._write_float(self._synth.synth, n_samples, data, 0, 2, data, 1, 2)
+        return audio
+
+    def _forget_oldest(self) -> None:
+        """Drop the notes unused for longest, down to 128 MB."""
+        while self._cached_bytes > _CACHE_BYTES:
+            _, note = self._notes.popitem(last=False)
+            self._cached_bytes -= note.nbytes
+
+
+def _trimmed(sound: Audio, longest: int, sample_rate: int) -> Audio:
+    """Return a note without the silence before and after it; its attack is the first sample.
+
+    The attack is where the sound reaches a tenth of its peak; eight samples before it
+    fade in. A sound cut at the longest length fades out over its last second.
+    """
+    loudness = np.maximum(np.abs(sound[:, 0]), np.abs(sound[:, 1]))
+    heard = np.flatnonzero(loudness >= _SILENCE)
+    if not heard.size:
+        return np.zeros((0, 2), np.float32)
+    if len(sound) == longest:
+        n_fade = round(_FADE_SECONDS * sample_rate)
+        sound[-n_fade:] *= np.linspace(1.0, 0.0, n_fade, dtype=np.float32)[:, None]
+    first = max(0, int(np.argmax(loudness >= _ATTACK * loudness.max())) - _ATTACK_LEAD)
+    note = sound[first : heard[-1] + 1].copy()
+    if first > 0:
+        note[:_ATTACK_LEAD] *= np.linspace(0.0, 1.0, _ATTACK_LEAD, dtype=np.float32)[:, None]
+    note.flags.writeable = False
+    return note
+
+
+def _check_is_whole(soundfont: Path) -> None:
+    """Raise `SoundFontError` unless the file is a RIFF of the length that it states."""
+    if not soundfont.is_file():
+        raise SoundFontError(f"There is no SoundFont at {soundfont}: check the path.")
+    try:
+        with soundfont.open("rb") as file:
+            head = file.read(12)
+        size = soundfont.stat().st_size
+    except OSError as error:
+        raise SoundFontError(f"{soundfont.name} cannot be read: {error.strerror}.") from error
+    if head[:4] != b"RIFF" or head[8:] != b"sfbk":
+        raise SoundFontError(f"{soundfont.name} is not a SoundFont: choose a .sf2 file.")
+    if size < int.from_bytes(head[4:8], "little") + 8:
+        raise SoundFontError(f"{soundfont.name} is cut short: download it again.")
+
+
+def _import_fluidsynth() -> Any:
+    """Import pyfluidsynth, which loads the system library, and silence that library's log.
+
+    FluidSynth would write its complaints about a bad font to standard error; the same
+    failures are raised here by name. Under CI pyfluidsynth prints where it found the
+    library, which must not mix with what a command prints.
+    """
+    try:
+        with redirect_stdout(sys.stderr):
+            fluidsynth = importlib.import_module("fluidsynth")
+    except (ImportError, OSError, AttributeError) as error:
+        raise SynthUnavailableError(_INSTALL_FLUIDSYNTH) from error
+    set_log_function = fluidsynth.cfunc(
+        "fluid_set_log_function",
+        c_void_p,
+        ("level", c_int, 1),
+        ("function", c_void_p, 1),
+        ("data", c_void_p, 1),
+    )
+    for level in range(5):  # from panic to debug
+        set_log_function(level, None, None)
+    return fluidsynth
+
+
+def _declare_write_float(fluidsynth: Any) -> Any:
+    """Return FluidSynth's `fluid_synth_write_float`, which pyfluidsynth does not declare."""
+    arguments = [("synth", c_void_p, 1), ("len", c_int, 1)]
+    for side in ("left", "right"):
+        arguments += [(side, c_void_p, 1), (f"{side}_offset", c_int, 1), (f"{side}_step", c_int, 1)]
+    return fluidsynth.cfunc("fluid_synth_write_float", c_int, *arguments)
