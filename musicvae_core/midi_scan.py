@@ -1,15 +1,17 @@
 """A strict, bounded walk over the bytes of a MIDI file, before pretty_midi sees them.
 
 mido's own parser takes bytes one call at a time (two thirds of the time of reading a
-file), lets a dozen kinds of exception escape on damaged bytes, and refuses sound files
-for an odd key signature. This walk keeps what a groove needs (notes, programs, tempos,
-names, the end), stops at stated limits, and fails with a `MidiError` alone.
+file), lets many kinds of exception escape on damaged bytes, and refuses sound files for
+an odd key signature; pretty_midi allocates eight bytes for each tick that a file claims
+to last. This walk keeps what a groove needs (notes, programs, tempos, names, the end),
+stops at stated limits, and fails with a `MidiError` alone.
 
 Source: Standard MIDI Files 1.0 (RP-001), MIDI Manufacturers Association 1996.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -238,7 +240,7 @@ class _Walk:
         size, start = self._read_length(body, start)
         payload = body[start : start + size]
         if len(payload) < size:
-            raise IndexError
+            raise IndexError("the payload is cut short")
         if kind == _TRACK_NAME:
             track.name = _decode_name(payload)
         elif kind == _SET_TEMPO:
@@ -261,7 +263,7 @@ class _Walk:
         if len(payload) != 3:
             raise _damaged(len(self.tracks), f"a tempo of {len(payload)} bytes, not 3")
         microseconds_per_beat = int.from_bytes(payload)
-        bpm = MICROSECONDS_PER_MINUTE / max(microseconds_per_beat, 1)
+        bpm = MICROSECONDS_PER_MINUTE / microseconds_per_beat if microseconds_per_beat else math.inf
         if not MIN_TEMPO_BPM <= bpm <= MAX_TEMPO_BPM:
             raise InvalidTempoError(
                 f"The file states {microseconds_per_beat:,} microseconds a beat ({bpm:,.4g} bpm) "
