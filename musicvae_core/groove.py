@@ -70,7 +70,8 @@ class Groove:
         for name in ("velocities", "offsets"):
             if getattr(self, name).shape != shape:
                 raise InvalidGrooveError(
-                    f"{name} has shape {getattr(self, name).shape}; hits has {shape}: make them equal."
+                    f"{name} has shape {getattr(self, name).shape}; "
+                    f"hits has {shape}: make them equal."
                 )
 
     def _check_ranges(self) -> None:

@@ -1,0 +1,202 @@
+"""Checkpoints: a folder with weights, configuration and metrics; one path loads it.
+
+`model.safetensors` holds the weights in float16 or float32 and, in its header, all that is
+needed to rebuild the model: replacing that one file is atomic, so a checkpoint is never half
+new. `config.json` repeats the header for people and adds training and metrics. Nothing is
+ever unpickled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import struct
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from musicvae_core.codec import CODEC_VERSION
+from musicvae_core.config import ModelConfig, Preset, TrainConfig, from_dict
+from musicvae_core.errors import (
+    CheckpointNotFoundError,
+    ConfigError,
+    CorruptCheckpointError,
+    ForeignCheckpointError,
+    NewerCheckpointError,
+)
+from musicvae_core.models.musicvae import MusicVAE
+from musicvae_core.models.prior import LatentPrior, PriorConfig
+
+FORMAT = "musicvae_core"
+FORMAT_VERSION = 1
+WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
+_PRIOR_PREFIX = "prior."
+
+
+@dataclass
+class Checkpoint:
+    """A model with where it came from.
+
+    `metrics` is whatever was measured; `prior` is None where only N(0, I) was fitted.
+    """
+
+    name: str
+    title: str
+    model: MusicVAE
+    train: TrainConfig = field(default_factory=TrainConfig)
+    prior: LatentPrior | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def config(self) -> ModelConfig:
+        """The model's dimensions."""
+        return self.model.config
+
+    @classmethod
+    def new(cls, preset: Preset) -> Checkpoint:
+        """Return an untrained checkpoint of a preset."""
+        return cls(preset.name, preset.title, MusicVAE(preset.model), preset.train)
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, half: bool = False) -> None:
+    """Write a checkpoint, each file atomically.
+
+    Parameters
+    ----------
+    checkpoint
+        What to write.
+    folder
+        Made if missing; its `model.safetensors` and `config.json` are replaced.
+    half
+        Store weights in float16.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = dict(checkpoint.model.state_dict())
+    if checkpoint.prior is not None:
+        state = checkpoint.prior.state_dict()
+        tensors |= {_PRIOR_PREFIX + name: tensor for name, tensor in state.items()}
+    dtype = torch.float16 if half else torch.float32
+    stored = {name: t.detach().to("cpu", dtype).contiguous() for name, t in tensors.items()}
+    about = _about(checkpoint)
+    header = {"about": json.dumps(about)}
+    write_atomically(folder / WEIGHTS_FILE, lambda part: save_file(stored, part, header))
+    about |= {"train": dataclasses.asdict(checkpoint.train), "metrics": checkpoint.metrics}
+    text = json.dumps(about, indent=2) + "\n"
+    write_atomically(folder / CONFIG_FILE, lambda part: part.write_text(text))
+
+
+def _about(checkpoint: Checkpoint) -> dict[str, Any]:
+    about: dict[str, Any] = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "codec_version": CODEC_VERSION,
+        "name": checkpoint.name,
+        "title": checkpoint.title,
+        "model": dataclasses.asdict(checkpoint.config),
+    }
+    if checkpoint.prior is not None:
+        about["prior"] = dataclasses.asdict(checkpoint.prior.config)
+    return about
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Load a checkpoint from its folder, in float32, ready to use.
+
+    Raises
+    ------
+    CheckpointNotFoundError, CorruptCheckpointError, ForeignCheckpointError, NewerCheckpointError
+        Each says which file is at fault and what to do.
+    """
+    path = Path(folder) / WEIGHTS_FILE
+    if not path.is_file():
+        raise CheckpointNotFoundError(f"There is no checkpoint at {folder}: {path} is missing.")
+    about, tensors = _read_weights(path)
+    try:
+        config = from_dict(ModelConfig, about["model"])
+        prior_config = from_dict(PriorConfig, about["prior"]) if "prior" in about else None
+        # Built without storage, then given the stored tensors: no time is spent on initialising.
+        with torch.device("meta"):
+            model = MusicVAE(config)
+            prior = None if prior_config is None else LatentPrior(prior_config, config.z_size)
+        _assign(model, {n: t for n, t in tensors.items() if not n.startswith(_PRIOR_PREFIX)})
+        if prior is not None:
+            size = len(_PRIOR_PREFIX)
+            own = {n[size:]: t for n, t in tensors.items() if n.startswith(_PRIOR_PREFIX)}
+            prior.load_state_dict(own, assign=True)
+    except (ConfigError, KeyError, TypeError, RuntimeError) as error:
+        raise CorruptCheckpointError(
+            f"{path} does not hold the weights that its header promises: {error}"
+        ) from error
+    train, metrics = _read_extras(Path(folder) / CONFIG_FILE)
+    return Checkpoint(about["name"], about["title"], model.eval(), train, prior, metrics)
+
+
+def _assign(model: MusicVAE, tensors: Mapping[str, Tensor]) -> None:
+    model.load_state_dict(dict(tensors), assign=True)
+    model.head.make_tables()
+
+
+def _read_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as stored:
+            header = stored.metadata() or {}
+            about = _check_header(path, header)
+            tensors = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, struct.error, ValueError) as error:
+        raise CorruptCheckpointError(
+            f"{path} is damaged or cut short ({error}); fetch or train it again."
+        ) from error
+    return about, tensors
+
+
+def _check_header(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
+    about = json.loads(header.get("about", "{}"))
+    if about.get("format") != FORMAT:
+        raise ForeignCheckpointError(
+            f"{path} was not written by {FORMAT}; give a folder made by its train command."
+        )
+    if about["format_version"] > FORMAT_VERSION or about["codec_version"] > CODEC_VERSION:
+        raise NewerCheckpointError(
+            f"{path} was written by a later version of {FORMAT}; update this one to load it."
+        )
+    return dict(about)
+
+
+def _read_extras(path: Path) -> tuple[TrainConfig, dict[str, Any]]:
+    """Read what a checkpoint can do without: how it was trained and what was measured."""
+    if not path.is_file():
+        return TrainConfig(), {}
+    try:
+        extras = json.loads(path.read_text())
+        return from_dict(TrainConfig, extras.get("train", {})), extras.get("metrics", {})
+    except (ValueError, AttributeError) as error:
+        raise CorruptCheckpointError(
+            f"{path} is damaged ({error}); restore or delete it."
+        ) from error
+
+
+def write_atomically(target: Path, write: Callable[[Path], object]) -> None:
+    """Write a file beside its target, flush it to disk, and put it in place in one move.
+
+    A stop at any moment leaves the old file or the new one, never a part.
+    """
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    os.close(handle)
+    part = Path(name)
+    try:
+        write(part)
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        part.chmod(0o644)
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,246 @@
+"""Frozen configurations of model and training, and the named presets made of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from musicvae_core.errors import ConfigError
+from musicvae_core.vocabulary import STEPS_PER_BAR
+
+Head = Literal["categorical", "groove"]
+ConfigT = typing.TypeVar("ConfigT")
+
+
+def _require(holds: bool, name: str, value: object, limit: str) -> None:
+    if not holds:
+        raise ConfigError(f"{name} is {value!r}; it must be {limit}.")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The dimensions of one model; everything needed to build it without its weights.
+
+    Parameters
+    ----------
+    head
+        `categorical`: the paper's 512 drum combinations, without feel. `groove`: the same
+        combinations, and for each hit a velocity and an offset drawn from mixtures.
+    n_bars
+        Length of the sequences, in bars of 16 steps.
+    encoder_size, encoder_layers
+        Width of one direction of the bidirectional encoder, and its depth.
+    decoder_size, decoder_layers
+        Width and depth of the decoder.
+    z_size
+        Dimensions of the latent space.
+    feel_size, n_mixtures
+        Width of the feel network and logistic components a velocity or offset (groove head).
+    """
+
+    head: Head = "categorical"
+    n_bars: int = 2
+    encoder_size: int = 512
+    encoder_layers: int = 1
+    decoder_size: int = 256
+    decoder_layers: int = 2
+    z_size: int = 256
+    feel_size: int = 256
+    n_mixtures: int = 3
+
+    def __post_init__(self) -> None:
+        _require(self.head in typing.get_args(Head), "head", self.head, "categorical or groove")
+        _require(1 <= self.n_bars <= 64, "n_bars", self.n_bars, "1 to 64")
+        sizes = ("encoder_size", "decoder_size", "z_size", "feel_size", "n_mixtures")
+        for name in (*sizes, "encoder_layers", "decoder_layers"):
+            value = getattr(self, name)
+            _require(1 <= value <= 8192, name, value, "1 to 8192")
+
+    @property
+    def n_steps(self) -> int:
+        """Sequence length in sixteenths."""
+        return self.n_bars * STEPS_PER_BAR
+
+    @property
+    def has_feel(self) -> bool:
+        """Whether the model hears and plays velocity and timing."""
+        return self.head == "groove"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How one model is trained.
+
+    Parameters
+    ----------
+    n_steps, batch_size, seed
+        Optimiser steps, windows a step, and the seed of every random choice.
+    learning_rate, final_learning_rate, warmup_steps
+        Peak and end of a cosine decay after a linear warm-up.
+    beta, beta_rate
+        Weight of the KL term at the end, and the base of its annealing,
+        beta * (1 - beta_rate ** step).
+    free_bits
+        KL an example may spend without cost, in bits, in total over z.
+    feel_weight
+        Weight of velocity and offset beside hits in the reconstruction.
+    word_dropout
+        Share of the decoder's inputs that are blanked.
+    sampling_rate
+        Rate of the inverse sigmoid of scheduled sampling; 0 turns it off.
+    dropout
+        Dropout on the decoder's outputs.
+    augmentation
+        Share of examples that are recombined (see `dataset.augment`).
+    gradient_clip, weight_decay, average_decay
+        Norm limit of the gradient, AdamW's decay, and the decay of the running average
+        of the weights that is validated and shipped.
+    validate_every, patience
+        Steps between validations, and validations without a better one before stopping
+        (0: never stop early).
+    """
+
+    n_steps: int = 20_000
+    batch_size: int = 64
+    seed: int = 0
+    learning_rate: float = 2e-3
+    final_learning_rate: float = 1e-5
+    warmup_steps: int = 200
+    beta: float = 0.03
+    beta_rate: float = 0.999
+    free_bits: float = 0.0
+    feel_weight: float = 1.0
+    word_dropout: float = 0.2
+    sampling_rate: float = 0.0
+    dropout: float = 0.0
+    augmentation: float = 0.6
+    gradient_clip: float = 1.0
+    weight_decay: float = 0.0
+    average_decay: float = 0.998
+    validate_every: int = 500
+    patience: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("n_steps", "batch_size", "validate_every"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("word_dropout", "dropout", "augmentation"):
+            _require(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
+        for name in ("beta_rate", "average_decay"):
+            _require(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
+        for name in ("learning_rate", "gradient_clip"):
+            _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
+        not_negative = ("beta", "free_bits", "feel_weight", "sampling_rate", "weight_decay")
+        for name in (*not_negative, "warmup_steps", "patience", "final_learning_rate", "seed"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A model and its training under one name."""
+
+    name: str
+    title: str
+    model: ModelConfig
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+
+def _tiny(preset: Preset) -> Preset:
+    """Return the preset at a width that trains in seconds, for tests."""
+    return Preset(
+        f"{preset.name}_tiny",
+        f"{preset.title} (tiny)",
+        dataclasses.replace(preset.model, encoder_size=16, decoder_size=16, z_size=8, feel_size=16),
+        dataclasses.replace(
+            preset.train, n_steps=20, batch_size=8, validate_every=10, warmup_steps=2
+        ),
+    )
+
+
+def _large(preset: Preset) -> Preset:
+    """Return the preset at the size of the paper, for a GPU."""
+    return Preset(
+        f"{preset.name}_large",
+        f"{preset.title} (GPU size)",
+        dataclasses.replace(
+            preset.model, encoder_size=2048, decoder_size=1024, z_size=512, feel_size=512
+        ),
+        dataclasses.replace(preset.train, batch_size=256, n_steps=30_000, learning_rate=1e-3),
+    )
+
+
+_DRUMS_2BAR = Preset("drums_2bar", "Drum loops, 2 bars", ModelConfig(head="categorical"))
+_GROOVE_2BAR = Preset(
+    "groove_2bar",
+    "Grooves with feel, 2 bars",
+    ModelConfig(head="groove"),
+    TrainConfig(n_steps=18_000, beta=0.05, feel_weight=0.5),
+)
+
+PRESETS: Mapping[str, Preset] = types.MappingProxyType(
+    {
+        preset.name: preset
+        for base in (_DRUMS_2BAR, _GROOVE_2BAR)
+        for preset in (base, _large(base), _tiny(base))
+    }
+)
+
+
+def preset(name: str) -> Preset:
+    """Return the preset of that name.
+
+    Raises
+    ------
+    ConfigError
+        If there is none; the message lists those there are.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"There is no preset {name!r}; choose one of {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+def from_dict(cls: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
+    """Build a configuration from plain values, refusing unknown names and wrong types."""
+    fields = typing.get_type_hints(cls)
+    for name, value in values.items():
+        if name not in fields:
+            raise ConfigError(f"{cls.__name__} has no field {name!r}; it has {', '.join(fields)}.")
+        if fields[name] is int and isinstance(value, float):
+            raise ConfigError(f"{name} is {value!r}; it must be a whole number.")
+    return cls(**values)
+
+
+def override(preset: Preset, assignments: Iterable[str]) -> Preset:
+    """Return the preset with `name=value` assignments applied to its typed fields.
+
+    Raises
+    ------
+    ConfigError
+        If a name is unknown, or a value cannot be read as its field's type.
+    """
+    for assignment in assignments:
+        name, _, text = assignment.partition("=")
+        for part in ("model", "train"):
+            config = getattr(preset, part)
+            hints = typing.get_type_hints(type(config))
+            if name in hints:
+                value = _parse(name, text, hints[name])
+                changed = dataclasses.replace(config, **{name: value})
+                preset = dataclasses.replace(preset, **{part: changed})
+                break
+        else:
+            raise ConfigError(f"There is no field {name!r} to set; see --help for the fields.")
+    return preset
+
+
+def _parse(name: str, text: str, kind: Any) -> int | float | str:
+    if kind not in (int, float):
+        return text
+    try:
+        return typing.cast("int | float", kind(text))
+    except ValueError:
+        wanted = "a whole number" if kind is int else "a number"
+        raise ConfigError(f"{name} is {text!r}; it must be {wanted}.") from None

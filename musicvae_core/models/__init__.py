@@ -1,0 +1,1 @@
+"""The networks: encoder, decoder, output heads, and the model they make together."""

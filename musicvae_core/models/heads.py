@@ -1,0 +1,194 @@
+"""Output heads: from a decoder state to the drums of one step, and their likelihood.
+
+Both heads share one contract, so that decoders, losses and sampling know no difference:
+`log_prob` scores the truth, `draw_noise` makes all the randomness of a sequence at once, and
+`sample` turns a state and its noise into the features that are fed back and returned.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from musicvae_core.codec import COMBINATIONS, N_FEATURES, OFFSET_SCALE
+from musicvae_core.models import mixture
+from musicvae_core.vocabulary import N_COMBINATIONS, N_VOICES, TICKS_PER_STEP, VELOCITY_LEVELS
+
+_HALF_VELOCITY_BIN = 1 / (VELOCITY_LEVELS - 1)
+_HALF_OFFSET_BIN = OFFSET_SCALE / TICKS_PER_STEP / 2
+_TINY = 1e-6
+
+
+class Noise(NamedTuple):
+    """The randomness of a sequence, drawn ahead; fields are None where a head has no use.
+
+    hits: (T, B, 512) Gumbel. components: (T, B, 18, K) Gumbel. values: (T, B, 18) uniform.
+    """
+
+    hits: Tensor
+    components: Tensor | None = None
+    values: Tensor | None = None
+
+    def at(self, step: int) -> Noise:
+        """Return the noise of one step."""
+        return Noise(*(None if part is None else part[step] for part in self))  # type: ignore[arg-type]
+
+
+def _uniform(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
+    noise = torch.rand(shape, generator=generator, device=like.device)
+    return noise.clamp_(_TINY, 1 - _TINY)
+
+
+def _gumbel(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
+    return _uniform(shape, like, generator).log_().neg_().log_().neg_()
+
+
+class CategoricalHead(nn.Module):
+    """One class of the 512 drum combinations a step, without feel.
+
+    Source: Roberts et al. 2018, section 4 (drums).
+    """
+
+    n_features = N_VOICES
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.to_logits = nn.Linear(size, N_COMBINATIONS)
+        self.combinations: Tensor
+        self._bits: Tensor
+        self.make_tables()
+
+    def make_tables(self) -> None:
+        """Make the constant tables that are not stored with the weights."""
+        self.register_buffer("combinations", torch.tensor(COMBINATIONS).float(), False)
+        self.register_buffer("_bits", 2 ** torch.arange(N_VOICES), False)
+
+    def classes(self, features: Tensor) -> Tensor:
+        """Return the class of each step: (..., F) features to (...) int64."""
+        return ((features[..., :N_VOICES] > 0.5) * self._bits).sum(dim=-1)
+
+    def log_prob(self, states: Tensor, features: Tensor) -> dict[str, Tensor]:
+        """Return the log likelihood in nats of the true features, term by term.
+
+        Parameters
+        ----------
+        states
+            (..., H) decoder states.
+        features
+            (..., F) the truth.
+
+        Returns
+        -------
+        `hits` (...) float32.
+        """
+        log_probs = self.to_logits(states).float().log_softmax(dim=-1)
+        return {"hits": log_probs.gather(-1, self.classes(features).unsqueeze(-1)).squeeze(-1)}
+
+    def draw_noise(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Noise:
+        """Draw the noise of a whole sequence, of leading shape (T, B)."""
+        return Noise(_gumbel((*shape, N_COMBINATIONS), self.combinations, generator))
+
+    def sample(self, states: Tensor, temperature: float, noise: Noise | None) -> Tensor:
+        """Draw the drums of a step: (..., H) states to (..., F) features.
+
+        A temperature of 0 takes the most likely combination and needs no noise.
+        """
+        return self._sample_hits(states, temperature, noise)
+
+    def _sample_hits(self, states: Tensor, temperature: float, noise: Noise | None) -> Tensor:
+        logits = self.to_logits(states)
+        if temperature > 0:
+            assert noise is not None
+            logits = logits.float() / temperature + noise.hits
+        hits: Tensor = self.combinations[logits.argmax(dim=-1)]
+        return hits
+
+
+class GrooveHead(CategoricalHead):
+    """Combinations as `CategoricalHead`, and a velocity and an offset for every hit.
+
+    Velocity and offset of each voice are mixtures of discretised logistics, over MIDI's
+    levels and ticks, whose parameters depend on the state and on which voices sound at the
+    step; so feel is drawn, not averaged, and temperature moves it too.
+
+    Source: replaces GrooVAE's deterministic means (Gillick et al. 2019, section 3), which
+    flatten dynamics and timing. Given state and hits the voices are independent.
+    """
+
+    n_features = N_FEATURES
+
+    def __init__(self, size: int, feel_size: int, n_mixtures: int) -> None:
+        super().__init__(size)
+        self.n_mixtures = n_mixtures
+        self.feel = nn.Sequential(
+            nn.Linear(size + N_VOICES, feel_size),
+            nn.Tanh(),
+            nn.Linear(feel_size, 2 * N_VOICES * 3 * n_mixtures),
+        )
+        self._spread_components()
+
+    @torch.no_grad()
+    def _spread_components(self) -> None:
+        """Start the components of each mixture apart, and wide."""
+        last = self.feel[-1]
+        assert isinstance(last, nn.Linear)
+        bias = last.bias.view(2 * N_VOICES, 3, self.n_mixtures)
+        bias[:, 0] = 0
+        bias[:, 1] = torch.linspace(-0.5, 0.5, self.n_mixtures)
+        bias[:, 2] = -2.0
+
+    def feel_parameters(self, states: Tensor, hits: Tensor) -> Tensor:
+        """Return mixture parameters (..., 18, 3K) of states (..., H) and hits (..., 9).
+
+        The first nine rows are the voices' velocities, the last nine their offsets.
+        """
+        flat: Tensor = self.feel(torch.cat([states, hits.to(states.dtype)], dim=-1)).float()
+        return flat.view(*flat.shape[:-1], 2 * N_VOICES, 3 * self.n_mixtures)
+
+    def log_prob(self, states: Tensor, features: Tensor) -> dict[str, Tensor]:
+        """Return `hits`, `velocities` and `offsets`, each (...) in nats; see the base class."""
+        hits = features[..., :N_VOICES]
+        parameters = self.feel_parameters(states, hits)
+        velocities, offsets = parameters.chunk(2, dim=-2)  # each (..., 9, 3K)
+        true_velocities = _velocity_to_unit(features[..., N_VOICES : 2 * N_VOICES])
+        velocity = mixture.log_prob(velocities, true_velocities, _HALF_VELOCITY_BIN)
+        offset = mixture.log_prob(offsets, features[..., 2 * N_VOICES :], _HALF_OFFSET_BIN)
+        return super().log_prob(states, features) | {
+            "velocities": (velocity * hits).sum(dim=-1),
+            "offsets": (offset * hits).sum(dim=-1),
+        }
+
+    def draw_noise(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Noise:
+        """Draw the noise of a whole sequence, of leading shape (T, B)."""
+        cells = (*shape, 2 * N_VOICES)
+        return Noise(
+            super().draw_noise(shape, generator).hits,
+            _gumbel((*cells, self.n_mixtures), self.combinations, generator),
+            _uniform(cells, self.combinations, generator),
+        )
+
+    def sample(self, states: Tensor, temperature: float, noise: Noise | None) -> Tensor:
+        """Draw hits, then their velocities and offsets: (..., H) to (..., 27)."""
+        hits = self._sample_hits(states, temperature, noise)
+        parameters = self.feel_parameters(states, hits)
+        if temperature == 0:
+            values = mixture.mean(parameters)
+        else:
+            assert noise is not None
+            assert noise.components is not None
+            assert noise.values is not None
+            values = mixture.sample(parameters, temperature, noise.components, noise.values)
+        velocities, offsets = values.chunk(2, dim=-1)  # each (..., 9)
+        return torch.cat([hits, _unit_to_velocity(velocities) * hits, offsets * hits], dim=-1)
+
+
+def _velocity_to_unit(velocities: Tensor) -> Tensor:
+    """Map velocities 1/127..1 to -1..1."""
+    return (velocities * VELOCITY_LEVELS - 1) / (VELOCITY_LEVELS - 1) * 2 - 1
+
+
+def _unit_to_velocity(values: Tensor) -> Tensor:
+    """Undo `_velocity_to_unit`."""
+    return ((values + 1) / 2 * (VELOCITY_LEVELS - 1) + 1) / VELOCITY_LEVELS

@@ -1,0 +1,75 @@
+"""MusicVAE: encode, reparameterise, decode; no losses."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from musicvae_core.config import ModelConfig
+from musicvae_core.models.decoders import FlatDecoder
+from musicvae_core.models.encoder import BidirectionalEncoder
+from musicvae_core.models.heads import CategoricalHead, GrooveHead
+
+
+class MusicVAE(nn.Module):
+    """A recurrent variational autoencoder of drum sequences.
+
+    Source: Roberts et al. 2018; the parts are described in their own classes.
+
+    Parameters
+    ----------
+    config
+        Dimensions and kind of the parts.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.head: CategoricalHead
+        if config.has_feel:
+            self.head = GrooveHead(config.decoder_size, config.feel_size, config.n_mixtures)
+        else:
+            self.head = CategoricalHead(config.decoder_size)
+        n_features = self.head.n_features
+        self.encoder = BidirectionalEncoder(
+            n_features, config.encoder_size, config.encoder_layers, config.z_size
+        )
+        self.decoder = FlatDecoder(
+            n_features, config.decoder_size, config.decoder_layers, config.z_size
+        )
+
+    @property
+    def n_features(self) -> int:
+        """Features a step that this model hears: 27 with feel, else the 9 hits."""
+        return self.head.n_features
+
+    def encode(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mu and sigma, each (B, Z), of features (B, T, F or more)."""
+        mu, sigma = self.encoder(features[..., : self.n_features])
+        return mu, sigma
+
+    def reparameterise(
+        self, mu: Tensor, sigma: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Draw z (B, Z) from the posterior, differentiably."""
+        noise = torch.randn(mu.shape, generator=generator, device=mu.device, dtype=mu.dtype)
+        return mu + sigma * noise
+
+    def decode_forced(self, z: Tensor, previous: Tensor) -> Tensor:
+        """Return decoder states (B, T, H) under given previous outputs (B, T, F)."""
+        states: Tensor = self.decoder(z, previous)
+        return states
+
+    def decode(
+        self, z: Tensor, temperature: float = 1.0, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Decode z (B, Z) free-running into features (B, T, F)."""
+        return self.decoder.generate(z, self.head, self.config.n_steps, temperature, generator)
+
+
+def shift_right(features: Tensor) -> Tensor:
+    """Return what the decoder hears at each step under teacher forcing.
+
+    That is the features of the step before, zeros at the first: (B, T, F) to (B, T, F).
+    """
+    return torch.cat([torch.zeros_like(features[:, :1]), features[:, :-1]], dim=1)

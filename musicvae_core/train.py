@@ -1,0 +1,321 @@
+"""The training loop; the only caller of optimisers."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import logging
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from musicvae_core import schedules
+from musicvae_core.augmentation import augment
+from musicvae_core.checkpoint import Checkpoint, save_checkpoint, write_atomically
+from musicvae_core.config import Preset, TrainConfig
+from musicvae_core.dataset import Dataset, Windows
+from musicvae_core.errors import ConfigError, DiskFullError, NonFiniteLossError
+from musicvae_core.evaluate import reconstruction_metrics
+from musicvae_core.losses import elbo_losses, kl_nats
+from musicvae_core.models.musicvae import MusicVAE, shift_right
+
+MIN_TRAIN_WINDOWS = 16
+N_VALIDATION = 512
+STATE_FILE, LOG_FILE = "training.pt", "log.jsonl"
+
+log = logging.getLogger(__name__)
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device of a name; `auto` takes CUDA, then Apple's, then the processor.
+
+    Raises
+    ------
+    ConfigError
+        If the device is not there.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next((kind for kind, present in there.items() if present), "cpu")
+    if name != "cpu" and not there.get(name, False):
+        raise ConfigError(f"There is no {name} device here; use --device cpu or auto.")
+    return torch.device(name)
+
+
+@dataclass
+class Run:
+    """A training run: everything that a resumed one needs to go on as if never stopped.
+
+    All randomness of a step is drawn from the seed and the number of the step, so nothing of
+    it need be kept.
+    """
+
+    preset: Preset
+    device: torch.device
+    model: MusicVAE = field(init=False)
+    average: AveragedModel = field(init=False)
+    optimiser: torch.optim.AdamW = field(init=False)
+    step: int = 0
+    best: float = math.inf
+    stale: int = 0
+
+    def __post_init__(self) -> None:
+        torch.manual_seed(self.preset.train.seed)
+        config = self.preset.train
+        self.model = MusicVAE(self.preset.model).to(self.device)
+        averaging = get_ema_multi_avg_fn(config.average_decay)  # type: ignore[no-untyped-call]
+        self.average = AveragedModel(self.model, multi_avg_fn=averaging)
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), config.learning_rate, weight_decay=config.weight_decay
+        )
+
+    @property
+    def config(self) -> TrainConfig:
+        """How the run trains."""
+        return self.preset.train
+
+    def checkpoint(self, metrics: dict[str, Any]) -> Checkpoint:
+        """Return the averaged model as a checkpoint."""
+        model = self.average.module
+        assert isinstance(model, MusicVAE)
+        return Checkpoint(
+            self.preset.name, self.preset.title, model.eval(), self.config, None, metrics
+        )
+
+    def save(self, path: Path) -> None:
+        """Write the whole state, atomically."""
+        state = {
+            "config": json.dumps([asdict(self.preset.model), asdict(self.config)]),
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "progress": {"step": self.step, "best": self.best, "stale": self.stale},
+        }
+        with _full_disk_named(path):
+            write_atomically(path, lambda part: torch.save(state, part))
+
+    def restore(self, path: Path) -> None:
+        """Take up a saved state.
+
+        Raises
+        ------
+        ConfigError
+            If the run was started with another configuration.
+        """
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        if state["config"] != json.dumps([asdict(self.preset.model), asdict(self.config)]):
+            raise ConfigError(
+                f"{path} was trained with other settings; give the same preset and --set, "
+                "or another --out."
+            )
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        for name, value in state["progress"].items():
+            setattr(self, name, value)
+
+
+def train(
+    preset: Preset, dataset: Dataset, out: Path, *, resume: bool = False, device: str = "auto"
+) -> dict[str, Any]:
+    """Train a preset, and keep the best and the last checkpoint under `out`.
+
+    `best` is the one of the lowest validation loss. `log.jsonl` has a line a validation;
+    `training.pt` is what `resume` goes on from. An interrupt saves and returns.
+
+    Parameters
+    ----------
+    preset, dataset, out
+        What to train, on what, and where to keep it.
+    resume
+        Go on from `out/training.pt` where it exists.
+    device
+        `auto`, `cpu`, `cuda` or `mps`.
+
+    Returns
+    -------
+    The last validation's metrics.
+
+    Raises
+    ------
+    TooFewExamplesError, ConfigError, NonFiniteLossError, DiskFullError
+    """
+    run = Run(preset, pick_device(device))
+    out.mkdir(parents=True, exist_ok=True)
+    if resume and (out / STATE_FILE).exists():
+        run.restore(out / STATE_FILE)
+    minimum = max(MIN_TRAIN_WINDOWS, preset.train.batch_size)
+    windows = dataset.windows("train", preset.model.n_bars, minimum)
+    held_out = _validation_windows(dataset, preset.model.n_bars)
+    metrics: dict[str, Any] = {}
+    try:
+        for row in _steps(run, windows, held_out, out):
+            metrics = row
+    except KeyboardInterrupt:
+        log.warning("Stopped at step %d; go on with --resume.", run.step)
+    run.save(out / STATE_FILE)
+    _save(run.checkpoint(metrics), out / "last")
+    return metrics
+
+
+def _steps(run: Run, windows: Windows, held_out: Windows, out: Path) -> Iterator[dict[str, Any]]:
+    """Take the steps that are left; yield the metrics of each validation."""
+    config = run.config
+    started = time.monotonic()
+    bar = tqdm(total=config.n_steps, initial=run.step, desc=run.preset.name, unit="step")
+    with bar:
+        while run.step < config.n_steps:
+            losses = train_step(run, windows.features)
+            bar.update()
+            if run.step % 20 == 0:
+                bar.set_postfix({name: f"{float(value):.2f}" for name, value in losses.items()})
+            if run.step % config.validate_every == 0 or run.step == config.n_steps:
+                row = {"step": run.step, "seconds": time.monotonic() - started}
+                row |= {name: float(value) for name, value in losses.items()}
+                row |= _validate(run, held_out, out)
+                with (out / LOG_FILE).open("a") as lines:
+                    lines.write(json.dumps(row) + "\n")
+                yield row
+                if config.patience and run.stale >= config.patience:
+                    log.info("No better validation for %d; stopping early.", run.stale)
+                    return
+
+
+def train_step(
+    run: Run, features: Tensor | np.ndarray[Any, np.dtype[np.float32]]
+) -> dict[str, Tensor]:
+    """Take one optimiser step on the batch that belongs to its number.
+
+    Raises
+    ------
+    NonFiniteLossError
+        If the loss is not finite; the weights are left as they were.
+    """
+    config, model, device = run.config, run.model, run.device
+    batch = features[_batch_indices(run.step, len(features), config)]
+    rng = np.random.default_rng((config.seed, run.step))
+    target = torch.from_numpy(augment(np.asarray(batch), config.augmentation, rng))
+    target = target[..., : model.n_features].to(device)
+    generator = torch.Generator(device).manual_seed(config.seed * 1_000_003 + run.step)
+    for group in run.optimiser.param_groups:
+        group["lr"] = schedules.learning_rate(run.step, config)
+    model.train()
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type != "mps"):
+        losses = _losses(run, target, generator)
+    if not torch.isfinite(losses["loss/total"]):
+        raise NonFiniteLossError(
+            f"The loss is {float(losses['loss/total'])} at step {run.step}; "
+            "the last good checkpoint is kept: go on from it with a lower learning_rate."
+        )
+    run.optimiser.zero_grad(set_to_none=True)
+    losses["loss/total"].backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
+    run.optimiser.step()
+    run.average.update_parameters(model)
+    run.step += 1
+    return {name: value.detach() for name, value in losses.items()}
+
+
+def _losses(run: Run, target: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    config, model = run.config, run.model
+    mu, sigma = model.encode(target)
+    z = model.reparameterise(mu, sigma, generator)
+    previous = _corrupt(run, z, shift_right(target), generator)
+    states = torch.nn.functional.dropout(model.decode_forced(z, previous), config.dropout)
+    return elbo_losses(
+        model.head.log_prob(states, target),
+        kl_nats(mu, sigma),
+        beta=schedules.beta(run.step, config),
+        free_bits=config.free_bits,
+        feel_weight=config.feel_weight,
+    )
+
+
+def _corrupt(run: Run, z: Tensor, previous: Tensor, generator: torch.Generator) -> Tensor:
+    """Blank some of the decoder's inputs, and put its own outputs in place of others.
+
+    Deviation: scheduled sampling draws every replaced input from a first, teacher-forced pass
+    (Mihaylova and Martins 2019, section 3), so that all steps still train in parallel; the
+    paper draws them one after the other.
+    """
+    config, shape = run.config, previous.shape[:2]
+
+    def chosen(probability: float) -> Tensor:
+        noise = torch.rand(shape, generator=generator, device=previous.device)
+        return (noise < probability).unsqueeze(-1)
+
+    probability = schedules.sampling_probability(run.step, config.sampling_rate)
+    if probability > 0:
+        with torch.no_grad():
+            head = run.model.head
+            states = run.model.decode_forced(z, previous)
+            drawn = head.sample(states, 1.0, head.draw_noise(tuple(shape), generator))
+        previous = torch.where(chosen(probability), shift_right(drawn), previous)
+    if config.word_dropout > 0:
+        previous = previous * ~chosen(config.word_dropout)
+    return previous
+
+
+def _batch_indices(step: int, n_examples: int, config: TrainConfig) -> np.ndarray[Any, Any]:
+    """Return the indices of a step's batch; each epoch is one seeded permutation."""
+    positions = np.arange(step * config.batch_size, (step + 1) * config.batch_size)
+    epochs, places = np.divmod(positions, n_examples)
+    indices = np.empty(len(positions), np.int64)
+    for epoch in np.unique(epochs):
+        order = np.random.default_rng((config.seed, 1, int(epoch))).permutation(n_examples)
+        indices[epochs == epoch] = order[places[epochs == epoch]]
+    return indices
+
+
+def _validation_windows(dataset: Dataset, n_bars: int) -> Windows:
+    """Return evenly spread validation windows; a data set too small for them lends its own."""
+    n_there = sum(label.split == "validation" for label in dataset.labels)
+    windows = dataset.windows("validation" if n_there else "train", n_bars)
+    return windows.take(np.linspace(0, len(windows) - 1, min(N_VALIDATION, len(windows))))
+
+
+def _validate(run: Run, held_out: Windows, out: Path) -> dict[str, float]:
+    """Measure the averaged weights, keep them as `last`, and as `best` if they are."""
+    model = run.checkpoint({}).model
+    measured = reconstruction_metrics(model, held_out.features, held_out.tempos_bpm)
+    loss = sum(v for name, v in measured.items() if name.startswith("nll_"))
+    loss += run.config.beta * measured["kl_nats"]
+    metrics = {"validation/loss": loss}
+    metrics |= {f"validation/{name}": value for name, value in measured.items()}
+    run.stale += 1
+    if loss < run.best:
+        run.best, run.stale = loss, 0
+        _save(run.checkpoint({"step": run.step, **metrics}), out / "best")
+    run.save(out / STATE_FILE)
+    _save(run.checkpoint({"step": run.step, **metrics}), out / "last")
+    log.info("step %d: %s", run.step, metrics)
+    return metrics
+
+
+def _save(checkpoint: Checkpoint, folder: Path) -> None:
+    with _full_disk_named(folder):
+        save_checkpoint(checkpoint, folder)
+
+
+@contextlib.contextmanager
+def _full_disk_named(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        if full or "No space left" in str(error):
+            raise DiskFullError(
+                f"There is no space left to write {target}; the last good checkpoint is kept: "
+                "make room and go on with --resume."
+            ) from error
+        raise
