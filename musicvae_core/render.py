@@ -7,7 +7,7 @@ every hit. Playing the whole groove inside FluidSynth would be the shorter progr
 - FluidSynth starts notes on the borders of 64-sample blocks, up to 1.45 ms late;
 - its voices inherit gain and filter state from the note they played before, so the
   same groove would give other bytes after another one;
-- a SoundFont's sounds start up to 4 ms after the note, each kit differently.
+- a SoundFont's sounds start up to 5 ms after the note, each kit differently.
 
 Here each note is struck from a known state, its leading silence is cut, and mixing only
 reads finished sounds, so many sessions can render at once. FluidSynth's reverb and
@@ -44,7 +44,7 @@ SYSTEM_SOUNDFONTS: tuple[str, ...] = (
 )
 """Where Debian and Ubuntu, Fedora and Arch, and Homebrew keep a General MIDI font."""
 
-_KNEE = 0.8
+_KNEE = 0.85
 _CEILING = 0.99
 _HATS = (CLOSED_HAT, OPEN_HAT)
 _INSTALL_SOUNDFONT = (
@@ -228,9 +228,9 @@ def _add_wrapped(loop: Audio, sound: Audio, start: int) -> None:
 def _softened(audio: Audio) -> Audio:
     """Return audio unchanged below the knee and bent towards the ceiling above it.
 
-    The gain is fixed, so that equal hits are equally loud in every groove; only where
-    many hard hits coincide do peaks pass 0.8 of full scale. The curve has no memory:
-    rotating a loop rotates its sound.
+    A kit's gain is fixed, so that equal hits are equally loud in every groove, and lets
+    four limbs strike as hard as they can below the knee. Only what no drummer plays goes
+    above it. The curve has no memory: rotating a loop rotates its sound.
     """
     loudness = np.abs(audio)
     loud = loudness > _KNEE

@@ -10,17 +10,27 @@ from collections import OrderedDict
 from contextlib import redirect_stdout
 from ctypes import c_int, c_void_p
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicvae_core.errors import SoundFontError, SynthUnavailableError
-from musicvae_core.vocabulary import WRITTEN_PITCHES
+from musicvae_core.vocabulary import (
+    CRASH,
+    KICK,
+    OPEN_HAT,
+    SNARE,
+    VELOCITY_LEVELS,
+    WRITTEN_PITCHES,
+)
 
 Audio = NDArray[np.float32]
 
-_GAIN = 1.0
+CHORD_PEAK = 0.75
+"""Peak, of full scale, of a kit's kick, snare, open hi-hat and crash struck at level 127."""
+
+_CHORD = (KICK, SNARE, OPEN_HAT, CRASH)
 _DRUM_BANK = 128
 _BLOCK = 64
 """Samples that FluidSynth computes at once; notes start on its borders."""
@@ -28,9 +38,12 @@ _LONGEST_SECONDS = 5.0
 _FADE_SECONDS = 1.0
 _SILENCE = 2.0**-16
 """Half a step of 16-bit audio: what stays below it is not heard."""
+_SILENCE_OF_PEAK = 1e-3
+"""For notes so soft that all of them is below that: 60 dB under their own peak."""
 _ATTACK = 0.1
 _ATTACK_LEAD = 8
 _CACHE_BYTES = 128 * 2**20
+_IMPORT_LOCK = threading.Lock()
 _INSTALL_FLUIDSYNTH = (
     "FluidSynth's library is missing, so there is no sound: install it with "
     "`apt install libfluidsynth3` or `brew install fluid-synth`, and start again."
@@ -52,7 +65,7 @@ class Sampler:
         self._lock = threading.Lock()
         self._sample_rate = sample_rate
         self._synth = fluidsynth.Synth(
-            gain=_GAIN,
+            gain=1.0,
             samplerate=sample_rate,
             **{
                 "synth.dynamic-sample-loading": 1,
@@ -63,7 +76,7 @@ class Sampler:
         weakref.finalize(self, self._synth.delete).atexit = False
         self._notes: OrderedDict[tuple[str, int, int], Audio] = OrderedDict()
         self._cached_bytes = 0
-        self._channels: dict[str, int] = {}
+        self._kits: dict[str, tuple[int, np.float32]] = {}
         self._font_id = self._synth.sfload(str(soundfont))
         if self._font_id < 0:
             raise SoundFontError(f"{soundfont.name} is damaged or not a SoundFont: choose another.")
@@ -76,7 +89,9 @@ class Sampler:
         key = (kit, voice, level)
         with self._lock:
             if key not in self._notes:
-                note = self._play(self._channel(kit), WRITTEN_PITCHES[voice], level)
+                channel, gain = self._opened(kit)
+                note = self._play(channel, voice, level) * gain
+                note.flags.writeable = False
                 self._notes[key] = note
                 self._cached_bytes += note.nbytes
                 self._forget_oldest()
@@ -94,20 +109,29 @@ class Sampler:
             programs[f"{name} ({program})" if name in programs else name] = program
         return programs
 
-    def _channel(self, kit: str) -> int:
-        """Return the channel that plays a kit, reading the kit's samples at first use."""
-        if kit not in self._channels:
-            channel = len(self._channels)
+    def _opened(self, kit: str) -> tuple[int, np.float32]:
+        """Return the channel and the gain of a kit, reading its samples at first use.
+
+        Kits differ by 9 dB. The gain of each is fixed by the hardest thing that four
+        limbs can do at once, so that any kit of any font is as loud as the next.
+        """
+        if kit not in self._kits:
+            channel = len(self._kits)
             program = self.programs[kit]
             if self._synth.program_select(channel, self._font_id, _DRUM_BANK, program) < 0:
                 raise SoundFontError(
                     f"The sounds of {kit!r} cannot be read: choose another kit or SoundFont."
                 )
-            self._channels[kit] = channel
-        return self._channels[kit]
+            notes = [self._play(channel, voice, VELOCITY_LEVELS) for voice in _CHORD]
+            chord = np.zeros((max(map(len, notes)), 2), np.float32)
+            for note in notes:
+                chord[: len(note)] += note
+            peak = np.abs(chord).max(initial=0.0)
+            self._kits[kit] = (channel, np.float32(CHORD_PEAK / peak if peak > 0 else 1.0))
+        return self._kits[kit]
 
-    def _play(self, channel: int, pitch: int, level: int) -> Audio:
-        """Return one note as FluidSynth plays it, trimmed and read-only.
+    def _play(self, channel: int, voice: int, level: int) -> Audio:
+        """Return one note as FluidSynth plays it, trimmed.
 
         FluidSynth's voices start from the mixing gain of the last note that they played,
         so the note is struck once for a block, damped, and struck again: the same sound
@@ -116,18 +140,28 @@ class Sampler:
         for _ in range(2):
             self._synth.all_sounds_off(channel)
             self._write(_BLOCK)
-            self._synth.noteon(channel, pitch, level)
+            self._synth.noteon(channel, WRITTEN_PITCHES[voice], level)
             first = self._write(_BLOCK)
-        blocks = [first]
-        chunk = _BLOCK * (self._sample_rate // (4 * _BLOCK))
-        longest = round(_LONGEST_SECONDS * self._sample_rate)
-        while _BLOCK + chunk * (len(blocks) - 1) < longest:
-            blocks.append(self._write(chunk))
-            if np.abs(blocks[-1]).max() < _SILENCE:
-                break
+        sound = self._until_silent(first)
         self._synth.all_sounds_off(channel)
         self._write(_BLOCK)
-        return _trimmed(np.concatenate(blocks)[:longest], longest, self._sample_rate)
+        return _trimmed(sound)
+
+    def _until_silent(self, first: Audio) -> Audio:
+        """Return `first` and what follows it, faded out if it rings for five seconds."""
+        chunks, peak = [first], np.abs(first).max()
+        n_samples = self._sample_rate // 4
+        n_chunks = round(_LONGEST_SECONDS * 4)
+        while len(chunks) <= n_chunks:
+            chunks.append(self._write(n_samples))
+            chunk_peak = np.abs(chunks[-1]).max()
+            peak = max(peak, chunk_peak)
+            if chunk_peak < _silence(peak):
+                return np.concatenate(chunks)
+        sound = np.concatenate(chunks)
+        n_fade = round(_FADE_SECONDS * self._sample_rate)
+        sound[-n_fade:] *= np.linspace(1.0, 0.0, n_fade, dtype=np.float32)[:, None]
+        return sound
 
     def _write(self, n_samples: int) -> Audio:
         """Return the next samples of the synthesizer, (n_samples, 2), unscaled floats.
@@ -147,41 +181,59 @@ class Sampler:
             self._cached_bytes -= note.nbytes
 
 
-def _trimmed(sound: Audio, longest: int, sample_rate: int) -> Audio:
+def _silence(peak: float) -> float:
+    """Return the level below which a note of this peak counts as over."""
+    return min(_SILENCE, _SILENCE_OF_PEAK * peak)
+
+
+def _trimmed(sound: Audio) -> Audio:
     """Return a note without the silence before and after it; its attack is the first sample.
 
-    The attack is where the sound reaches a tenth of its peak; eight samples before it
-    fade in. A sound cut at the longest length fades out over its last second.
+    The attack is where the sound reaches a tenth of its peak; the eight samples before
+    it fade in.
     """
     loudness = np.maximum(np.abs(sound[:, 0]), np.abs(sound[:, 1]))
-    heard = np.flatnonzero(loudness >= _SILENCE)
-    if not heard.size:
+    peak = float(loudness.max())
+    if peak == 0.0:
         return np.zeros((0, 2), np.float32)
-    if len(sound) == longest:
-        n_fade = round(_FADE_SECONDS * sample_rate)
-        sound[-n_fade:] *= np.linspace(1.0, 0.0, n_fade, dtype=np.float32)[:, None]
-    first = max(0, int(np.argmax(loudness >= _ATTACK * loudness.max())) - _ATTACK_LEAD)
-    note = sound[first : heard[-1] + 1].copy()
+    first = max(0, int(np.argmax(loudness >= _ATTACK * peak)) - _ATTACK_LEAD)
+    last = int(np.flatnonzero(loudness >= _silence(peak))[-1])
+    note = sound[first : last + 1].copy()
     if first > 0:
         note[:_ATTACK_LEAD] *= np.linspace(0.0, 1.0, _ATTACK_LEAD, dtype=np.float32)[:, None]
-    note.flags.writeable = False
     return note
 
 
 def _check_is_whole(soundfont: Path) -> None:
-    """Raise `SoundFontError` unless the file is a RIFF of the length that it states."""
+    """Raise `SoundFontError` unless the file has a SoundFont's three lists, each complete.
+
+    FluidSynth would refuse most damaged files too, but slowly and with other libraries'
+    complaints on standard error.
+    """
     if not soundfont.is_file():
         raise SoundFontError(f"There is no SoundFont at {soundfont}: check the path.")
     try:
-        with soundfont.open("rb") as file:
-            head = file.read(12)
         size = soundfont.stat().st_size
+        with soundfont.open("rb") as file:
+            riff, riff_end, form = _read_chunk_head(file)
+            lists, end = set(), 12
+            while (riff, form) == (b"RIFF", b"sfbk") and end < riff_end <= size:
+                file.seek(end)
+                _, end, name = _read_chunk_head(file)
+                lists.add(name)
     except OSError as error:
         raise SoundFontError(f"{soundfont.name} cannot be read: {error.strerror}.") from error
-    if head[:4] != b"RIFF" or head[8:] != b"sfbk":
+    if (riff, form) != (b"RIFF", b"sfbk"):
         raise SoundFontError(f"{soundfont.name} is not a SoundFont: choose a .sf2 file.")
-    if size < int.from_bytes(head[4:8], "little") + 8:
-        raise SoundFontError(f"{soundfont.name} is cut short: download it again.")
+    if end != riff_end or not lists >= {b"INFO", b"sdta", b"pdta"}:
+        raise SoundFontError(f"{soundfont.name} is damaged or cut short: get a whole copy.")
+
+
+def _read_chunk_head(file: BinaryIO) -> tuple[bytes, int, bytes]:
+    """Return a RIFF chunk's identifier, the position after its end, and its form."""
+    start = file.tell()
+    head = file.read(12)
+    return head[:4], start + 8 + int.from_bytes(head[4:8], "little"), head[8:]
 
 
 def _import_fluidsynth() -> Any:
@@ -192,7 +244,7 @@ def _import_fluidsynth() -> Any:
     library, which must not mix with what a command prints.
     """
     try:
-        with redirect_stdout(sys.stderr):
+        with _IMPORT_LOCK, redirect_stdout(sys.stderr):
             fluidsynth = importlib.import_module("fluidsynth")
     except (ImportError, OSError, AttributeError) as error:
         raise SynthUnavailableError(_INSTALL_FLUIDSYNTH) from error
