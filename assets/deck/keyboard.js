@@ -1,0 +1,31 @@
+// Which keys are the deck's, and where the arrows lead.
+
+const MINE = new Set([" ", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"]);
+const THEIRS = "input, textarea, select, button, a, summary, [contenteditable], [role]:not(li)";
+
+// Leaves alone what is typed in a field or meant for a button, a slider or a shortcut.
+export function wantsKey(event) {
+  if (!MINE.has(event.key) || event.defaultPrevented) return false;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return false;
+  const [target] = event.composedPath();
+  return !(target instanceof Element) || target === document.body || !target.matches(THEIRS);
+}
+
+// Moves the focus from a card to the one that the key points at; the cards lie in a grid.
+export function moveFocus(event, card) {
+  const cards = [...card.parentElement.children];
+  const columns = cards.filter((other) => other.offsetTop === cards[0].offsetTop).length;
+  const last = cards.length - 1;
+  const at = cards.indexOf(card);
+  const to = {
+    ArrowLeft: at - 1,
+    ArrowRight: at + 1,
+    ArrowUp: at - columns,
+    ArrowDown: at + columns,
+    Home: 0,
+    End: last,
+  }[event.key];
+  if (to < 0 || to > last) return;
+  event.preventDefault();
+  cards[to].focus();
+}

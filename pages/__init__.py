@@ -1,0 +1,1 @@
+"""The pages: one typed function each, that reads widgets, asks `Studio`, and draws."""

@@ -1,0 +1,1 @@
+"""What pages share: the deck, the words for a groove, the session, the cached `Studio`."""

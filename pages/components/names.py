@@ -1,0 +1,39 @@
+"""Two-word names for grooves, drawn from z: the same groove always has the same name."""
+
+from collections.abc import Collection
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+_FIRST = (
+    "Amber Autumn Blue Brass Bright Broken Chalk Cinder Copper Coral Dusty Early Electric Ember "
+    "Fallen Feather Glass Golden Granite Hollow Indigo Ivory Late Little Lunar Marble Midnight "
+    "Misty Neon Northern Olive Paper Pearl Quiet River Rusty Sandy Scarlet Silent Silver Slow "
+    "Smoky Solar Stone Sugar Tidal Velvet Wild Winter Woven"
+).split()
+_SECOND = (
+    "Alley Anchor Arcade Avenue Bridge Canal Canyon Cellar Corner Diner Engine Ferry Garage "
+    "Garden Harbour Highway Island Junction Kitchen Ladder Lantern Market Meadow Mill Motel "
+    "Orchard Parade Pavement Pier Platform Porch Quarry Railway Roof Room Shuffle Signal Square "
+    "Stairs Station Street Stroll Tower Train Tunnel Valley Viaduct Walk Wharf Yard"
+).split()
+
+
+def name_of(z: NDArray[np.float32], taken: Collection[str] = ()) -> str:
+    """Return a name for the groove at z, with a number where it is `taken`.
+
+    Parameters
+    ----------
+    z
+        (Z,) float32.
+    taken
+        Names that are in use.
+    """
+    digest = int.from_bytes(blake2b(z.tobytes(), digest_size=8).digest(), "big")
+    rest, first = divmod(digest, len(_FIRST))
+    name = f"{_FIRST[first]} {_SECOND[rest % len(_SECOND)]}"
+    number = 2
+    while (numbered := name if number == 2 else f"{name} {number - 1}") in taken:
+        number += 1
+    return numbered

@@ -1,0 +1,22 @@
+"""What a session keeps while the listener moves between pages.
+
+Streamlit forgets a widget's value with its page, unless the widget says otherwise
+(`persist_state="session"`); what is no widget's value is kept here, under keys of our own.
+"""
+
+import streamlit as st
+
+from pages.components.shelf import Shelf
+
+_SHELF = "kept.sample.shelf"
+
+
+def shelf() -> Shelf:
+    """Return the grooves of the Sample page."""
+    kept: Shelf = st.session_state.setdefault(_SHELF, Shelf())
+    return kept
+
+
+def keep_shelf(changed: Shelf) -> None:
+    """Keep the grooves of the Sample page."""
+    st.session_state[_SHELF] = changed

@@ -1,0 +1,165 @@
+"""The settings of the Sample page: its widgets, and what they say."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import streamlit as st
+
+from musicvae_core.studio import Studio
+from musicvae_core.vocabulary import MAX_TEMPO_BPM, MIN_TEMPO_BPM
+
+MAX_GROOVES = 16
+MAX_SEED = 2**31 - 1
+_WIDTH = 168
+"""Pixels of a widget: two stand side by side on a phone."""
+_SAMPLED = "kept.sample.sampled"
+"""Session key of the settings that the last sampling used."""
+_PRIORS = {"learned": "what drummers play", "normal": "the whole space"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the widgets say.
+
+    Parameters
+    ----------
+    model, n, temperature, seed, prior
+        What to sample: see `Studio.sample`.
+    tempo_bpm, kit
+        How to play it; `kit` is None where there is no sound.
+    amount
+        How far "more like this" goes, 0 to 1: see `Studio.similar`.
+    """
+
+    model: str
+    n: int
+    temperature: float
+    seed: int
+    prior: str
+    tempo_bpm: float
+    kit: str | None
+    amount: float
+
+
+def read_settings(studio: Studio) -> Settings:
+    """Draw the widgets in rows that wrap, and return what they say."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="settings"):
+        model = _choose_model(studio)
+        n = st.slider("Grooves", 1, MAX_GROOVES, 8, key="n", width=_WIDTH, persist_state="session")
+        temperature = st.slider(
+            "Temperature",
+            *(0.0, 2.0, 1.0, 0.05),
+            key="temperature",
+            width=_WIDTH,
+            persist_state="session",
+            help="0 always takes the likeliest hit; 1 plays as drummers do; above that, wilder.",
+        )
+        tempo_bpm = st.number_input(
+            "Tempo, bpm",
+            *(int(MIN_TEMPO_BPM), int(MAX_TEMPO_BPM), 120),
+            key="tempo_bpm",
+            width=_WIDTH,
+            persist_state="session",
+            help="Also changes the grooves below, without drawing new ones.",
+        )
+        kit = _choose_kit(studio)
+        seed = _choose_seed()
+        prior, amount = _choose_details()
+    return Settings(model, n, temperature, seed, prior, float(tempo_bpm), kit, amount)
+
+
+def take_next_seed_if_unchanged() -> None:
+    """Move on to the next seed when these very settings were the last to be sampled.
+
+    For the callback of a button: pressing Sample again then gives new grooves, while a seed
+    that was typed in is used as it is.
+    """
+    if st.session_state.get(_SAMPLED) == _what_to_sample():
+        st.session_state.seed = (st.session_state.seed + 1) % MAX_SEED
+
+
+def remember_sampled() -> None:
+    """Keep what was sampled, for `take_next_seed_if_unchanged`."""
+    st.session_state[_SAMPLED] = _what_to_sample()
+
+
+def _what_to_sample() -> tuple[object, ...]:
+    """Return the values that decide which grooves come out."""
+    return tuple(
+        st.session_state.get(key) for key in ("model", "n", "temperature", "seed", "prior")
+    )
+
+
+def _choose_model(studio: Studio) -> str:
+    models = {model.name: model for model in studio.models()}
+    if len(models) == 1:
+        return next(iter(models))
+    return st.selectbox(
+        "Model",
+        models,
+        format_func=lambda name: models[name].title,
+        key="model",
+        width=_WIDTH,
+        persist_state="session",
+    )
+
+
+def _choose_kit(studio: Studio) -> str | None:
+    problem = studio.sound_problem
+    return st.selectbox(
+        "Drum kit",
+        () if problem else studio.kits(),
+        key="kit",
+        width=_WIDTH,
+        persist_state="session",
+        disabled=problem is not None,
+        placeholder="No sound",
+        help=problem or "Also changes the grooves below, without drawing new ones.",
+    )
+
+
+def _choose_seed() -> int:
+    with st.container(horizontal=True, vertical_alignment="bottom", width=_WIDTH, gap="xsmall"):
+        seed = st.number_input(
+            "Seed",
+            *(0, MAX_SEED, 1),
+            key="seed",
+            persist_state="session",
+            help="The same seed and settings give the same grooves. Pressing Sample again "
+            "without a change takes the next seed.",
+        )
+        st.button(
+            "",
+            icon=":material/casino:",
+            key="dice",
+            help="Throw the dice for a new seed",
+            on_click=_throw_dice,
+        )
+    return seed
+
+
+def _throw_dice() -> None:
+    st.session_state.seed = random.randrange(10_000)
+
+
+def _choose_details() -> tuple[str, float]:
+    with st.popover("", icon=":material/tune:", help="More settings", key="details"):
+        prior = st.radio(
+            "Draw from",
+            _PRIORS,
+            format_func=_PRIORS.__getitem__,
+            key="prior",
+            persist_state="session",
+            help="What drummers play: the prior that was fitted to real performances. "
+            "The whole space: the normal distribution of the paper, stranger and less real.",
+        )
+        amount = st.slider(
+            "How far “more like this” goes",
+            *(0.05, 1.0, 0.3, 0.05),
+            key="amount",
+            persist_state="session",
+            help="Near 0 a groove hardly changes; at 1 little of it is left.",
+        )
+    return prior, amount

@@ -1,0 +1,110 @@
+"""Sample: draw new grooves from the latent space, hear them, keep the good ones."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from musicvae_core.errors import MusicVAEError
+from musicvae_core.studio import Studio
+from pages.components.deck import Card, deck
+from pages.components.session import keep_shelf, shelf
+from pages.components.settings import (
+    Settings,
+    read_settings,
+    remember_sampled,
+    take_next_seed_if_unchanged,
+)
+from pages.components.shelf import Shelf
+from pages.components.studio import loop_sounds, shared_studio
+
+_N_NEIGHBOURS = 4
+_SAMPLE = "sample.asked"
+"""Session key, set when Sample was pressed: the next run of the page samples."""
+_MORE = "sample.more"
+"""Session key of an entry's id: the next run of the page looks for its neighbours."""
+
+
+def sample() -> None:
+    """Read the settings, do what was asked, and draw the deck."""
+    try:
+        studio = shared_studio()
+        settings = read_settings(studio)
+    except MusicVAEError as error:
+        st.error(str(error))
+        return
+    buttons = st.container(horizontal=True, vertical_alignment="center")
+    try:
+        keep_shelf(_do_what_was_asked(studio, settings, shelf()))
+    except MusicVAEError as error:
+        st.error(str(error))
+    with buttons:
+        _draw_buttons(shelf())
+    _draw_deck(studio, settings, shelf())
+
+
+def _do_what_was_asked(studio: Studio, settings: Settings, now: Shelf) -> Shelf:
+    """Return the shelf after Sample or "more like this"; a first visit samples by itself."""
+    asked = st.session_state.pop(_SAMPLE, False)
+    source = now.find(st.session_state.pop(_MORE, ""))
+    if source:
+        seed = settings.seed + now.n_made
+        takes = studio.similar(source.take, _N_NEIGHBOURS, amount=settings.amount, seed=seed)
+        return now.with_neighbours(source, takes)
+    if not asked and now.entries:
+        return now
+    takes = studio.sample(
+        settings.model,
+        settings.n,
+        temperature=settings.temperature,
+        tempo_bpm=settings.tempo_bpm,
+        seed=settings.seed,
+        prior=settings.prior,
+    )
+    remember_sampled()
+    return now.renewed(takes, f"seed {settings.seed}, temperature {settings.temperature:g}")
+
+
+def _draw_buttons(now: Shelf) -> None:
+    st.button(
+        "Sample",
+        type="primary",
+        icon=":material/graphic_eq:",
+        key="sample",
+        help="Draw new grooves; those with a star stay",
+        on_click=_ask_to_sample,
+    )
+    st.button(
+        "Undo",
+        icon=":material/undo:",
+        key="undo",
+        disabled=not now.past,
+        help="Bring back the grooves from before" if now.past else "Nothing to undo yet",
+        on_click=lambda: keep_shelf(shelf().undone()),
+    )
+
+
+def _ask_to_sample() -> None:
+    take_next_seed_if_unchanged()
+    st.session_state[_SAMPLE] = True
+
+
+def _ask_for_more(entry_id: str) -> None:
+    st.session_state[_MORE] = entry_id
+
+
+def _draw_deck(studio: Studio, settings: Settings, now: Shelf) -> None:
+    grooves = [entry.take.groove.at_tempo(settings.tempo_bpm) for entry in now.entries]
+    sounds, problem = loop_sounds(studio, grooves, settings.kit)
+    if problem:
+        st.warning(problem, icon=":material/volume_off:")
+    deck(
+        [
+            Card(entry.id, entry.name, groove, studio.midi(groove), wav, entry.note, entry.kept)
+            for entry, groove, wav in zip(now.entries, grooves, sounds, strict=True)
+        ],
+        key="sample.deck",
+        sound_problem=problem,
+        on_more=_ask_for_more,
+        on_keep=lambda entry_id: keep_shelf(shelf().toggled(entry_id)),
+        on_rename=lambda id, name: keep_shelf(shelf().renamed(id, name)),
+    )

@@ -1,0 +1,103 @@
+"""A `Studio` for tests of the pages: hand-made grooves and clicks, at once and without models."""
+
+from __future__ import annotations
+
+import io
+import wave
+
+import numpy as np
+
+from musicvae_core.errors import MusicVAEError
+from musicvae_core.groove import Groove
+from musicvae_core.midi import write_midi
+from musicvae_core.studio import ModelInfo, Take
+from musicvae_core.vocabulary import CLOSED_HAT, CRASH, KICK, N_VOICES, SNARE
+
+SAMPLE_RATE = 44_100
+Z_SIZE = 4
+_N_BARS = 2
+_PITCHES_HZ = np.geomspace(60, 6_000, N_VOICES)
+
+
+class FakeStudio:
+    """Takes the place of `Studio`: two models, two kits, a groove for each z."""
+
+    def __init__(self, sound_problem: str | None = None) -> None:
+        self.sound_problem = sound_problem
+        self.error: MusicVAEError | None = None
+        self.calls: list[dict[str, object]] = []
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return (
+            ModelInfo("groove_2bar", "Two bars with feel", _N_BARS, True),
+            ModelInfo("drums_2bar", "Two bars, hits alone", _N_BARS, False),
+        )
+
+    def sample(
+        self,
+        model: str,
+        n: int,
+        *,
+        temperature: float = 1.0,
+        tempo_bpm: float = 120.0,
+        seed: int = 0,
+        prior: str = "learned",
+    ) -> list[Take]:
+        self.calls.append({"model": model, "n": n, "seed": seed, "prior": prior})
+        if self.error:
+            raise self.error
+        rng = np.random.default_rng(seed)
+        points = rng.standard_normal((n, Z_SIZE)).astype(np.float32)
+        return [Take(groove_at(z, tempo_bpm), z, model, seed, temperature) for z in points]
+
+    def similar(self, take: Take, n: int, *, amount: float = 0.3, seed: int = 0) -> list[Take]:
+        rng = np.random.default_rng(seed)
+        steps = amount * rng.standard_normal((n, Z_SIZE)).astype(np.float32)
+        tempo_bpm = take.groove.tempo_bpm
+        return [
+            Take(groove_at(take.z + step, tempo_bpm), take.z + step, take.model, seed, 1.0)
+            for step in steps.astype(np.float32)
+        ]
+
+    def kits(self) -> tuple[str, ...]:
+        return () if self.sound_problem else ("standard", "jazz")
+
+    def wav(self, groove: Groove, kit: str | None = None) -> bytes:
+        return click_track(groove, gain=0.2 if kit == "jazz" else 0.4)
+
+    def midi(self, groove: Groove) -> bytes:
+        return write_midi(groove)
+
+
+def groove_at(z: np.ndarray, tempo_bpm: float) -> Groove:
+    """A beat of kick, snare and hats, with hits, loudness and timing strewn by z."""
+    rng = np.random.default_rng(np.abs(z * 1e4).astype(np.uint32))
+    hits = np.zeros((16 * _N_BARS, N_VOICES), bool)
+    hits[::2, CLOSED_HAT] = True
+    hits[::8, KICK] = True
+    hits[4::8, SNARE] = True
+    hits[0, CRASH] = rng.random() < 0.5
+    hits |= rng.random(hits.shape) < 0.05
+    velocities = rng.uniform(0.15, 1.0, hits.shape)
+    offsets = np.clip(rng.normal(0.0, 0.12, hits.shape), -0.45, 0.45)
+    return Groove.from_hits(hits, velocities, offsets, tempo_bpm)
+
+
+def click_track(groove: Groove, gain: float) -> bytes:
+    """A WAV file of exactly one pass: a decaying tone a hit, wrapped at the end."""
+    n_frames = round(groove.duration_seconds * SAMPLE_RATE)
+    sound = np.zeros(n_frames)
+    ring = np.arange(SAMPLE_RATE // 8)
+    decay = np.exp(-ring / (SAMPLE_RATE / 40))
+    for step, voice in np.argwhere(groove.hits):
+        onset = (step + groove.offsets[step, voice]) * groove.step_seconds * SAMPLE_RATE
+        tone = np.sin(2 * np.pi * _PITCHES_HZ[voice] / SAMPLE_RATE * ring) * decay
+        np.add.at(sound, (round(onset) + ring) % n_frames, groove.velocities[step, voice] * tone)
+    pcm = (np.clip(gain * sound, -1, 1) * 32_767).astype("<i2")
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(2)
+        writer.setsampwidth(2)
+        writer.setframerate(SAMPLE_RATE)
+        writer.writeframes(np.repeat(pcm, 2).tobytes())
+    return file.getvalue()
