@@ -1,0 +1,337 @@
+"""Reading and writing: where hits land, what is kept, what comes back."""
+
+import io
+from pathlib import Path
+
+import mido
+import numpy as np
+import pretty_midi
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from midi_builders import (
+    HAT_PITCH,
+    KICK_PITCH,
+    SNARE_PITCH,
+    TICKS_PER_BAR,
+    drum_file,
+    end,
+    meta,
+    metre,
+    midi_file,
+    name,
+    note,
+    note_off,
+    program,
+    tempo,
+    track,
+    varlen,
+)
+
+from musicvae_core.errors import EmptyMidiError, NoDrumsError
+from musicvae_core.groove import Groove
+from musicvae_core.midi import read_midi, write_midi
+from musicvae_core.vocabulary import (
+    CLOSED_HAT,
+    CRASH,
+    KICK,
+    N_VOICES,
+    SNARE,
+    STEPS_PER_BAR,
+    TICKS_PER_STEP,
+    VELOCITY_LEVELS,
+)
+
+GOLDEN = Path(__file__).parent / "golden"
+ALMOST_HALF = float(np.nextafter(np.float32(0.5), np.float32(0)))
+BASS = 1
+
+
+def hits_of(groove: Groove) -> list[tuple[int, int]]:
+    return [(int(step), int(voice)) for step, voice in np.argwhere(groove.hits)]
+
+
+# --- reading: the grid ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tick", "step", "offset"),
+    [(0, 0, 0.0), (59, 0, 59 / 120), (60, 1, -0.5), (119, 1, -1 / 120), (121, 1, 1 / 120)],
+)
+def test_a_hit_belongs_to_the_nearest_step_and_halves_go_up(tick, step, offset):
+    groove = read_midi(drum_file(note(tick, KICK_PITCH))).groove
+    assert hits_of(groove) == [(step, KICK)]
+    assert groove.offsets[step, KICK] == np.float32(offset)
+
+
+def test_velocity_is_the_level_over_127():
+    groove = read_midi(drum_file(note(0, KICK_PITCH, 127), note(120, KICK_PITCH, 1))).groove
+    assert groove.velocities[0, KICK] == 1.0
+    assert groove.velocities[1, KICK] == np.float32(1 / 127)
+
+
+@pytest.mark.parametrize("resolution", [1, 24, 96, 480, 960, 9600, 32767])
+def test_any_resolution_gives_the_same_grid(resolution):
+    data = drum_file(note(0, KICK_PITCH), note(resolution, SNARE_PITCH), division=resolution)
+    assert hits_of(read_midi(data).groove) == [(0, KICK), (4, SNARE)]
+
+
+def test_tempo_changes_on_a_later_track_do_not_move_hits():
+    hits = [note(960, KICK_PITCH), note(480, SNARE_PITCH)]
+    steady = read_midi(drum_file(*hits))
+    bent = read_midi(
+        midi_file(
+            track(tempo(0, 500_000), end()),
+            track(*hits, end(1)),
+            track(tempo(300, 1_000_000), tempo(700, 200_000), end()),
+        )
+    )
+    assert np.array_equal(bent.groove.hits, steady.groove.hits)
+    assert np.array_equal(bent.groove.offsets, steady.groove.offsets)
+    assert bent.n_tempos == 3
+
+
+def test_the_tempo_is_the_one_stated_or_120():
+    assert read_midi(drum_file(note(0, KICK_PITCH))).groove.tempo_bpm == 120.0
+    assert read_midi(drum_file(tempo(0, 600_000), note(0, KICK_PITCH))).groove.tempo_bpm == 100.0
+
+
+def test_several_tempos_average_to_the_same_duration():
+    half_bar = TICKS_PER_BAR // 2
+    data = drum_file(tempo(0, 500_000), note(0, KICK_PITCH), tempo(half_bar, 1_000_000))
+    reading = read_midi(data)
+    assert reading.groove.duration_seconds == pytest.approx(2 * 0.5 + 2 * 1.0)
+    assert "2 tempos averaged to 80.0 bpm" in reading.summary
+
+
+def test_the_groove_ends_with_the_bar_of_its_last_hit():
+    within = read_midi(drum_file(note(TICKS_PER_BAR - 61, KICK_PITCH)))
+    beyond = read_midi(drum_file(note(TICKS_PER_BAR - 60, KICK_PITCH)))
+    assert (within.groove.n_bars, beyond.groove.n_bars) == (1, 2)
+
+
+# --- reading: loops ------------------------------------------------------------------
+
+
+def test_early_for_the_end_of_a_loop_is_early_for_its_start():
+    data = midi_file(track(note(TICKS_PER_BAR - 30, KICK_PITCH), end(30)))
+    groove = read_midi(data).groove
+    assert hits_of(groove) == [(0, KICK)]
+    assert groove.offsets[0, KICK] == -0.25
+
+
+def test_a_performance_that_ends_off_the_bar_line_does_not_wrap():
+    data = midi_file(track(note(TICKS_PER_BAR - 30, KICK_PITCH), end(31)))
+    assert hits_of(read_midi(data).groove) == [(16, KICK)]
+
+
+def test_a_hit_on_the_line_where_a_file_ends_opens_a_bar():
+    data = midi_file(track(note(TICKS_PER_BAR, KICK_PITCH), end()))
+    assert hits_of(read_midi(data).groove) == [(16, KICK)]
+
+
+def test_the_louder_of_a_first_hit_and_an_early_one_for_it_wins():
+    early_is_louder = midi_file(
+        track(note(0, KICK_PITCH, 50), note(TICKS_PER_BAR - 12, KICK_PITCH, 51), end(12))
+    )
+    reading = read_midi(early_is_louder)
+    assert hits_of(reading.groove) == [(0, KICK)]
+    assert reading.groove.offsets[0, KICK] == np.float32(-0.1)
+    assert reading.n_merged == 1
+
+
+def test_a_loop_keeps_its_silent_last_bars():
+    data = midi_file(track(note(0, KICK_PITCH), end(4 * TICKS_PER_BAR)))
+    assert read_midi(data).groove.n_bars == 4
+
+
+# --- reading: what is kept, merged, dropped -----------------------------------------------
+
+
+def test_of_two_hits_in_a_cell_the_louder_stays_and_of_equals_the_earlier():
+    louder = read_midi(drum_file(note(0, KICK_PITCH, 60), note(9, 35, 90)))
+    equal = read_midi(drum_file(note(3, SNARE_PITCH, 90), note(9, 40, 90)))
+    assert louder.groove.offsets[0, KICK] == np.float32(9 / 120)
+    assert equal.groove.offsets[0, SNARE] == np.float32(3 / 120)
+    assert "1 merged" in equal.summary
+
+
+def test_every_note_is_accounted_for():
+    reading = read_midi(
+        midi_file(
+            track(note(0, KICK_PITCH), note(0, 80), note(0, 80), note(5, 35, 1), note(9, 2), end()),
+            track(note(0, 40, channel=BASS), end(7)),
+        )
+    )
+    assert dict(reading.dropped) == {
+        "no voice for pitch 2, not a General MIDI drum": 1,
+        "no voice for pitch 80, Mute Triangle": 2,
+        "played by another instrument": 1,
+    }
+    assert reading.n_notes == 6
+    assert reading.n_notes == (
+        reading.groove.n_hits + reading.n_merged + sum(reading.dropped.values())
+    )
+    assert reading.summary.startswith("1 of 6 notes read; 1 merged")
+
+
+def test_notes_without_an_end_or_a_length_are_read():
+    data = drum_file(
+        note(0, KICK_PITCH),
+        note(0, SNARE_PITCH),
+        note_off(0, SNARE_PITCH),
+        note(120, HAT_PITCH),
+        note(240, HAT_PITCH, 0),
+    )
+    assert hits_of(read_midi(data).groove) == [(0, KICK), (0, SNARE), (1, CLOSED_HAT)]
+
+
+def test_running_status_sysex_and_unknown_chunks_are_read_through():
+    body = (
+        varlen(0) + b"\xf0\x03\x7e\x09\xf7" + note(0, KICK_PITCH)
+        + varlen(120) + bytes([SNARE_PITCH, 80])
+        + meta(0, 0x7F, b"\x00\xff") + varlen(120) + bytes([HAT_PITCH, 70]) + end(1)
+    )  # fmt: skip
+    data = midi_file(b"XFIH" + (3).to_bytes(4) + b"abc", track(body), n_tracks=1)
+    assert hits_of(read_midi(data).groove) == [(0, KICK), (1, SNARE), (2, CLOSED_HAT)]
+
+
+def test_an_odd_key_signature_does_not_spoil_a_file():
+    odd_key = meta(0, 0x59, bytes([9, 7]))
+    assert read_midi(drum_file(odd_key, note(0, KICK_PITCH))).groove.n_hits == 1
+
+
+def test_format_0_and_a_riff_wrapper_are_read():
+    data = drum_file(metre(0, 4, 2), note(0, KICK_PITCH), midi_format=0)
+    riff = b"RIFF" + (len(data) + 12).to_bytes(4, "little") + b"RMIDdata"
+    wrapped = riff + len(data).to_bytes(4, "little") + data
+    assert read_midi(data).groove == read_midi(wrapped).groove
+
+
+def test_a_path_is_read_like_its_bytes(tmp_path):
+    path = tmp_path / "beat.mid"
+    path.write_bytes(drum_file(note(0, KICK_PITCH)))
+    assert read_midi(path).groove == read_midi(path.read_bytes()).groove
+
+
+# --- reading: drums on another channel ------------------------------------------------------
+
+
+def without_drum_channel() -> bytes:
+    return midi_file(
+        track(name("Beat"), note(0, KICK_PITCH, channel=BASS), end(1)),
+        track(name("Beat"), note(0, SNARE_PITCH, channel=BASS), end(1)),
+        track(program(0, 33, BASS), note(0, 28, channel=BASS), end(1)),
+    )
+
+
+def test_without_channel_10_the_tracks_are_offered_by_name():
+    with pytest.raises(NoDrumsError, match="Choose a track") as caught:
+        read_midi(without_drum_channel())
+    assert caught.value.tracks == ("Beat", "Beat (2)", "Electric Bass (finger)")
+
+
+@pytest.mark.parametrize("choice", ["Beat (2)", 1])
+def test_an_offered_track_is_read_as_drums(choice):
+    reading = read_midi(without_drum_channel(), treat_as_drums=choice)
+    assert hits_of(reading.groove) == [(0, SNARE)]
+    assert reading.dropped == {"played by another instrument": 2}
+
+
+@pytest.mark.parametrize("choice", ["Piano", 3, -1])
+def test_a_track_that_is_not_there_is_refused_with_those_that_are(choice):
+    with pytest.raises(NoDrumsError, match="Beat") as caught:
+        read_midi(without_drum_channel(), treat_as_drums=choice)
+    assert len(caught.value.tracks) == 3
+
+
+# --- writing ----------------------------------------------------------------------------
+
+CELLS = st.tuples(
+    st.integers(0, 16 * STEPS_PER_BAR - 1),
+    st.integers(0, N_VOICES - 1),
+    st.integers(1, VELOCITY_LEVELS),
+    st.floats(-0.5, ALMOST_HALF, width=32),
+)
+
+
+def build(n_bars: int, cells: list[tuple[int, int, int, float]], tempo_bpm: float) -> Groove:
+    """Return a groove with the cells (step, voice, level, offset), steps wrapped to its length."""
+    levels = np.zeros((n_bars * STEPS_PER_BAR, N_VOICES))
+    offsets = np.zeros_like(levels)
+    for step, voice, level, offset in cells:
+        levels[step % len(levels), voice] = level
+        offsets[step % len(levels), voice] = offset
+    return Groove(levels > 0, levels / VELOCITY_LEVELS, offsets, tempo_bpm)
+
+
+@settings(derandomize=True, max_examples=150, deadline=None)
+@example(1, [(0, CRASH, 1, -0.5)], 20.0)
+@example(2, [(0, KICK, 127, -0.5), (31, KICK, 1, ALMOST_HALF)], 400.0)
+@example(2, [(4, SNARE, 90, 0.4999), (5, SNARE, 91, -0.5)], 133.3)
+@example(2, [(0, KICK, 64, -0.001)], 90.0)
+@given(
+    st.sampled_from([1, 2, 16]),
+    st.lists(CELLS, min_size=1, max_size=60),
+    st.floats(20, 400),
+)
+def test_what_is_written_reads_back(n_bars, cells, tempo_bpm):
+    groove = build(n_bars, cells, tempo_bpm)
+    data = write_midi(groove)
+    reading = read_midi(data)
+    back = reading.groove
+    assert np.array_equal(back.hits, groove.hits)
+    assert np.array_equal(back.velocities, groove.velocities)
+    assert np.abs(back.offsets - groove.offsets).max() <= 1 / TICKS_PER_STEP + 1e-6
+    assert abs(60e6 / back.tempo_bpm - 60e6 / groove.tempo_bpm) <= 0.5 + 1e-6
+    assert (reading.n_merged, dict(reading.dropped)) == (0, {})
+    assert write_midi(back) == data
+
+
+@settings(derandomize=True, max_examples=50, deadline=None)
+@example(1, [(0, KICK, 100, -0.5), (15, KICK, 100, ALMOST_HALF), (14, KICK, 9, 0.25)])
+@given(st.sampled_from([1, 2]), st.lists(CELLS, max_size=40))
+def test_a_written_file_is_standard_and_ends_with_its_loop(n_bars, cells):
+    groove = build(n_bars, cells, 120.0)
+    data = write_midi(groove)
+    written = mido.MidiFile(file=io.BytesIO(data))
+    assert (written.type, written.ticks_per_beat) == (1, 480)
+    metas = [message for message in written.tracks[0] if message.is_meta]
+    assert [(m.numerator, m.denominator) for m in metas if m.type == "time_signature"] == [(4, 4)]
+    for one in written.tracks:
+        assert all(message.time >= 0 for message in one)
+        assert sum(message.time for message in one) == n_bars * TICKS_PER_BAR
+    notes = [message for message in written.tracks[1] if message.type == "note_on"]
+    assert {message.channel for message in notes} <= {9}
+    sounding: set[int] = set()
+    for message in notes:  # each note ends before the next of its pitch begins
+        assert (message.note in sounding) == (message.velocity == 0)
+        sounding ^= {message.note}
+    assert not sounding
+
+
+def test_other_readers_find_every_note():
+    groove = build(2, [(0, KICK, 100, -0.5), (0, SNARE, 90, 0.0), (31, CRASH, 80, 0.49)], 97.0)
+    (drums,) = pretty_midi.PrettyMIDI(io.BytesIO(write_midi(groove))).instruments
+    assert drums.is_drum
+    assert sorted(found.pitch for found in drums.notes) == [36, 38, 49]
+    assert all(0 <= found.start < found.end for found in drums.notes)
+
+
+def test_silence_is_written_at_its_length_and_not_read_back():
+    data = write_midi(Groove.silent(3))
+    assert [sum(message.time for message in one) for one in mido_tracks(data)] == [5760, 5760]
+    with pytest.raises(EmptyMidiError, match="no note"):
+        read_midi(data)
+
+
+def mido_tracks(data: bytes) -> list[mido.MidiTrack]:
+    return list(mido.MidiFile(file=io.BytesIO(data)).tracks)
+
+
+def test_the_golden_file_is_written_and_read_exactly():
+    expected = np.load(GOLDEN / "two_bars.npz")
+    groove = Groove(**{key: expected[key] for key in expected.files})
+    data = (GOLDEN / "two_bars.mid").read_bytes()
+    assert write_midi(groove) == data
+    assert read_midi(data).groove == groove
