@@ -24,11 +24,16 @@ fail() {
     exit 1
 }
 
-# Print a command and run it; the only place that changes the machine.
+is_dry_run() { [ -n "${BOOTSTRAP_DRY_RUN:-}" ]; }
+
+# Print a command and run it. Nothing but `step` and `record` changes the machine.
 step() {
     say "+ $*"
-    if [ -z "${BOOTSTRAP_DRY_RUN:-}" ]; then "$@"; fi
+    is_dry_run || "$@"
 }
+
+# Write a note to a file of .venv, for the next start.
+record() { is_dry_run || printf '%s\n' "$2" >"$1"; }
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
@@ -78,10 +83,10 @@ install_python_packages() {
     local stamp=$VENV/.installed-$1 requirements=$2 wanted
     wanted=$(cat requirements.txt constraints.txt "$requirements")
     if [ "$wanted" = "$(cat "$stamp" 2>/dev/null || true)" ]; then return; fi
-    rm -f "$stamp"
+    record "$stamp" ""
     step "$VENV_PYTHON" -m pip install --disable-pip-version-check -r "$requirements" -c constraints.txt ||
         fail "The Python packages could not be installed: check the network and start again."
-    if [ -z "${BOOTSTRAP_DRY_RUN:-}" ]; then printf '%s\n' "$wanted" >"$stamp"; fi
+    record "$stamp" "$wanted"
 }
 
 # --- System packages --------------------------------------------------------------
@@ -105,7 +110,8 @@ apt_install() {
     has apt-get || return 1
     if ! is_root && ! has_sudo_without_password; then
         may_ask_for_password || return 1
-        if [ -d "$VENV" ]; then : >"$ASKED_FOR_ROOT"; fi
+        if [ -d "$VENV" ]; then record "$ASKED_FOR_ROOT" yes; fi
+        step sudo -v || return 1
     fi
     apt_get install "$@" || { apt_get update && apt_get install "$@"; }
 }
@@ -146,7 +152,7 @@ has_browser() { has chromium || has chromium-browser || has google-chrome || [ -
 ensure_browser() {
     if has_browser || apt_install chromium; then return; fi
     if step "$VENV_PYTHON" -m playwright install chromium; then
-        if [ -z "${BOOTSTRAP_DRY_RUN:-}" ]; then : >"$VENV/.installed-browser"; fi
+        record "$VENV/.installed-browser" playwright
     else
         say "The browser tests will be skipped. To run them: install Chromium."
     fi

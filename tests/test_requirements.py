@@ -1,0 +1,60 @@
+"""What the code imports is required, and what is required has a tested version."""
+
+import ast
+import re
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SOURCE_FOLDERS = (ROOT, ROOT / "tests", ROOT / "scripts")
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def required(name: str) -> set[str]:
+    lines = (ROOT / name).read_text().splitlines()
+    names = (re.match(r"[A-Za-z0-9][\w.-]*", line) for line in lines)
+    return {normal(match.group()) for match in names if match}
+
+
+def imported_distributions(*patterns: str) -> set[str]:
+    """Return the distributions that the files import, the standard library and ours aside."""
+    ours = {path.stem for folder in SOURCE_FOLDERS for path in folder.iterdir()}
+    modules = set()
+    for path in (path for pattern in patterns for path in ROOT.glob(pattern)):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                modules.add(node.module.split(".")[0])
+    providers = packages_distributions()
+    foreign = modules - ours - set(sys.stdlib_module_names)
+    return {normal(providers.get(module, [module])[0]) for module in foreign}
+
+
+def test_what_the_app_imports_is_required():
+    imported = imported_distributions("app.py", "musicvae_core/**/*.py", "pages/**/*.py")
+
+    assert imported <= required("requirements.txt")
+
+
+def test_what_tests_and_scripts_import_is_required():
+    imported = imported_distributions("tests/**/*.py", "scripts/**/*.py")
+
+    assert imported <= required("requirements.txt") | required("requirements-dev.txt")
+
+
+def test_every_requirement_has_a_tested_version():
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        assert required(name) <= required("constraints.txt")
+    assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text().splitlines()
+
+
+def test_packages_txt_is_one_debian_package_a_line():
+    lines = (ROOT / "packages.txt").read_text().splitlines()
+
+    assert "libfluidsynth3" in lines
+    assert all(re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", line) for line in lines)
