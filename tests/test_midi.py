@@ -104,6 +104,11 @@ def test_several_tempos_average_to_the_same_duration():
     assert "2 tempos averaged to 80.0 bpm" in reading.summary
 
 
+def test_a_tempo_after_the_groove_does_not_count():
+    data = drum_file(tempo(0, 500_000), note(0, KICK_PITCH), tempo(3 * TICKS_PER_BAR, 1_000_000))
+    assert read_midi(data).groove.tempo_bpm == 120.0
+
+
 def test_the_groove_ends_with_the_bar_of_its_last_hit():
     within = read_midi(drum_file(note(TICKS_PER_BAR - 61, KICK_PITCH)))
     beyond = read_midi(drum_file(note(TICKS_PER_BAR - 60, KICK_PITCH)))
@@ -194,6 +199,11 @@ def test_running_status_sysex_and_unknown_chunks_are_read_through():
     )  # fmt: skip
     data = midi_file(b"XFIH" + (3).to_bytes(4) + b"abc", track(body), n_tracks=1)
     assert hits_of(read_midi(data).groove) == [(0, KICK), (1, SNARE), (2, CLOSED_HAT)]
+
+
+def test_a_delta_time_padded_with_zeros_is_read():
+    padded = b"\x80\x80\x00" + note(0, KICK_PITCH)[1:]
+    assert hits_of(read_midi(drum_file(padded)).groove) == [(0, KICK)]
 
 
 def test_an_odd_key_signature_does_not_spoil_a_file():
