@@ -49,7 +49,9 @@ can_make_venv() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
 # Print the newest supported Python, one that can make a venv before one that cannot.
 choose_python() {
     local candidate without_venv=""
-    for candidate in "${PYTHON:-python3.13}" "${PYTHON:-python3.12}" "${PYTHON:-python3.11}" "${PYTHON:-python3}"; do
+    set -- python3.13 python3.12 python3.11 python3
+    if [ -n "${PYTHON:-}" ]; then set -- "$PYTHON"; fi
+    for candidate in "$@"; do
         if ! is_supported "$candidate"; then continue; fi
         if can_make_venv "$candidate"; then
             printf '%s\n' "$candidate"
