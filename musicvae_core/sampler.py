@@ -34,8 +34,8 @@ _CHORD = (KICK, SNARE, OPEN_HAT, CRASH)
 _DRUM_BANK = 128
 _BLOCK = 64
 """Samples that FluidSynth computes at once; notes start on its borders."""
-_LONGEST_SECONDS = 5.0
-_FADE_SECONDS = 1.0
+_LONGEST_SECONDS = 5
+_FADE_SECONDS = 1
 _SILENCE = 2.0**-16
 """Half a step of 16-bit audio: what stays below it is not heard."""
 _SILENCE_OF_PEAK = 1e-3
@@ -60,6 +60,7 @@ class Sampler:
 
     def __init__(self, soundfont: Path, sample_rate: int) -> None:
         _check_is_whole(soundfont)
+        self._soundfont, self._opened_file = soundfont, _fingerprint(soundfont)
         fluidsynth = _import_fluidsynth()
         self._write_float = _declare_write_float(fluidsynth)
         self._lock = threading.Lock()
@@ -88,15 +89,16 @@ class Sampler:
         """Return one note, (n_samples, 2), read-only, its attack at the first sample."""
         key = (kit, voice, level)
         with self._lock:
-            if key not in self._notes:
+            note = self._notes.get(key)
+            if note is None:
                 channel, gain = self._opened(kit)
                 note = self._play(channel, voice, level) * gain
                 note.flags.writeable = False
                 self._notes[key] = note
                 self._cached_bytes += note.nbytes
-                self._forget_oldest()
             self._notes.move_to_end(key)
-            return self._notes[key]
+            self._forget_oldest()
+            return note
 
     def _list_programs(self) -> dict[str, int]:
         """Return kit name to program number; a name used twice carries its number."""
@@ -117,11 +119,7 @@ class Sampler:
         """
         if kit not in self._kits:
             channel = len(self._kits)
-            program = self.programs[kit]
-            if self._synth.program_select(channel, self._font_id, _DRUM_BANK, program) < 0:
-                raise SoundFontError(
-                    f"The sounds of {kit!r} cannot be read: choose another kit or SoundFont."
-                )
+            self._select(channel, kit)
             notes = [self._play(channel, voice, VELOCITY_LEVELS) for voice in _CHORD]
             chord = np.zeros((max(map(len, notes)), 2), np.float32)
             for note in notes:
@@ -130,12 +128,24 @@ class Sampler:
             self._kits[kit] = (channel, np.float32(CHORD_PEAK / peak if peak > 0 else 1.0))
         return self._kits[kit]
 
+    def _select(self, channel: int, kit: str) -> None:
+        """Set a channel to a kit; FluidSynth reads the kit's samples from the file now.
+
+        It would crash if that file were gone or another than the one it opened.
+        """
+        if _fingerprint(self._soundfont) != self._opened_file:
+            raise SoundFontError(f"{self._soundfont.name} was moved or changed: open it again.")
+        program = self.programs[kit]
+        if self._synth.program_select(channel, self._font_id, _DRUM_BANK, program) < 0:
+            raise SoundFontError(f"The sounds of {kit!r} cannot be read: choose another kit.")
+
     def _play(self, channel: int, voice: int, level: int) -> Audio:
         """Return one note as FluidSynth plays it, trimmed.
 
         FluidSynth's voices start from the mixing gain of the last note that they played,
         so the note is struck once for a block, damped, and struck again: the same sound
-        then comes whatever was played before.
+        then comes whatever was played before. Every read is of whole blocks, because a
+        note starts on a block's border.
         """
         for _ in range(2):
             self._synth.all_sounds_off(channel)
@@ -150,16 +160,15 @@ class Sampler:
     def _until_silent(self, first: Audio) -> Audio:
         """Return `first` and what follows it, faded out if it rings for five seconds."""
         chunks, peak = [first], np.abs(first).max()
-        n_samples = self._sample_rate // 4
-        n_chunks = round(_LONGEST_SECONDS * 4)
-        while len(chunks) <= n_chunks:
+        n_samples = self._sample_rate // (4 * _BLOCK) * _BLOCK  # whole blocks: a quarter second
+        while len(chunks) <= 4 * _LONGEST_SECONDS:
             chunks.append(self._write(n_samples))
             chunk_peak = np.abs(chunks[-1]).max()
             peak = max(peak, chunk_peak)
             if chunk_peak < _silence(peak):
                 return np.concatenate(chunks)
         sound = np.concatenate(chunks)
-        n_fade = round(_FADE_SECONDS * self._sample_rate)
+        n_fade = _FADE_SECONDS * self._sample_rate
         sound[-n_fade:] *= np.linspace(1.0, 0.0, n_fade, dtype=np.float32)[:, None]
         return sound
 
@@ -227,6 +236,15 @@ def _check_is_whole(soundfont: Path) -> None:
         raise SoundFontError(f"{soundfont.name} is not a SoundFont: choose a .sf2 file.")
     if end != riff_end or not lists >= {b"INFO", b"sdta", b"pdta"}:
         raise SoundFontError(f"{soundfont.name} is damaged or cut short: get a whole copy.")
+
+
+def _fingerprint(path: Path) -> tuple[int, int, int] | None:
+    """Return what tells a file from another that takes its place; None if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _read_chunk_head(file: BinaryIO) -> tuple[bytes, int, bytes]:
