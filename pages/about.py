@@ -3,6 +3,7 @@
 import streamlit as st
 
 from musicvae_core.errors import MusicVAEError
+from pages.components.entry import run_app
 from pages.components.studio import shared_studio
 
 _WHAT = """
@@ -44,3 +45,7 @@ def about() -> None:
     except MusicVAEError as error:
         st.error(str(error))
     st.markdown(_WHOSE)
+
+
+if __name__ == "__main__":
+    run_app()

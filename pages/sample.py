@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import streamlit as st
+from musicvae_core.studio import Studio
 
 from musicvae_core.errors import MusicVAEError
-from musicvae_core.studio import Studio
 from pages.components.deck import Card, deck
+from pages.components.entry import run_app
 from pages.components.session import keep_shelf, shelf
 from pages.components.settings import (
     Settings,
@@ -26,19 +27,22 @@ _MORE = "sample.more"
 
 def sample() -> None:
     """Read the settings, do what was asked, and draw the deck."""
+    widgets, buttons = st.container(), st.container(horizontal=True, gap="xsmall", key="buttons")
+    with buttons:
+        _draw_sample_button()
     try:
         studio = shared_studio()
-        settings = read_settings(studio)
+        with widgets:
+            settings = read_settings(studio, more=buttons)
     except MusicVAEError as error:
         st.error(str(error))
         return
-    buttons = st.container(horizontal=True, vertical_alignment="center")
     try:
         keep_shelf(_do_what_was_asked(studio, settings, shelf()))
     except MusicVAEError as error:
         st.error(str(error))
     with buttons:
-        _draw_buttons(shelf())
+        _draw_undo_button(shelf())
     _draw_deck(studio, settings, shelf())
 
 
@@ -64,7 +68,7 @@ def _do_what_was_asked(studio: Studio, settings: Settings, now: Shelf) -> Shelf:
     return now.renewed(takes, f"seed {settings.seed}, temperature {settings.temperature:g}")
 
 
-def _draw_buttons(now: Shelf) -> None:
+def _draw_sample_button() -> None:
     st.button(
         "Sample",
         type="primary",
@@ -73,6 +77,9 @@ def _draw_buttons(now: Shelf) -> None:
         help="Draw new grooves; those with a star stay",
         on_click=_ask_to_sample,
     )
+
+
+def _draw_undo_button(now: Shelf) -> None:
     st.button(
         "Undo",
         icon=":material/undo:",
@@ -106,5 +113,9 @@ def _draw_deck(studio: Studio, settings: Settings, now: Shelf) -> None:
         sound_problem=problem,
         on_more=_ask_for_more,
         on_keep=lambda entry_id: keep_shelf(shelf().toggled(entry_id)),
-        on_rename=lambda id, name: keep_shelf(shelf().renamed(id, name)),
+        on_rename=lambda entry_id, name: keep_shelf(shelf().renamed(entry_id, name)),
     )
+
+
+if __name__ == "__main__":
+    run_app()

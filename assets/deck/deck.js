@@ -6,7 +6,7 @@
 // Data: {labels, problem, can: {more, keep, rename}, cards: [{id, name, note, kept, file,
 // description, steps, tempo, hits: [[step, row, velocity, offset], …], midi (base64),
 // sound (address of a WAV file, or null)}]}.
-// Events to Python: more(id), keep(id), rename({id, name}).
+// Events to Python: more(id), keep(id), rename([id, name]).
 //
 // For tests and the curious, the root element (class "deck") has a property `deck` with
 // `analyser`, the AnalyserNode of all that sounds, and `state`, {playing: id or null, phase:
@@ -130,7 +130,7 @@ class Deck {
       toggle: (card) => this.toggle(card),
       seek: (card, step) => this.play(card, step / card.card.steps),
       keep: (card) => this.send("keep", card.card.id),
-      rename: (card, name) => this.send("rename", { id: card.card.id, name }),
+      rename: (card, name) => this.send("rename", [card.card.id, name]),
       more: (card) => {
         card.more.disabled = true;
         this.send("more", card.card.id);

@@ -90,7 +90,7 @@ def deck(
             value = st.session_state[key].get(event)
             if callback is None or value is None:
                 return
-            callback(**value) if isinstance(value, dict) else callback(value)
+            callback(*value) if isinstance(value, list) else callback(value)
 
         return call
 

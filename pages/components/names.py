@@ -2,22 +2,23 @@
 
 from collections.abc import Collection
 from hashlib import blake2b
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
 
-_FIRST = (
-    "Amber Autumn Blue Brass Bright Broken Chalk Cinder Copper Coral Dusty Early Electric Ember "
-    "Fallen Feather Glass Golden Granite Hollow Indigo Ivory Late Little Lunar Marble Midnight "
-    "Misty Neon Northern Olive Paper Pearl Quiet River Rusty Sandy Scarlet Silent Silver Slow "
-    "Smoky Solar Stone Sugar Tidal Velvet Wild Winter Woven"
-).split()
-_SECOND = (
-    "Alley Anchor Arcade Avenue Bridge Canal Canyon Cellar Corner Diner Engine Ferry Garage "
-    "Garden Harbour Highway Island Junction Kitchen Ladder Lantern Market Meadow Mill Motel "
-    "Orchard Parade Pavement Pier Platform Porch Quarry Railway Roof Room Shuffle Signal Square "
-    "Stairs Station Street Stroll Tower Train Tunnel Valley Viaduct Walk Wharf Yard"
-).split()
+_FIRST = """
+Amber Autumn Blue Brass Bright Broken Chalk Cinder Copper Coral Dusty Early Electric Ember Fallen
+Feather Glass Golden Granite Hollow Indigo Ivory Late Little Lunar Marble Midnight Misty Neon
+Northern Olive Paper Pearl Quiet River Rusty Sandy Scarlet Silent Silver Slow Smoky Solar Stone
+Sugar Tidal Velvet Wild Winter Woven
+"""
+_SECOND = """
+Alley Anchor Arcade Avenue Bridge Canal Canyon Cellar Corner Diner Engine Ferry Garage Garden
+Harbour Highway Island Junction Kitchen Ladder Lantern Market Meadow Mill Motel Orchard Parade
+Pavement Pier Platform Porch Quarry Railway Roof Room Shuffle Signal Square Stairs Station Street
+Stroll Tower Train Tunnel Valley Viaduct Walk Wharf Yard
+"""
 
 
 def name_of(z: NDArray[np.float32], taken: Collection[str] = ()) -> str:
@@ -30,10 +31,10 @@ def name_of(z: NDArray[np.float32], taken: Collection[str] = ()) -> str:
     taken
         Names that are in use.
     """
+    first, second = _FIRST.split(), _SECOND.split()
     digest = int.from_bytes(blake2b(z.tobytes(), digest_size=8).digest(), "big")
-    rest, first = divmod(digest, len(_FIRST))
-    name = f"{_FIRST[first]} {_SECOND[rest % len(_SECOND)]}"
-    number = 2
-    while (numbered := name if number == 2 else f"{name} {number - 1}") in taken:
-        number += 1
-    return numbered
+    rest, at = divmod(digest, len(first))
+    name = f"{first[at]} {second[rest % len(second)]}"
+    if name not in taken:
+        return name
+    return next(numbered for n in count(2) if (numbered := f"{name} {n}") not in taken)

@@ -6,8 +6,9 @@ import random
 from dataclasses import dataclass
 
 import streamlit as st
-
 from musicvae_core.studio import Studio
+from streamlit.delta_generator import DeltaGenerator
+
 from musicvae_core.vocabulary import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 
 MAX_GROOVES = 16
@@ -43,8 +44,16 @@ class Settings:
     amount: float
 
 
-def read_settings(studio: Studio) -> Settings:
-    """Draw the widgets in rows that wrap, and return what they say."""
+def read_settings(studio: Studio, more: DeltaGenerator) -> Settings:
+    """Draw the widgets in rows that wrap, and return what they say.
+
+    Parameters
+    ----------
+    studio
+        Says which models and kits there are.
+    more
+        Where to tuck away the settings that few need.
+    """
     with st.container(horizontal=True, vertical_alignment="bottom", key="settings"):
         model = _choose_model(studio)
         n = st.slider("Grooves", 1, MAX_GROOVES, 8, key="n", width=_WIDTH, persist_state="session")
@@ -66,6 +75,7 @@ def read_settings(studio: Studio) -> Settings:
         )
         kit = _choose_kit(studio)
         seed = _choose_seed()
+    with more:
         prior, amount = _choose_details()
     return Settings(model, n, temperature, seed, prior, float(tempo_bpm), kit, amount)
 
@@ -121,10 +131,12 @@ def _choose_kit(studio: Studio) -> str | None:
 
 
 def _choose_seed() -> int:
-    with st.container(horizontal=True, vertical_alignment="bottom", width=_WIDTH, gap="xsmall"):
+    with st.container(
+        horizontal=True, wrap=False, vertical_alignment="bottom", width=_WIDTH, gap="xsmall"
+    ):
         seed = st.number_input(
             "Seed",
-            *(0, MAX_SEED, 1),
+            *(0, MAX_SEED),
             key="seed",
             persist_state="session",
             help="The same seed and settings give the same grooves. Pressing Sample again "
@@ -145,7 +157,7 @@ def _throw_dice() -> None:
 
 
 def _choose_details() -> tuple[str, float]:
-    with st.popover("", icon=":material/tune:", help="More settings", key="details"):
+    with st.popover("Fine-tune", icon=":material/tune:", key="details"):
         prior = st.radio(
             "Draw from",
             _PRIORS,
