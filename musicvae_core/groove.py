@@ -169,3 +169,9 @@ class Groove:
         """Return bars `start_bar` to `start_bar + n_bars` as a groove of their own."""
         cells = slice(start_bar * STEPS_PER_BAR, (start_bar + n_bars) * STEPS_PER_BAR)
         return Groove(self.hits[cells], self.velocities[cells], self.offsets[cells], self.tempo_bpm)
+
+    def repeated(self, n_bars: int) -> Groove:
+        """Return the groove played over and over until it is `n_bars` bars long."""
+        steps = np.arange(n_bars * STEPS_PER_BAR) % self.n_steps
+        arrays = (self.hits[steps], self.velocities[steps], self.offsets[steps])
+        return Groove(*arrays, self.tempo_bpm)

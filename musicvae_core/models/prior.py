@@ -20,13 +20,14 @@ from torch import Tensor, nn
 from musicvae_core.errors import ConfigError
 
 _N_FREQUENCIES = 16
+_TIME_SIZE = 64
 
 
 @dataclass(frozen=True)
 class PriorConfig:
     """Width and depth of the network, and steps of the solver that draws from it."""
 
-    width: int = 768
+    width: int = 512
     depth: int = 4
     n_solver_steps: int = 12
 
@@ -41,7 +42,7 @@ class _Block(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.modulate = nn.Linear(width, 2 * width)
+        self.modulate = nn.Linear(_TIME_SIZE, 2 * width)
         self.inner = nn.Linear(width, width)
         self.outer = nn.Linear(width, width)
 
@@ -71,7 +72,7 @@ class LatentPrior(nn.Module):
         self.deviation: Tensor
         self.register_buffer("deviation", torch.ones(z_size))
         self.into = nn.Linear(z_size, config.width)
-        self.time = nn.Sequential(nn.Linear(2 * _N_FREQUENCIES, config.width), nn.SiLU())
+        self.time = nn.Sequential(nn.Linear(2 * _N_FREQUENCIES, _TIME_SIZE), nn.SiLU())
         self.blocks = nn.ModuleList(_Block(config.width) for _ in range(config.depth))
         self.out = nn.Linear(config.width, z_size)
         nn.init.zeros_(self.out.weight)

@@ -1,0 +1,226 @@
+"""The command line; `python -m musicvae_core --help` lists the commands.
+
+Each command imports what it needs when it runs, so that `render` does not wait for torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from musicvae_core.config import PRESETS, override, preset
+from musicvae_core.errors import MusicVAEError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, or 2 with one sentence on standard error."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING)
+    try:
+        options.command(options)
+    except MusicVAEError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        sys.stderr.close()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m musicvae_core", description=__doc__)
+    parser.add_argument("-v", "--verbose", action="store_true", help="log what is done")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_data(commands.add_parser("data", help="read the data set and print what is in it"))
+    _add_train(commands.add_parser("train", help="train a preset"))
+    _add_fit_prior(commands.add_parser("fit-prior", help="fit the prior that sampling uses"))
+    _add_evaluate(commands.add_parser("evaluate", help="measure a checkpoint on held-out music"))
+    _add_sample(commands.add_parser("sample", help="draw grooves and write them as files"))
+    _add_render(commands.add_parser("render", help="make a WAV file of a drum MIDI file"))
+    _add_bench(commands.add_parser("bench", help="measure speed on this machine"))
+    return parser
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", type=Path, help="the zip, its folder, or any folder of MIDI")
+    source.add_argument("--download", action="store_true", help="fetch the public archive")
+    parser.add_argument("--out", type=Path, default=Path("data"), help="where to download to")
+    parser.set_defaults(command=_data)
+
+
+def _data(options: argparse.Namespace) -> None:
+    from musicvae_core.dataset import SPLITS, load_dataset
+    from musicvae_core.download import download_archive
+
+    path = download_archive(options.out) if options.download else options.data
+    dataset = load_dataset(path)
+    labels, grooves = dataset.labels, dataset.grooves
+    seconds = sum(groove.duration_seconds for groove in grooves)
+    print(f"{path}: {len(labels)} performances read, {seconds / 3600:.2f} hours")
+    _print_counts("split", (label.split for label in labels))
+    _print_counts("style", (label.style for label in labels))
+    _print_counts("drummer", (label.drummer for label in labels))
+    _print_counts("beat type", (label.beat_type for label in labels))
+    _print_counts("metre", dataset.metres.elements())
+    _print_counts("skipped", dataset.skipped.elements())
+    _print_counts("notes dropped", dataset.dropped.elements())
+    for n_bars in (2, 4, 16):
+        counts = [
+            sum(
+                max(0, g.n_bars - n_bars + 1)
+                for g, label in zip(grooves, labels, strict=True)
+                if label.split == split
+            )
+            for split in SPLITS
+        ]
+        print(f"windows of {n_bars} bars: " + " / ".join(f"{count:,}" for count in counts))
+
+
+def _print_counts(title: str, values: Iterable[str]) -> None:
+    counts = Counter(value or "unknown" for value in values).most_common()
+    print(f"{title}: " + (", ".join(f"{value} {n}" for value, n in counts) or "none"))
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--preset", required=True, help=", ".join(PRESETS))
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--resume", action="store_true", help="go on from OUT/training.pt")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="change the preset's fields"
+    )
+    parser.set_defaults(command=_train)
+
+
+def _train(options: argparse.Namespace) -> None:
+    chosen = override(preset(options.preset), options.set)
+    from musicvae_core.dataset import load_dataset
+    from musicvae_core.train import train
+
+    dataset = load_dataset(options.data)
+    metrics = train(chosen, dataset, options.out, resume=options.resume, device=options.device)
+    print(json.dumps(metrics, indent=2))
+
+
+def _add_fit_prior(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="the checkpoint with its prior")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.set_defaults(command=_fit_prior)
+
+
+def _fit_prior(options: argparse.Namespace) -> None:
+    from musicvae_core.checkpoint import load_checkpoint, save_checkpoint
+    from musicvae_core.dataset import load_dataset
+    from musicvae_core.fit_prior import PriorTraining, fit_prior
+
+    checkpoint = load_checkpoint(options.checkpoint)
+    dataset = load_dataset(options.data)
+    splits = [dataset.windows(s, checkpoint.config.n_bars) for s in ("train", "validation")]
+    fitted = fit_prior(checkpoint, *splits, training=PriorTraining(seed=options.seed))
+    save_checkpoint(fitted, options.out, half=True)
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--split", default="test", choices=("train", "validation", "test"))
+    parser.add_argument("--limit", type=int, help="use this many windows, evenly spread")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--prior", default="learned", choices=("learned", "normal"))
+    parser.add_argument("--json", action="store_true", help="one line, for programs")
+    parser.set_defaults(command=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from musicvae_core.checkpoint import load_checkpoint
+    from musicvae_core.dataset import load_dataset
+    from musicvae_core.evaluate import evaluate
+
+    metrics = evaluate(
+        load_checkpoint(options.checkpoint),
+        load_dataset(options.data),
+        options.split,
+        limit=options.limit,
+        seed=options.seed,
+        prior=options.prior,
+    )
+    print(json.dumps(metrics, indent=None if options.json else 2))
+
+
+def _add_sample(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("-n", type=int, default=16, help="how many")
+    parser.add_argument("--temperature", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--bars", type=int, help="repeat each groove to this many bars")
+    parser.add_argument("--tempo", type=float, default=120.0, help="beats a minute")
+    parser.add_argument("--prior", default="learned", choices=("learned", "normal"))
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--wav", action="store_true", help="write sound beside each MIDI file")
+    parser.add_argument("--kit", help="a drum kit of the SoundFont, by name")
+    parser.set_defaults(command=_sample)
+
+
+def _sample(options: argparse.Namespace) -> None:
+    from musicvae_core.studio import Studio
+
+    folder = options.checkpoint.resolve()
+    studio = Studio(folder.parent)
+    takes = studio.sample(
+        folder.name,
+        options.n,
+        temperature=options.temperature,
+        tempo_bpm=options.tempo,
+        seed=options.seed,
+        prior=options.prior,
+    )
+    options.out.mkdir(parents=True, exist_ok=True)
+    for index, take in enumerate(takes):
+        groove = take.groove.repeated(options.bars) if options.bars else take.groove
+        target = options.out / f"{folder.name}_seed{options.seed}_{index:02d}"
+        target.with_suffix(".mid").write_bytes(studio.midi(groove))
+        if options.wav:
+            target.with_suffix(".wav").write_bytes(studio.wav(groove, options.kit))
+    print(f"{len(takes)} grooves in {options.out}")
+
+
+def _add_render(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("midi", type=Path, metavar="IN.mid")
+    parser.add_argument("wav", type=Path, metavar="OUT.wav")
+    parser.add_argument("--kit", help="a drum kit of the SoundFont, by name")
+    parser.add_argument("--soundfont", type=Path)
+    parser.add_argument("--tempo", type=float, help="beats a minute, in place of the file's")
+    parser.set_defaults(command=_render)
+
+
+def _render(options: argparse.Namespace) -> None:
+    from musicvae_core.midi import read_midi
+    from musicvae_core.render import Renderer, wav_bytes
+
+    reading = read_midi(options.midi)
+    groove = reading.groove.at_tempo(options.tempo) if options.tempo else reading.groove
+    options.wav.write_bytes(wav_bytes(Renderer(options.soundfont).render(groove, options.kit)))
+    print(reading.summary)
+
+
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--checkpoint", type=Path, help="by default the shipped drums_2bar")
+    parser.add_argument("--data", type=Path, help="measure MIDI reading on these files")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--json", action="store_true", help="one line, for programs")
+    parser.set_defaults(command=_bench)
+
+
+def _bench(options: argparse.Namespace) -> None:
+    from musicvae_core.bench import bench
+
+    report = bench(options.checkpoint, options.data, options.device)
+    print(json.dumps(report, indent=None if options.json else 2))

@@ -1,0 +1,96 @@
+"""Operations on z: drawing it, moving it, and what lies between."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from musicvae_core.checkpoint import Checkpoint
+from musicvae_core.errors import ConfigError
+
+PriorName = Literal["learned", "normal"]
+_PARALLEL = 1e-6
+
+Codes = NDArray[np.float32]
+
+
+def sample_codes(checkpoint: Checkpoint, n: int, prior: PriorName, seed: int) -> Codes:
+    """Draw n codes (n, Z) float32.
+
+    Parameters
+    ----------
+    checkpoint
+        Whose latent space to draw from.
+    n
+        How many.
+    prior
+        `learned` for the flow fitted to the train split's codes; `normal` for N(0, I), the
+        paper's.
+    seed
+        The same seed gives the same codes, and the first of them whatever n is.
+
+    Raises
+    ------
+    ConfigError
+        If the name is not a prior's, or the checkpoint has no learned one.
+    """
+    if prior not in ("learned", "normal"):
+        raise ConfigError(f"There is no prior {prior!r}; choose learned or normal.")
+    z_size = checkpoint.config.z_size
+    noise = torch.from_numpy(np.random.default_rng(seed).standard_normal((n, z_size), np.float32))
+    if prior == "normal":
+        return noise.numpy()
+    if checkpoint.prior is None:
+        raise ConfigError(
+            f"The checkpoint {checkpoint.name} has no learned prior; use --prior normal, "
+            "or fit one with the fit-prior command."
+        )
+    codes: Codes = checkpoint.prior.sample(noise).numpy()
+    return codes
+
+
+def nearby_codes(z: Codes, towards: Codes, amount: float) -> Codes:
+    """Move a code part of the way to each of others: like it, and still likely.
+
+    Parameters
+    ----------
+    z
+        (Z,).
+    towards
+        (n, Z) codes of real or sampled music.
+    amount
+        0 stays at z; 1 arrives at the others.
+
+    Returns
+    -------
+    (n, Z) float32.
+    """
+    return np.stack([slerp(z, other, amount) for other in towards])
+
+
+def slerp(start: Codes, end: Codes, fraction: float) -> Codes:
+    """Interpolate along the great circle through two codes, and between their lengths.
+
+    Nearly parallel, opposite or zero codes have no such circle and are interpolated in a
+    straight line.
+
+    Parameters
+    ----------
+    start, end
+        (Z,).
+    fraction
+        0 gives start and 1 gives end, exactly.
+
+    Source: Shoemake 1985; Roberts et al. 2018, section 5.2, interpolate posterior means so.
+    """
+    lengths = np.linalg.norm(start) * np.linalg.norm(end)
+    cosine = float(np.dot(start, end) / lengths) if lengths > 0 else 1.0
+    angle = np.arccos(np.clip(cosine, -1.0, 1.0))
+    if fraction in (0.0, 1.0) or np.sin(angle) < _PARALLEL:
+        weights = (1 - fraction, fraction)
+    else:
+        weights = tuple(np.sin(np.array([1 - fraction, fraction]) * angle) / np.sin(angle))
+    return np.asarray(weights[0] * start + weights[1] * end, np.float32)

@@ -1,0 +1,117 @@
+"""How real samples sound: against windows of real drummers, by features and by a judge."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedGroupKFold
+
+from musicvae_core.attributes import ATTRIBUTES, Beats
+from musicvae_core.codec import OFFSET_SCALE
+from musicvae_core.vocabulary import N_VOICES
+
+Features = NDArray[np.float32]
+
+N_FOLDS = 5
+_JUDGE = {
+    "max_iter": 100,
+    "learning_rate": 0.15,
+    "max_leaf_nodes": 15,
+    "max_features": 0.3,
+    "max_bins": 63,
+}
+
+
+def beats_of(features: Features) -> Beats:
+    """Return the arrays of model features (N, T, 27), or of hits alone (N, T, 9)."""
+    hits = features[..., :N_VOICES] > 0.5
+    if features.shape[-1] == N_VOICES:
+        return Beats(hits, hits.astype(np.float32), np.zeros_like(features))
+    velocities, offsets = np.split(features[..., N_VOICES:], 2, axis=-1)
+    return Beats(hits, velocities, offsets / np.float32(OFFSET_SCALE))
+
+
+def attribute_table(features: Features) -> dict[str, NDArray[np.float64]]:
+    """Return every attribute of every window, (N,) each."""
+    beats = beats_of(features)
+    return {name: attribute(beats) for name, attribute in ATTRIBUTES.items()}
+
+
+def feature_gaps(generated: Features, real: Features) -> dict[str, dict[str, float]]:
+    """Compare the mean of each attribute.
+
+    Returns
+    -------
+    For each attribute `generated` and `real`, the means, and `gap`: their difference in
+    standard deviations of the real windows.
+    """
+    ours, theirs = attribute_table(generated), attribute_table(real)
+    gaps = {}
+    for name, values in theirs.items():
+        deviation = values.std()
+        difference = ours[name].mean() - values.mean()
+        gaps[name] = {
+            "generated": float(ours[name].mean()),
+            "real": float(values.mean()),
+            "gap": float(difference / deviation) if deviation > 0 else 0.0,
+        }
+    return gaps
+
+
+def judge_auc(
+    generated: Features, real: Features, performances: NDArray[np.int64], seed: int = 0
+) -> float:
+    """Return how well gradient-boosted trees tell samples from real windows.
+
+    The judge sees every cell of the grid and every attribute. It is tested on folds that it
+    was not fitted on, and a performance is never in both; 0.5 is chance.
+
+    Parameters
+    ----------
+    generated, real
+        (N, T, F) and (M, T, F) with the same F, 9 or 27.
+    performances
+        (M,) the performance of each real window.
+    seed
+        Of the folds and of the trees.
+
+    Returns
+    -------
+    Area under the ROC curve of the held-out scores.
+    """
+    table = np.concatenate([_judge_view(generated), _judge_view(real)])
+    labels = np.repeat([0, 1], [len(generated), len(real)])
+    own_groups = performances.max(initial=0) + 1 + np.arange(len(generated))
+    groups = np.concatenate([own_groups, performances])
+    scores = np.zeros(len(labels))
+    folds = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=seed)
+    for fitted, held_out in folds.split(table, labels, groups):
+        judge = HistGradientBoostingClassifier(**_JUDGE, random_state=seed)
+        judge.fit(table[fitted], labels[fitted])
+        scores[held_out] = judge.predict_proba(table[held_out])[:, 1]
+    return float(roc_auc_score(labels, scores))
+
+
+def _judge_view(features: Features) -> NDArray[np.float32]:
+    attributes = np.stack(list(attribute_table(features).values()), axis=1)
+    cells = features.reshape(len(features), -1)
+    return np.concatenate([cells, attributes], axis=1).astype(np.float32)
+
+
+def distinct_share(features: Features) -> float:
+    """Return the share of windows whose hits no other window among them has."""
+    keys = _hit_keys(features)
+    _, counts = np.unique(keys, return_counts=True)
+    return float((counts == 1).sum() / max(1, len(keys)))
+
+
+def copied_share(features: Features, source: Features) -> float:
+    """Return the share of windows whose hits are exactly those of a window of the source."""
+    return float(np.isin(_hit_keys(features), _hit_keys(source)).mean())
+
+
+def _hit_keys(features: Features) -> NDArray[np.bytes_]:
+    packed = np.packbits(features[..., :N_VOICES].reshape(len(features), -1) > 0.5, axis=1)
+    return np.ascontiguousarray(packed).view(f"V{packed.shape[1]}").ravel()

@@ -1,0 +1,220 @@
+"""The façade of the app and of scripts: grooves, NumPy and bytes in and out.
+
+studio = Studio()
+take = studio.sample("groove_2bar", 1, seed=7)[0]
+Path("groove.mid").write_bytes(studio.midi(take.groove))
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from musicvae_core.checkpoint import CONFIG_FILE, Checkpoint, load_checkpoint
+from musicvae_core.codec import features_to_groove
+from musicvae_core.config import ModelConfig
+from musicvae_core.errors import CheckpointNotFoundError, ConfigError, RenderError
+from musicvae_core.groove import Groove
+from musicvae_core.latent import PriorName, nearby_codes, sample_codes
+from musicvae_core.midi import write_midi
+from musicvae_core.render import Renderer, wav_bytes
+
+SHIPPED_CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
+MAX_TAKES = 1024
+MAX_TEMPERATURE = 2.0
+MODEL_ORDER = ("groove_2bar", "drums_2bar")
+"""Models are listed in this order, then by name; the first is the app's default."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a page need know of a model before it is loaded."""
+
+    name: str
+    title: str
+    n_bars: int
+    has_feel: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Take:
+    """One result: a groove, and what it takes to make it again or to find its neighbours.
+
+    z is (Z,) float32.
+    """
+
+    groove: Groove
+    z: NDArray[np.float32]
+    model: str
+    seed: int
+    temperature: float
+
+
+class Studio:
+    """Every model, the renderer and the files, for many sessions at once.
+
+    Models are loaded when first asked for and then kept; all methods may be called from any
+    thread.
+
+    Parameters
+    ----------
+    checkpoints_dir
+        A folder of checkpoint folders; by default the shipped ones.
+    soundfont
+        A SoundFont file; by default the system's General MIDI one.
+    """
+
+    def __init__(
+        self, checkpoints_dir: Path = SHIPPED_CHECKPOINTS, soundfont: Path | None = None
+    ) -> None:
+        self._folder = Path(checkpoints_dir)
+        self._soundfont = soundfont
+        self._loaded: dict[str, Checkpoint] = {}
+        self._renderer: Renderer | None = None
+        self._lock = threading.Lock()
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """List the checkpoints that are there, without loading them."""
+        names = [path.parent.name for path in self._folder.glob(f"*/{CONFIG_FILE}")]
+        known = {name: place for place, name in enumerate(MODEL_ORDER)}
+        names.sort(key=lambda name: (known.get(name, len(known)), name))
+        return tuple(self._info(name) for name in names)
+
+    def _info(self, name: str) -> ModelInfo:
+        about = json.loads((self._folder / name / CONFIG_FILE).read_text())
+        config = ModelConfig(**about["model"])
+        return ModelInfo(name, about["title"], config.n_bars, config.has_feel)
+
+    def checkpoint(self, model: str) -> Checkpoint:
+        """Return a model, loaded once.
+
+        Raises
+        ------
+        CheckpointError
+            If it is not there or damaged.
+        """
+        with self._lock:
+            if model not in self._loaded:
+                if Path(model).name != model:
+                    raise CheckpointNotFoundError(f"There is no model {model!r}.")
+                self._loaded[model] = load_checkpoint(self._folder / model)
+            return self._loaded[model]
+
+    def sample(
+        self,
+        model: str,
+        n: int,
+        *,
+        temperature: float = 1.0,
+        tempo_bpm: float = 120.0,
+        seed: int = 0,
+        prior: PriorName = "learned",
+    ) -> list[Take]:
+        """Draw n new grooves.
+
+        Parameters
+        ----------
+        model
+            One of `models()`, by name.
+        n
+            How many, 1 to 1024.
+        temperature
+            0 takes the most likely notes and the mean feel of each z; 1 draws them as the
+            model learned them; more is wilder, up to 2.
+        tempo_bpm
+            Of the grooves; the model knows none.
+        seed
+            The same seed, model and settings give the same grooves.
+        prior
+            `learned` or `normal`, see `latent.sample_codes`.
+
+        Raises
+        ------
+        ConfigError, CheckpointError
+            If a value is out of its range, or there is no such model.
+        """
+        if not 1 <= n <= MAX_TAKES:
+            raise ConfigError(f"{n} grooves were asked for; ask for 1 to {MAX_TAKES}.")
+        codes = sample_codes(self.checkpoint(model), n, prior, seed)
+        return self.decode(model, codes, temperature=temperature, tempo_bpm=tempo_bpm, seed=seed)
+
+    def similar(self, take: Take, n: int, *, amount: float = 0.3, seed: int = 0) -> list[Take]:
+        """Return n neighbours of a take: each part of the way from it to a fresh sample.
+
+        Parameters
+        ----------
+        take
+            Where to start; its model, temperature and tempo are kept.
+        n
+            How many.
+        amount
+            0 gives the take's own z, 1 unrelated samples.
+        seed
+            Which neighbours.
+        """
+        checkpoint = self.checkpoint(take.model)
+        prior: PriorName = "normal" if checkpoint.prior is None else "learned"
+        codes = nearby_codes(take.z, sample_codes(checkpoint, n, prior, seed), amount)
+        return self.decode(
+            take.model,
+            codes,
+            temperature=take.temperature,
+            tempo_bpm=take.groove.tempo_bpm,
+            seed=seed,
+        )
+
+    def decode(
+        self,
+        model: str,
+        codes: NDArray[np.float32],
+        *,
+        temperature: float = 1.0,
+        tempo_bpm: float = 120.0,
+        seed: int = 0,
+    ) -> list[Take]:
+        """Decode codes (n, Z) into as many takes; see `sample`."""
+        if not 0 <= temperature <= MAX_TEMPERATURE:
+            raise ConfigError(
+                f"The temperature is {temperature:g}; it must lie in 0 to {MAX_TEMPERATURE:g}."
+            )
+        generator = torch.Generator().manual_seed(seed)
+        with torch.inference_mode():
+            network = self.checkpoint(model).model
+            features = network.decode(torch.from_numpy(codes), temperature, generator).numpy()
+        grooves = [features_to_groove(one, tempo_bpm) for one in features]
+        pairs = zip(grooves, codes, strict=True)
+        return [Take(groove, z, model, seed, temperature) for groove, z in pairs]
+
+    @property
+    def sound_problem(self) -> str | None:
+        """Why there is no sound, in one sentence with what to do; None where there is."""
+        try:
+            self._sound()
+        except RenderError as error:
+            return str(error)
+        return None
+
+    def kits(self) -> tuple[str, ...]:
+        """List the drum kits of the SoundFont by name; the first is the default."""
+        return self._sound().kits
+
+    def wav(self, groove: Groove, kit: str | None = None) -> bytes:
+        """Return one pass of a groove as a WAV file that loops without a seam."""
+        renderer = self._sound()
+        return wav_bytes(renderer.render(groove, kit))
+
+    def midi(self, groove: Groove) -> bytes:
+        """Return a groove as a standard MIDI file."""
+        return write_midi(groove)
+
+    def _sound(self) -> Renderer:
+        with self._lock:
+            if self._renderer is None:
+                self._renderer = Renderer(self._soundfont)
+            return self._renderer
