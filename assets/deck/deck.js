@@ -10,8 +10,8 @@
 //
 // For tests and the curious, the root element (class "deck") has a property `deck` with
 // `analyser`, the AnalyserNode of all that sounds, and `state`, {playing: id or null, phase:
-// 0 to 1 or null, elapsedSeconds, cards}; each card's element says in data-sound whether its
-// sound is "none", "loading", "ready" or "failed".
+// 0 to 1 or null, elapsedSeconds, loopSeconds, cards}; each card's element says in data-sound
+// whether its sound is "none", "loading", "ready" or "failed".
 
 import { CardView } from "./card.js";
 import { moveFocus, wantsKey } from "./keyboard.js";
@@ -234,6 +234,7 @@ class Deck {
           playing: deck.playing?.card.id ?? null,
           phase: deck.playing ? player.phase : null,
           elapsedSeconds: deck.playing ? player.elapsedSeconds : null,
+          loopSeconds: deck.playing ? player.loopSeconds : null,
           cards: [...deck.list.children].map((item) => item.view.card),
         };
       },

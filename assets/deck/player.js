@@ -39,6 +39,11 @@ export class Player {
     return Math.max(0, heard - this.#voice.startedAt);
   }
 
+  // Length of the loop that sounds, or null in silence.
+  get loopSeconds() {
+    return this.#voice?.seconds ?? null;
+  }
+
   // Where in the loop the ear is, 0 to 1, or null in silence.
   get phase() {
     if (!this.#voice) return null;
