@@ -38,11 +38,12 @@ CORE_RANKS = {
     "models.musicvae": 4,
     "losses": 4,
     "schedules": 4,
+    "realism": 4,
     "checkpoint": 5,
     "latent": 5,
-    "prior": 5,
     "evaluate": 6,
     "experiments": 6,
+    "fit_prior": 7,
     "train": 7,
     "studio": 7,
     "bench": 8,
@@ -61,6 +62,7 @@ SAME_RANK = {
     ("render", "sampler"),
     ("models.heads", "models.mixture"),
     ("models.decoders", "models.heads"),
+    ("latent", "checkpoint"),
     ("__main__", "cli"),
     ("cli", "bench"),
 }
@@ -72,7 +74,8 @@ TORCH_FREE = {name for name, rank in CORE_RANKS.items() if rank <= 2} | {
     "download",
     "schedules",
 }
-IMPORTERS_OF_TRAIN = {"cli", "__main__", "bench"}
+TRAINERS = {"train", "fit_prior"}
+IMPORTERS_OF_TRAINERS = {"cli", "__main__", "bench"}
 """The command line alone starts a training run, or times one."""
 
 HIDDEN_FROM_SCREEN = {"torch", "pretty_midi", "fluidsynth", "mido"}
@@ -173,7 +176,7 @@ def rank_breaches(module: str, inside: set[str]) -> Iterator[str]:
         said = (short, other_short) in SAME_RANK or rank == COMPONENTS_RANK
         if other_rank is None or other_rank > rank or (other_rank == rank and not said):
             yield f"{module} (rank {rank}) imports {other} (rank {other_rank})"
-        elif other_short == "train" and short not in IMPORTERS_OF_TRAIN:
+        elif other_short in TRAINERS and short not in IMPORTERS_OF_TRAINERS:
             yield f"{module} imports {other}, which only the command line may"
         elif on_screen and other != other_short and other_short not in OPEN_TO_SCREEN:
             yield f"{module} imports {other} past the studio"
