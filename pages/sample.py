@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import streamlit as st
-from musicvae_core.studio import Studio
 
 from musicvae_core.errors import MusicVAEError
+from musicvae_core.studio import Studio
 from pages.components.deck import Card, deck
 from pages.components.entry import run_app
 from pages.components.session import keep_shelf, shelf

@@ -22,7 +22,8 @@ def describe(groove: Groove) -> str:
         for bar in range(groove.n_bars)
         for steps in [slice(bar * STEPS_PER_BAR, (bar + 1) * STEPS_PER_BAR)]
     ]
-    return f"{groove.n_bars} bars at {groove.tempo_bpm:g} bpm. {' '.join(bars)}"
+    length = "1 bar" if groove.n_bars == 1 else f"{groove.n_bars} bars"
+    return f"{length} at {groove.tempo_bpm:g} bpm. {' '.join(bars)}"
 
 
 def _describe_bar(hits: np.ndarray) -> str:

@@ -6,9 +6,10 @@ import random
 from dataclasses import dataclass
 
 import streamlit as st
-from musicvae_core.studio import Studio
 from streamlit.delta_generator import DeltaGenerator
 
+from musicvae_core.errors import CheckpointNotFoundError
+from musicvae_core.studio import Studio
 from musicvae_core.vocabulary import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 
 MAX_GROOVES = 16
@@ -17,6 +18,10 @@ _WIDTH = 168
 """Pixels of a widget: two stand side by side on a phone."""
 _SAMPLED = "kept.sample.sampled"
 """Session key of the settings that the last sampling used."""
+_NO_MODEL = (
+    "There is no model in the folder checkpoints: train one with "
+    "`python -m musicvae_core train --preset groove_2bar --download --out checkpoints/groove_2bar`."
+)
 _PRIORS = {"learned": "what drummers play", "normal": "the whole space"}
 
 
@@ -104,6 +109,8 @@ def _what_to_sample() -> tuple[object, ...]:
 
 def _choose_model(studio: Studio) -> str:
     models = {model.name: model for model in studio.models()}
+    if not models:
+        raise CheckpointNotFoundError(_NO_MODEL)
     if len(models) == 1:
         return next(iter(models))
     return st.selectbox(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from musicvae_core.studio import Take
-
 from pages.components.names import name_of
 
 

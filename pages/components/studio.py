@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import streamlit as st
-from musicvae_core.studio import Studio
 
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.groove import Groove
+from musicvae_core.studio import Studio
 
 _MAX_SOUNDS = 128
 """Rendered loops kept for all sessions: two bars at 120 bpm are 0.7 MB."""
