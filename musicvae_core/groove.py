@@ -133,7 +133,7 @@ class Groove:
         )
 
     def __hash__(self) -> int:
-        arrays = (self.hits, self.velocities, self.offsets)
+        arrays = (self.hits, self.velocities + 0.0, self.offsets + 0.0)  # -0.0 is equal to 0.0
         return hash((self.tempo_bpm, *(array.tobytes() for array in arrays)))
 
     @property
