@@ -1,0 +1,67 @@
+"""Fixtures that several tests share: the real data set, tiny data, tiny checkpoints."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny networks only wait for more threads
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_data
+
+
+@pytest.fixture(scope="session")
+def real_archive() -> Path:
+    """Where the Groove MIDI Dataset is; skips without it."""
+    if not tiny_data.REAL_ARCHIVE.exists():
+        pytest.skip(f"the Groove MIDI Dataset is not at {tiny_data.REAL_ARCHIVE}")
+    return tiny_data.REAL_ARCHIVE
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset():
+    """42 train windows of two bars from six performances, and two performances held out."""
+    rng = np.random.default_rng(1)
+    counts = {"train": 6, "validation": 2, "test": 2}
+    return tiny_data.dataset_of(
+        {split: [tiny_data.drummed_groove(rng, 8) for _ in range(n)] for split, n in counts.items()}
+    )
+
+
+@pytest.fixture(scope="session")
+def midi_folder(tmp_path_factory) -> Path:
+    """A folder of twenty MIDI files of four bars, each different."""
+    rng = np.random.default_rng(2)
+    grooves = [tiny_data.drummed_groove(rng, 4, 80.0 + 5 * index) for index in range(20)]
+    return tiny_data.write_folder(tmp_path_factory.mktemp("midi"), grooves)
+
+
+@pytest.fixture(scope="session")
+def checkpoints_dir(tmp_path_factory) -> Path:
+    """Three untrained checkpoints: both presets tiny, and one with a prior of its own.
+
+    They are `drums_2bar`, `groove_2bar` and `a_flow`, whose learned prior is N(3, 1).
+    """
+    import torch
+
+    from musicvae_core.checkpoint import Checkpoint, save_checkpoint
+    from musicvae_core.config import preset
+    from musicvae_core.models.prior import LatentPrior, PriorConfig
+
+    folder = tmp_path_factory.mktemp("checkpoints")
+    torch.manual_seed(3)
+    for name in ("drums_2bar", "groove_2bar"):
+        save_checkpoint(Checkpoint.new(preset(f"{name}_tiny")), folder / name)
+    with_prior = Checkpoint.new(preset("groove_2bar_tiny"))
+    with_prior.prior = LatentPrior(PriorConfig(width=8, depth=1), with_prior.config.z_size)
+    with_prior.prior.mean.fill_(3.0)
+    save_checkpoint(with_prior, folder / "a_flow")
+    return folder
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch) -> Path:
+    """Send what is cached for the user to a folder of the test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "musicvae_core"
