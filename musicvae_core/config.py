@@ -14,6 +14,10 @@ from musicvae_core.vocabulary import STEPS_PER_BAR
 
 Head = Literal["categorical", "groove"]
 ConfigT = typing.TypeVar("ConfigT")
+_PLAIN_KINDS: dict[Any, tuple[Any, str]] = {
+    int: (int, "a whole number"),
+    float: ((int, float), "a number"),
+}
 
 
 def _require(holds: bool, name: str, value: object, limit: str) -> None:
@@ -208,8 +212,9 @@ def from_dict(cls: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
     for name, value in values.items():
         if name not in fields:
             raise ConfigError(f"{cls.__name__} has no field {name!r}; it has {', '.join(fields)}.")
-        if fields[name] is int and isinstance(value, float):
-            raise ConfigError(f"{name} is {value!r}; it must be a whole number.")
+        kinds, wanted = _PLAIN_KINDS.get(fields[name], (str, "a text"))
+        if isinstance(value, bool) or not isinstance(value, kinds):
+            raise ConfigError(f"{name} is {value!r}; it must be {wanted}.")
     return cls(**values)
 
 
