@@ -1,0 +1,178 @@
+"""The decoder: free running against a slow and obvious loop, causality, and what it hears."""
+
+import pytest
+import torch
+from torch import nn
+
+from musicvae_core.models.decoders import FlatDecoder
+from musicvae_core.models.heads import CategoricalHead, GrooveHead
+from musicvae_core.models.musicvae import shift_right
+from musicvae_core.vocabulary import N_VOICES
+
+B, T, H, Z = 6, 24, 10, 5
+
+
+@pytest.fixture(params=["categorical", "groove"])
+def head(request):
+    torch.manual_seed(0)
+    made = CategoricalHead(H) if request.param == "categorical" else GrooveHead(H, 8, 2)
+    with torch.no_grad():
+        made.to_logits.weight.mul_(20)  # decided choices, so that rounding does not turn them
+    return made
+
+
+def decoder_for(head, n_layers=2):
+    torch.manual_seed(1)
+    decoder = FlatDecoder(head.n_features, H, n_layers, Z)
+    with torch.no_grad():
+        for name, parameter in decoder.lstm.named_parameters():
+            if name.startswith("weight"):
+                parameter.mul_(3)  # so that the previous output matters
+    return decoder
+
+
+def codes(n=B):
+    return torch.randn(n, Z, generator=torch.Generator().manual_seed(2))
+
+
+def noise_of(head, temperature, n=B, seed=3):
+    if temperature == 0:
+        return None
+    return head.draw_noise((T, n), torch.Generator().manual_seed(seed))
+
+
+@torch.no_grad()
+def generate(decoder, head, z, temperature, seed=3, n_steps=T):
+    return decoder.generate(z, head, n_steps, temperature, torch.Generator().manual_seed(seed))
+
+
+@torch.no_grad()
+def generate_slowly(decoder, head, z, temperature, noise):
+    """Decode step by step with torch's own cell, feeding back what the head drew."""
+    cells, states = [], []
+    initial = torch.tanh(decoder.to_initial(z)).view(len(z), 2, decoder.n_layers, H)
+    for layer in range(decoder.n_layers):
+        cell = nn.LSTMCell(decoder.n_features + Z if layer == 0 else H, H)
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+            getattr(cell, name).copy_(getattr(decoder.lstm, f"{name}_l{layer}"))
+        cells.append(cell)
+        states.append((initial[:, 0, layer], initial[:, 1, layer]))
+    previous, outputs = torch.zeros(len(z), decoder.n_features), []
+    for step in range(T):
+        heard = torch.cat([previous, z], dim=1)
+        for layer, cell in enumerate(cells):
+            states[layer] = cell(heard, states[layer])
+            heard = states[layer][0]
+        previous = head.sample(heard, temperature, None if noise is None else noise.at(step))
+        outputs.append(previous)
+    return torch.stack(outputs, dim=1)
+
+
+@pytest.mark.parametrize("n_layers", [1, 2, 3])
+@pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0])
+def test_free_running_is_the_slow_loop(head, n_layers, temperature):
+    decoder, z = decoder_for(head, n_layers), codes()
+    slow = generate_slowly(decoder, head, z, temperature, noise_of(head, temperature))
+    fast = generate(decoder, head, z, temperature)
+    assert fast.shape == (B, T, head.n_features)
+    assert len(torch.unique(slow[..., :N_VOICES].flatten(0, 1), dim=0)) > 3
+    assert torch.equal(fast[..., :N_VOICES], slow[..., :N_VOICES])
+    torch.testing.assert_close(fast, slow, rtol=0, atol=1e-4)
+
+
+def test_one_alone_is_as_in_a_batch(head):
+    decoder, z = decoder_for(head), codes()
+    together = generate(decoder, head, z, 0.0)
+    for index in range(B):
+        alone = generate(decoder, head, z[index : index + 1], 0.0)
+        torch.testing.assert_close(alone[0], together[index], rtol=0, atol=1e-4)
+
+
+def test_seeds_repeat_and_differ(head):
+    decoder, z = decoder_for(head), codes()
+    first, again, other = (generate(decoder, head, z, 1.0, seed) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_every_example_has_its_own_noise(head):
+    drawn = generate(decoder_for(head), head, codes(1).expand(B, -1), 1.0)
+    assert len(torch.unique(drawn, dim=0)) == B
+
+
+def test_at_temperature_zero_a_shorter_run_is_the_beginning_of_a_longer(head):
+    decoder, z = decoder_for(head), codes()
+    long, short = generate(decoder, head, z, 0.0), generate(decoder, head, z, 0.0, n_steps=7)
+    torch.testing.assert_close(short, long[:, :7], rtol=0, atol=1e-5)
+
+
+def test_free_running_leaves_the_weights_and_z_as_they_were(head):
+    decoder, z = decoder_for(head), codes()
+    before = [p.clone() for p in (*decoder.parameters(), z)]
+    generate(decoder, head, z, 1.0)
+    assert all(torch.equal(a, b) for a, b in zip(before, (*decoder.parameters(), z), strict=True))
+
+
+@pytest.mark.parametrize("part", ["lstm", "head"])
+def test_weights_that_change_are_heard_by_the_next_run(head, part):
+    decoder, z = decoder_for(head), codes()
+    before = generate(decoder, head, z, 0.0)
+    module = decoder.lstm if part == "lstm" else head
+    optimiser = torch.optim.SGD(module.parameters(), lr=1.0)
+    for parameter in module.parameters():
+        parameter.grad = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(9))
+    optimiser.step()
+    after = generate(decoder, head, z, 0.0)
+    assert not torch.equal(after, before)
+    torch.testing.assert_close(after, generate_slowly(decoder, head, z, 0.0, None))
+
+
+def test_a_run_may_move_to_another_type_after_the_first():
+    torch.manual_seed(0)
+    head = CategoricalHead(H)
+    decoder, z = decoder_for(head), codes()
+    generate(decoder, head, z, 0.0)
+    moved = generate(decoder.double(), head.double(), z.double(), 0.0)
+    assert moved.dtype == torch.float64
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("step", [0, 1, 11, T - 1])
+def test_no_state_hears_what_comes_after_it(head, step):
+    decoder, z = decoder_for(head), codes()
+    previous = generate(decoder, head, z, 0.0)
+    changed = previous.clone()
+    changed[:, step] = 1 - changed[:, step]
+    before, after = decoder(z, previous), decoder(z, changed)
+    assert before.shape == (B, T, H)
+    assert torch.equal(before[:, :step], after[:, :step])
+    assert (before[:, step] != after[:, step]).any(dim=-1).all()
+
+
+@torch.no_grad()
+def test_fed_its_own_output_it_chooses_the_same_again(head):
+    decoder, z = decoder_for(head), codes()
+    own = generate(decoder, head, z, 0.0)
+    forced = head.sample(decoder(z, shift_right(own)), 0.0, None)
+    assert torch.equal(forced[..., :N_VOICES], own[..., :N_VOICES])
+    torch.testing.assert_close(forced, own, rtol=0, atol=1e-4)
+
+
+@torch.no_grad()
+def test_z_reaches_every_initial_state_and_every_step(head):
+    decoder, z = decoder_for(head), codes()
+    hidden, cell = decoder.initial_states(z)
+    other_hidden, other_cell = decoder.initial_states(z + 1)
+    assert hidden.shape == cell.shape == (2, B, H)
+    assert hidden.abs().max() < 1
+    assert (hidden != other_hidden).all()
+    assert (cell != other_cell).all()
+    decoder.to_initial.weight.zero_()  # now z is heard at the steps alone
+    previous = torch.zeros(B, T, head.n_features)
+    assert (decoder(z, previous)[:, 0] != decoder(z + 1, previous)[:, 0]).any()
+
+
+def test_shift_right_hears_nothing_first_and_never_the_step_itself():
+    features = torch.arange(1.0, 13).view(1, 4, 3)
+    expected = torch.cat([torch.zeros(1, 1, 3), features[:, :3]], dim=1)
+    assert torch.equal(shift_right(features), expected)
