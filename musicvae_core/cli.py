@@ -123,8 +123,8 @@ def _fit_prior(options: argparse.Namespace) -> None:
 
     checkpoint = load_checkpoint(options.checkpoint)
     dataset = load_dataset(options.data)
-    splits = [dataset.windows(s, checkpoint.config.n_bars) for s in ("train", "validation")]
-    fitted = fit_prior(checkpoint, *splits, training=PriorTraining(seed=options.seed))
+    windows = dataset.windows("train", checkpoint.config.n_bars)
+    fitted = fit_prior(checkpoint, windows, training=PriorTraining(seed=options.seed))
     save_checkpoint(fitted, options.out, half=True)
 
 
@@ -134,7 +134,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="test", choices=("train", "validation", "test"))
     parser.add_argument("--limit", type=int, help="use this many windows, evenly spread")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--prior", default="learned", choices=("learned", "normal"))
+    parser.add_argument("--prior", choices=("learned", "normal"))
     parser.add_argument("--json", action="store_true", help="one line, for programs")
     parser.set_defaults(command=_evaluate)
 

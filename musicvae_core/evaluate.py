@@ -2,18 +2,123 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from musicvae_core.checkpoint import Checkpoint
 from musicvae_core.codec import OFFSET_SCALE
+from musicvae_core.dataset import Dataset, Split, Windows
+from musicvae_core.latent import PriorName, sample_codes
 from musicvae_core.losses import kl_nats
 from musicvae_core.models.musicvae import MusicVAE, shift_right
+from musicvae_core.realism import (
+    copied_share,
+    distinct_share,
+    feature_gaps,
+    judge_auc,
+)
+from musicvae_core.smoothness import smoothness_curve
 from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BEAT
+
+MAX_GENERATED = 1000
+"""Samples judged against as many real windows."""
 
 _BATCH = 256
 _ACTIVE_VARIANCE = 0.01
+_N_SMOOTHNESS = 128
+
+
+def evaluate(
+    checkpoint: Checkpoint,
+    dataset: Dataset,
+    split: Split = "test",
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    prior: PriorName | None = None,
+) -> dict[str, Any]:
+    """Measure a checkpoint: expression, realism, smoothness.
+
+    Parameters
+    ----------
+    checkpoint, dataset
+        What to measure, on what.
+    split
+        Of the windows that are reconstructed. Samples are laid beside windows of the train
+        split, which is what the model imitates.
+    limit
+        Use so many windows, evenly spread; by default all of the split.
+    seed
+        Of every random choice.
+    prior
+        Whence samples are drawn; by default the learned prior where there is one.
+
+    Returns
+    -------
+    `n_examples`, what `reconstruction_metrics` returns, and, from `realism_metrics` and
+    `smoothness.smoothness_curve`, `prior` and `smoothness`.
+    """
+    n_bars = checkpoint.config.n_bars
+    windows = dataset.windows(split, n_bars)
+    if limit is not None and limit < len(windows):
+        windows = windows.take(np.linspace(0, len(windows) - 1, max(1, limit)))
+    n = min(MAX_GENERATED, len(windows))
+    some = windows.features[:: max(1, len(windows) // _N_SMOOTHNESS)]
+    return {
+        "checkpoint": checkpoint.name,
+        "split": split,
+        "seed": seed,
+        "n_examples": len(windows),
+        **reconstruction_metrics(checkpoint.model, windows.features, windows.tempos_bpm),
+        "prior": realism_metrics(checkpoint, dataset.windows("train", n_bars), n, seed, prior),
+        "smoothness": smoothness_curve(checkpoint.model, some, seed),
+    }
+
+
+@torch.inference_mode()
+def generate_features(
+    checkpoint: Checkpoint, n: int, prior: PriorName, seed: int, temperature: float = 1.0
+) -> NDArray[np.float32]:
+    """Return n samples as model features (n, T, F)."""
+    codes = torch.from_numpy(sample_codes(checkpoint, n, prior, seed))
+    generator = torch.Generator().manual_seed(seed)
+    drawn = [
+        checkpoint.model.decode(part, temperature, generator) for part in torch.split(codes, _BATCH)
+    ]
+    return torch.cat(drawn).numpy()
+
+
+def realism_metrics(
+    checkpoint: Checkpoint, train: Windows, n: int, seed: int, prior: PriorName | None = None
+) -> dict[str, Any]:
+    """Lay n samples at temperature 1 beside windows of the train split.
+
+    Returns
+    -------
+    `name`, `n`; `auc` of `realism.judge_auc` over all the model plays, and `auc_hits` over
+    hits alone; `distinct` and `copies`, shares; `features`, see `realism.feature_gaps`.
+    """
+    prior = prior or ("normal" if checkpoint.prior is None else "learned")
+    generated = generate_features(checkpoint, n, prior, seed)
+    chosen = np.random.default_rng(seed).choice(len(train), min(n, len(train)), replace=False)
+    real, performances = train.features[chosen], train.performance[chosen]
+    ours, theirs = generated[..., :N_VOICES], real[..., :N_VOICES]
+    auc_hits = judge_auc(ours, theirs, performances, seed)
+    n_features = generated.shape[-1]
+    has_feel = checkpoint.config.has_feel
+    return {
+        "name": prior,
+        "n": n,
+        "auc": judge_auc(generated, real, performances, seed) if has_feel else auc_hits,
+        "auc_hits": auc_hits,
+        "distinct": distinct_share(generated),
+        "copies": copied_share(generated, train.features),
+        "features": feature_gaps(generated, train.features[..., :n_features]),
+    }
 
 
 @torch.inference_mode()

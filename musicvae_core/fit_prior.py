@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 import math
 from dataclasses import dataclass, replace
 
@@ -19,8 +18,6 @@ from musicvae_core.dataset import Windows
 from musicvae_core.models.prior import LatentPrior, PriorConfig
 
 _ENCODE_BATCH = 512
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,36 +59,30 @@ def encode_windows(checkpoint: Checkpoint, features: NDArray[np.float32]) -> tup
 def fit_prior(
     checkpoint: Checkpoint,
     windows: Windows,
-    held_out: Windows,
     config: PriorConfig | None = None,
     training: PriorTraining | None = None,
 ) -> Checkpoint:
     """Return the checkpoint with a prior fitted to the codes of the windows.
 
-    The validation loss is logged; nothing is chosen by it, since the flow matching loss of
-    unseen performances says little of how samples sound. Choose settings by
-    `realism.judge_auc` against validation windows instead.
+    The flow matching loss says little of how samples sound; choose settings by
+    `realism.judge_auc`.
 
     Parameters
     ----------
     checkpoint
         Trained; its model is not changed.
-    windows, held_out
-        Of the train and of the validation split.
+    windows
+        Of the train split.
     config, training
         Dimensions of the network and how it is fitted.
     """
     config, training = config or PriorConfig(), training or PriorTraining()
     torch.manual_seed(training.seed)
     mu, sigma = encode_windows(checkpoint, windows.features)
-    unseen, _ = encode_windows(checkpoint, held_out.features)
     prior = LatentPrior(config, checkpoint.config.z_size)
     prior.mean.copy_(mu.mean(0))
     prior.deviation.copy_((mu.var(0) + (training.posterior_noise * sigma).square().mean(0)).sqrt())
     average = _descend(prior, mu, training.posterior_noise * sigma, training)
-    generator = torch.Generator().manual_seed(training.seed)
-    with torch.no_grad():
-        log.info("validation loss %.4f", average.loss(unseen, generator))
     return replace(checkpoint, prior=average.eval())
 
 

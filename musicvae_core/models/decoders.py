@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -27,6 +29,7 @@ class FlatDecoder(nn.Module):
         self.size, self.n_layers, self.n_features = size, n_layers, n_features
         self.to_initial = nn.Linear(z_size, 2 * n_layers * size)
         self.lstm = nn.LSTM(n_features + z_size, size, num_layers=n_layers, batch_first=True)
+        self._plan: _StepPlan | None = None
 
     def initial_states(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return hidden and cell states, each (layers, B, H), of z (B, Z)."""
@@ -82,33 +85,79 @@ class FlatDecoder(nn.Module):
         (B, T, F) features.
         """
         noise = head.draw_noise((n_steps, z.shape[0]), generator) if temperature > 0 else None
+        plan = self._step_plan(head)
         hidden, cell = (list(states.unbind(0)) for states in self.initial_states(z))
-        layers = [self._layer_weights(layer) for layer in range(self.n_layers)]
-        first_input, first_hidden, first_bias = layers[0]
-        from_z = z @ first_input[:, self.n_features :].T + first_bias  # (B, 4H), once for all steps
-        from_previous = first_input[:, : self.n_features].T
+        width = 4 * self.size
+        recurrent = [
+            state @ layer[:, :width] for state, layer in zip(hidden, plan.from_state, strict=True)
+        ]
+        from_z = torch.addmm(plan.bias, z, plan.from_z)  # (B, 4H), once for all steps
         previous = z.new_zeros(z.shape[0], self.n_features)
         outputs = []
         for step in range(n_steps):
-            gates = torch.addmm(from_z + previous @ from_previous, hidden[0], first_hidden.T)
-            hidden[0], cell[0] = _lstm_point(gates, cell[0])
-            for layer in range(1, self.n_layers):
-                weight_input, weight_hidden, bias = layers[layer]
-                gates = torch.addmm(bias, hidden[layer - 1], weight_input.T)
-                gates = torch.addmm(gates, hidden[layer], weight_hidden.T)
-                hidden[layer], cell[layer] = _lstm_point(gates, cell[layer])
-            previous = head.sample(hidden[-1], temperature, noise and noise.at(step))
-            previous = previous.to(z.dtype)
+            upward = torch.addmm(from_z, previous, plan.from_previous)
+            for layer in range(self.n_layers):
+                hidden[layer], cell[layer] = _lstm_point(upward + recurrent[layer], cell[layer])
+                product = torch.addmm(plan.biases[layer], hidden[layer], plan.from_state[layer])
+                recurrent[layer], upward = product[:, :width], product[:, width:]
+            previous = head.draw(upward, temperature, noise and noise.at(step))
             outputs.append(previous)
         return torch.stack(outputs, dim=1)  # (B, T, F)
 
-    def _layer_weights(self, layer: int) -> tuple[Tensor, Tensor, Tensor]:
-        weights = self.lstm
-        bias = getattr(weights, f"bias_ih_l{layer}") + getattr(weights, f"bias_hh_l{layer}")
-        return (
-            getattr(weights, f"weight_ih_l{layer}"),
-            getattr(weights, f"weight_hh_l{layer}"),
-            bias,
+    def _step_plan(self, head: CategoricalHead) -> _StepPlan:
+        """Return the weights rearranged for running free, made anew when they have changed."""
+        parameters = [*self.lstm.parameters(), *head.parameters()]
+        version = tuple((id(one), one._version) for one in parameters)
+        if self._plan is None or self._plan.version != version:
+            self._plan = _StepPlan.of(self.lstm, head, self.n_features, version)
+        return self._plan
+
+
+@dataclass(frozen=True)
+class _StepPlan:
+    """An LSTM's weights, arranged so that a layer's state is multiplied once a step.
+
+    The product of a layer's new state has two parts: what its own gates will hear of it at
+    the next step, and what the layer above, or the head, hears of it at this one.
+
+    from_z (Z, 4H) with bias (4H,), and from_previous (F, 4H): to the first layer's gates.
+    from_state, a layer: (H, 4H + 4H), for the last (H, 4H + P); biases alike.
+    """
+
+    version: tuple[tuple[int, int], ...]
+    from_z: Tensor
+    bias: Tensor
+    from_previous: Tensor
+    from_state: list[Tensor]
+    biases: list[Tensor]
+
+    @classmethod
+    @torch.no_grad()
+    def of(
+        cls,
+        lstm: nn.LSTM,
+        head: CategoricalHead,
+        n_features: int,
+        version: tuple[tuple[int, int], ...],
+    ) -> _StepPlan:
+        layers = range(lstm.num_layers)
+        inputs = [getattr(lstm, f"weight_ih_l{layer}") for layer in layers]
+        own = [getattr(lstm, f"weight_hh_l{layer}") for layer in layers]
+        biases = [
+            getattr(lstm, f"bias_ih_l{layer}") + getattr(lstm, f"bias_hh_l{layer}")
+            for layer in layers
+        ]
+        head_weight, head_bias = head.projection()
+        above, above_bias = [*inputs[1:], head_weight], [*biases[1:], head_bias]
+        nothing = torch.zeros_like(biases[0])
+        pairs = zip(own, above, strict=True)
+        return cls(
+            version,
+            from_z=inputs[0][:, n_features:].T.contiguous(),
+            bias=biases[0],
+            from_previous=inputs[0][:, :n_features].T.contiguous(),
+            from_state=[torch.cat(pair).T.contiguous() for pair in pairs],
+            biases=[torch.cat([nothing, bias]) for bias in above_bias],
         )
 
 

@@ -16,8 +16,13 @@ from musicvae_core.codec import COMBINATIONS, N_FEATURES, OFFSET_SCALE
 from musicvae_core.models import mixture
 from musicvae_core.vocabulary import N_COMBINATIONS, N_VOICES, TICKS_PER_STEP, VELOCITY_LEVELS
 
-_HALF_VELOCITY_BIN = 1 / (VELOCITY_LEVELS - 1)
-_HALF_OFFSET_BIN = OFFSET_SCALE / TICKS_PER_STEP / 2
+VELOCITY_LATTICE = mixture.Lattice(-1.0, 1.0, half_bin=1 / (VELOCITY_LEVELS - 1))
+"""MIDI's 127 levels, spread over [-1, 1]."""
+
+_TICK = OFFSET_SCALE / TICKS_PER_STEP
+OFFSET_LATTICE = mixture.Lattice(-OFFSET_SCALE / 2, OFFSET_SCALE / 2 - _TICK, half_bin=_TICK / 2)
+"""The 120 ticks of a step, in model units."""
+
 _TINY = 1e-6
 
 
@@ -90,20 +95,32 @@ class CategoricalHead(nn.Module):
         """Draw the noise of a whole sequence, of leading shape (T, B)."""
         return Noise(_gumbel((*shape, N_COMBINATIONS), self.combinations, generator))
 
-    def sample(self, states: Tensor, temperature: float, noise: Noise | None) -> Tensor:
-        """Draw the drums of a step: (..., H) states to (..., F) features.
+    def projection(self) -> tuple[Tensor, Tensor]:
+        """Return the weight (P, H) and bias (P,) of all that `draw` needs of a state.
 
-        A temperature of 0 takes the most likely combination and needs no noise.
+        A decoder that runs free joins them to its own, so that a step costs one product.
         """
-        return self._sample_hits(states, temperature, noise)
+        return self.to_logits.weight, self.to_logits.bias
 
-    def _sample_hits(self, states: Tensor, temperature: float, noise: Noise | None) -> Tensor:
-        logits = self.to_logits(states)
+    def draw(self, projected: Tensor, temperature: float, noise: Noise | None) -> Tensor:
+        """Draw the drums of a step from a projected state: (..., P) to (..., F) features."""
+        return self._draw_hits(projected, temperature, noise)
+
+    def _draw_hits(self, logits: Tensor, temperature: float, noise: Noise | None) -> Tensor:
         if temperature > 0:
             assert noise is not None
             logits = logits.float() / temperature + noise.hits
         hits: Tensor = self.combinations[logits.argmax(dim=-1)]
         return hits
+
+    def sample(self, states: Tensor, temperature: float, noise: Noise | None) -> Tensor:
+        """Draw the drums of a step: (..., H) states to (..., F) features.
+
+        A temperature of 0 takes the most likely combination, and the mean feel, and needs no
+        noise.
+        """
+        projected = nn.functional.linear(states, *self.projection())
+        return self.draw(projected, temperature, noise)
 
 
 class GrooveHead(CategoricalHead):
@@ -122,39 +139,46 @@ class GrooveHead(CategoricalHead):
     def __init__(self, size: int, feel_size: int, n_mixtures: int) -> None:
         super().__init__(size)
         self.n_mixtures = n_mixtures
-        self.feel = nn.Sequential(
-            nn.Linear(size + N_VOICES, feel_size),
-            nn.Tanh(),
-            nn.Linear(feel_size, 2 * N_VOICES * 3 * n_mixtures),
-        )
+        self.feel_size = feel_size
+        self.feel_of_state = nn.Linear(size, feel_size)
+        self.feel_of_hits = nn.Linear(N_VOICES, feel_size, bias=False)
+        self.to_feel = nn.Linear(feel_size, 2 * N_VOICES * 3 * n_mixtures)
         self._spread_components()
 
     @torch.no_grad()
     def _spread_components(self) -> None:
         """Start the components of each mixture apart, and wide."""
-        last = self.feel[-1]
-        assert isinstance(last, nn.Linear)
-        bias = last.bias.view(2 * N_VOICES, 3, self.n_mixtures)
+        bias = self.to_feel.bias.view(2 * N_VOICES, 3, self.n_mixtures)
         bias[:, 0] = 0
         bias[:, 1] = torch.linspace(-0.5, 0.5, self.n_mixtures)
         bias[:, 2] = -2.0
 
-    def feel_parameters(self, states: Tensor, hits: Tensor) -> Tensor:
-        """Return mixture parameters (..., 18, 3K) of states (..., H) and hits (..., 9).
+    def feel_parameters(self, feel_states: Tensor, hits: Tensor) -> Tensor:
+        """Return the mixtures of a step's velocities and offsets.
 
-        The first nine rows are the voices' velocities, the last nine their offsets.
+        Parameters
+        ----------
+        feel_states
+            (..., feel size): states after `feel_of_state`.
+        hits
+            (..., 9): which voices sound.
+
+        Returns
+        -------
+        (..., 18, 3K) float32: nine rows for the voices' velocities, nine for their offsets.
         """
-        flat: Tensor = self.feel(torch.cat([states, hits.to(states.dtype)], dim=-1)).float()
+        inner = torch.tanh(feel_states + self.feel_of_hits(hits.to(feel_states.dtype)))
+        flat: Tensor = self.to_feel(inner).float()
         return flat.view(*flat.shape[:-1], 2 * N_VOICES, 3 * self.n_mixtures)
 
     def log_prob(self, states: Tensor, features: Tensor) -> dict[str, Tensor]:
         """Return `hits`, `velocities` and `offsets`, each (...) in nats; see the base class."""
         hits = features[..., :N_VOICES]
-        parameters = self.feel_parameters(states, hits)
+        parameters = self.feel_parameters(self.feel_of_state(states), hits)
         velocities, offsets = parameters.chunk(2, dim=-2)  # each (..., 9, 3K)
         true_velocities = _velocity_to_unit(features[..., N_VOICES : 2 * N_VOICES])
-        velocity = mixture.log_prob(velocities, true_velocities, _HALF_VELOCITY_BIN)
-        offset = mixture.log_prob(offsets, features[..., 2 * N_VOICES :], _HALF_OFFSET_BIN)
+        velocity = mixture.log_prob(velocities, true_velocities, VELOCITY_LATTICE)
+        offset = mixture.log_prob(offsets, features[..., 2 * N_VOICES :], OFFSET_LATTICE)
         return super().log_prob(states, features) | {
             "velocities": (velocity * hits).sum(dim=-1),
             "offsets": (offset * hits).sum(dim=-1),
@@ -169,10 +193,17 @@ class GrooveHead(CategoricalHead):
             _uniform(cells, self.combinations, generator),
         )
 
-    def sample(self, states: Tensor, temperature: float, noise: Noise | None) -> Tensor:
-        """Draw hits, then their velocities and offsets: (..., H) to (..., 27)."""
-        hits = self._sample_hits(states, temperature, noise)
-        parameters = self.feel_parameters(states, hits)
+    def projection(self) -> tuple[Tensor, Tensor]:
+        """Return the weights of logits and feel in one; see the base class."""
+        layers = (self.to_logits, self.feel_of_state)
+        weight = torch.cat([layer.weight for layer in layers])
+        return weight, torch.cat([layer.bias for layer in layers])
+
+    def draw(self, projected: Tensor, temperature: float, noise: Noise | None) -> Tensor:
+        """Draw hits, then their velocities and offsets: (..., P) to (..., 27)."""
+        logits, feel_states = torch.split(projected, [N_COMBINATIONS, self.feel_size], dim=-1)
+        hits = self._draw_hits(logits, temperature, noise)
+        parameters = self.feel_parameters(feel_states, hits)
         if temperature == 0:
             values = mixture.mean(parameters)
         else:
@@ -181,7 +212,8 @@ class GrooveHead(CategoricalHead):
             assert noise.values is not None
             values = mixture.sample(parameters, temperature, noise.components, noise.values)
         velocities, offsets = values.chunk(2, dim=-1)  # each (..., 9)
-        return torch.cat([hits, _unit_to_velocity(velocities) * hits, offsets * hits], dim=-1)
+        velocities = _unit_to_velocity(VELOCITY_LATTICE.snap(velocities))
+        return torch.cat([hits, velocities * hits, OFFSET_LATTICE.snap(offsets) * hits], dim=-1)
 
 
 def _velocity_to_unit(velocities: Tensor) -> Tensor:

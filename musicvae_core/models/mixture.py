@@ -2,7 +2,7 @@
 
 A quantity that MIDI stores in equal bins is drawn from a mixture of logistics whose mass in
 each bin is a difference of two logistic distribution functions; the outermost bins take the
-tails. Values live in [-1, 1].
+tails.
 
 Source: Salimans, Karpathy, Chen and Kingma 2017 (PixelCNN++), section 2.1. Here without
 their coupling of channels.
@@ -13,6 +13,8 @@ means, K logarithms of the scale.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -21,12 +23,26 @@ MIN_LOG_SCALE = -6.0
 """Keeps a component from shrinking onto one bin without bound."""
 
 
+class Lattice(NamedTuple):
+    """Equal bins: the centres of the first and of the last, and half the width of one."""
+
+    lowest: float
+    highest: float
+    half_bin: float
+
+    def snap(self, values: Tensor) -> Tensor:
+        """Move values to the centres of their bins."""
+        width = 2 * self.half_bin
+        bins = ((values - self.lowest) / width).round_()
+        return (bins * width + self.lowest).clamp_(self.lowest, self.highest)
+
+
 def _split(parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     weights, means, log_scales = parameters.float().chunk(3, dim=-1)  # each (..., K)
     return weights, means, log_scales.clamp(min=MIN_LOG_SCALE)
 
 
-def log_prob(parameters: Tensor, values: Tensor, half_bin: float) -> Tensor:
+def log_prob(parameters: Tensor, values: Tensor, lattice: Lattice) -> Tensor:
     """Return the log probability in nats of the bin around each value.
 
     Parameters
@@ -34,9 +50,9 @@ def log_prob(parameters: Tensor, values: Tensor, half_bin: float) -> Tensor:
     parameters
         (..., 3K) float.
     values
-        (...) float in [-1, 1], bin centres.
-    half_bin
-        Half the width of a bin; a value within it of -1 or 1 is in an outermost bin.
+        (...) float, bin centres.
+    lattice
+        The bins.
 
     Returns
     -------
@@ -44,10 +60,12 @@ def log_prob(parameters: Tensor, values: Tensor, half_bin: float) -> Tensor:
     """
     weights, means, log_scales = _split(parameters)
     values = values.float().unsqueeze(-1)  # (..., 1)
+    half_bin = lattice.half_bin
     inverse_scales = torch.exp(-log_scales)
     above = (values - means + half_bin) * inverse_scales
     below = (values - means - half_bin) * inverse_scales
-    is_lowest, is_highest = values <= -1 + half_bin, values >= 1 - half_bin
+    is_lowest = values <= lattice.lowest + half_bin
+    is_highest = values >= lattice.highest - half_bin
     # sigmoid(a) - sigmoid(b) = sigmoid(a) * sigmoid(-b) * (1 - exp(b - a))
     log_mass = torch.where(is_highest, 0.0, functional.logsigmoid(above))
     log_mass = log_mass + torch.where(is_lowest, 0.0, functional.logsigmoid(-below))
@@ -57,9 +75,9 @@ def log_prob(parameters: Tensor, values: Tensor, half_bin: float) -> Tensor:
 
 
 def mean(parameters: Tensor) -> Tensor:
-    """Return the mixture's mean (...), with every component's mean kept in [-1, 1]."""
+    """Return the mean (...) of the components' own means, by weight."""
     weights, means, _ = _split(parameters)
-    return (weights.softmax(dim=-1) * means.clamp(-1, 1)).sum(dim=-1)
+    return (weights.softmax(dim=-1) * means).sum(dim=-1)
 
 
 def sample(parameters: Tensor, temperature: float, gumbel: Tensor, uniform: Tensor) -> Tensor:
@@ -77,7 +95,7 @@ def sample(parameters: Tensor, temperature: float, gumbel: Tensor, uniform: Tens
 
     Returns
     -------
-    (...) float32 in [-1, 1], not rounded to a bin.
+    (...) float32, not yet moved to a bin: see `Lattice.snap`.
     """
     if temperature == 0:
         return mean(parameters)
@@ -85,4 +103,4 @@ def sample(parameters: Tensor, temperature: float, gumbel: Tensor, uniform: Tens
     choice = (weights / temperature + gumbel).argmax(dim=-1, keepdim=True)  # (..., 1)
     centre = means.gather(-1, choice).squeeze(-1)
     scale = log_scales.gather(-1, choice).squeeze(-1).exp() * temperature
-    return (centre + scale * torch.logit(uniform)).clamp(-1, 1)
+    return centre + scale * torch.logit(uniform)
