@@ -123,9 +123,11 @@ def _sampling(checkpoint: Checkpoint, device: torch.device) -> dict[str, float]:
         report[f"loops_per_second_batch_{size}"] = _per_second(grooves, size, device)
         report[f"loops_per_second_batch_{size}_arrays"] = _per_second(arrays, size, device)
         if checkpoint.prior is not None and device.type == "cpu":
-            rate = _per_second(
-                lambda n=size: sample_codes(checkpoint, n, "learned", 0), size, device
-            )  # type: ignore[misc]
+
+            def codes(n: int = size) -> object:
+                return sample_codes(checkpoint, n, "learned", 0)
+
+            rate = _per_second(codes, size, device)
             report[f"prior_codes_per_second_batch_{size}"] = rate
     return report
 

@@ -91,6 +91,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--resume", action="store_true", help="go on from OUT/training.pt")
+    parser.add_argument("--start", type=Path, help="begin with this checkpoint's weights")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="KEY=VALUE", help="change the preset's fields"
@@ -104,7 +105,14 @@ def _train(options: argparse.Namespace) -> None:
     from musicvae_core.train import train
 
     dataset = load_dataset(options.data)
-    metrics = train(chosen, dataset, options.out, resume=options.resume, device=options.device)
+    metrics = train(
+        chosen,
+        dataset,
+        options.out,
+        resume=options.resume,
+        start=options.start,
+        device=options.device,
+    )
     print(json.dumps(metrics, indent=2))
 
 

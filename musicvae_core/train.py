@@ -21,7 +21,12 @@ from tqdm import tqdm
 
 from musicvae_core import schedules
 from musicvae_core.augmentation import augment
-from musicvae_core.checkpoint import Checkpoint, save_checkpoint, write_atomically
+from musicvae_core.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    write_atomically,
+)
 from musicvae_core.config import Preset, TrainConfig
 from musicvae_core.dataset import Dataset, Windows
 from musicvae_core.errors import ConfigError, DiskFullError, NonFiniteLossError
@@ -92,6 +97,21 @@ class Run:
             self.preset.name, self.preset.title, model.eval(), self.config, None, metrics
         )
 
+    def start_from(self, checkpoint: Checkpoint) -> None:
+        """Take up the weights of a trained model, and nothing else of it.
+
+        Raises
+        ------
+        ConfigError
+            If its dimensions are others.
+        """
+        if checkpoint.config != self.preset.model:
+            raise ConfigError(
+                f"The checkpoint {checkpoint.name} has other dimensions than the preset "
+                f"{self.preset.name}; start from one of the same preset."
+            )
+        self.model.load_state_dict(checkpoint.model.state_dict())
+
     def save(self, path: Path) -> None:
         """Write the whole state, atomically."""
         state = {
@@ -126,7 +146,13 @@ class Run:
 
 
 def train(
-    preset: Preset, dataset: Dataset, out: Path, *, resume: bool = False, device: str = "auto"
+    preset: Preset,
+    dataset: Dataset,
+    out: Path,
+    *,
+    resume: bool = False,
+    start: Path | None = None,
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Train a preset, and keep the best and the last checkpoint under `out`.
 
@@ -139,6 +165,8 @@ def train(
         What to train, on what, and where to keep it.
     resume
         Go on from `out/training.pt` where it exists.
+    start
+        A checkpoint of the same dimensions whose weights to begin with, as to fine-tune it.
     device
         `auto`, `cpu`, `cuda` or `mps`.
 
@@ -154,6 +182,8 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     if resume and (out / STATE_FILE).exists():
         run.restore(out / STATE_FILE)
+    elif start is not None:
+        run.start_from(load_checkpoint(start))
     minimum = max(MIN_TRAIN_WINDOWS, preset.train.batch_size)
     windows = dataset.windows("train", preset.model.n_bars, minimum)
     held_out = _validation_windows(dataset, preset.model.n_bars)
