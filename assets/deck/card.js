@@ -70,7 +70,7 @@ export class CardView {
     this.canvas.setAttribute("aria-label", card.description);
     this.#label(this.more, `More like ${card.name}`, can.more);
     this.#label(this.keep, `Keep ${card.name} when sampling again`, can.keep);
-    this.keep.setAttribute("aria-pressed", String(card.kept));
+    this.showKept(card.kept);
     this.#label(this.midi, `Download ${card.file}.mid`, true);
     this.#label(this.wav, card.sound ? `Download ${card.file}.wav` : problem, true);
     this.play.disabled = this.wav.disabled = !card.sound;
@@ -85,6 +85,10 @@ export class CardView {
     this.play.replaceChildren(icon(playing ? "stop" : "play"));
     const what = `${playing ? "Stop" : "Play"} ${this.card.name}`;
     this.#label(this.play, this.card.sound ? what : this.problem, true);
+  }
+
+  showKept(kept) {
+    this.keep.setAttribute("aria-pressed", String(kept));
   }
 
   // Roving focus: only the current card's controls are reached by Tab.

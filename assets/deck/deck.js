@@ -129,7 +129,10 @@ class Deck {
     const view = new CardView({
       toggle: (card) => this.toggle(card),
       seek: (card, step) => this.play(card, step / card.card.steps),
-      keep: (card) => this.send("keep", card.card.id),
+      keep: (card) => {
+        card.showKept(!card.card.kept); // at once; Python confirms it
+        this.send("keep", card.card.id);
+      },
       rename: (card, name) => this.send("rename", [card.card.id, name]),
       more: (card) => {
         card.more.disabled = true;
