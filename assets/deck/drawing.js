@@ -2,6 +2,7 @@
 
 const LABELS_PX = 46; // the column of voice names
 const LEAD_IN_STEPS = 0.5; // room before the first beat for a hit played early
+const LEAD_OUT_STEPS = 0.6; // room after the last step for a hit played late
 const HIT_STEPS = 0.62; // drawn length of a hit; the left edge is where it sounds
 const GLOW_STEPS = 2; // how long a hit stays lit after the playhead has passed it
 const STEPS_PER_BEAT = 4;
@@ -9,7 +10,7 @@ const STEPS_PER_BAR = 16;
 
 // Returns the functions that place steps and rows on a canvas of that size (CSS pixels).
 export function layOut(width, height, steps, rows) {
-  const stepPx = (width - LABELS_PX) / (steps + LEAD_IN_STEPS);
+  const stepPx = (width - LABELS_PX) / (LEAD_IN_STEPS + steps + LEAD_OUT_STEPS);
   const rowPx = height / rows;
   return {
     stepPx,
