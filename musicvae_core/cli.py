@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands.add_parser("train", help="train a preset"))
     _add_fit_prior(commands.add_parser("fit-prior", help="fit the prior that sampling uses"))
     _add_evaluate(commands.add_parser("evaluate", help="measure a checkpoint on held-out music"))
+    _add_experiment(commands.add_parser("experiment", help="make the figures of a model card"))
     _add_sample(commands.add_parser("sample", help="draw grooves and write them as files"))
     _add_render(commands.add_parser("render", help="make a WAV file of a drum MIDI file"))
     _add_bench(commands.add_parser("bench", help="measure speed on this machine"))
@@ -161,6 +162,42 @@ def _evaluate(options: argparse.Namespace) -> None:
         prior=options.prior,
     )
     print(json.dumps(metrics, indent=None if options.json else 2))
+
+
+def _add_experiment(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(required=True, metavar="EXPERIMENT")
+    ablation = kinds.add_parser("ablation", help="train a preset and its variations")
+    ablation.add_argument("--preset", required=True)
+    ablation.set_defaults(command=_ablation)
+    trade_off = kinds.add_parser("trade-off", help="accuracy and realism against the KL")
+    trade_off.add_argument("checkpoint", type=Path)
+    trade_off.add_argument("--betas", type=float, nargs="+", default=[0.2, 0.6])
+    trade_off.set_defaults(command=_trade_off)
+    for kind in (ablation, trade_off):
+        kind.add_argument("--data", type=Path, required=True)
+        kind.add_argument("--out", type=Path, required=True)
+        kind.add_argument("--steps", type=int, default=1500)
+        kind.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+
+
+def _ablation(options: argparse.Namespace) -> None:
+    from musicvae_core.dataset import load_dataset
+    from musicvae_core.experiments import ablate
+
+    chosen, dataset = preset(options.preset), load_dataset(options.data)
+    rows = ablate(chosen, dataset, options.out, options.steps, options.device)
+    (options.out / "ablation.json").write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def _trade_off(options: argparse.Namespace) -> None:
+    from musicvae_core.dataset import load_dataset
+    from musicvae_core.experiments import trade_off
+
+    dataset = load_dataset(options.data)
+    rows = trade_off(
+        options.checkpoint, dataset, options.out, options.betas, options.steps, options.device
+    )
+    (options.out / "trade_off.json").write_text(json.dumps(rows, indent=1) + "\n")
 
 
 def _add_sample(parser: argparse.ArgumentParser) -> None:

@@ -42,6 +42,9 @@ class ModelConfig:
         Width and depth of the decoder.
     z_size
         Dimensions of the latent space.
+    step_size
+        Width of the direct paths between z and every single step, both ways; 0 for none, as
+        in the paper.
     feel_size, n_mixtures
         Width of the feel network and logistic components a velocity or offset (groove head).
     """
@@ -53,12 +56,14 @@ class ModelConfig:
     decoder_size: int = 256
     decoder_layers: int = 2
     z_size: int = 256
+    step_size: int = 0
     feel_size: int = 256
     n_mixtures: int = 3
 
     def __post_init__(self) -> None:
         _require(self.head in typing.get_args(Head), "head", self.head, "categorical or groove")
         _require(1 <= self.n_bars <= 64, "n_bars", self.n_bars, "1 to 64")
+        _require(0 <= self.step_size <= 1024, "step_size", self.step_size, "0 to 1024")
         sizes = ("encoder_size", "decoder_size", "z_size", "feel_size", "n_mixtures")
         for name in (*sizes, "encoder_layers", "decoder_layers"):
             value = getattr(self, name)
@@ -180,8 +185,8 @@ _DRUMS_2BAR = Preset("drums_2bar", "Drum loops, 2 bars", ModelConfig(head="categ
 _GROOVE_2BAR = Preset(
     "groove_2bar",
     "Grooves with feel, 2 bars",
-    ModelConfig(head="groove"),
-    TrainConfig(n_steps=18_000, beta=0.05, feel_weight=0.5),
+    ModelConfig(head="groove", step_size=24),
+    TrainConfig(n_steps=16_000, beta=0.08, feel_weight=0.5),
 )
 
 PRESETS: Mapping[str, Preset] = types.MappingProxyType(

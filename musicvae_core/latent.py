@@ -86,11 +86,12 @@ def slerp(start: Codes, end: Codes, fraction: float) -> Codes:
 
     Source: Shoemake 1985; Roberts et al. 2018, section 5.2, interpolate posterior means so.
     """
-    lengths = np.linalg.norm(start) * np.linalg.norm(end)
-    cosine = float(np.dot(start, end) / lengths) if lengths > 0 else 1.0
+    a, b = start.astype(np.float64), end.astype(np.float64)  # float32 blurs opposite codes
+    lengths = np.linalg.norm(a) * np.linalg.norm(b)
+    cosine = float(np.dot(a, b) / lengths) if lengths > 0 else 1.0
     angle = np.arccos(np.clip(cosine, -1.0, 1.0))
     if fraction in (0.0, 1.0) or np.sin(angle) < _PARALLEL:
         weights = (1 - fraction, fraction)
     else:
         weights = tuple(np.sin(np.array([1 - fraction, fraction]) * angle) / np.sin(angle))
-    return np.asarray(weights[0] * start + weights[1] * end, np.float32)
+    return np.asarray(weights[0] * a + weights[1] * b, np.float32)

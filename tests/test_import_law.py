@@ -41,12 +41,13 @@ CORE_RANKS = {
     "realism": 4,
     "checkpoint": 5,
     "latent": 5,
+    "smoothness": 5,
     "evaluate": 6,
-    "experiments": 6,
     "fit_prior": 7,
     "train": 7,
     "studio": 7,
     "bench": 8,
+    "experiments": 8,
     "cli": 8,
     "__main__": 8,
 }
@@ -65,6 +66,7 @@ SAME_RANK = {
     ("latent", "checkpoint"),
     ("__main__", "cli"),
     ("cli", "bench"),
+    ("cli", "experiments"),
 }
 """(importer, imported) of one rank, said here and nowhere else."""
 
@@ -75,7 +77,7 @@ TORCH_FREE = {name for name, rank in CORE_RANKS.items() if rank <= 2} | {
     "schedules",
 }
 TRAINERS = {"train", "fit_prior"}
-IMPORTERS_OF_TRAINERS = {"cli", "__main__", "bench"}
+IMPORTERS_OF_TRAINERS = {"cli", "__main__", "bench", "experiments"}
 """The command line alone starts a training run, or times one."""
 
 HIDDEN_FROM_SCREEN = {"torch", "pretty_midi", "fluidsynth", "mido"}

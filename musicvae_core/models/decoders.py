@@ -18,17 +18,33 @@ class FlatDecoder(nn.Module):
 
     Source: Roberts et al. 2018, section 3.1, and Magenta's `CategoricalLstmDecoder`.
 
+    Deviation: with a step size, a linear layer of z gives every step a few inputs of its own,
+    so that what z says of one step need not be found by counting to it.
+
     Parameters
     ----------
     n_features, size, n_layers, z_size
         Features a step, width, depth, and latent dimensions.
+    n_steps, step_size
+        Sequence length, and width of the direct path to every step; 0 for none.
     """
 
-    def __init__(self, n_features: int, size: int, n_layers: int, z_size: int) -> None:
+    def __init__(
+        self,
+        n_features: int,
+        size: int,
+        n_layers: int,
+        z_size: int,
+        n_steps: int = 0,
+        step_size: int = 0,
+    ) -> None:
         super().__init__()
+        self.n_steps, self.step_size = n_steps, step_size
         self.size, self.n_layers, self.n_features = size, n_layers, n_features
         self.to_initial = nn.Linear(z_size, 2 * n_layers * size)
-        self.lstm = nn.LSTM(n_features + z_size, size, num_layers=n_layers, batch_first=True)
+        self.to_steps = nn.Linear(z_size, n_steps * step_size) if step_size else None
+        n_inputs = n_features + z_size + step_size
+        self.lstm = nn.LSTM(n_inputs, size, num_layers=n_layers, batch_first=True)
         self._plan: _StepPlan | None = None
 
     def initial_states(self, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -52,16 +68,23 @@ class FlatDecoder(nn.Module):
         -------
         (B, T, H) states for the head.
         """
-        repeated = z.unsqueeze(1).expand(-1, previous.shape[1], -1)  # (B, T, Z)
-        inputs = torch.cat([previous, repeated.to(previous.dtype)], dim=-1)
+        inputs = torch.cat([previous, self._from_z(z).to(previous.dtype)], dim=-1)
         states: Tensor = self.lstm(inputs, self.initial_states(z))[0]
         return states
+
+    def _from_z(self, z: Tensor) -> Tensor:
+        """Return what every step hears of z (B, Z): (B, T, Z + step size)."""
+        n_steps = self.n_steps
+        repeated = z.unsqueeze(1).expand(-1, n_steps, -1)  # (B, T, Z)
+        if self.to_steps is None:
+            return repeated
+        steps = self.to_steps(z).view(-1, n_steps, self.step_size)  # (B, T, step size)
+        return torch.cat([repeated, steps.to(z.dtype)], dim=-1)
 
     def generate(
         self,
         z: Tensor,
         head: CategoricalHead,
-        n_steps: int,
         temperature: float,
         generator: torch.Generator | None = None,
     ) -> Tensor:
@@ -73,8 +96,6 @@ class FlatDecoder(nn.Module):
             (B, Z).
         head
             The head that draws the steps.
-        n_steps
-            T.
         temperature
             Logit divisor; 0 takes the most likely choice.
         generator
@@ -84,18 +105,18 @@ class FlatDecoder(nn.Module):
         -------
         (B, T, F) features.
         """
-        noise = head.draw_noise((n_steps, z.shape[0]), generator) if temperature > 0 else None
+        noise = head.draw_noise((self.n_steps, z.shape[0]), generator) if temperature > 0 else None
         plan = self._step_plan(head)
         hidden, cell = (list(states.unbind(0)) for states in self.initial_states(z))
         width = 4 * self.size
         recurrent = [
             state @ layer[:, :width] for state, layer in zip(hidden, plan.from_state, strict=True)
         ]
-        from_z = torch.addmm(plan.bias, z, plan.from_z)  # (B, 4H), once for all steps
+        heard = self._heard(z, plan)
         previous = z.new_zeros(z.shape[0], self.n_features)
         outputs = []
-        for step in range(n_steps):
-            upward = torch.addmm(from_z, previous, plan.from_previous)
+        for step in range(self.n_steps):
+            upward = torch.addmm(heard[step], previous, plan.from_previous)
             for layer in range(self.n_layers):
                 hidden[layer], cell[layer] = _lstm_point(upward + recurrent[layer], cell[layer])
                 product = torch.addmm(plan.biases[layer], hidden[layer], plan.from_state[layer])
@@ -103,6 +124,15 @@ class FlatDecoder(nn.Module):
             previous = head.draw(upward, temperature, noise and noise.at(step))
             outputs.append(previous)
         return torch.stack(outputs, dim=1)  # (B, T, F)
+
+    def _heard(self, z: Tensor, plan: _StepPlan) -> list[Tensor]:
+        """Return, a step, what z adds to the first layer's gates (B, 4H), without the loop."""
+        n_latent = z.shape[1]
+        always = torch.addmm(plan.bias, z, plan.from_z[:n_latent])  # once for all steps
+        if self.to_steps is None:
+            return [always] * self.n_steps
+        steps = self.to_steps(z).view(-1, self.n_steps, self.step_size).transpose(0, 1)
+        return list((steps @ plan.from_z[n_latent:] + always).unbind(0))
 
     def _step_plan(self, head: CategoricalHead) -> _StepPlan:
         """Return the weights rearranged for running free, made anew when they have changed."""
@@ -120,7 +150,8 @@ class _StepPlan:
     The product of a layer's new state has two parts: what its own gates will hear of it at
     the next step, and what the layer above, or the head, hears of it at this one.
 
-    from_z (Z, 4H) with bias (4H,), and from_previous (F, 4H): to the first layer's gates.
+    from_z (Z + step size, 4H) with bias (4H,), and from_previous (F, 4H): to the first
+    layer's gates.
     from_state, a layer: (H, 4H + 4H), for the last (H, 4H + P); biases alike.
     """
 

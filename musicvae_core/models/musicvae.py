@@ -32,10 +32,20 @@ class MusicVAE(nn.Module):
             self.head = CategoricalHead(config.decoder_size)
         n_features = self.head.n_features
         self.encoder = BidirectionalEncoder(
-            n_features, config.encoder_size, config.encoder_layers, config.z_size
+            n_features,
+            config.encoder_size,
+            config.encoder_layers,
+            config.z_size,
+            config.n_steps,
+            config.step_size,
         )
         self.decoder = FlatDecoder(
-            n_features, config.decoder_size, config.decoder_layers, config.z_size
+            n_features,
+            config.decoder_size,
+            config.decoder_layers,
+            config.z_size,
+            config.n_steps,
+            config.step_size,
         )
 
     @property
@@ -64,7 +74,7 @@ class MusicVAE(nn.Module):
         self, z: Tensor, temperature: float = 1.0, generator: torch.Generator | None = None
     ) -> Tensor:
         """Decode z (B, Z) free-running into features (B, T, F)."""
-        return self.decoder.generate(z, self.head, self.config.n_steps, temperature, generator)
+        return self.decoder.generate(z, self.head, temperature, generator)
 
 
 def shift_right(features: Tensor) -> Tensor:
