@@ -1,0 +1,106 @@
+"""Operations on z, against scalar references."""
+
+import math
+
+import numpy as np
+import pytest
+
+from musicvae_core.checkpoint import load_checkpoint
+from musicvae_core.errors import ConfigError
+from musicvae_core.latent import nearby_codes, sample_codes, slerp
+
+FRACTIONS = (0.0, 0.1, 0.25, 0.5, 0.9, 1.0)
+
+
+def slerp_slowly(start, end, fraction):
+    """Interpolate with Python's own numbers, one coordinate at a time."""
+    a, b = ([float(x) for x in vector] for vector in (start, end))
+    dot = sum(x * y for x, y in zip(a, b, strict=True))
+    length = math.sqrt(sum(x * x for x in a)) * math.sqrt(sum(y * y for y in b))
+    angle = math.acos(max(-1.0, min(1.0, dot / length)))
+    first = math.sin((1 - fraction) * angle) / math.sin(angle)
+    second = math.sin(fraction * angle) / math.sin(angle)
+    return [first * x + second * y for x, y in zip(a, b, strict=True)]
+
+
+def code(seed, size=64, scale=1.0):
+    return (scale * np.random.default_rng(seed).standard_normal(size)).astype(np.float32)
+
+
+@pytest.mark.parametrize("fraction", FRACTIONS)
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 50.0])
+def test_slerp_is_the_slow_one(fraction, scale):
+    start, end = code(0), code(1, scale=scale)
+    between = slerp(start, end, fraction)
+    assert between.dtype == np.float32
+    assert between == pytest.approx(slerp_slowly(start, end, fraction), rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("degrees", [0.1, 1.0, 60.0, 90.0, 150.0, 179.0])
+def test_slerp_turns_evenly_and_keeps_the_length(degrees):
+    angle = math.radians(degrees)
+    start = np.array([1.0, 0.0], np.float32)
+    end = np.array([math.cos(angle), math.sin(angle)], np.float32)
+    for fraction in FRACTIONS:
+        expected = [math.cos(fraction * angle), math.sin(fraction * angle)]
+        assert slerp(start, end, fraction) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_ends_are_exact(seed):
+    start, end = code(seed), code(seed + 100, scale=30.0)
+    assert np.array_equal(slerp(start, end, 0.0), start)
+    assert np.array_equal(slerp(start, end, 1.0), end)
+
+
+@pytest.mark.parametrize("fraction", FRACTIONS)
+@pytest.mark.parametrize("seed", range(5))
+def test_codes_without_a_great_circle_are_joined_by_a_straight_line(seed, fraction):
+    start = code(seed)
+    zero = np.zeros_like(start)
+    nearly = start * np.float32(1 + 1e-6)
+    ends = [start, nearly, 3 * start, -start, -2 * start, zero]
+    for a, b in [(start, end) for end in ends] + [(zero, start), (zero, zero)]:
+        expected = (1 - fraction) * a.astype(float) + fraction * b.astype(float)
+        assert slerp(a, b, fraction) == pytest.approx(expected, abs=1e-5)
+
+
+def test_nearby_codes_lie_part_of_the_way_to_each():
+    z, others = code(0), np.stack([code(1), code(2), code(3)])
+    moved = nearby_codes(z, others, 0.3)
+    assert moved.shape == (3, 64)
+    assert np.array_equal(moved, np.stack([slerp(z, other, 0.3) for other in others]))
+    assert np.array_equal(nearby_codes(z, others, 0.0), np.stack([z] * 3))
+    assert np.array_equal(nearby_codes(z, others, 1.0), others)
+
+
+@pytest.fixture(scope="module")
+def flow(checkpoints_dir):
+    """A checkpoint whose learned prior is N(3, 1)."""
+    return load_checkpoint(checkpoints_dir / "a_flow")
+
+
+@pytest.mark.parametrize("prior", ["normal", "learned"])
+def test_a_seed_gives_the_same_codes_whatever_their_number(flow, prior):
+    many, few = (sample_codes(flow, n, prior, seed=5) for n in (9, 4))
+    assert many.shape == (9, 8)
+    assert many.dtype == np.float32
+    assert many[:4] == pytest.approx(few, abs=1e-5)
+    assert not np.array_equal(sample_codes(flow, 4, prior, seed=6), few)
+    assert len(np.unique(many, axis=0)) == 9
+
+
+def test_each_prior_has_its_own_law(flow):
+    normal, learned = (sample_codes(flow, 2000, prior, seed=0) for prior in ("normal", "learned"))
+    assert normal.mean() == pytest.approx(0.0, abs=0.05)
+    assert normal.std() == pytest.approx(1.0, abs=0.05)
+    assert learned == pytest.approx(normal + 3.0, abs=1e-4)
+
+
+def test_a_prior_that_is_not_there_is_refused(flow, checkpoints_dir):
+    with pytest.raises(ConfigError, match="no prior 'uniform'; choose learned or normal"):
+        sample_codes(flow, 1, "uniform", 0)
+    without = load_checkpoint(checkpoints_dir / "drums_2bar")
+    with pytest.raises(ConfigError, match="has no learned prior; use --prior normal"):
+        sample_codes(without, 1, "learned", 0)
+    assert sample_codes(without, 1, "normal", 0).shape == (1, 8)

@@ -1,0 +1,150 @@
+"""The learned prior: what it starts from, what it learns, and that its noise decides."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from musicvae_core.checkpoint import load_checkpoint
+from musicvae_core.errors import ConfigError
+from musicvae_core.fit_prior import PriorTraining, encode_windows, fit_prior
+from musicvae_core.models.prior import LatentPrior, PriorConfig
+
+SMALL = PriorConfig(width=32, depth=2)
+CENTRES = torch.tensor([[3.0, 1.0], [-3.0, -1.0]])
+
+
+def noise_of(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def two_clusters(n):
+    which = torch.arange(n) % 2
+    return CENTRES[which] + 0.3 * noise_of(n, 2, seed=5)
+
+
+@pytest.fixture(scope="module")
+def learned():
+    """A prior fitted to two clusters."""
+    torch.manual_seed(0)
+    codes = two_clusters(512)
+    prior = LatentPrior(SMALL, 2)
+    prior.mean.copy_(codes.mean(0))
+    prior.deviation.copy_(codes.std(0))
+    optimiser = torch.optim.Adam(prior.parameters(), 3e-3)
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(400):
+        loss = prior.loss(codes, generator)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return prior
+
+
+def test_samples_fall_into_the_clusters_and_not_between(learned):
+    drawn = learned.sample(noise_of(1000, 2, seed=9))
+    distances = torch.cdist(drawn, CENTRES)
+    nearest, which = distances.min(dim=1)
+    assert (nearest < 1.0).float().mean() > 0.9
+    assert 0.4 < which.float().mean() < 0.6
+    for cluster in range(2):
+        spread = drawn[(which == cluster) & (nearest < 1.0)].std(dim=0)
+        torch.testing.assert_close(spread, torch.full((2,), 0.3), rtol=0, atol=0.12)
+
+
+def test_its_loss_is_lower_on_what_it_learned_than_on_noise(learned):
+    with torch.no_grad():
+        own = learned.loss(two_clusters(512), torch.Generator().manual_seed(2))
+        other = learned.loss(noise_of(512, 2, seed=3), torch.Generator().manual_seed(2))
+    assert own < other
+
+
+def test_equal_noise_gives_equal_codes_one_by_one(learned):
+    noise = noise_of(6, 2)
+    drawn = learned.sample(noise)
+    assert torch.equal(drawn, learned.sample(noise))
+    alone = torch.cat([learned.sample(noise[index : index + 1]) for index in range(6)])
+    torch.testing.assert_close(alone, drawn, rtol=1e-4, atol=1e-5)
+
+
+def test_an_untrained_prior_is_one_gaussian():
+    prior = LatentPrior(SMALL, 5)
+    prior.mean.copy_(torch.arange(5.0))
+    prior.deviation.fill_(2.0)
+    noise = noise_of(7, 5)
+    assert torch.equal(prior(noise, torch.zeros(7)), torch.zeros(7, 5))
+    torch.testing.assert_close(prior.sample(noise), torch.arange(5.0) + 2 * noise)
+
+
+def test_the_solver_follows_the_field_from_time_zero_to_one():
+    prior = LatentPrior(dataclasses.replace(SMALL, n_solver_steps=8), 1)
+    times = []
+
+    def field(x, time):
+        times.append(float(time[0]))
+        return torch.full_like(x, 2.0) * time.unsqueeze(-1)  # integrates to 1
+
+    prior.forward = field
+    torch.testing.assert_close(prior.sample(torch.zeros(3, 1)), torch.ones(3, 1))
+    assert times[0] == 0
+    assert 0.9 < max(times) < 1
+
+
+def test_samples_carry_no_gradient_and_losses_do():
+    prior = LatentPrior(SMALL, 3)
+    assert not prior.sample(noise_of(2, 3)).requires_grad
+    prior.loss(noise_of(4, 3, seed=1), torch.Generator().manual_seed(0)).backward()
+    assert prior.out.bias.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", ["width", "depth", "n_solver_steps"])
+def test_bad_dimensions_are_refused(name):
+    with pytest.raises(ConfigError, match=f"{name} is 0"):
+        PriorConfig(**{name: 0})
+
+
+TRAINING = PriorTraining(n_steps=30, batch_size=32, average_decay=0.9)
+
+
+@pytest.fixture(scope="module")
+def fitted(checkpoints_dir, tiny_dataset):
+    """A checkpoint, and the same with a prior fitted twice from one seed and once from another."""
+    checkpoint = load_checkpoint(checkpoints_dir / "groove_2bar")
+    windows = tiny_dataset.windows("train", 2)
+    priors = [
+        fit_prior(checkpoint, windows, SMALL, dataclasses.replace(TRAINING, seed=seed))
+        for seed in (4, 4, 5)
+    ]
+    return checkpoint, priors
+
+
+def test_fitting_leaves_the_model_alone(fitted):
+    checkpoint, (with_prior, *_) = fitted
+    assert checkpoint.prior is None
+    assert with_prior.prior is not None
+    assert with_prior.model is checkpoint.model
+
+
+def test_fitting_repeats_with_its_seed(fitted):
+    _, priors = fitted
+    first, again, other = (one.prior.sample(noise_of(4, 8)) for one in priors)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_fitted_prior_has_the_moments_of_the_codes(fitted, tiny_dataset):
+    checkpoint, (with_prior, *_) = fitted
+    mu, sigma = encode_windows(checkpoint, tiny_dataset.windows("train", 2).features)
+    prior = with_prior.prior
+    torch.testing.assert_close(prior.mean, mu.mean(0))
+    torch.testing.assert_close(prior.deviation**2, mu.var(0) + (sigma**2).mean(0))
+
+
+def test_windows_are_encoded_in_parts_as_in_one(fitted, tiny_dataset, monkeypatch):
+    checkpoint, _ = fitted
+    features = tiny_dataset.windows("train", 2).features
+    whole = encode_windows(checkpoint, features)
+    monkeypatch.setattr("musicvae_core.fit_prior._ENCODE_BATCH", 5)
+    for part, expected in zip(encode_windows(checkpoint, features), whole, strict=True):
+        assert len(part) == len(features)
+        torch.testing.assert_close(part, expected)
