@@ -131,7 +131,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             size = len(_PRIOR_PREFIX)
             own = {n[size:]: t for n, t in tensors.items() if n.startswith(_PRIOR_PREFIX)}
             prior.load_state_dict(own, assign=True)
-    except (ConfigError, KeyError, TypeError, RuntimeError) as error:
+    except (ConfigError, AttributeError, KeyError, TypeError, RuntimeError) as error:
         raise CorruptCheckpointError(
             f"{path} does not hold the weights that its header promises: {error}"
         ) from error
