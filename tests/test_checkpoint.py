@@ -1,0 +1,245 @@
+"""Checkpoints: what comes back, what is refused by name, and that no write is ever half done."""
+
+import json
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from musicvae_core import checkpoint as checkpoint_module
+from musicvae_core.checkpoint import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    Checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    write_atomically,
+)
+from musicvae_core.config import TrainConfig, preset
+from musicvae_core.errors import (
+    CheckpointNotFoundError,
+    CorruptCheckpointError,
+    ForeignCheckpointError,
+    NewerCheckpointError,
+)
+from musicvae_core.models.prior import LatentPrior, PriorConfig
+
+Z = 8
+
+
+def new_checkpoint(name="groove_2bar_tiny", *, with_prior=False):
+    torch.manual_seed(0)
+    made = Checkpoint.new(preset(name))
+    if with_prior:
+        made.prior = LatentPrior(PriorConfig(width=8, depth=2, n_solver_steps=3), Z)
+        for tensor in made.prior.state_dict().values():
+            tensor.copy_(torch.rand(tensor.shape))
+    return made
+
+
+@pytest.fixture
+def saved(tmp_path):
+    save_checkpoint(new_checkpoint(with_prior=True), tmp_path / "saved")
+    return tmp_path / "saved"
+
+
+@torch.inference_mode()
+def outputs(checkpoint):
+    """Return all that a checkpoint computes: mu and sigma, draws, and samples of the prior."""
+    generator = torch.Generator().manual_seed(1)
+    z = torch.randn(3, Z, generator=generator)
+    model = checkpoint.model
+    drawn = model.decode(z, 1.0, generator)
+    computed = [*model.encode(drawn), drawn, model.decode(z, 0.0)]
+    return [*computed, checkpoint.prior.sample(z)] if checkpoint.prior else computed
+
+
+def rewrite_header(folder, **changes):
+    """Change entries of the header, the weights staying as they are."""
+    path = folder / WEIGHTS_FILE
+    about = json.loads((folder / CONFIG_FILE).read_text()) | changes
+    save_file(load_file(path), path, {"about": json.dumps(about)})
+
+
+@pytest.mark.parametrize("name", ["drums_2bar_tiny", "groove_2bar_tiny"])
+@pytest.mark.parametrize("with_prior", [False, True])
+def test_a_loaded_checkpoint_computes_what_the_saved_one_did(tmp_path, name, with_prior):
+    before = new_checkpoint(name, with_prior=with_prior)
+    save_checkpoint(before, tmp_path)
+    after = load_checkpoint(tmp_path)
+    assert after.config == before.config
+    assert (after.prior is None) == (not with_prior)
+    for mine, theirs in zip(outputs(after), outputs(before), strict=True):
+        assert torch.equal(mine, theirs)
+    assert not after.model.training
+
+
+def test_half_the_size_is_half_the_precision(tmp_path):
+    before = new_checkpoint(with_prior=True)
+    save_checkpoint(before, tmp_path / "whole")
+    save_checkpoint(before, tmp_path / "half", half=True)
+    sizes = [(tmp_path / kind / WEIGHTS_FILE).stat().st_size for kind in ("whole", "half")]
+    after = load_checkpoint(tmp_path / "half")
+    assert sizes[1] < 0.65 * sizes[0]
+    state = before.model.state_dict() | before.prior.state_dict()
+    for name, tensor in (after.model.state_dict() | after.prior.state_dict()).items():
+        assert tensor.dtype == torch.float32
+        torch.testing.assert_close(tensor, state[name], rtol=1e-3, atol=1e-4)
+
+
+def test_all_about_it_comes_back(tmp_path):
+    before = new_checkpoint()
+    before.train, before.metrics = TrainConfig(beta=0.125, seed=9), {"step": 3, "curve": [1, 2]}
+    save_checkpoint(before, tmp_path)
+    after = load_checkpoint(tmp_path)
+    assert (after.name, after.title) == (before.name, before.title)
+    assert (after.train, after.metrics) == (before.train, before.metrics)
+
+
+def test_the_weights_file_alone_is_enough(saved):
+    (saved / CONFIG_FILE).unlink()
+    after = load_checkpoint(saved)
+    assert (after.train, after.metrics) == (TrainConfig(), {})
+    for mine, theirs in zip(outputs(after), outputs(new_checkpoint(with_prior=True)), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_nothing_there_is_not_found(tmp_path, saved):
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "nowhere", tmp_path / "empty", saved / WEIGHTS_FILE):
+        with pytest.raises(CheckpointNotFoundError, match="no checkpoint at"):
+            load_checkpoint(folder)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.0005, 0.01, 0.5, 0.99, 0.9999])
+def test_a_truncated_file_is_corrupt(saved, share):
+    path = saved / WEIGHTS_FILE
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(CorruptCheckpointError, match="damaged or cut short"):
+        load_checkpoint(saved)
+
+
+@pytest.mark.parametrize("content", ["random", "zeros", "text", "pickle"])
+def test_other_bytes_are_corrupt(saved, content):
+    contents = {
+        "random": bytes(torch.randint(256, (5000,), generator=torch.Generator().manual_seed(0))),
+        "zeros": bytes(5000),
+        "text": b"version https://git-lfs.github.com/spec/v1\nsize 5000\n",
+        "pickle": pickle.dumps({"weights": list(range(1000))}),
+    }
+    (saved / WEIGHTS_FILE).write_bytes(contents[content])
+    with pytest.raises(CorruptCheckpointError, match="damaged or cut short"):
+        load_checkpoint(saved)
+
+
+def test_a_pickle_is_never_opened(saved, tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "sprung"), "w"))
+
+    for data in (pickle.dumps(Trap()), None):
+        path = saved / WEIGHTS_FILE
+        torch.save(Trap(), path) if data is None else path.write_bytes(data)
+        with pytest.raises(CorruptCheckpointError):
+            load_checkpoint(saved)
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize(
+    "header", [None, {"format": "pt"}, {"about": "{}"}, {"about": '{"format": "other"}'}], ids=str
+)
+def test_weights_of_another_program_are_foreign(saved, header):
+    save_file({"weight": torch.zeros(3)}, saved / WEIGHTS_FILE, header)
+    with pytest.raises(ForeignCheckpointError, match="not written by musicvae_core"):
+        load_checkpoint(saved)
+
+
+@pytest.mark.parametrize("field", ["format_version", "codec_version"])
+def test_a_later_version_is_refused(saved, field):
+    rewrite_header(saved, **{field: 99})
+    with pytest.raises(NewerCheckpointError, match="later version"):
+        load_checkpoint(saved)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": {"head": "groove", "decoder_size": 32}},
+        {"model": {"head": "drums"}},
+        {"model": {"z_sise": 3}},
+        {"model": {"z_size": "8"}},
+        {"model": 3},
+        {"prior": {"width": 9}},
+        {"prior": {"width": 0}},
+    ],
+    ids=str,
+)
+def test_a_header_that_does_not_fit_the_weights_is_corrupt(saved, changes):
+    rewrite_header(saved, **changes)
+    with pytest.raises(CorruptCheckpointError, match="header promises"):
+        load_checkpoint(saved)
+
+
+def test_a_missing_tensor_is_corrupt(saved):
+    path = saved / WEIGHTS_FILE
+    tensors = load_file(path)
+    del tensors["encoder.to_mu.bias"]
+    about = (saved / CONFIG_FILE).read_text()
+    save_file(tensors, path, {"about": about})
+    with pytest.raises(CorruptCheckpointError, match="header promises"):
+        load_checkpoint(saved)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[1]", '{"train": {"betas": 1}}', '{"train": {"beta": "much"}}']
+)
+def test_a_damaged_description_is_corrupt(saved, text):
+    (saved / CONFIG_FILE).write_text(text)
+    with pytest.raises(CorruptCheckpointError, match=r"config\.json is damaged"):
+        load_checkpoint(saved)
+
+
+def test_a_save_replaces_the_whole_and_leaves_nothing_beside_it(saved):
+    torch.manual_seed(7)
+    other = Checkpoint.new(preset("drums_2bar_tiny"))
+    save_checkpoint(other, saved)
+    assert sorted(path.name for path in saved.iterdir()) == [CONFIG_FILE, WEIGHTS_FILE]
+    after = load_checkpoint(saved)
+    assert after.prior is None
+    for mine, theirs in zip(outputs(after), outputs(other), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_a_save_that_fails_leaves_the_old_one_and_no_litter(saved, monkeypatch):
+    before = {path.name: path.read_bytes() for path in saved.iterdir()}
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint_module.os, "fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        save_checkpoint(new_checkpoint("drums_2bar_tiny"), saved)
+    assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_write_that_stops_half_way_leaves_the_old_file(tmp_path, error):
+    target = tmp_path / "file"
+    target.write_text("old")
+
+    def write(part):
+        part.write_text("ne")
+        assert target.read_text() == "old"
+        raise error
+
+    with pytest.raises(type(error)):
+        write_atomically(target, write)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"file": "old"}
+
+
+def test_a_written_file_is_whole_and_readable(tmp_path):
+    write_atomically(tmp_path / "file", lambda part: part.write_text("new"))
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"file": "new"}
+    assert (tmp_path / "file").stat().st_mode & 0o444 == 0o444
