@@ -137,7 +137,7 @@ class FlatDecoder(nn.Module):
     def _step_plan(self, head: CategoricalHead) -> _StepPlan:
         """Return the weights rearranged for running free, made anew when they have changed."""
         parameters = [*self.lstm.parameters(), *head.parameters()]
-        version = tuple((id(one), one._version) for one in parameters)
+        version = tuple((one.data_ptr(), one._version) for one in parameters)
         if self._plan is None or self._plan.version != version:
             self._plan = _StepPlan.of(self.lstm, head, self.n_features, version)
         return self._plan
