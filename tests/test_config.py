@@ -22,6 +22,7 @@ REFUSED_BY_MODEL = {
     "decoder_size": [0, 8193],
     "decoder_layers": [0],
     "z_size": [0, 8193],
+    "step_size": [-1, 1025],
     "feel_size": [0, 8193],
     "n_mixtures": [0],
 }
