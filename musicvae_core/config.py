@@ -186,7 +186,7 @@ _GROOVE_2BAR = Preset(
     "groove_2bar",
     "Grooves with feel, 2 bars",
     ModelConfig(head="groove", step_size=24),
-    TrainConfig(n_steps=16_000, beta=0.08, feel_weight=0.5),
+    TrainConfig(n_steps=9_000, beta=0.15, feel_weight=0.5),
 )
 
 PRESETS: Mapping[str, Preset] = types.MappingProxyType(

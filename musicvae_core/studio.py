@@ -73,6 +73,8 @@ class Studio:
     def __init__(
         self, checkpoints_dir: Path = SHIPPED_CHECKPOINTS, soundfont: Path | None = None
     ) -> None:
+        # A request is too small to share out, and many sessions ask at once.
+        torch.set_num_threads(1)
         self._folder = Path(checkpoints_dir)
         self._soundfont = soundfont
         self._loaded: dict[str, Checkpoint] = {}

@@ -67,8 +67,12 @@ class CategoricalHead(nn.Module):
 
     def make_tables(self) -> None:
         """Make the constant tables that are not stored with the weights."""
-        self.register_buffer("combinations", torch.tensor(COMBINATIONS).float(), False)
-        self.register_buffer("_bits", 2 ** torch.arange(N_VOICES), False)
+        tables = {
+            "combinations": torch.tensor(COMBINATIONS, dtype=torch.float32),
+            "_bits": torch.tensor([2**voice for voice in range(N_VOICES)]),
+        }
+        for name, table in tables.items():
+            self.register_buffer(name, table, persistent=False)
 
     def classes(self, features: Tensor) -> Tensor:
         """Return the class of each step: (..., F) features to (...) int64."""
