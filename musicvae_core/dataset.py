@@ -156,7 +156,7 @@ def load_dataset(path: Path, cache_folder: Path | None = None) -> Dataset:
     if cached.exists():
         try:
             return _load_cache(cached)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
             log.warning("The cache %s is damaged and is made anew.", cached)
     dataset = _read(path)
     if not dataset.labels:
