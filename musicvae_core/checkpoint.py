@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from musicvae_core.codec import CODEC_VERSION
@@ -87,7 +87,8 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, half: bool = False)
     stored = {name: t.detach().to("cpu", dtype).contiguous() for name, t in tensors.items()}
     about = _about(checkpoint)
     header = {"about": json.dumps(about)}
-    write_atomically(folder / WEIGHTS_FILE, lambda part: save_file(stored, part, header))
+    content = save(stored, header)  # safetensors' own writer would hide why a write failed
+    write_atomically(folder / WEIGHTS_FILE, lambda part: part.write_bytes(content))
     about |= {"train": dataclasses.asdict(checkpoint.train), "metrics": checkpoint.metrics}
     text = json.dumps(about, indent=2) + "\n"
     write_atomically(folder / CONFIG_FILE, lambda part: part.write_text(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import json
 import logging
 import math
@@ -121,8 +122,10 @@ class Run:
             "optimiser": self.optimiser.state_dict(),
             "progress": {"step": self.step, "best": self.best, "stale": self.stale},
         }
+        buffer = io.BytesIO()
+        torch.save(state, buffer)  # to a file it would hide why a write failed
         with _full_disk_named(path):
-            write_atomically(path, lambda part: torch.save(state, part))
+            write_atomically(path, lambda part: part.write_bytes(buffer.getbuffer()))
 
     def restore(self, path: Path) -> None:
         """Take up a saved state.
@@ -172,7 +175,7 @@ def train(
 
     Returns
     -------
-    The last validation's metrics.
+    The last validation's metrics; none where no step was left to take.
 
     Raises
     ------
@@ -188,13 +191,15 @@ def train(
     windows = dataset.windows("train", preset.model.n_bars, minimum)
     held_out = _validation_windows(dataset, preset.model.n_bars)
     metrics: dict[str, Any] = {}
+    first_step = run.step
     try:
         for row in _steps(run, windows, held_out, out):
             metrics = row
     except KeyboardInterrupt:
         log.warning("Stopped at step %d; go on with --resume.", run.step)
-    run.save(out / STATE_FILE)
-    _save(run.checkpoint(metrics), out / "last")
+    if run.step > first_step:
+        run.save(out / STATE_FILE)
+        _save(run.checkpoint(metrics), out / "last")
     return metrics
 
 
@@ -341,9 +346,8 @@ def _save(checkpoint: Checkpoint, folder: Path) -> None:
 def _full_disk_named(target: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, RuntimeError) as error:
-        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-        if full or "No space left" in str(error):
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
             raise DiskFullError(
                 f"There is no space left to write {target}; the last good checkpoint is kept: "
                 "make room and go on with --resume."
