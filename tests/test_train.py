@@ -1,0 +1,230 @@
+"""Training: runs that stop and go on, what ends them, and what the decoder hears."""
+
+import errno
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_data import dataset_of, drummed_groove
+
+from musicvae_core import train as train_module
+from musicvae_core.checkpoint import load_checkpoint
+from musicvae_core.config import override, preset
+from musicvae_core.errors import (
+    ConfigError,
+    DiskFullError,
+    NonFiniteLossError,
+    TooFewExamplesError,
+)
+from musicvae_core.train import LOG_FILE, STATE_FILE, Run, pick_device, train
+
+BASE = override(preset("groove_2bar_tiny"), ["n_steps=20", "validate_every=10", "batch_size=8"])
+
+
+def run_once(dataset, out, chosen=BASE, **options):
+    return train(chosen, dataset, out, device="cpu", **options)
+
+
+def log_of(out):
+    """Return the rows of the log without their times."""
+    rows = [json.loads(line) for line in (out / LOG_FILE).read_text().splitlines()]
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def weights_of(folder):
+    return load_checkpoint(folder).model.state_dict()
+
+
+def equal_weights(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_dataset, tmp_path_factory):
+    """A run of twenty steps that nothing disturbed: its folder and what it returned."""
+    out = tmp_path_factory.mktemp("finished")
+    return out, run_once(tiny_dataset, out)
+
+
+@pytest.fixture
+def stop_at(monkeypatch):
+    """Raise an error, once, when the step of that number begins."""
+
+    def arm(step, error):
+        plain, armed = train_module.train_step, [True]
+
+        def stopping(run, features):
+            if run.step == step and armed:
+                armed.clear()
+                raise error
+            return plain(run, features)
+
+        monkeypatch.setattr(train_module, "train_step", stopping)
+
+    return arm
+
+
+def test_a_run_keeps_best_last_state_and_log(finished):
+    out, metrics = finished
+    assert sorted(path.name for path in out.iterdir()) == ["best", "last", LOG_FILE, STATE_FILE]
+    rows = log_of(out)
+    assert [row["step"] for row in rows] == [10, 20]
+    assert rows[-1] == {name: value for name, value in metrics.items() if name != "seconds"}
+    for name in ("loss/total", "kl/nats", "recon/hits", "validation/sampling_accuracy"):
+        assert math.isfinite(metrics[name])
+    best = min(rows, key=lambda row: row["validation/loss"])
+    assert load_checkpoint(out / "best").metrics["step"] == best["step"]
+    last = load_checkpoint(out / "last")
+    assert last.metrics["step"] == 20
+    assert (last.config, last.train) == (BASE.model, BASE.train)
+
+
+def test_the_same_seed_trains_the_same_model_and_another_another(finished, tiny_dataset, tmp_path):
+    run_once(tiny_dataset, tmp_path / "again")
+    run_once(tiny_dataset, tmp_path / "other", override(BASE, ["seed=1"]))
+    weights = weights_of(finished[0] / "last")
+    assert equal_weights(weights_of(tmp_path / "again" / "last"), weights)
+    assert not equal_weights(weights_of(tmp_path / "other" / "last"), weights)
+
+
+@pytest.mark.parametrize("step", [7, 10, 13])
+def test_an_interrupted_run_goes_on_as_if_never_stopped(
+    finished, tiny_dataset, tmp_path, stop_at, step
+):
+    stop_at(step, KeyboardInterrupt())
+    run_once(tiny_dataset, tmp_path)
+    assert torch.load(tmp_path / STATE_FILE)["progress"]["step"] == step
+    run_once(tiny_dataset, tmp_path, resume=True)
+    assert log_of(tmp_path) == log_of(finished[0])
+    for kind in ("best", "last"):
+        assert equal_weights(weights_of(tmp_path / kind), weights_of(finished[0] / kind))
+
+
+def test_resuming_a_finished_run_changes_nothing(tiny_dataset, tmp_path):
+    run_once(tiny_dataset, tmp_path)
+    before, rows = load_checkpoint(tmp_path / "last"), log_of(tmp_path)
+    run_once(tiny_dataset, tmp_path, resume=True)
+    after = load_checkpoint(tmp_path / "last")
+    assert log_of(tmp_path) == rows
+    assert after.metrics == before.metrics
+    assert equal_weights(after.model.state_dict(), before.model.state_dict())
+
+
+def test_resuming_with_other_settings_is_refused(finished, tiny_dataset):
+    for change in ("beta=0.5", "z_size=9"):
+        with pytest.raises(ConfigError, match="other settings"):
+            run_once(tiny_dataset, finished[0], override(BASE, [change]), resume=True)
+
+
+def test_a_model_can_start_from_anothers_weights(finished, tiny_dataset, tmp_path):
+    frozen = override(BASE, ["n_steps=1", "learning_rate=1e-12", "final_learning_rate=0"])
+    run_once(tiny_dataset, tmp_path, frozen, start=finished[0] / "last")
+    for name, tensor in weights_of(finished[0] / "last").items():
+        torch.testing.assert_close(weights_of(tmp_path / "last")[name], tensor)
+    with pytest.raises(ConfigError, match="other dimensions"):
+        run_once(tiny_dataset, tmp_path, override(BASE, ["z_size=9"]), start=finished[0] / "last")
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
+    finished, tiny_dataset, tmp_path, monkeypatch
+):
+    plain = train_module.elbo_losses
+
+    def breaking(*args, **options):
+        losses = plain(*args, **options)
+        steps.append(1)
+        return losses | ({"loss/total": losses["loss/total"] * math.nan} if len(steps) > 15 else {})
+
+    steps = []
+    monkeypatch.setattr(train_module, "elbo_losses", breaking)
+    with pytest.raises(NonFiniteLossError, match=r"nan at step 15.*learning_rate"):
+        run_once(tiny_dataset, tmp_path)
+    assert load_checkpoint(tmp_path / "last").metrics["step"] == 10
+    monkeypatch.undo()
+    run_once(tiny_dataset, tmp_path, resume=True)
+    assert equal_weights(weights_of(tmp_path / "last"), weights_of(finished[0] / "last"))
+
+
+def test_too_few_examples_are_refused(tmp_path):
+    groove = drummed_groove(np.random.default_rng(0), 10)
+    with pytest.raises(TooFewExamplesError, match="9 windows of 2 bars and 16 are needed"):
+        run_once(dataset_of({"train": [groove]}), tmp_path)
+    with pytest.raises(TooFewExamplesError, match="32 are needed"):
+        run_once(dataset_of({"train": [groove] * 2}), tmp_path, override(BASE, ["batch_size=32"]))
+
+
+def test_a_set_without_validation_is_trained_on_all_the_same(tmp_path):
+    grooves = [drummed_groove(np.random.default_rng(0), 10) for _ in range(2)]
+    metrics = run_once(dataset_of({"train": grooves}), tmp_path)
+    assert math.isfinite(metrics["validation/loss"])
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", STATE_FILE])
+def test_a_full_disk_stops_and_leaves_what_was_there(tiny_dataset, tmp_path, monkeypatch, name):
+    replace, calls = Path.replace, []
+
+    def fill(part, target):
+        calls.append(target.name)
+        if calls.count(name) > 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return replace(part, target)
+
+    monkeypatch.setattr(Path, "replace", fill)
+    chosen = override(BASE, ["validate_every=5"])
+    with pytest.raises(DiskFullError, match=r"no space left.*--resume"):
+        run_once(tiny_dataset, tmp_path, chosen)
+    assert 5 <= load_checkpoint(tmp_path / "last").metrics["step"] < 20
+    assert not list(tmp_path.rglob(".*"))
+    monkeypatch.undo()
+    run_once(tiny_dataset, tmp_path, chosen, resume=True)
+    assert load_checkpoint(tmp_path / "last").metrics["step"] == 20
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="there is no /dev/full here")
+def test_a_disk_that_is_really_full_is_named(tiny_dataset, tmp_path, monkeypatch):
+    def write_to_full(_, content):
+        with Path("/dev/full").open("wb", buffering=0) as full:
+            full.write(content)
+
+    monkeypatch.setattr(Path, "write_bytes", write_to_full)
+    with pytest.raises(DiskFullError):
+        Run(BASE, pick_device("cpu")).save(tmp_path / STATE_FILE)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(DiskFullError):
+        run_once(tiny_dataset, tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_other_errors_of_writing_keep_their_name(tiny_dataset, tmp_path, monkeypatch):
+    def deny(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(train_module, "save_checkpoint", deny)
+    with pytest.raises(PermissionError):
+        run_once(tiny_dataset, tmp_path)
+
+
+def test_a_run_that_gets_no_better_stops_early(tiny_dataset, tmp_path, monkeypatch):
+    plain = train_module.reconstruction_metrics
+
+    def worsening(*args):
+        calls.append(1)
+        return plain(*args) | {"nll_hits": 1000.0 + (len(calls) > 2) * len(calls)}
+
+    calls = []
+    monkeypatch.setattr(train_module, "reconstruction_metrics", worsening)
+    chosen = override(BASE, ["n_steps=40", "validate_every=2", "patience=3", "beta=0"])
+    assert run_once(tiny_dataset, tmp_path, chosen)["step"] == 2 * len(calls)
+    stale = 2 * len(calls) - load_checkpoint(tmp_path / "best").metrics["step"]
+    assert stale == 2 * 3
+    assert load_checkpoint(tmp_path / "last").metrics["step"] == 2 * len(calls)
+
+
+def test_a_device_that_is_not_there_is_refused():
+    assert pick_device("cpu").type == "cpu"
+    missing = [name for name in ("cuda", "mps") if name != pick_device("auto").type]
+    with pytest.raises(ConfigError, match=f"no {missing[0]} device here"):
+        pick_device(missing[0])
