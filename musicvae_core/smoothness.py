@@ -56,4 +56,4 @@ def _change(start: Tensor, moved: Tensor, deviations: dict[str, np.float64]) -> 
         if deviation > 0
     ]
     different = (start[..., :N_VOICES] != moved[..., :N_VOICES]).float().mean()
-    return {"hit_distance": float(different), "attribute_change": float(np.mean(changes))}
+    return {"hit_distance": float(different), "attribute_change": float(np.mean(changes or [0.0]))}
