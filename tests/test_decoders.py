@@ -65,7 +65,7 @@ def generate_slowly(decoder, head, z, temperature, noise):
         for layer, cell in enumerate(cells):
             states[layer] = cell(heard, states[layer])
             heard = states[layer][0]
-        previous = head.sample(heard, temperature, None if noise is None else noise.at(step))
+        previous = head.sample(heard, temperature, None if noise is None else noise.steps()[step])
         outputs.append(previous)
     return torch.stack(outputs, dim=1)
 

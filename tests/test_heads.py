@@ -105,8 +105,8 @@ def test_noise_is_of_its_generator_and_splits_by_step(head):
             assert torch.equal(part, same)
             assert not torch.equal(part, different)
             assert not torch.equal(part[0], part[1])
-    assert torch.equal(first.at(3).hits, first.hits[3])
-    assert (first.values is None) == (first.at(0).values is None)
+    assert torch.equal(first.steps()[3].hits, first.hits[3])
+    assert (first.values is None) == (first.steps()[0].values is None)
 
 
 def test_feel_is_drawn_for_hits_alone_and_within_range(groove_head):

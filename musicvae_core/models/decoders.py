@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
+from musicvae_core.models.free_running import StepPlan, product_dtype
 from musicvae_core.models.heads import CategoricalHead
 
 
@@ -45,7 +44,8 @@ class FlatDecoder(nn.Module):
         self.to_steps = nn.Linear(z_size, n_steps * step_size) if step_size else None
         n_inputs = n_features + z_size + step_size
         self.lstm = nn.LSTM(n_inputs, size, num_layers=n_layers, batch_first=True)
-        self._plan: _StepPlan | None = None
+        self._plans: dict[torch.dtype, StepPlan] = {}
+        self._planned_version: tuple[tuple[int, int], ...] = ()
 
     def initial_states(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return hidden and cell states, each (layers, B, H), of z (B, Z)."""
@@ -106,94 +106,25 @@ class FlatDecoder(nn.Module):
         (B, T, F) features.
         """
         noise = head.draw_noise((self.n_steps, z.shape[0]), generator) if temperature > 0 else None
-        plan = self._step_plan(head)
-        hidden, cell = (list(states.unbind(0)) for states in self.initial_states(z))
-        width = 4 * self.size
-        recurrent = [
-            state @ layer[:, :width] for state, layer in zip(hidden, plan.from_state, strict=True)
-        ]
-        heard = self._heard(z, plan)
-        previous = z.new_zeros(z.shape[0], self.n_features)
-        outputs = []
-        for step in range(self.n_steps):
-            upward = torch.addmm(heard[step], previous, plan.from_previous)
-            for layer in range(self.n_layers):
-                hidden[layer], cell[layer] = _lstm_point(upward + recurrent[layer], cell[layer])
-                product = torch.addmm(plan.biases[layer], hidden[layer], plan.from_state[layer])
-                recurrent[layer], upward = product[:, :width], product[:, width:]
-            previous = head.draw(upward, temperature, noise and noise.at(step))
-            outputs.append(previous)
-        return torch.stack(outputs, dim=1)  # (B, T, F)
+        plan = self._step_plan(head, product_dtype(z.shape[0], z.device))
+        return plan.run(self.initial_states(z), self._heard(z, plan), head, temperature, noise)
 
-    def _heard(self, z: Tensor, plan: _StepPlan) -> list[Tensor]:
-        """Return, a step, what z adds to the first layer's gates (B, 4H), without the loop."""
+    def _heard(self, z: Tensor, plan: StepPlan) -> list[Tensor]:
+        """Return, for each step, what z adds to the first layer's gates (B, 4H)."""
         n_latent = z.shape[1]
-        always = torch.addmm(plan.bias, z, plan.from_z[:n_latent])  # once for all steps
+        always = torch.addmm(plan.bias, z, plan.from_latent[:n_latent])  # once for all steps
         if self.to_steps is None:
             return [always] * self.n_steps
         steps = self.to_steps(z).view(-1, self.n_steps, self.step_size).transpose(0, 1)
-        return list((steps @ plan.from_z[n_latent:] + always).unbind(0))
+        return list((steps @ plan.from_latent[n_latent:] + always).unbind(0))
 
-    def _step_plan(self, head: CategoricalHead) -> _StepPlan:
-        """Return the weights rearranged for running free, made anew when they have changed."""
+    def _step_plan(self, head: CategoricalHead, dtype: torch.dtype) -> StepPlan:
+        """Return the weights arranged for running free, made anew when they have changed."""
         parameters = [*self.lstm.parameters(), *head.parameters()]
         version = tuple((one.data_ptr(), one._version) for one in parameters)
-        if self._plan is None or self._plan.version != version:
-            self._plan = _StepPlan.of(self.lstm, head, self.n_features, version)
-        return self._plan
-
-
-@dataclass(frozen=True)
-class _StepPlan:
-    """An LSTM's weights, arranged so that a layer's state is multiplied once a step.
-
-    The product of a layer's new state has two parts: what its own gates will hear of it at
-    the next step, and what the layer above, or the head, hears of it at this one.
-
-    from_z (Z + step size, 4H) with bias (4H,), and from_previous (F, 4H): to the first
-    layer's gates.
-    from_state, a layer: (H, 4H + 4H), for the last (H, 4H + P); biases alike.
-    """
-
-    version: tuple[tuple[int, int], ...]
-    from_z: Tensor
-    bias: Tensor
-    from_previous: Tensor
-    from_state: list[Tensor]
-    biases: list[Tensor]
-
-    @classmethod
-    @torch.no_grad()
-    def of(
-        cls,
-        lstm: nn.LSTM,
-        head: CategoricalHead,
-        n_features: int,
-        version: tuple[tuple[int, int], ...],
-    ) -> _StepPlan:
-        layers = range(lstm.num_layers)
-        inputs = [getattr(lstm, f"weight_ih_l{layer}") for layer in layers]
-        own = [getattr(lstm, f"weight_hh_l{layer}") for layer in layers]
-        biases = [
-            getattr(lstm, f"bias_ih_l{layer}") + getattr(lstm, f"bias_hh_l{layer}")
-            for layer in layers
-        ]
-        head_weight, head_bias = head.projection()
-        above, above_bias = [*inputs[1:], head_weight], [*biases[1:], head_bias]
-        nothing = torch.zeros_like(biases[0])
-        pairs = zip(own, above, strict=True)
-        return cls(
-            version,
-            from_z=inputs[0][:, n_features:].T.contiguous(),
-            bias=biases[0],
-            from_previous=inputs[0][:, :n_features].T.contiguous(),
-            from_state=[torch.cat(pair).T.contiguous() for pair in pairs],
-            biases=[torch.cat([nothing, bias]) for bias in above_bias],
-        )
-
-
-def _lstm_point(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the next hidden and cell state of gates (B, 4H), in PyTorch's order i, f, g, o."""
-    enter, forget, candidate, out = gates.chunk(4, dim=-1)  # each (B, H)
-    cell = forget.sigmoid() * cell + enter.sigmoid() * candidate.tanh()
-    return out.sigmoid() * cell.tanh(), cell
+        if version != self._planned_version:
+            self._plans, self._planned_version = {}, version
+        plans = self._plans
+        if dtype not in plans:
+            plans[dtype] = StepPlan.of(self.lstm, head, self.n_features, dtype)
+        return plans[dtype]

@@ -36,9 +36,11 @@ class Noise(NamedTuple):
     components: Tensor | None = None
     values: Tensor | None = None
 
-    def at(self, step: int) -> Noise:
-        """Return the noise of one step."""
-        return Noise(*(None if part is None else part[step] for part in self))  # type: ignore[arg-type]
+    def steps(self) -> list[Noise]:
+        """Return the noise of each step."""
+        parts = [self.hits.unbind(0)]
+        parts += [part.unbind(0) for part in (self.components, self.values) if part is not None]
+        return [Noise(*step) for step in zip(*parts, strict=True)]
 
 
 def _uniform(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -113,7 +115,8 @@ class CategoricalHead(nn.Module):
     def _draw_hits(self, logits: Tensor, temperature: float, noise: Noise | None) -> Tensor:
         if temperature > 0:
             assert noise is not None
-            logits = logits.float() / temperature + noise.hits
+            # The same choice as of logits / temperature + noise, in one operation.
+            logits = torch.add(logits, noise.hits, alpha=temperature)
         hits: Tensor = self.combinations[logits.argmax(dim=-1)]
         return hits
 
