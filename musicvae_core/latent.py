@@ -12,6 +12,7 @@ from musicvae_core.checkpoint import Checkpoint
 from musicvae_core.errors import ConfigError
 
 PriorName = Literal["learned", "normal"]
+MAX_SEED = 2**63 - 1
 _PARALLEL = 1e-6
 
 Codes = NDArray[np.float32]
@@ -35,10 +36,13 @@ def sample_codes(checkpoint: Checkpoint, n: int, prior: PriorName, seed: int) ->
     Raises
     ------
     ConfigError
-        If the name is not a prior's, or the checkpoint has no learned one.
+        If the name is not a prior's, the checkpoint has no learned one, or the seed is
+        out of its range.
     """
     if prior not in ("learned", "normal"):
         raise ConfigError(f"There is no prior {prior!r}; choose learned or normal.")
+    if not 0 <= seed <= MAX_SEED:
+        raise ConfigError(f"The seed is {seed}; it must be 0 to {MAX_SEED}.")
     z_size = checkpoint.config.z_size
     noise = torch.from_numpy(np.random.default_rng(seed).standard_normal((n, z_size), np.float32))
     if prior == "normal":

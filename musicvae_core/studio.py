@@ -8,6 +8,7 @@ Path("groove.mid").write_bytes(studio.midi(take.groove))
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from musicvae_core.checkpoint import CONFIG_FILE, Checkpoint, load_checkpoint
 from musicvae_core.codec import features_to_groove
-from musicvae_core.config import ModelConfig
+from musicvae_core.config import ModelConfig, from_dict
 from musicvae_core.errors import CheckpointNotFoundError, ConfigError, RenderError
 from musicvae_core.groove import Groove
 from musicvae_core.latent import PriorName, nearby_codes, sample_codes
@@ -30,6 +31,8 @@ MAX_TAKES = 1024
 MAX_TEMPERATURE = 2.0
 MODEL_ORDER = ("groove_2bar", "drums_2bar")
 """Models are listed in this order, then by name; the first is the app's default."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -86,12 +89,18 @@ class Studio:
         names = [path.parent.name for path in self._folder.glob(f"*/{CONFIG_FILE}")]
         known = {name: place for place, name in enumerate(MODEL_ORDER)}
         names.sort(key=lambda name: (known.get(name, len(known)), name))
-        return tuple(self._info(name) for name in names)
+        return tuple(info for name in names if (info := self._info(name)))
 
-    def _info(self, name: str) -> ModelInfo:
-        about = json.loads((self._folder / name / CONFIG_FILE).read_text())
-        config = ModelConfig(**about["model"])
-        return ModelInfo(name, about["title"], config.n_bars, config.has_feel)
+    def _info(self, name: str) -> ModelInfo | None:
+        """Return what is said of a model; None, and a line in the log, where it cannot be read."""
+        path = self._folder / name / CONFIG_FILE
+        try:
+            about = json.loads(path.read_text())
+            config = from_dict(ModelConfig, about["model"])
+            return ModelInfo(name, about["title"], config.n_bars, config.has_feel)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("The model %s is left out: %s is damaged (%s).", name, path, error)
+            return None
 
     def checkpoint(self, model: str) -> Checkpoint:
         """Return a model, loaded once.
@@ -103,7 +112,7 @@ class Studio:
         """
         with self._lock:
             if model not in self._loaded:
-                if Path(model).name != model:
+                if model == ".." or Path(model).name != model:
                     raise CheckpointNotFoundError(f"There is no model {model!r}.")
                 self._loaded[model] = load_checkpoint(self._folder / model)
             return self._loaded[model]
@@ -141,8 +150,7 @@ class Studio:
         ConfigError, CheckpointError
             If a value is out of its range, or there is no such model.
         """
-        if not 1 <= n <= MAX_TAKES:
-            raise ConfigError(f"{n} grooves were asked for; ask for 1 to {MAX_TAKES}.")
+        _check_number(n)
         codes = sample_codes(self.checkpoint(model), n, prior, seed)
         return self.decode(model, codes, temperature=temperature, tempo_bpm=tempo_bpm, seed=seed)
 
@@ -159,7 +167,15 @@ class Studio:
             0 gives the take's own z, 1 unrelated samples.
         seed
             Which neighbours.
+
+        Raises
+        ------
+        ConfigError, CheckpointError
+            If a value is out of its range, or the take's model is gone.
         """
+        _check_number(n)
+        if not 0 <= amount <= 1:
+            raise ConfigError(f"The amount is {amount:g}; it must lie in 0 to 1.")
         checkpoint = self.checkpoint(take.model)
         prior: PriorName = "normal" if checkpoint.prior is None else "learned"
         codes = nearby_codes(take.z, sample_codes(checkpoint, n, prior, seed), amount)
@@ -186,8 +202,8 @@ class Studio:
                 f"The temperature is {temperature:g}; it must lie in 0 to {MAX_TEMPERATURE:g}."
             )
         generator = torch.Generator().manual_seed(seed)
+        network = self.checkpoint(model).model
         with torch.inference_mode():
-            network = self.checkpoint(model).model
             features = network.decode(torch.from_numpy(codes), temperature, generator).numpy()
         grooves = [features_to_groove(one, tempo_bpm) for one in features]
         pairs = zip(grooves, codes, strict=True)
@@ -220,3 +236,8 @@ class Studio:
             if self._renderer is None:
                 self._renderer = Renderer(self._soundfont)
             return self._renderer
+
+
+def _check_number(n: int) -> None:
+    if not 1 <= n <= MAX_TAKES:
+        raise ConfigError(f"{n} grooves were asked for; ask for 1 to {MAX_TAKES}.")
