@@ -23,11 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING)
     try:
         options.command(options)
-    except MusicVAEError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except BrokenPipeError:
         sys.stderr.close()
+    except (MusicVAEError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -229,7 +229,7 @@ def _sample(options: argparse.Namespace) -> None:
     )
     options.out.mkdir(parents=True, exist_ok=True)
     for index, take in enumerate(takes):
-        groove = take.groove.repeated(options.bars) if options.bars else take.groove
+        groove = take.groove if options.bars is None else take.groove.repeated(options.bars)
         target = options.out / f"{folder.name}_seed{options.seed}_{index:02d}"
         target.with_suffix(".mid").write_bytes(studio.midi(groove))
         if options.wav:
@@ -251,7 +251,8 @@ def _render(options: argparse.Namespace) -> None:
     from musicvae_core.render import Renderer, wav_bytes
 
     reading = read_midi(options.midi)
-    groove = reading.groove.at_tempo(options.tempo) if options.tempo else reading.groove
+    tempo_bpm = reading.groove.tempo_bpm if options.tempo is None else options.tempo
+    groove = reading.groove.at_tempo(tempo_bpm)
     options.wav.write_bytes(wav_bytes(Renderer(options.soundfont).render(groove, options.kit)))
     print(reading.summary)
 
