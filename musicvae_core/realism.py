@@ -10,6 +10,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from musicvae_core.attributes import ATTRIBUTES, Beats
 from musicvae_core.codec import OFFSET_SCALE
+from musicvae_core.errors import TooFewExamplesError
 from musicvae_core.vocabulary import N_VOICES
 
 Features = NDArray[np.float32]
@@ -80,7 +81,19 @@ def judge_auc(
     Returns
     -------
     Area under the ROC curve of the held-out scores.
+
+    Raises
+    ------
+    TooFewExamplesError
+        If they are too few to hold some out.
     """
+    n_performances = len(np.unique(performances))
+    if min(len(generated), len(real)) < N_FOLDS or n_performances < 2:
+        raise TooFewExamplesError(
+            f"There are {len(generated)} samples and {len(real)} real windows, of "
+            f"{n_performances} performances, to judge by; at least {N_FOLDS} of each, of 2 "
+            "performances, are needed: raise the limit or add data."
+        )
     table = np.concatenate([_judge_view(generated), _judge_view(real)])
     labels = np.repeat([0, 1], [len(generated), len(real)])
     own_groups = performances.max(initial=0) + 1 + np.arange(len(generated))
