@@ -107,7 +107,7 @@ def _descend(prior: LatentPrior, mu: Tensor, sigma: Tensor, training: PriorTrain
         optimiser.step()
         average.update_parameters(prior)
         if step % 100 == 0:
-            bar.set_postfix(loss=f"{float(loss):.4f}")
+            bar.set_postfix(loss=f"{float(loss.detach()):.4f}")
     fitted = average.module
     assert isinstance(fitted, LatentPrior)
     return copy.deepcopy(fitted)

@@ -249,7 +249,7 @@ def train_step(
         losses = _losses(run, target, generator)
     if not torch.isfinite(losses["loss/total"]):
         raise NonFiniteLossError(
-            f"The loss is {float(losses['loss/total'])} at step {run.step}; "
+            f"The loss is {losses['loss/total'].item()} at step {run.step}; "
             "the last good checkpoint is kept: go on from it with a lower learning_rate."
         )
     run.optimiser.zero_grad(set_to_none=True)
