@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from musicvae_core.errors import TooFewExamplesError
 from musicvae_core.realism import (
     attribute_table,
     beats_of,
@@ -71,6 +72,14 @@ def test_judging_repeats_with_its_seed(real):
     samples, _ = performed(np.random.default_rng(1), 60, 1)
     first, again = (judge_auc(samples, windows[::5], performances[::5], 3) for _ in range(2))
     assert first == again
+
+
+def test_too_few_to_hold_some_out_are_refused(real):
+    windows, performances = real
+    with pytest.raises(TooFewExamplesError, match="4 samples and 300 real windows, of 30 perf"):
+        judge_auc(windows[:4], windows, performances)
+    with pytest.raises(TooFewExamplesError, match="9 real windows, of 1 performances"):
+        judge_auc(windows[50:100], windows[:9], performances[:9])
 
 
 def one_hit_windows(velocities):

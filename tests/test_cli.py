@@ -1,0 +1,232 @@
+"""The command line: each command on tiny data, and bad values that end in one sentence."""
+
+import functools
+import json
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_data import drummed_groove
+
+from musicvae_core import evaluate as evaluate_module
+from musicvae_core import fit_prior as fit_prior_module
+from musicvae_core.checkpoint import load_checkpoint
+from musicvae_core.cli import main
+from musicvae_core.midi import read_midi, write_midi
+from musicvae_core.studio import Studio
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command; return its exit code, standard output and standard error."""
+
+    def run_command(*arguments):
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    return run_command
+
+
+@pytest.fixture
+def midi_file(tmp_path):
+    path = tmp_path / "in.mid"
+    path.write_bytes(write_midi(drummed_groove(np.random.default_rng(0), 1, 120.0)))
+    return path
+
+
+@pytest.fixture
+def sound(checkpoints_dir):
+    if problem := Studio(checkpoints_dir).sound_problem:
+        pytest.skip(problem)
+
+
+def seconds_of(path):
+    with wave.open(str(path)) as file:
+        return file.getnframes() / file.getframerate()
+
+
+def test_data_prints_what_is_in_the_folder(run, midi_folder):
+    code, out, _ = run("data", "--data", midi_folder)
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0].startswith(f"{midi_folder}: 20 performances read, 0.0")
+    for line in (
+        "split: train 16, validation 2, test 2",
+        "style: unknown 20",
+        "metre: 4-4 20",
+        "skipped: none",
+        "windows of 2 bars: 48 / 6 / 6",
+        "windows of 4 bars: 16 / 2 / 2",
+        "windows of 16 bars: 0 / 0 / 0",
+    ):
+        assert sorted(line.split()) in [sorted(other.split()) for other in lines], line
+
+
+def test_data_counts_what_it_skips(run, tmp_path, midi_file):
+    (tmp_path / "broken.mid").write_bytes(b"no MIDI")
+    _, out, _ = run("data", "--data", tmp_path)
+    assert "skipped: MalformedMidiError 1" in out.splitlines()
+
+
+def test_train_then_sample_as_a_newcomer_would(run, midi_folder, tmp_path):
+    train = ("train", "--preset", "drums_2bar_tiny", "--data", midi_folder, "--device", "cpu")
+    changes = ("--set", "n_steps=4", "validate_every=2")
+    code, out, _ = run(*train, "--out", tmp_path / "run", *changes)
+    assert code == 0
+    assert json.loads(out)["step"] == 4
+    assert load_checkpoint(tmp_path / "run" / "best").train.n_steps == 4
+    assert run(*train, "--out", tmp_path / "run", *changes, "--resume")[0] == 0
+    sample = ("sample", tmp_path / "run" / "best", "-n", 2, "--prior", "normal")
+    assert run(*sample, "--out", tmp_path / "out")[0] == 0
+    assert len(list((tmp_path / "out").glob("*.mid"))) == 2
+
+
+def test_resuming_with_other_settings_is_one_sentence(run, midi_folder, tmp_path):
+    train = ("train", "--preset", "drums_2bar_tiny", "--data", midi_folder, "--out", tmp_path)
+    assert run(*train, "--set", "n_steps=2", "validate_every=2")[0] == 0
+    code, _, err = run(*train, "--resume", "--set", "n_steps=3")
+    assert code == 2
+    assert "other settings" in err.splitlines()[-1]
+
+
+def test_fit_prior_writes_a_checkpoint_with_one(
+    run, midi_folder, checkpoints_dir, tmp_path, monkeypatch
+):
+    short = functools.partial(fit_prior_module.PriorTraining, n_steps=3, batch_size=8)
+    monkeypatch.setattr(fit_prior_module, "PriorTraining", short)
+    command = ("fit-prior", checkpoints_dir / "groove_2bar", "--data", midi_folder)
+    assert run(*command, "--out", tmp_path / "fitted")[0] == 0
+    assert load_checkpoint(tmp_path / "fitted").prior is not None
+    assert run("sample", tmp_path / "fitted", "-n", 1, "--out", tmp_path / "out")[0] == 0
+
+
+def test_sample_writes_what_the_studio_draws(run, checkpoints_dir, tmp_path):
+    options = ("-n", 3, "--seed", 5, "--temperature", 0.5, "--tempo", 96, "--bars", 4)
+    code, out, _ = run("sample", checkpoints_dir / "a_flow", *options, "--out", tmp_path / "out")
+    assert (code, out) == (0, f"3 grooves in {tmp_path / 'out'}\n")
+    files = sorted((tmp_path / "out").iterdir())
+    assert [path.name for path in files] == [f"a_flow_seed5_{i:02d}.mid" for i in range(3)]
+    takes = Studio(checkpoints_dir).sample("a_flow", 3, temperature=0.5, tempo_bpm=96, seed=5)
+    for path, take in zip(files, takes, strict=True):
+        read = read_midi(path).groove
+        assert read.n_bars == 4
+        assert read.tempo_bpm == pytest.approx(96)
+        assert np.array_equal(read.hits, take.groove.repeated(4).hits)
+
+
+@pytest.mark.usefixtures("sound")
+def test_sample_writes_sound_beside_each_file(run, checkpoints_dir, tmp_path):
+    options = ("-n", 2, "--wav", "--tempo", 240, "--kit", Studio(checkpoints_dir).kits()[0])
+    assert run("sample", checkpoints_dir / "a_flow", *options, "--out", tmp_path)[0] == 0
+    waves = sorted(tmp_path.glob("*.wav"))
+    assert len(waves) == len(list(tmp_path.glob("*.mid"))) == 2
+    assert seconds_of(waves[0]) == pytest.approx(2.0, abs=0.001)  # eight beats at 240 bpm
+
+
+@pytest.mark.usefixtures("sound")
+def test_render_writes_a_loop_and_says_what_was_read(run, midi_file, tmp_path):
+    code, out, _ = run("render", midi_file, tmp_path / "out.wav")
+    assert code == 0
+    assert out.strip() == read_midi(midi_file).summary
+    assert seconds_of(tmp_path / "out.wav") == pytest.approx(2.0, abs=0.001)
+    assert run("render", midi_file, tmp_path / "fast.wav", "--tempo", 240)[0] == 0
+    assert seconds_of(tmp_path / "fast.wav") == pytest.approx(1.0, abs=0.001)
+
+
+def test_evaluate_prints_one_json_object(run, checkpoints_dir, midi_folder, monkeypatch):
+    monkeypatch.setattr(evaluate_module, "judge_auc", lambda *_: 0.5)
+    command = ("evaluate", checkpoints_dir / "groove_2bar", "--data", midi_folder, "--limit", 4)
+    code, out, _ = run(*command, "--json")
+    assert (code, out.count("\n")) == (0, 1)
+    metrics = json.loads(out)
+    assert (metrics["n_examples"], metrics["split"]) == (4, "test")
+    assert json.loads(run(*command)[1]) == metrics
+    assert json.loads(run(*command, "--split", "train")[1])["split"] == "train"
+
+
+BAD = {
+    "no data": "data --data {tmp}/nowhere",
+    "no MIDI": "data --data {empty}",
+    "no preset": "train --preset drums --data {midi} --out {tmp}/out",
+    "no field": "train --preset drums_2bar_tiny --data {midi} --out {tmp}/out --set z=3",
+    "no number": "train --preset drums_2bar_tiny --data {midi} --out {tmp}/out --set beta=much",
+    "out of range": "train --preset drums_2bar_tiny --data {midi} --out {tmp}/out --set z_size=0",
+    "too few": "train --preset drums_2bar_tiny --data {midi} --out {tmp}/out --set batch_size=999",
+    "out is a file": "train --preset drums_2bar_tiny --data {midi} --out {file}",
+    "no checkpoint": "sample {tmp}/nowhere --out {tmp}/out",
+    "no learned prior": "sample {models}/groove_2bar --out {tmp}/out",
+    "none": "sample {models}/a_flow -n 0 --out {tmp}/out",
+    "too many": "sample {models}/a_flow -n 5000 --out {tmp}/out",
+    "too hot": "sample {models}/a_flow --temperature 3 --out {tmp}/out",
+    "no temperature": "sample {models}/a_flow --temperature nan --out {tmp}/out",
+    "too slow": "sample {models}/a_flow --tempo 5 --out {tmp}/out",
+    "negative seed": "sample {models}/a_flow --seed -1 --out {tmp}/out",
+    "no bars": "sample {models}/a_flow --bars 0 --out {tmp}/out",
+    "negative bars": "sample {models}/a_flow --bars -2 --out {tmp}/out",
+    "no room": "sample {models}/a_flow --out {file}",
+    "no file": "render {tmp}/nowhere.mid {tmp}/out.wav",
+    "no MIDI file": "render {file} {tmp}/out.wav",
+    "no tempo": "render {song} {tmp}/out.wav --tempo 0",
+    "no kit": "render {song} {tmp}/out.wav --kit marimba",
+    "no font": "render {song} {tmp}/out.wav --soundfont {tmp}/no.sf2",
+    "no folder": "render {song} {tmp}/nowhere/out.wav",
+    "nothing to evaluate": "evaluate {tmp}/nowhere --data {midi}",
+    "no limit": "evaluate {models}/groove_2bar --data {midi} --limit 0",
+    "negative evaluation seed": "evaluate {models}/groove_2bar --data {midi} --limit 2 --seed -1",
+}
+
+
+@pytest.mark.parametrize("command", BAD.values(), ids=BAD.keys())
+def test_a_bad_value_ends_in_one_sentence(
+    run, command, tmp_path, midi_folder, checkpoints_dir, midi_file
+):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("in the way")
+    places = {
+        "tmp": tmp_path,
+        "empty": tmp_path / "empty",
+        "file": tmp_path / "file",
+        "midi": midi_folder,
+        "models": checkpoints_dir,
+        "song": midi_file,
+    }
+    code, _, err = run(*command.format(**places).split())
+    assert code == 2
+    assert err.splitlines()[-1].startswith("error: ")
+    assert len(err.splitlines()) == 1
+    assert not list(tmp_path.glob("out.*"))
+
+
+@pytest.mark.parametrize("arguments", [[], ["dance"], ["data"], ["sample"]])
+def test_a_command_that_does_not_exist_ends_with_the_usage(run, arguments):
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert err.startswith("usage: python -m musicvae_core")
+
+
+def test_help_names_every_command(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    for command in ("data", "train", "fit-prior", "evaluate", "sample", "render", "bench"):
+        assert f"    {command} " in out
+
+
+def test_the_package_runs_as_a_module_and_needs_no_torch_to_refuse(tmp_path):
+    program = "import runpy, sys; sys.argv[1:] = ['render', 'no.mid', 'out.wav']\n" + (
+        "try: runpy.run_module('musicvae_core', run_name='__main__')\n"
+        "except SystemExit as stop: print(stop.code, 'torch' in sys.modules)"
+    )
+    root = Path(__file__).parent.parent
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["2", "False"]
+    assert done.stderr.startswith("error: ")
