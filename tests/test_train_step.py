@@ -118,3 +118,22 @@ def test_weights_that_are_kept_are_averages(tiny_dataset):
     kept = run.checkpoint({}).model.encoder.to_mu.weight
     torch.testing.assert_close(kept, expected)
     assert not torch.equal(kept, now)
+
+
+def test_every_step_draws_noise_of_its_own(tiny_dataset, monkeypatch):
+    plain, noises = MusicVAE.reparameterise, []
+
+    def listening(self, mu, sigma, generator):
+        z = plain(self, mu, sigma, generator)
+        noises.append(((z - mu) / sigma).detach())
+        return z
+
+    monkeypatch.setattr(MusicVAE, "reparameterise", listening)
+    features = tiny_dataset.windows("train", 2).features
+    for seed in (0, 1):
+        run = Run(override(BASE, [f"seed={seed}"]), pick_device("cpu"))
+        for _ in range(2):
+            train_step(run, features)
+    pairs = [(a, b) for i, a in enumerate(noises) for b in noises[:i]]
+    assert len(pairs) == 6
+    assert not any(torch.allclose(a, b, atol=0.1) for a, b in pairs)
