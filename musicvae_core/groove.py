@@ -166,7 +166,18 @@ class Groove:
         return replace(self, tempo_bpm=tempo_bpm)
 
     def bars(self, start_bar: int, n_bars: int) -> Groove:
-        """Return bars `start_bar` to `start_bar + n_bars` as a groove of their own."""
+        """Return `n_bars` bars from `start_bar` on, counted from 0, as a groove of their own.
+
+        Raises
+        ------
+        InvalidGrooveError
+            If any of them is not there, or none is asked for.
+        """
+        if not 0 <= start_bar < start_bar + n_bars <= self.n_bars:
+            raise InvalidGrooveError(
+                f"There are not {n_bars} bars from bar {start_bar} on; "
+                f"the groove has bars 0 to {self.n_bars - 1}: ask for one or more of these."
+            )
         cells = slice(start_bar * STEPS_PER_BAR, (start_bar + n_bars) * STEPS_PER_BAR)
         return Groove(self.hits[cells], self.velocities[cells], self.offsets[cells], self.tempo_bpm)
 

@@ -142,6 +142,14 @@ def test_bars_cut_and_repeated_joins_again():
     assert [looped.bars(bar, 1) == second for bar in range(5)] == [False, True] * 2 + [False]
 
 
+@pytest.mark.parametrize(
+    ("start_bar", "n_bars"), [(1, 2), (2, 1), (0, 3), (5, 1), (-1, 1), (-1, 2), (0, 0), (1, -1)]
+)
+def test_bars_that_are_not_there_are_refused_with_those_that_are(start_bar, n_bars):
+    with pytest.raises(InvalidGrooveError, match=r"the groove has bars 0 to 1:"):
+        Groove.silent(2).bars(start_bar, n_bars)
+
+
 def test_from_hits_gives_feel_to_hits_alone():
     hits = valid_fields()["hits"]
     groove = Groove.from_hits(hits, np.linspace(0.1, 0.9, N_VOICES), 0.125)
