@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -145,6 +146,8 @@ class TrainConfig:
         not_negative = ("beta", "free_bits", "feel_weight", "sampling_rate", "weight_decay")
         for name in (*not_negative, "warmup_steps", "patience", "final_learning_rate", "seed"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        for name, value in dataclasses.asdict(self).items():
+            _require(value < math.inf, name, value, "finite")
 
 
 @dataclass(frozen=True)

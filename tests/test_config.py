@@ -1,6 +1,7 @@
 """Configurations: what each field refuses, presets, and overrides by name."""
 
 import dataclasses
+import math
 
 import pytest
 
@@ -64,6 +65,17 @@ def test_every_field_has_a_limit_that_is_tested():
 def test_a_bad_value_is_refused_with_its_name_its_value_and_the_limit(cls, name, value):
     with pytest.raises(ConfigError, match=f"^{name} is {value!r}; it must be "):
         cls(**{name: value})
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize(
+    "name", [field.name for field in dataclasses.fields(TrainConfig) if field.type == "float"]
+)
+def test_numbers_that_are_not_finite_are_refused(name, value):
+    with pytest.raises(ConfigError, match=f"^{name} is {value!r}; it must be "):
+        TrainConfig(**{name: value})
+    with pytest.raises(ConfigError, match=f"^{name} is {value!r}; it must be "):
+        override(preset("drums_2bar"), [f"{name}={value}"])
 
 
 def test_configurations_cannot_be_changed():
