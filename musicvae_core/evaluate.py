@@ -143,7 +143,7 @@ def reconstruction_metrics(
     `sampling_accuracy`, `sampling_accuracy_nonsilent`
         The same free-running at temperature 0, over all steps and over those with a hit.
     `hit_f1`
-        Harmonic mean of precision and recall of the hits so decoded.
+        Harmonic mean of precision and recall of the hits so decoded; silence for silence is 1.
     `velocity_mae`, `offset_mae_ms`
         Mean absolute error over hits that are in both, with a groove head.
     `kl_nats`, `active_units`
@@ -165,9 +165,9 @@ def reconstruction_metrics(
         "teacher_forcing_accuracy": forced.mean(),
         "sampling_accuracy": exact.mean(),
         "sampling_accuracy_nonsilent": exact[sounding].mean(),
-        "hit_f1": 2 * both.sum() / (joined["true_hits"].sum() + joined["hits"].sum()),
+        "hit_f1": _f1(joined["true_hits"], joined["hits"]),
         "kl_nats": joined["kl"].mean(),
-        "active_units": (joined["mu"].var(0) > _ACTIVE_VARIANCE).sum(),
+        "active_units": (_variance(joined["mu"]) > _ACTIVE_VARIANCE).sum(),
     }
     metrics |= {name: v.mean() for name, v in joined.items() if name.startswith("nll_")}
     if model.config.has_feel:
@@ -176,6 +176,16 @@ def reconstruction_metrics(
         metrics["velocity_mae"] = joined["velocity_error"][both].mean()
         metrics["offset_mae_ms"] = timing[both].mean()
     return {name: float(value) for name, value in metrics.items()}
+
+
+def _f1(truth: Tensor, found: Tensor) -> Tensor:
+    n_both, n_either = (truth & found).sum(), truth.sum() + found.sum()
+    return 2 * n_both / n_either if n_either else torch.tensor(1.0)
+
+
+def _variance(mu: Tensor) -> Tensor:
+    """Return the variance of each dimension over examples; that of one example alone is 0."""
+    return mu.var(0, correction=min(1, len(mu) - 1))
 
 
 def _compare(model: MusicVAE, features: Tensor) -> dict[str, Tensor]:

@@ -60,6 +60,21 @@ def test_one_wrong_voice_costs_its_step(groove_checkpoint, windows):
     assert metrics["teacher_forcing_accuracy"] == 1.0
 
 
+def test_silence_given_back_as_silence_is_perfect(groove_checkpoint, windows):
+    silence = np.zeros_like(windows.features)
+    model = decoding(groove_checkpoint.model, silence)
+    metrics = reconstruction_metrics(model, silence, np.full(N, 120.0, np.float32))
+    assert metrics["hit_f1"] == metrics["sampling_accuracy"] == 1.0
+    assert metrics_of(model, windows)["hit_f1"] == 0.0
+
+
+@pytest.mark.filterwarnings("error")
+def test_of_one_window_nothing_varies(groove_checkpoint, windows):
+    one = windows.take(np.arange(1))
+    metrics = reconstruction_metrics(groove_checkpoint.model, one.features, one.tempos_bpm)
+    assert metrics["active_units"] == 0.0
+
+
 def test_feel_is_measured_over_hits_that_are_in_both_and_in_milliseconds(
     groove_checkpoint, windows
 ):
