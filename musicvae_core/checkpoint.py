@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import struct
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +30,7 @@ from musicvae_core.errors import (
     ForeignCheckpointError,
     NewerCheckpointError,
 )
+from musicvae_core.files import write_atomically
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.models.prior import LatentPrior, PriorConfig
 
@@ -182,22 +181,3 @@ def _read_extras(path: Path) -> tuple[TrainConfig, dict[str, Any]]:
         raise CorruptCheckpointError(
             f"{path} is damaged ({error}); restore or delete it."
         ) from error
-
-
-def write_atomically(target: Path, write: Callable[[Path], object]) -> None:
-    """Write a file beside its target, flush it to disk, and put it in place in one move.
-
-    A stop at any moment leaves the old file or the new one, never a part.
-    """
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    os.close(handle)
-    part = Path(name)
-    try:
-        write(part)
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
-        part.chmod(0o644)
-        part.replace(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

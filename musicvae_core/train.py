@@ -22,16 +22,12 @@ from tqdm import tqdm
 
 from musicvae_core import schedules
 from musicvae_core.augmentation import augment
-from musicvae_core.checkpoint import (
-    Checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-    write_atomically,
-)
+from musicvae_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from musicvae_core.config import Preset, TrainConfig
 from musicvae_core.dataset import Dataset, Windows
 from musicvae_core.errors import ConfigError, DiskFullError, NonFiniteLossError
 from musicvae_core.evaluate import reconstruction_metrics
+from musicvae_core.files import write_atomically
 from musicvae_core.losses import elbo_losses, kl_nats
 from musicvae_core.models.musicvae import MusicVAE, shift_right
 

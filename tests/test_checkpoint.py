@@ -7,14 +7,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from musicvae_core import checkpoint as checkpoint_module
+from musicvae_core import files as files_module
 from musicvae_core.checkpoint import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     Checkpoint,
     load_checkpoint,
     save_checkpoint,
-    write_atomically,
 )
 from musicvae_core.config import TrainConfig, preset
 from musicvae_core.errors import (
@@ -218,28 +217,7 @@ def test_a_save_that_fails_leaves_the_old_one_and_no_litter(saved, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint_module.os, "fsync", fail)
+    monkeypatch.setattr(files_module.os, "fsync", fail)
     with pytest.raises(OSError, match="No space"):
         save_checkpoint(new_checkpoint("drums_2bar_tiny"), saved)
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
-
-
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_a_write_that_stops_half_way_leaves_the_old_file(tmp_path, error):
-    target = tmp_path / "file"
-    target.write_text("old")
-
-    def write(part):
-        part.write_text("ne")
-        assert target.read_text() == "old"
-        raise error
-
-    with pytest.raises(type(error)):
-        write_atomically(target, write)
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"file": "old"}
-
-
-def test_a_written_file_is_whole_and_readable(tmp_path):
-    write_atomically(tmp_path / "file", lambda part: part.write_text("new"))
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"file": "new"}
-    assert (tmp_path / "file").stat().st_mode & 0o444 == 0o444

@@ -17,6 +17,7 @@ CORE = "musicvae_core"
 CORE_RANKS = {
     "errors": 0,
     "vocabulary": 0,
+    "files": 0,
     "config": 1,
     "groove": 1,
     "midi_scan": 2,
