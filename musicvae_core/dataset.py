@@ -7,12 +7,11 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from musicvae_core.codec import CODEC_VERSION, stack_features
 from musicvae_core.errors import DataNotFoundError, MusicVAEError, TooFewExamplesError
+from musicvae_core.files import write_atomically
 from musicvae_core.groove import Groove
 from musicvae_core.midi import read_midi
 from musicvae_core.vocabulary import STEPS_PER_BAR
@@ -260,15 +260,15 @@ def _save_cache(dataset: Dataset, target: Path) -> None:
         name: np.concatenate([getattr(groove, name) for groove in dataset.grooves])
         for name in ("hits", "velocities", "offsets")
     }
-    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".part", delete=False) as part:
-        np.savez(
-            part,
-            about=json.dumps(about),
-            n_steps=[groove.n_steps for groove in dataset.grooves],
-            tempos_bpm=[groove.tempo_bpm for groove in dataset.grooves],
-            **arrays,  # type: ignore[arg-type]
-        )
-    os.replace(part.name, target)
+    content = BytesIO()
+    np.savez(
+        content,
+        about=json.dumps(about),
+        n_steps=[groove.n_steps for groove in dataset.grooves],
+        tempos_bpm=[groove.tempo_bpm for groove in dataset.grooves],
+        **arrays,  # type: ignore[arg-type]
+    )
+    write_atomically(target, lambda part: part.write_bytes(content.getbuffer()))
 
 
 def _load_cache(source: Path) -> Dataset:

@@ -1,10 +1,12 @@
 """The data set: splits, windows, the cache, and what cannot be read."""
 
 import csv
+import errno
 import io
 import os
 import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -242,6 +244,20 @@ def test_without_room_for_a_cache_the_data_is_read_all_the_same(folder, tmp_path
     dataset = load_dataset(folder, tmp_path / "file" / "cache")
     assert len(dataset.labels) == 3
     assert "could not be cached" in caplog.text
+
+
+def test_a_cache_that_cannot_be_written_whole_leaves_nothing(
+    folder, own_cache, monkeypatch, caplog
+):
+    def fill(part, content):
+        with part.open("wb") as file:
+            file.write(content[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fill)
+    assert len(load_dataset(folder).labels) == 3
+    assert "could not be cached" in caplog.text
+    assert list(own_cache.iterdir()) == []
 
 
 @pytest.fixture(scope="module")
