@@ -30,6 +30,7 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 _FOLDER_SPLIT_SEED = 0
 _MIDI_SUFFIXES = (".mid", ".midi")
+_COLUMNS = ("midi_filename", "split", "drummer", "style", "beat_type", "time_signature")
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ def load_dataset(path: Path, cache_folder: Path | None = None) -> Dataset:
     Raises
     ------
     DataNotFoundError
-        If there is no MIDI file at the path.
+        If there is no MIDI file at the path, or its `info.csv` lacks a column.
     """
     path = Path(path)
     if not path.exists():
@@ -201,7 +202,8 @@ def _files(path: Path) -> Iterator[tuple[Label, bytes]]:
         return
     table_path = next(iter(sorted(path.glob("**/info.csv"))), None)
     root = table_path.parent if table_path else path
-    names = [file.relative_to(root).as_posix() for file in sorted(root.rglob("*"))]
+    files = sorted(file for file in root.rglob("*") if file.is_file())
+    names = [file.relative_to(root).as_posix() for file in files]
     for label in _labels(table_path.read_text() if table_path else None, names, ""):
         yield label, (root / label.name).read_bytes()
 
@@ -215,6 +217,13 @@ def _labels(table: str | None, names: list[str], prefix: str) -> list[Label]:
         kinds: dict[int, Split] = {8: "validation", 9: "test"}
         return [Label(n, kinds.get(int(p), "train")) for n, p in zip(midi, parts, strict=True)]
     present = set(midi)
+    rows = csv.DictReader(StringIO(table))
+    missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
+    if missing:
+        raise DataNotFoundError(
+            f"The info.csv of the data set has no column {', '.join(missing)}; restore it, or "
+            "remove it to have its MIDI files split at random."
+        )
     return [
         Label(
             name=row["midi_filename"],
@@ -224,7 +233,7 @@ def _labels(table: str | None, names: list[str], prefix: str) -> list[Label]:
             beat_type=row["beat_type"],
             metre=row["time_signature"],
         )
-        for row in csv.DictReader(StringIO(table))
+        for row in rows
         if row["midi_filename"] in present
     ]
 

@@ -136,6 +136,32 @@ def test_a_place_without_drums_is_refused(tmp_path, own_cache):
         load_dataset(tmp_path / "text.zip")
 
 
+@pytest.mark.parametrize(
+    ("head", "missing"),
+    [
+        ("drummer,style,beat_type,time_signature,midi_filename", "split"),
+        ("midi_filename,split,drummer,style", "beat_type, time_signature"),
+        ("", "midi_filename, split, drummer, style, beat_type, time_signature"),
+    ],
+)
+def test_a_table_without_its_columns_is_refused_with_those_it_lacks(
+    tmp_path, grooves, own_cache, head, missing
+):
+    folder = write_folder(tmp_path / "midi", grooves)
+    (folder / "info.csv").write_text(f"{head}\n00.mid,a,b,c,d\n")
+    with pytest.raises(DataNotFoundError, match=f"no column {missing}; restore it, or remove it"):
+        load_dataset(folder)
+
+
+def test_a_folder_named_as_a_file_is_passed_over(tmp_path, grooves, own_cache):
+    folder = write_folder(tmp_path / "midi", grooves)
+    write_folder(folder / "x.mid", grooves[:1])
+    dataset = load_dataset(folder)
+    names = {label.name for label in dataset.labels}
+    assert names == {"00.mid", "01.mid", "02.mid", "x.mid/00.mid"}
+    assert dataset.skipped == {}
+
+
 @pytest.mark.parametrize("n_bars", [1, 2, 4])
 def test_windows_are_a_bar_apart_and_never_across_performances(n_bars):
     rng = np.random.default_rng(0)
