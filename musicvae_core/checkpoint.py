@@ -120,6 +120,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise CheckpointNotFoundError(f"There is no checkpoint at {folder}: {path} is missing.")
     about, tensors = _read_weights(path)
     try:
+        name, title = about["name"], about["title"]
         config = from_dict(ModelConfig, about["model"])
         prior_config = from_dict(PriorConfig, about["prior"]) if "prior" in about else None
         # Built without storage, then given the stored tensors: no time is spent on initialising.
@@ -136,7 +137,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             f"{path} does not hold the weights that its header promises: {error}"
         ) from error
     train, metrics = _read_extras(Path(folder) / CONFIG_FILE)
-    return Checkpoint(about["name"], about["title"], model.eval(), train, prior, metrics)
+    return Checkpoint(name, title, model.eval(), train, prior, metrics)
 
 
 def _assign(model: MusicVAE, tensors: Mapping[str, Tensor]) -> None:
@@ -159,15 +160,21 @@ def _read_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 def _check_header(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
     about = json.loads(header.get("about", "{}"))
-    if about.get("format") != FORMAT:
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise ForeignCheckpointError(
             f"{path} was not written by {FORMAT}; give a folder made by its train command."
+        )
+    versions = ("format_version", "codec_version")
+    unsaid = [name for name in versions if not isinstance(about.get(name), int)]
+    if unsaid:
+        raise CorruptCheckpointError(
+            f"The header of {path} gives no {' and no '.join(unsaid)}; fetch or train it again."
         )
     if about["format_version"] > FORMAT_VERSION or about["codec_version"] > CODEC_VERSION:
         raise NewerCheckpointError(
             f"{path} was written by a later version of {FORMAT}; update this one to load it."
         )
-    return dict(about)
+    return about
 
 
 def _read_extras(path: Path) -> tuple[TrainConfig, dict[str, Any]]:

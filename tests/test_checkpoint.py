@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from musicvae_core import files as files_module
 from musicvae_core.checkpoint import (
     CONFIG_FILE,
+    FORMAT,
     WEIGHTS_FILE,
     Checkpoint,
     load_checkpoint,
@@ -147,7 +148,9 @@ def test_a_pickle_is_never_opened(saved, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "header", [None, {"format": "pt"}, {"about": "{}"}, {"about": '{"format": "other"}'}], ids=str
+    "header",
+    [None, {"format": "pt"}, {"about": "{}"}, {"about": "[1]"}, {"about": '{"format": "other"}'}],
+    ids=str,
 )
 def test_weights_of_another_program_are_foreign(saved, header):
     save_file({"weight": torch.zeros(3)}, saved / WEIGHTS_FILE, header)
@@ -159,6 +162,31 @@ def test_weights_of_another_program_are_foreign(saved, header):
 def test_a_later_version_is_refused(saved, field):
     rewrite_header(saved, **{field: 99})
     with pytest.raises(NewerCheckpointError, match="later version"):
+        load_checkpoint(saved)
+
+
+@pytest.mark.parametrize("field", ["format_version", "codec_version"])
+@pytest.mark.parametrize("value", [None, "1"])
+def test_a_header_that_does_not_say_its_version_is_corrupt(saved, field, value):
+    rewrite_header(saved, **{field: value})
+    with pytest.raises(CorruptCheckpointError, match=f"gives no {field}; fetch or train"):
+        load_checkpoint(saved)
+
+
+def test_a_header_of_the_format_alone_is_corrupt(saved):
+    header = {"about": json.dumps({"format": FORMAT})}
+    save_file({"weight": torch.zeros(3)}, saved / WEIGHTS_FILE, header)
+    with pytest.raises(CorruptCheckpointError, match="no format_version and no codec_version"):
+        load_checkpoint(saved)
+
+
+@pytest.mark.parametrize("field", ["name", "title", "model"])
+def test_a_header_that_lacks_an_entry_is_corrupt(saved, field):
+    path = saved / WEIGHTS_FILE
+    about = json.loads((saved / CONFIG_FILE).read_text())
+    del about[field]
+    save_file(load_file(path), path, {"about": json.dumps(about)})
+    with pytest.raises(CorruptCheckpointError, match=f"header promises: '{field}'"):
         load_checkpoint(saved)
 
 
