@@ -64,7 +64,7 @@ def ablate(
             continue
         folder = out / name.replace(" ", "_").replace(",", "")
         if not (folder / "last").exists():
-            train(varied, dataset, folder, device=device)
+            train(varied, dataset, folder, resume=True, device=device)
         checkpoint = load_checkpoint(folder / "last")
         row: dict[str, Any] = {"variation": name}
         for split in ("train", "validation"):
@@ -107,7 +107,8 @@ def trade_off(
         changes = [f"beta={beta}", f"n_steps={n_steps}", "beta_rate=0.99", "learning_rate=0.001"]
         folder = out / f"beta_{beta:g}"
         if not (folder / "with_prior").exists():
-            train(override(preset, changes), dataset, folder, start=start, device=device)
+            tuning = override(preset, changes)
+            train(tuning, dataset, folder, resume=True, start=start, device=device)
             windows = dataset.windows("train", first.config.n_bars)
             tuned = fit_prior(load_checkpoint(folder / "last"), windows, training=PriorTraining())
             save_checkpoint(tuned, folder / "with_prior")

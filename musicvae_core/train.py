@@ -86,6 +86,12 @@ class Run:
         """How the run trains."""
         return self.preset.train
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all steps are taken, or too many validations were no better."""
+        has_stalled = 0 < self.config.patience <= self.stale
+        return has_stalled or self.step >= self.config.n_steps
+
     def checkpoint(self, metrics: dict[str, Any]) -> Checkpoint:
         """Return the averaged model as a checkpoint."""
         model = self.average.module
@@ -163,7 +169,7 @@ def train(
     preset, dataset, out
         What to train, on what, and where to keep it.
     resume
-        Go on from `out/training.pt` where it exists.
+        Go on from `out/training.pt` where it exists; without this, `out` may hold no run.
     start
         A checkpoint of the same dimensions whose weights to begin with, as to fine-tune it.
     device
@@ -177,9 +183,12 @@ def train(
     ------
     TooFewExamplesError, ConfigError, NonFiniteLossError, DiskFullError
     """
+    goes_on = resume and (out / STATE_FILE).exists()
+    if not goes_on:
+        _check_unused(out)
     run = Run(preset, pick_device(device))
     out.mkdir(parents=True, exist_ok=True)
-    if resume and (out / STATE_FILE).exists():
+    if goes_on:
         run.restore(out / STATE_FILE)
     elif start is not None:
         run.start_from(load_checkpoint(start))
@@ -199,13 +208,24 @@ def train(
     return metrics
 
 
+def _check_unused(out: Path) -> None:
+    """Refuse to begin a run where another was kept: its log and best model would be mixed."""
+    if (out / STATE_FILE).exists():
+        raise ConfigError(f"{out} holds a run already; go on with --resume, or give another --out.")
+    if (out / LOG_FILE).exists():
+        raise ConfigError(
+            f"{out} holds the {LOG_FILE} of a run but no {STATE_FILE} for --resume to go on from; "
+            "give another --out."
+        )
+
+
 def _steps(run: Run, windows: Windows, held_out: Windows, out: Path) -> Iterator[dict[str, Any]]:
     """Take the steps that are left; yield the metrics of each validation."""
     config = run.config
     started = time.monotonic()
     bar = tqdm(total=config.n_steps, initial=run.step, desc=run.preset.name, unit="step")
     with bar:
-        while run.step < config.n_steps:
+        while not run.is_over:
             losses = train_step(run, windows.features)
             bar.update()
             if run.step % 20 == 0:
@@ -217,9 +237,8 @@ def _steps(run: Run, windows: Windows, held_out: Windows, out: Path) -> Iterator
                 with (out / LOG_FILE).open("a") as lines:
                     lines.write(json.dumps(row) + "\n")
                 yield row
-                if config.patience and run.stale >= config.patience:
-                    log.info("No better validation for %d; stopping early.", run.stale)
-                    return
+    if run.step < config.n_steps:
+        log.info("No better validation for %d; stopping early.", run.stale)
 
 
 def train_step(

@@ -119,13 +119,34 @@ def test_resuming_with_other_settings_is_refused(finished, tiny_dataset):
             run_once(tiny_dataset, finished[0], override(BASE, [change]), resume=True)
 
 
+def files_in(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_fresh_run_where_another_was_kept_is_refused(finished, tiny_dataset):
+    before = files_in(finished[0])
+    for chosen in (BASE, override(BASE, ["beta=0.5"])):
+        with pytest.raises(ConfigError, match=r"--resume, or give another --out"):
+            run_once(tiny_dataset, finished[0], chosen)
+    assert files_in(finished[0]) == before
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_log_without_its_state_is_not_added_to(tiny_dataset, tmp_path, resume):
+    (tmp_path / LOG_FILE).write_text("{}\n")
+    with pytest.raises(ConfigError, match=r"no training\.pt for --resume.*another --out"):
+        run_once(tiny_dataset, tmp_path, resume=resume)
+    assert files_in(tmp_path) == {tmp_path / LOG_FILE: b"{}\n"}
+
+
 def test_a_model_can_start_from_anothers_weights(finished, tiny_dataset, tmp_path):
     frozen = override(BASE, ["n_steps=1", "learning_rate=1e-12", "final_learning_rate=0"])
-    run_once(tiny_dataset, tmp_path, frozen, start=finished[0] / "last")
+    run_once(tiny_dataset, tmp_path / "same", frozen, start=finished[0] / "last")
     for name, tensor in weights_of(finished[0] / "last").items():
-        torch.testing.assert_close(weights_of(tmp_path / "last")[name], tensor)
+        torch.testing.assert_close(weights_of(tmp_path / "same" / "last")[name], tensor)
+    other = override(BASE, ["z_size=9"])
     with pytest.raises(ConfigError, match="other dimensions"):
-        run_once(tiny_dataset, tmp_path, override(BASE, ["z_size=9"]), start=finished[0] / "last")
+        run_once(tiny_dataset, tmp_path / "other", other, start=finished[0] / "last")
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
@@ -221,6 +242,10 @@ def test_a_run_that_gets_no_better_stops_early(tiny_dataset, tmp_path, monkeypat
     stale = 2 * len(calls) - load_checkpoint(tmp_path / "best").metrics["step"]
     assert stale == 2 * 3
     assert load_checkpoint(tmp_path / "last").metrics["step"] == 2 * len(calls)
+    n_calls, before = len(calls), files_in(tmp_path)
+    assert run_once(tiny_dataset, tmp_path, chosen, resume=True) == {}
+    assert len(calls) == n_calls
+    assert files_in(tmp_path) == before
 
 
 def test_a_device_that_is_not_there_is_refused():
