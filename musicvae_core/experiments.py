@@ -46,7 +46,7 @@ def ablate(
     preset, dataset
         What to vary, on what.
     out
-        Folder for the runs; one that is there already is not trained again.
+        Folder for the runs; one that is finished is not trained again, one that broke off goes on.
     n_steps
         Optimiser steps of each.
     device
@@ -63,8 +63,7 @@ def ablate(
         if changes and varied == override(preset, [f"n_steps={n_steps}"]):
             continue
         folder = out / name.replace(" ", "_").replace(",", "")
-        if not (folder / "last").exists():
-            train(varied, dataset, folder, resume=True, device=device)
+        train(varied, dataset, folder, resume=True, device=device)
         checkpoint = load_checkpoint(folder / "last")
         row: dict[str, Any] = {"variation": name}
         for split in ("train", "validation"):
