@@ -37,12 +37,12 @@ class PriorTraining:
         are draws from the posterior, with 0 its means.
     """
 
-    n_steps: int = 12_000
-    batch_size: int = 512
+    n_steps: int = 20_000
+    batch_size: int = 256
     seed: int = 0
     learning_rate: float = 1e-3
     average_decay: float = 0.999
-    posterior_noise: float = 1.0
+    posterior_noise: float = 0.3
 
 
 @torch.inference_mode()
@@ -80,8 +80,6 @@ def fit_prior(
     torch.manual_seed(training.seed)
     mu, sigma = encode_windows(checkpoint, windows.features)
     prior = LatentPrior(config, checkpoint.config.z_size)
-    prior.mean.copy_(mu.mean(0))
-    prior.deviation.copy_((mu.var(0) + (training.posterior_noise * sigma).square().mean(0)).sqrt())
     average = _descend(prior, mu, training.posterior_noise * sigma, training)
     return replace(checkpoint, prior=average.eval())
 

@@ -29,8 +29,6 @@ def learned():
     torch.manual_seed(0)
     codes = two_clusters(512)
     prior = LatentPrior(SMALL, 2)
-    prior.mean.copy_(codes.mean(0))
-    prior.deviation.copy_(codes.std(0))
     optimiser = torch.optim.Adam(prior.parameters(), 3e-3)
     generator = torch.Generator().manual_seed(1)
     for _ in range(400):
@@ -67,13 +65,34 @@ def test_equal_noise_gives_equal_codes_one_by_one(learned):
     torch.testing.assert_close(alone, drawn, rtol=1e-4, atol=1e-5)
 
 
-def test_an_untrained_prior_is_one_gaussian():
+def test_an_untrained_prior_is_standard_normal_and_its_last_bias_moves_it():
     prior = LatentPrior(SMALL, 5)
-    prior.mean.copy_(torch.arange(5.0))
-    prior.deviation.fill_(2.0)
     noise = noise_of(7, 5)
     assert torch.equal(prior(noise, torch.zeros(7)), torch.zeros(7, 5))
-    torch.testing.assert_close(prior.sample(noise), torch.arange(5.0) + 2 * noise)
+    assert torch.equal(prior.sample(noise), noise)
+    torch.nn.init.constant_(prior.out.bias, 2.0)
+    torch.testing.assert_close(prior.sample(noise), noise + 2)
+
+
+def test_the_field_of_one_code_has_no_loss():
+    prior, code = LatentPrior(SMALL, 2), CENTRES[:1]
+    prior.forward = lambda x, time: (code - x) / (1 - time).unsqueeze(-1)
+    codes = code.expand(500, 2)
+    loss = prior.loss(codes, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(loss, torch.tensor(0.0), rtol=0, atol=1e-6)
+    prior.forward = lambda x, _: torch.zeros_like(x)
+    loss = prior.loss(codes, torch.Generator().manual_seed(0))
+    assert float(loss) == pytest.approx(1 + float(code.square().mean()), rel=0.1)
+
+
+def test_times_of_training_are_the_logistic_of_a_standard_normal():
+    prior, times = LatentPrior(SMALL, 1), []
+    prior.forward = lambda x, time: times.append(time) or torch.zeros_like(x)
+    prior.loss(torch.zeros(20_000, 1), torch.Generator().manual_seed(0))
+    (time,) = times
+    quantiles = time.quantile(torch.tensor([0.1, 0.5, 0.9]))
+    expected = torch.distributions.Normal(0, 1).icdf(torch.tensor([0.1, 0.5, 0.9])).sigmoid()
+    torch.testing.assert_close(quantiles, expected, rtol=0, atol=0.01)
 
 
 def test_the_solver_follows_the_field_from_time_zero_to_one():
@@ -132,12 +151,48 @@ def test_fitting_repeats_with_its_seed(fitted):
     assert not torch.equal(first, other)
 
 
-def test_a_fitted_prior_has_the_moments_of_the_codes(fitted, tiny_dataset):
-    checkpoint, (with_prior, *_) = fitted
-    mu, sigma = encode_windows(checkpoint, tiny_dataset.windows("train", 2).features)
-    prior = with_prior.prior
-    torch.testing.assert_close(prior.mean, mu.mean(0))
-    torch.testing.assert_close(prior.deviation**2, mu.var(0) + (sigma**2).mean(0))
+def test_samples_of_a_fitted_prior_have_the_moments_of_the_codes(fitted, tiny_dataset):
+    checkpoint, _ = fitted
+    windows = tiny_dataset.windows("train", 2)
+    longer = dataclasses.replace(TRAINING, n_steps=600, learning_rate=3e-3, posterior_noise=0.3)
+    prior = fit_prior(checkpoint, windows, SMALL, longer).prior
+    mu, sigma = encode_windows(checkpoint, windows.features)
+    drawn = prior.sample(noise_of(4000, 8, seed=7))
+    torch.testing.assert_close(drawn.mean(0), mu.mean(0), rtol=0, atol=0.05)
+    expected = (mu.var(0) + (0.3 * sigma).square().mean(0)).sqrt()
+    torch.testing.assert_close(drawn.std(0), expected, rtol=0.2, atol=0)
+
+
+@pytest.fixture
+def shown(fitted, tiny_dataset, monkeypatch):
+    """Return the codes that a fit with so much posterior noise is shown."""
+
+    def codes_at(posterior_noise):
+        plain, seen = LatentPrior.loss, []
+
+        def listening(self, codes, generator):
+            seen.append(codes)
+            return plain(self, codes, generator)
+
+        monkeypatch.setattr(LatentPrior, "loss", listening)
+        chosen = dataclasses.replace(TRAINING, posterior_noise=posterior_noise)
+        fit_prior(fitted[0], tiny_dataset.windows("train", 2), SMALL, chosen)
+        monkeypatch.undo()
+        return torch.cat(seen)
+
+    return codes_at
+
+
+def test_a_fit_is_shown_means_with_as_much_of_sigma_as_asked(fitted, tiny_dataset, shown):
+    mu, sigma = encode_windows(fitted[0], tiny_dataset.windows("train", 2).features)
+    means = shown(0.0)
+    distance, which = torch.cdist(means, mu, compute_mode="donot_use_mm_for_euclid_dist").min(dim=1)
+    assert not distance.any()
+    assert set(which.tolist()) == set(range(len(mu)))
+    for posterior_noise in (0.3, 1.0):
+        strayed = (shown(posterior_noise) - means) / sigma[which]
+        assert float(strayed.mean()) == pytest.approx(0, abs=0.05 * posterior_noise)
+        assert float(strayed.std()) == pytest.approx(posterior_noise, rel=0.05)
 
 
 def test_windows_are_encoded_in_parts_as_in_one(fitted, tiny_dataset, monkeypatch):
