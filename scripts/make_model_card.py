@@ -3,7 +3,8 @@
     python scripts/make_model_card.py checkpoints/groove_2bar --data PATH
 
 Reads, where they lie in the checkpoint's folder, `training.jsonl` (the run's log),
-`hardware.txt` (one line), `trade_off.json` and `ablation.json` (of the experiment command);
+`origin.md` (the commands that made it, and on what), `trade_off.json` and `ablation.json`
+(of the experiment command);
 writes `README.md`, `curves.svg` and the metrics in `config.json`.
 """
 
@@ -16,12 +17,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from musicvae_core.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_checkpoint
-from musicvae_core.config import preset
 from musicvae_core.dataset import load_dataset
 from musicvae_core.evaluate import evaluate, realism_metrics
 from musicvae_core.experiments import N_WINDOWS
 
-LOG, HARDWARE = "training.jsonl", "hardware.txt"
+LOG, ORIGIN = "training.jsonl", "origin.md"
 TRADE_OFF, ABLATION = "trade_off.json", "ablation.json"
 EXPRESSION = {
     "sampling_accuracy": "steps with all nine voices right, running free at temperature 0",
@@ -80,7 +80,7 @@ def card(folder: Path, about: dict[str, Any]) -> str:
     test = about["metrics"]["test"]
     sections = [
         f"# {about['name']}: {about['title'].lower()}",
-        _origin(folder, about),
+        _origin(folder),
         "## Expression: what it gives back\n\nOn the "
         f"{test['n_examples']:,} two-bar windows of the test split, encoded to the mean of z "
         "and decoded again.\n\n" + _expression(test),
@@ -94,24 +94,21 @@ def card(folder: Path, about: dict[str, Any]) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _origin(folder: Path, about: dict[str, Any]) -> str:
-    base, train = preset(about["name"]), about["train"]
-    standard = {name: getattr(base.train, name) for name in train}
-    changed = [f"{name}={value}" for name, value in train.items() if value != standard[name]]
-    settings = f" --set {' '.join(changed)}" if changed else ""
+def _origin(folder: Path) -> str:
     size = (folder / WEIGHTS_FILE).stat().st_size / 2**20
-    hardware = (folder / HARDWARE).read_text().strip() if (folder / HARDWARE).exists() else ""
-    name = about["name"]
-    return f"""Trained on the train split of the [Groove MIDI Dataset](https://magenta.tensorflow.org/datasets/groove)
-(Gillick, Roberts, Engel, Eck and Bamman 2019, CC BY 4.0; attribution is owed wherever
-something made from it is shipped). The weights are under Apache-2.0, like the code.
-{size:.1f} MiB in float16.
+    return f"""Trained on the train split of the
+[Groove MIDI Dataset](https://magenta.tensorflow.org/datasets/groove) (Gillick, Roberts, Engel,
+Eck and Bamman 2019, CC BY 4.0; attribution is owed wherever something made from it is
+shipped). The weights are under Apache-2.0, like the code. {size:.1f} MiB in float16.
 
-    python -m musicvae_core train --preset {name} --data PATH --out runs/{name}{settings}
-    python -m musicvae_core fit-prior runs/{name}/best --data PATH --out checkpoints/{name}
-    python -m musicvae_core evaluate checkpoints/{name} --data PATH --split test --seed 0
+{(folder / ORIGIN).read_text().strip()}
 
-{hardware}
+The numbers below come from
+
+    python scripts/make_model_card.py checkpoints/{folder.name} --data PATH
+
+which is `python -m musicvae_core evaluate checkpoints/{folder.name} --data PATH --split test
+--seed 0`, once with the learned prior and once with `--prior normal`.
 
 ![Validation curves](curves.svg)"""
 
