@@ -22,8 +22,9 @@ from musicvae_core.groove import Groove
 from musicvae_core.latent import sample_codes
 from musicvae_core.midi import read_midi, write_midi
 from musicvae_core.render import Renderer
+from musicvae_core.run import Run
 from musicvae_core.studio import SHIPPED_CHECKPOINTS
-from musicvae_core.train import Run, pick_device, train_step
+from musicvae_core.train import pick_device, train_step
 
 BATCHES = (1, 16, 256)
 TRAIN_BATCHES = (64, 512)

@@ -1,35 +1,29 @@
-"""The training loop; the only caller of optimisers."""
+"""The training loop: steps, what the decoder hears at each, validations."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import io
 import json
 import logging
-import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from musicvae_core import schedules
 from musicvae_core.augmentation import augment
-from musicvae_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from musicvae_core.checkpoint import load_checkpoint
 from musicvae_core.config import Preset, TrainConfig
 from musicvae_core.dataset import Dataset, Windows
-from musicvae_core.errors import ConfigError, DiskFullError, NonFiniteLossError
+from musicvae_core.errors import ConfigError, NonFiniteLossError
 from musicvae_core.evaluate import reconstruction_metrics
-from musicvae_core.files import write_atomically
 from musicvae_core.losses import elbo_losses, kl_nats
-from musicvae_core.models.musicvae import MusicVAE, shift_right
+from musicvae_core.models.musicvae import shift_right
+from musicvae_core.run import Run
 
 MIN_TRAIN_WINDOWS = 16
 N_VALIDATION = 512
@@ -52,102 +46,6 @@ def pick_device(name: str) -> torch.device:
     if name != "cpu" and not there.get(name, False):
         raise ConfigError(f"There is no {name} device here; use --device cpu or auto.")
     return torch.device(name)
-
-
-@dataclass
-class Run:
-    """A training run: everything that a resumed one needs to go on as if never stopped.
-
-    All randomness of a step is drawn from the seed and the number of the step, so nothing of
-    it need be kept.
-    """
-
-    preset: Preset
-    device: torch.device
-    model: MusicVAE = field(init=False)
-    average: AveragedModel = field(init=False)
-    optimiser: torch.optim.AdamW = field(init=False)
-    step: int = 0
-    best: float = math.inf
-    stale: int = 0
-
-    def __post_init__(self) -> None:
-        torch.manual_seed(self.preset.train.seed)
-        config = self.preset.train
-        self.model = MusicVAE(self.preset.model).to(self.device)
-        averaging = get_ema_multi_avg_fn(config.average_decay)  # type: ignore[no-untyped-call]
-        self.average = AveragedModel(self.model, multi_avg_fn=averaging)
-        self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), config.learning_rate, weight_decay=config.weight_decay
-        )
-
-    @property
-    def config(self) -> TrainConfig:
-        """How the run trains."""
-        return self.preset.train
-
-    @property
-    def is_over(self) -> bool:
-        """Whether all steps are taken, or too many validations were no better."""
-        has_stalled = 0 < self.config.patience <= self.stale
-        return has_stalled or self.step >= self.config.n_steps
-
-    def checkpoint(self, metrics: dict[str, Any]) -> Checkpoint:
-        """Return the averaged model as a checkpoint."""
-        model = self.average.module
-        assert isinstance(model, MusicVAE)
-        return Checkpoint(
-            self.preset.name, self.preset.title, model.eval(), self.config, None, metrics
-        )
-
-    def start_from(self, checkpoint: Checkpoint) -> None:
-        """Take up the weights of a trained model, and nothing else of it.
-
-        Raises
-        ------
-        ConfigError
-            If its dimensions are others.
-        """
-        if checkpoint.config != self.preset.model:
-            raise ConfigError(
-                f"The checkpoint {checkpoint.name} has other dimensions than the preset "
-                f"{self.preset.name}; start from one of the same preset."
-            )
-        self.model.load_state_dict(checkpoint.model.state_dict())
-
-    def save(self, path: Path) -> None:
-        """Write the whole state, atomically."""
-        state = {
-            "config": json.dumps([asdict(self.preset.model), asdict(self.config)]),
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "progress": {"step": self.step, "best": self.best, "stale": self.stale},
-        }
-        buffer = io.BytesIO()
-        torch.save(state, buffer)  # to a file it would hide why a write failed
-        with _full_disk_named(path):
-            write_atomically(path, lambda part: part.write_bytes(buffer.getbuffer()))
-
-    def restore(self, path: Path) -> None:
-        """Take up a saved state.
-
-        Raises
-        ------
-        ConfigError
-            If the run was started with another configuration.
-        """
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["config"] != json.dumps([asdict(self.preset.model), asdict(self.config)]):
-            raise ConfigError(
-                f"{path} was trained with other settings; give the same preset and --set, "
-                "or another --out."
-            )
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        for name, value in state["progress"].items():
-            setattr(self, name, value)
 
 
 def train(
@@ -204,7 +102,7 @@ def train(
         log.warning("Stopped at step %d; go on with --resume.", run.step)
     if run.step > first_step:
         run.save(out / STATE_FILE)
-        _save(run.checkpoint(metrics), out / "last")
+        run.save_checkpoint(out / "last", metrics)
     return metrics
 
 
@@ -345,26 +243,8 @@ def _validate(run: Run, held_out: Windows, out: Path) -> dict[str, float]:
     run.stale += 1
     if loss < run.best:
         run.best, run.stale = loss, 0
-        _save(run.checkpoint({"step": run.step, **metrics}), out / "best")
+        run.save_checkpoint(out / "best", {"step": run.step, **metrics})
     run.save(out / STATE_FILE)
-    _save(run.checkpoint({"step": run.step, **metrics}), out / "last")
+    run.save_checkpoint(out / "last", {"step": run.step, **metrics})
     log.info("step %d: %s", run.step, metrics)
     return metrics
-
-
-def _save(checkpoint: Checkpoint, folder: Path) -> None:
-    with _full_disk_named(folder):
-        save_checkpoint(checkpoint, folder)
-
-
-@contextlib.contextmanager
-def _full_disk_named(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise DiskFullError(
-                f"There is no space left to write {target}; the last good checkpoint is kept: "
-                "make room and go on with --resume."
-            ) from error
-        raise

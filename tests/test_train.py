@@ -10,6 +10,7 @@ import pytest
 import torch
 from tiny_data import dataset_of, drummed_groove
 
+from musicvae_core import run as run_module
 from musicvae_core import train as train_module
 from musicvae_core.checkpoint import load_checkpoint
 from musicvae_core.config import override, preset
@@ -19,7 +20,8 @@ from musicvae_core.errors import (
     NonFiniteLossError,
     TooFewExamplesError,
 )
-from musicvae_core.train import LOG_FILE, STATE_FILE, Run, pick_device, train
+from musicvae_core.run import Run
+from musicvae_core.train import LOG_FILE, STATE_FILE, pick_device, train
 
 BASE = override(preset("groove_2bar_tiny"), ["n_steps=20", "validate_every=10", "batch_size=8"])
 
@@ -223,7 +225,7 @@ def test_other_errors_of_writing_keep_their_name(tiny_dataset, tmp_path, monkeyp
     def deny(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(train_module, "save_checkpoint", deny)
+    monkeypatch.setattr(run_module, "save_checkpoint", deny)
     with pytest.raises(PermissionError):
         run_once(tiny_dataset, tmp_path)
 

@@ -1,0 +1,146 @@
+"""The state of a training run: what it starts from, and what of it is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from musicvae_core.checkpoint import Checkpoint, save_checkpoint
+from musicvae_core.config import Preset, TrainConfig
+from musicvae_core.errors import ConfigError, DiskFullError
+from musicvae_core.files import write_atomically
+from musicvae_core.models.musicvae import MusicVAE
+
+
+@dataclass
+class Run:
+    """A training run: everything that a resumed one needs to go on as if never stopped.
+
+    All randomness of a step is drawn from the seed and the number of the step, so nothing of
+    it need be kept.
+    """
+
+    preset: Preset
+    device: torch.device
+    model: MusicVAE = field(init=False)
+    average: AveragedModel = field(init=False)
+    optimiser: torch.optim.AdamW = field(init=False)
+    step: int = 0
+    best: float = math.inf
+    stale: int = 0
+
+    def __post_init__(self) -> None:
+        torch.manual_seed(self.preset.train.seed)
+        config = self.preset.train
+        self.model = MusicVAE(self.preset.model).to(self.device)
+        averaging = get_ema_multi_avg_fn(config.average_decay)  # type: ignore[no-untyped-call]
+        self.average = AveragedModel(self.model, multi_avg_fn=averaging)
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), config.learning_rate, weight_decay=config.weight_decay
+        )
+
+    @property
+    def config(self) -> TrainConfig:
+        """How the run trains."""
+        return self.preset.train
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all steps are taken, or too many validations were no better."""
+        has_stalled = 0 < self.config.patience <= self.stale
+        return has_stalled or self.step >= self.config.n_steps
+
+    def checkpoint(self, metrics: dict[str, Any]) -> Checkpoint:
+        """Return the averaged model as a checkpoint."""
+        model = self.average.module
+        assert isinstance(model, MusicVAE)
+        return Checkpoint(
+            self.preset.name, self.preset.title, model.eval(), self.config, None, metrics
+        )
+
+    def save_checkpoint(self, folder: Path, metrics: dict[str, Any]) -> None:
+        """Write the averaged model and its metrics as a checkpoint.
+
+        Raises
+        ------
+        DiskFullError
+        """
+        with _full_disk_named(folder):
+            save_checkpoint(self.checkpoint(metrics), folder)
+
+    def start_from(self, checkpoint: Checkpoint) -> None:
+        """Take up the weights of a trained model, and nothing else of it.
+
+        Raises
+        ------
+        ConfigError
+            If its dimensions are others.
+        """
+        if checkpoint.config != self.preset.model:
+            raise ConfigError(
+                f"The checkpoint {checkpoint.name} has other dimensions than the preset "
+                f"{self.preset.name}; start from one of the same preset."
+            )
+        self.model.load_state_dict(checkpoint.model.state_dict())
+
+    def save(self, path: Path) -> None:
+        """Write the whole state, atomically.
+
+        Raises
+        ------
+        DiskFullError
+        """
+        state = {
+            "config": json.dumps([asdict(self.preset.model), asdict(self.config)]),
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "progress": {"step": self.step, "best": self.best, "stale": self.stale},
+        }
+        buffer = io.BytesIO()
+        torch.save(state, buffer)  # to a file it would hide why a write failed
+        with _full_disk_named(path):
+            write_atomically(path, lambda part: part.write_bytes(buffer.getbuffer()))
+
+    def restore(self, path: Path) -> None:
+        """Take up a saved state.
+
+        Raises
+        ------
+        ConfigError
+            If the run was started with another configuration.
+        """
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        if state["config"] != json.dumps([asdict(self.preset.model), asdict(self.config)]):
+            raise ConfigError(
+                f"{path} was trained with other settings; give the same preset and --set, "
+                "or another --out."
+            )
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        for name, value in state["progress"].items():
+            setattr(self, name, value)
+
+
+@contextlib.contextmanager
+def _full_disk_named(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise DiskFullError(
+                f"There is no space left to write {target}; the last good checkpoint is kept: "
+                "make room and go on with --resume."
+            ) from error
+        raise
