@@ -141,11 +141,13 @@ def reconstruction_metrics(
     `teacher_forcing_accuracy`
         Share of steps whose nine voices are all right when the decoder is fed the truth.
     `sampling_accuracy`, `sampling_accuracy_nonsilent`
-        The same free-running at temperature 0, over all steps and over those with a hit.
+        The same free-running at temperature 0, over all steps and over those with a hit; the
+        latter is left out where all is silent.
     `hit_f1`
         Harmonic mean of precision and recall of the hits so decoded; silence for silence is 1.
     `velocity_mae`, `offset_mae_ms`
-        Mean absolute error over hits that are in both, with a groove head.
+        Mean absolute error over hits that are in both, with a groove head; left out where no
+        hit is in both.
     `kl_nats`, `active_units`
         Mean divergence from N(0, I), and dimensions whose mean varies by over 0.01.
     `nll_...`
@@ -164,17 +166,20 @@ def reconstruction_metrics(
     metrics = {
         "teacher_forcing_accuracy": forced.mean(),
         "sampling_accuracy": exact.mean(),
-        "sampling_accuracy_nonsilent": exact[sounding].mean(),
         "hit_f1": _f1(joined["true_hits"], joined["hits"]),
         "kl_nats": joined["kl"].mean(),
         "active_units": (_variance(joined["mu"]) > _ACTIVE_VARIANCE).sum(),
     }
     metrics |= {name: v.mean() for name, v in joined.items() if name.startswith("nll_")}
+    over_some = {"sampling_accuracy_nonsilent": exact[sounding]}
     if model.config.has_feel:
         step_ms = 60_000 / torch.from_numpy(tempos_bpm) / STEPS_PER_BEAT
         timing = (joined["offset_error"] / OFFSET_SCALE) * step_ms[:, None, None]
-        metrics["velocity_mae"] = joined["velocity_error"][both].mean()
-        metrics["offset_mae_ms"] = timing[both].mean()
+        over_some |= {
+            "velocity_mae": joined["velocity_error"][both],
+            "offset_mae_ms": timing[both],
+        }
+    metrics |= {name: values.mean() for name, values in over_some.items() if len(values)}
     return {name: float(value) for name, value in metrics.items()}
 
 

@@ -61,12 +61,12 @@ def draw_curves(folder: Path) -> None:
         "accuracy": ["validation/sampling_accuracy", "validation/hit_f1"],
         "nats an example": ["recon/hits", "validation/nll_hits", "validation/kl_nats"],
     }
-    if "validation/velocity_mae" in rows[-1]:
+    if any("validation/velocity_mae" in row for row in rows):
         panels["feel"] = ["validation/velocity_mae", "validation/offset_mae_ms"]
     figure = make_subplots(1, len(panels), subplot_titles=list(panels))
     for column, names in enumerate(panels.values(), start=1):
         for name in names:
-            values = [row[name] for row in rows]
+            values = [row.get(name) for row in rows]  # a gap where nothing was played
             steps = [row["step"] for row in rows]
             figure.add_trace(go.Scatter(x=steps, y=values, name=name), 1, column)
     figure.update_layout(width=1100, height=340, legend={"orientation": "h"}, font={"size": 11})
@@ -174,7 +174,7 @@ def _trade_off(folder: Path) -> str:
 
 def _ablation(folder: Path) -> str:
     rows = json.loads((folder / ABLATION).read_text())
-    has_feel = "velocity_mae" in rows[0]["validation"]
+    has_feel = all("velocity_mae" in row["validation"] for row in rows)
     feel = ["velocity MAE", "offset MAE, ms"] if has_feel else []
     titles = ["variation", "train accuracy", "validation accuracy", "validation F1", *feel, "KL"]
     lines = [

@@ -6,12 +6,14 @@ import math
 import numpy as np
 import pytest
 import torch
+from tiny_data import dataset_of
 
 from musicvae_core import evaluate as evaluate_module
 from musicvae_core.checkpoint import load_checkpoint
 from musicvae_core.evaluate import evaluate, generate_features, reconstruction_metrics
+from musicvae_core.groove import Groove
 from musicvae_core.smoothness import DISTANCES, smoothness_curve
-from musicvae_core.vocabulary import N_VOICES
+from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BAR
 
 N, T = 6, 32
 
@@ -66,6 +68,30 @@ def test_silence_given_back_as_silence_is_perfect(groove_checkpoint, windows):
     metrics = reconstruction_metrics(model, silence, np.full(N, 120.0, np.float32))
     assert metrics["hit_f1"] == metrics["sampling_accuracy"] == 1.0
     assert metrics_of(model, windows)["hit_f1"] == 0.0
+
+
+def test_what_has_nothing_to_be_measured_on_is_left_out(groove_checkpoint, windows):
+    silence = np.zeros_like(windows.features)
+    model = decoding(groove_checkpoint.model, silence)
+    measured = reconstruction_metrics(model, silence, np.full(N, 120.0, np.float32))
+    absent = {"velocity_mae", "offset_mae_ms"}
+    assert not measured.keys() & (absent | {"sampling_accuracy_nonsilent"})
+    assert all(math.isfinite(value) for value in measured.values())
+    unheard = metrics_of(model, windows)  # hits, of which the model plays none
+    assert unheard["sampling_accuracy_nonsilent"] == 0.0
+    assert not unheard.keys() & absent
+    assert all(math.isfinite(value) for value in unheard.values())
+
+
+@pytest.mark.parametrize("name", ["drums_2bar", "groove_2bar"])
+@pytest.mark.filterwarnings("error")
+def test_an_evaluation_on_silence_is_valid_json(checkpoints_dir, name, monkeypatch):
+    monkeypatch.setattr(evaluate_module, "judge_auc", lambda *_: 0.5)
+    silent = Groove.from_hits(np.zeros((4 * STEPS_PER_BAR, N_VOICES), bool))
+    dataset = dataset_of({"train": [silent] * 3, "test": [silent]})
+    measured = evaluate(load_checkpoint(checkpoints_dir / name), dataset, "test")
+    assert "sampling_accuracy_nonsilent" not in measured
+    assert json.loads(json.dumps(measured, allow_nan=False)) == measured
 
 
 @pytest.mark.filterwarnings("error")
