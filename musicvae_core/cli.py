@@ -6,6 +6,7 @@ Each command imports what it needs when it runs, so that `render` does not wait 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import logging
 import sys
@@ -121,6 +122,7 @@ def _add_fit_prior(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="the checkpoint with its prior")
+    parser.add_argument("--steps", type=int, help="optimiser steps")
     parser.add_argument("--seed", type=int, default=0)
     parser.set_defaults(command=_fit_prior)
 
@@ -133,7 +135,10 @@ def _fit_prior(options: argparse.Namespace) -> None:
     checkpoint = load_checkpoint(options.checkpoint)
     dataset = load_dataset(options.data)
     windows = dataset.windows("train", checkpoint.config.n_bars)
-    fitted = fit_prior(checkpoint, windows, training=PriorTraining(seed=options.seed))
+    training = PriorTraining(seed=options.seed)
+    if options.steps:
+        training = dataclasses.replace(training, n_steps=options.steps)
+    fitted = fit_prior(checkpoint, windows, training=training)
     save_checkpoint(fitted, options.out, half=True)
 
 

@@ -34,7 +34,8 @@ class PriorTraining:
         Of the running average of the weights, which is what is kept.
     posterior_noise
         How much of sigma is added to each code's mean, anew at every visit: with 1 the codes
-        are draws from the posterior, with 0 its means.
+        are draws from the posterior, with 0 its means. Some keeps the flow from learning the
+        codes by heart.
     """
 
     n_steps: int = 20_000
