@@ -20,6 +20,7 @@ from musicvae_core.realism import (
     distinct_share,
     feature_gaps,
     judge_auc,
+    nearest_cells,
 )
 from musicvae_core.smoothness import smoothness_curve
 from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BEAT
@@ -66,7 +67,9 @@ def evaluate(
     windows = dataset.windows(split, n_bars)
     if limit is not None and limit < len(windows):
         windows = windows.take(np.linspace(0, len(windows) - 1, max(1, limit)))
-    n = min(MAX_GENERATED, len(windows))
+    n, train = min(MAX_GENERATED, len(windows)), dataset.windows("train", n_bars)
+    realism = realism_metrics(checkpoint, train, n, seed, prior)
+    unseen = nearest_cells(windows.features, train.features)
     some = windows.features[:: max(1, len(windows) // _N_SMOOTHNESS)]
     return {
         "checkpoint": checkpoint.name,
@@ -74,7 +77,7 @@ def evaluate(
         "seed": seed,
         "n_examples": len(windows),
         **reconstruction_metrics(checkpoint.model, windows.features, windows.tempos_bpm),
-        "prior": realism_metrics(checkpoint, dataset.windows("train", n_bars), n, seed, prior),
+        "prior": realism | {"nearest_cells_of_the_split": float(np.median(unseen))},
         "smoothness": smoothness_curve(checkpoint.model, some, seed),
     }
 
@@ -100,7 +103,8 @@ def realism_metrics(
     Returns
     -------
     `name`, `n`; `auc` of `realism.judge_auc` over all the model plays, and `auc_hits` over
-    hits alone; `distinct` and `copies`, shares; `features`, see `realism.feature_gaps`.
+    hits alone; `distinct` and `copies`, shares; `nearest_cells`, the median number of cells
+    that part a sample from the nearest train window; `features`, see `realism.feature_gaps`.
     """
     prior = prior or ("normal" if checkpoint.prior is None else "learned")
     generated = generate_features(checkpoint, n, prior, seed)
@@ -117,6 +121,7 @@ def realism_metrics(
         "auc_hits": auc_hits,
         "distinct": distinct_share(generated),
         "copies": copied_share(generated, train.features),
+        "nearest_cells": float(np.median(nearest_cells(generated, train.features))),
         "features": feature_gaps(generated, train.features[..., :n_features]),
     }
 

@@ -125,6 +125,20 @@ def copied_share(features: Features, source: Features) -> float:
     return float(np.isin(_hit_keys(features), _hit_keys(source)).mean())
 
 
+def nearest_cells(features: Features, source: Features) -> NDArray[np.int64]:
+    """Return how many cells of the grid part each window from the source's nearest, (N,).
+
+    Samples that lie much nearer to the train split than unseen music does are learned by
+    heart.
+    """
+    ours, theirs = (
+        (windows[..., :N_VOICES] > 0.5).reshape(len(windows), -1).astype(np.float32)
+        for windows in (features, source)
+    )
+    different = ours.sum(1, keepdims=True) + theirs.sum(1) - 2 * ours @ theirs.T
+    return np.asarray(different.min(axis=1), np.int64)
+
+
 def _hit_keys(features: Features) -> NDArray[np.bytes_]:
     packed = np.packbits(features[..., :N_VOICES].reshape(len(features), -1) > 0.5, axis=1)
     return np.ascontiguousarray(packed).view(f"V{packed.shape[1]}").ravel()

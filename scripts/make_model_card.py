@@ -101,7 +101,7 @@ def _origin(folder: Path) -> str:
 Eck and Bamman 2019, CC BY 4.0; attribution is owed wherever something made from it is
 shipped). The weights are under Apache-2.0, like the code. {size:.1f} MiB in float16.
 
-{(folder / ORIGIN).read_text().strip()}
+{(folder / ORIGIN).read_text().strip(chr(10))}
 
 The numbers below come from
 
@@ -130,6 +130,13 @@ def _realism(test: dict[str, Any]) -> str:
     ]
     shares = ("auc", "auc_hits", "distinct", "copies")
     lines += [f"| {key} | {learned[key]:.3f} | {normal[key]:.3f} |" for key in shares]
+    lines += [
+        "",
+        "The nearest window of the train split differs from a sample by "
+        f"{learned['nearest_cells']:.0f} cells of the grid in the median, and from a window of the "
+        f"test split by {learned['nearest_cells_of_the_split']:.0f}: samples are no nearer to "
+        "what was learned from than unseen music is.",
+    ]
     lines += ["", "| attribute | generated | real | gap in standard deviations |"]
     lines.append("| --- | --- | --- | --- |")
     for name, row in learned["features"].items():
