@@ -28,17 +28,26 @@ _TIME_SIZE = 64
 
 @dataclass(frozen=True)
 class PriorConfig:
-    """Width and depth of the network, and steps of the solver that draws from it."""
+    """Width and depth of the network, steps of the solver that draws from it, and spread.
+
+    spread multiplies what is drawn. Samples of the fitted flow have about .89 of the codes'
+    variance in every dimension, which makes timing too tight; stretched to all of it they
+    stray between the codes and use too many voices. 1.03 brought both within 0.2 standard
+    deviations of the train split, on which it was chosen among 1, 1.02, 1.03, 1.04 and 1.06.
+    """
 
     width: int = 512
     depth: int = 5
     n_solver_steps: int = 12
+    spread: float = 1.03
 
     def __post_init__(self) -> None:
         for name in ("width", "depth", "n_solver_steps"):
             value = getattr(self, name)
             if not 1 <= value <= 8192:
                 raise ConfigError(f"{name} is {value!r}; it must be 1 to 8192.")
+        if not 0 < self.spread <= 2:
+            raise ConfigError(f"spread is {self.spread!r}; it must be above 0 and at most 2.")
 
 
 class _Block(nn.Module):
@@ -103,4 +112,4 @@ class LatentPrior(nn.Module):
             time = torch.full((len(x),), step / n_steps, device=x.device)
             half = x + self(x, time) / (2 * n_steps)
             x = x + self(half, time + 0.5 / n_steps) / n_steps
-        return x
+        return self.config.spread * x
