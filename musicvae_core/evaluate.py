@@ -77,7 +77,11 @@ def evaluate(
         "seed": seed,
         "n_examples": len(windows),
         **reconstruction_metrics(checkpoint.model, windows.features, windows.tempos_bpm),
-        "prior": realism | {"nearest_cells_of_the_split": float(np.median(unseen))},
+        "prior": realism
+        | {
+            "nearest_cells_of_the_split": float(np.median(unseen)),
+            "copies_of_the_split": float((unseen == 0).mean()),
+        },
         "smoothness": smoothness_curve(checkpoint.model, some, seed),
     }
 

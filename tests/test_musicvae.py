@@ -131,3 +131,18 @@ def test_one_batch_is_learned_by_heart(head):
         _, velocities, offsets = (decoded - features).abs().split(N_VOICES, dim=-1)
         assert velocities[hits > 0].mean() < 4 / VELOCITY_LEVELS
         assert offsets[hits > 0].mean() / OFFSET_SCALE < 3 / TICKS_PER_STEP
+
+
+def test_encoding_in_half_precision_is_close_and_training_keeps_its_own(monkeypatch):
+    model = MusicVAE(PRESETS["drums_2bar_tiny"].model).eval()
+    features = (torch.rand(16, 32, 9, generator=torch.Generator().manual_seed(0)) < 0.2).float()
+    choose = "musicvae_core.models.musicvae.product_dtype"
+    monkeypatch.setattr(choose, lambda *_: torch.float32)
+    exact = model.encode(features)[0]
+    monkeypatch.setattr(choose, lambda *_: torch.bfloat16)
+    assert torch.equal(model.encode(features)[0], exact)  # gradients are wanted: left alone
+    with torch.inference_mode():
+        half = model.encode(features)[0]
+    assert half.dtype == torch.float32
+    assert not torch.equal(half, exact)
+    torch.testing.assert_close(half, exact.detach(), rtol=0, atol=0.02)

@@ -10,7 +10,7 @@ from musicvae_core.errors import ConfigError
 from musicvae_core.fit_prior import PriorTraining, encode_windows, fit_prior
 from musicvae_core.models.prior import LatentPrior, PriorConfig
 
-SMALL = PriorConfig(width=32, depth=2)
+SMALL = PriorConfig(width=32, depth=2, spread=1.0)
 CENTRES = torch.tensor([[3.0, 1.0], [-3.0, -1.0]])
 
 
@@ -109,6 +109,17 @@ def test_the_solver_follows_the_field_from_time_zero_to_one():
     assert 0.9 < max(times) < 1
 
 
+def test_spread_stretches_what_is_drawn():
+    prior = LatentPrior(dataclasses.replace(SMALL, spread=1.5), 3)
+    torch.testing.assert_close(prior.sample(noise_of(4, 3)), 1.5 * noise_of(4, 3))
+
+
+@pytest.mark.parametrize("spread", [0.0, -1.0, 2.5])
+def test_a_bad_spread_is_refused(spread):
+    with pytest.raises(ConfigError, match="spread"):
+        dataclasses.replace(SMALL, spread=spread)
+
+
 def test_samples_carry_no_gradient_and_losses_do():
     prior = LatentPrior(SMALL, 3)
     assert not prior.sample(noise_of(2, 3)).requires_grad
@@ -198,6 +209,8 @@ def test_a_fit_is_shown_means_with_as_much_of_sigma_as_asked(fitted, tiny_datase
 def test_windows_are_encoded_in_parts_as_in_one(fitted, tiny_dataset, monkeypatch):
     checkpoint, _ = fitted
     features = tiny_dataset.windows("train", 2).features
+    exact = "musicvae_core.models.musicvae.product_dtype"
+    monkeypatch.setattr(exact, lambda *_: torch.float32)
     whole = encode_windows(checkpoint, features)
     monkeypatch.setattr("musicvae_core.fit_prior._ENCODE_BATCH", 5)
     for part, expected in zip(encode_windows(checkpoint, features), whole, strict=True):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor, nn
 
 from musicvae_core.config import ModelConfig
 from musicvae_core.models.decoders import FlatDecoder
 from musicvae_core.models.encoder import BidirectionalEncoder
+from musicvae_core.models.free_running import product_dtype
 from musicvae_core.models.heads import CategoricalHead, GrooveHead
 
 
@@ -54,8 +57,16 @@ class MusicVAE(nn.Module):
         return self.head.n_features
 
     def encode(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mu and sigma, each (B, Z), of features (B, T, F or more)."""
-        mu, sigma = self.encoder(features[..., : self.n_features])
+        """Return mu and sigma, each (B, Z) float32, of features (B, T, F or more).
+
+        Without gradients it multiplies as `free_running.product_dtype` says; that costs the
+        free-running accuracy of the shipped models 0.0001 on the test split.
+        """
+        dtype = product_dtype(len(features), features.device)
+        is_half = dtype == torch.bfloat16 and not torch.is_grad_enabled()
+        precision = torch.autocast(features.device.type, dtype) if is_half else nullcontext()
+        with precision:
+            mu, sigma = self.encoder(features[..., : self.n_features])
         return mu, sigma
 
     def reparameterise(
