@@ -54,7 +54,9 @@ def checkpoints_dir(tmp_path_factory) -> Path:
     for name in ("drums_2bar", "groove_2bar"):
         save_checkpoint(Checkpoint.new(preset(f"{name}_tiny")), folder / name)
     with_prior = Checkpoint.new(preset("groove_2bar_tiny"))
-    with_prior.prior = LatentPrior(PriorConfig(width=8, depth=1), with_prior.config.z_size)
+    with_prior.prior = LatentPrior(
+        PriorConfig(width=8, depth=1, spread=1.0), with_prior.config.z_size
+    )
     torch.nn.init.constant_(with_prior.prior.out.bias, 3.0)
     save_checkpoint(with_prior, folder / "a_flow")
     return folder
