@@ -20,7 +20,7 @@ from musicvae_core.realism import (
     distinct_share,
     feature_gaps,
     judge_auc,
-    nearest_cells,
+    nearest_windows,
 )
 from musicvae_core.smoothness import smoothness_curve
 from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BEAT
@@ -61,7 +61,8 @@ def evaluate(
     Returns
     -------
     `n_examples`, what `reconstruction_metrics` returns, and, from `realism_metrics` and
-    `smoothness.smoothness_curve`, `prior` and `smoothness`.
+    `smoothness.smoothness_curve`, `prior` and `smoothness`. For comparison `prior` also has
+    `nearest_cells_of_the_split` and `copies_of_the_split`, of the real windows.
     """
     n_bars = checkpoint.config.n_bars
     windows = dataset.windows(split, n_bars)
@@ -69,7 +70,7 @@ def evaluate(
         windows = windows.take(np.linspace(0, len(windows) - 1, max(1, limit)))
     n, train = min(MAX_GENERATED, len(windows)), dataset.windows("train", n_bars)
     realism = realism_metrics(checkpoint, train, n, seed, prior)
-    unseen = nearest_cells(windows.features, train.features)
+    _, unseen = nearest_windows(windows.features, train.features)
     some = windows.features[:: max(1, len(windows) // _N_SMOOTHNESS)]
     return {
         "checkpoint": checkpoint.name,
@@ -115,17 +116,21 @@ def realism_metrics(
     chosen = np.random.default_rng(seed).choice(len(train), min(n, len(train)), replace=False)
     real, performances = train.features[chosen], train.performance[chosen]
     ours, theirs = generated[..., :N_VOICES], real[..., :N_VOICES]
-    auc_hits = judge_auc(ours, theirs, performances, seed)
+    nearest, cells = nearest_windows(generated, train.features)
+    imitated = train.performance[nearest]
+    auc_hits = judge_auc(ours, theirs, performances, seed, imitated)
     n_features = generated.shape[-1]
-    has_feel = checkpoint.config.has_feel
+    auc = auc_hits
+    if checkpoint.config.has_feel:
+        auc = judge_auc(generated, real, performances, seed, imitated)
     return {
         "name": prior,
         "n": n,
-        "auc": judge_auc(generated, real, performances, seed) if has_feel else auc_hits,
+        "auc": auc,
         "auc_hits": auc_hits,
         "distinct": distinct_share(generated),
         "copies": copied_share(generated, train.features),
-        "nearest_cells": float(np.median(nearest_cells(generated, train.features))),
+        "nearest_cells": float(np.median(cells)),
         "features": feature_gaps(generated, train.features[..., :n_features]),
     }
 

@@ -16,6 +16,7 @@ from musicvae_core.vocabulary import N_VOICES
 Features = NDArray[np.float32]
 
 N_FOLDS = 5
+MIN_PERFORMANCES = 50
 _JUDGE = {
     "max_iter": 100,
     "learning_rate": 0.15,
@@ -62,7 +63,11 @@ def feature_gaps(generated: Features, real: Features) -> dict[str, dict[str, flo
 
 
 def judge_auc(
-    generated: Features, real: Features, performances: NDArray[np.int64], seed: int = 0
+    generated: Features,
+    real: Features,
+    performances: NDArray[np.int64],
+    seed: int = 0,
+    imitated: NDArray[np.int64] | None = None,
 ) -> float:
     """Return how well gradient-boosted trees tell samples from real windows.
 
@@ -77,6 +82,10 @@ def judge_auc(
         (M,) the performance of each real window.
     seed
         Of the folds and of the trees.
+    imitated
+        (N,) the performance that each sample is nearest to; the two are then kept in one
+        fold. Without it a sample passes for real because what it resembles was fitted on.
+        Fewer than `MIN_PERFORMANCES` performances are too few for that, and it is not used.
 
     Returns
     -------
@@ -96,8 +105,9 @@ def judge_auc(
         )
     table = np.concatenate([_judge_view(generated), _judge_view(real)])
     labels = np.repeat([0, 1], [len(generated), len(real)])
-    own_groups = performances.max(initial=0) + 1 + np.arange(len(generated))
-    groups = np.concatenate([own_groups, performances])
+    if imitated is None or n_performances < MIN_PERFORMANCES:
+        imitated = performances.max(initial=0) + 1 + np.arange(len(generated))
+    groups = np.concatenate([imitated, performances])
     scores = np.zeros(len(labels))
     folds = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=seed)
     for fitted, held_out in folds.split(table, labels, groups):
@@ -125,8 +135,10 @@ def copied_share(features: Features, source: Features) -> float:
     return float(np.isin(_hit_keys(features), _hit_keys(source)).mean())
 
 
-def nearest_cells(features: Features, source: Features) -> NDArray[np.int64]:
-    """Return how many cells of the grid part each window from the source's nearest, (N,).
+def nearest_windows(
+    features: Features, source: Features
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the source's window nearest to each, (N,), and the cells that part them, (N,).
 
     Samples that lie much nearer to the train split than unseen music does are learned by
     heart.
@@ -136,7 +148,7 @@ def nearest_cells(features: Features, source: Features) -> NDArray[np.int64]:
         for windows in (features, source)
     )
     different = ours.sum(1, keepdims=True) + theirs.sum(1) - 2 * ours @ theirs.T
-    return np.asarray(different.min(axis=1), np.int64)
+    return different.argmin(axis=1), np.asarray(different.min(axis=1), np.int64)
 
 
 def _hit_keys(features: Features) -> NDArray[np.bytes_]:

@@ -123,7 +123,8 @@ def _realism(test: dict[str, Any]) -> str:
     lines = [
         f"{learned['n']:,} samples at temperature 1 beside as many windows of the train split. "
         "The judge is gradient-boosted trees that see every cell and every attribute, with "
-        "whole performances kept in one fold; 0.5 would be chance.",
+        "whole performances kept in one fold, and each sample in the fold of the performance it is "
+        "nearest to; 0.5 would be chance.",
         "",
         "| | learned prior | N(0, I) |",
         "| --- | --- | --- |",

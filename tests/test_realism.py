@@ -11,6 +11,7 @@ from musicvae_core.realism import (
     distinct_share,
     feature_gaps,
     judge_auc,
+    nearest_windows,
 )
 from musicvae_core.vocabulary import N_VOICES
 
@@ -135,3 +136,22 @@ def test_distinct_and_copied_are_of_hits_whatever_their_feel():
     assert distinct_share(np.concatenate([soft, loud])) == 0.0
     assert copied_share(soft, loud) == 1.0
     assert copied_share(soft[..., :N_VOICES], loud) == 1.0
+
+
+def test_a_sample_kept_with_what_it_imitates_does_not_pass_for_real():
+    rng = np.random.default_rng(0)
+    performances = np.repeat(np.arange(60), 8)
+    patterns = rng.random((60, 32, 9)) < 0.2
+
+    def played(which):
+        return np.logical_xor(patterns[which], rng.random((len(which), 32, 9)) < 0.02)
+
+    real = played(performances).astype(np.float32)
+    imitated = rng.integers(0, 60, 480)
+    copies = played(imitated).astype(np.float32)
+    nearest, _ = nearest_windows(copies, real)
+    assert (performances[nearest] == imitated).mean() > 0.95
+    alone = judge_auc(copies, real, performances)
+    together = judge_auc(copies, real, performances, imitated=imitated)
+    assert alone < together
+    assert together == pytest.approx(0.5, abs=0.1)
