@@ -13,6 +13,10 @@ class InvalidGrooveError(MusicVAEError, ValueError):
     """Arrays that are not a groove: wrong shape, range, or a value on a silent cell."""
 
 
+class GrooveLengthError(InvalidGrooveError):
+    """A groove that is shorter or longer than what the model was made for."""
+
+
 class ConfigError(MusicVAEError, ValueError):
     """A configuration value out of its range, or a name that does not exist."""
 

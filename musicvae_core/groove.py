@@ -181,6 +181,29 @@ class Groove:
         cells = slice(start_bar * STEPS_PER_BAR, (start_bar + n_bars) * STEPS_PER_BAR)
         return Groove(self.hits[cells], self.velocities[cells], self.offsets[cells], self.tempo_bpm)
 
+    def windows(self, n_bars: int) -> list[Groove]:
+        """Return every stretch of `n_bars` bars, one for each bar that it can start at.
+
+        A groove that is shorter has none.
+        """
+        return [self.bars(start, n_bars) for start in range(self.n_bars - n_bars + 1)]
+
+    def padded(self, n_bars: int) -> Groove:
+        """Return the groove with silence after it, `n_bars` bars long in all.
+
+        Raises
+        ------
+        InvalidGrooveError
+            If the groove is longer than that.
+        """
+        if self.n_bars > n_bars:
+            raise InvalidGrooveError(
+                f"The groove has {self.n_bars} bars, more than {n_bars}: choose some of them."
+            )
+        silence = ((0, n_bars * STEPS_PER_BAR - self.n_steps), (0, 0))
+        arrays = (np.pad(array, silence) for array in (self.hits, self.velocities, self.offsets))
+        return Groove(*arrays, self.tempo_bpm)
+
     def repeated(self, n_bars: int) -> Groove:
         """Return the groove played over and over until it is `n_bars` bars long."""
         steps = np.arange(n_bars * STEPS_PER_BAR) % self.n_steps

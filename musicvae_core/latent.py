@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -9,11 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from musicvae_core.checkpoint import Checkpoint
-from musicvae_core.errors import ConfigError
+from musicvae_core.codec import groove_to_features
+from musicvae_core.errors import ConfigError, GrooveLengthError
+from musicvae_core.groove import Groove
 
 PriorName = Literal["learned", "normal"]
 MAX_SEED = 2**63 - 1
 _PARALLEL = 1e-6
+_BATCH = 256
 
 Codes = NDArray[np.float32]
 
@@ -53,6 +57,32 @@ def sample_codes(checkpoint: Checkpoint, n: int, prior: PriorName, seed: int) ->
             "or fit one with the fit-prior command."
         )
     codes: Codes = checkpoint.prior.sample(noise).numpy()
+    return codes
+
+
+def encode_grooves(checkpoint: Checkpoint, grooves: Sequence[Groove]) -> Codes:
+    """Return the posterior mean of each groove, (n, Z) float32.
+
+    Raises
+    ------
+    GrooveLengthError
+        If one is not as long as the model's own.
+
+    Source: Roberts et al. 2018, section 5.2, moves between posterior means.
+    """
+    config = checkpoint.config
+    for groove in grooves:
+        if groove.n_bars != config.n_bars:
+            raise GrooveLengthError(
+                f"The groove has {groove.n_bars} bars and the model {checkpoint.name} hears "
+                f"{config.n_bars}: choose {config.n_bars} of its bars, or repeat it."
+            )
+    codes = np.zeros((len(grooves), config.z_size), np.float32)
+    for start in range(0, len(grooves), _BATCH):
+        batch = [groove_to_features(groove) for groove in grooves[start : start + _BATCH]]
+        with torch.inference_mode():
+            mu, _ = checkpoint.model.encode(torch.from_numpy(np.stack(batch)))
+        codes[start : start + _BATCH] = mu.numpy()
     return codes
 
 

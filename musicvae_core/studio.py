@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +23,8 @@ from musicvae_core.codec import features_to_groove
 from musicvae_core.config import ModelConfig, from_dict
 from musicvae_core.errors import CheckpointNotFoundError, ConfigError, RenderError
 from musicvae_core.groove import Groove
-from musicvae_core.latent import PriorName, nearby_codes, sample_codes
-from musicvae_core.midi import write_midi
+from musicvae_core.latent import PriorName, encode_grooves, nearby_codes, sample_codes
+from musicvae_core.midi import MidiReading, read_midi, write_midi
 from musicvae_core.render import Renderer, wav_bytes
 
 SHIPPED_CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
@@ -187,6 +188,10 @@ class Studio:
             seed=seed,
         )
 
+    def encode(self, model: str, grooves: Sequence[Groove]) -> NDArray[np.float32]:
+        """Return the posterior means (n, Z) float32 of grooves; see `latent.encode_grooves`."""
+        return encode_grooves(self.checkpoint(model), grooves)
+
     def decode(
         self,
         model: str,
@@ -226,6 +231,10 @@ class Studio:
         """Return one pass of a groove as a WAV file that loops without a seam."""
         renderer = self._sound()
         return wav_bytes(renderer.render(groove, kit))
+
+    def read_midi(self, data: bytes, *, treat_as_drums: int | str | None = None) -> MidiReading:
+        """Read a MIDI file as a groove, and say what was dropped or merged; see `midi`."""
+        return read_midi(data, treat_as_drums=treat_as_drums)
 
     def midi(self, groove: Groove) -> bytes:
         """Return a groove as a standard MIDI file."""

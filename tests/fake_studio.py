@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import wave
+from collections.abc import Sequence
 
 import numpy as np
 
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.groove import Groove
-from musicvae_core.midi import write_midi
+from musicvae_core.midi import MidiReading, read_midi, write_midi
 from musicvae_core.studio import ModelInfo, Take
 from musicvae_core.vocabulary import CLOSED_HAT, CRASH, KICK, N_VOICES, SNARE
 
@@ -58,6 +59,15 @@ class FakeStudio:
             Take(groove_at(take.z + step, tempo_bpm), take.z + step, take.model, seed, 1.0)
             for step in steps.astype(np.float32)
         ]
+
+    def encode(self, model: str, grooves: Sequence[Groove]) -> np.ndarray:
+        """Z numbers drawn from what is played: equal grooves have equal codes."""
+        seeds = [np.packbits(groove.hits).astype(np.uint32) for groove in grooves]
+        codes = [np.random.default_rng(seed).standard_normal(Z_SIZE) for seed in seeds]
+        return np.array(codes, np.float32).reshape(-1, Z_SIZE)
+
+    def read_midi(self, data: bytes, *, treat_as_drums: int | str | None = None) -> MidiReading:
+        return read_midi(data, treat_as_drums=treat_as_drums)
 
     def kits(self) -> tuple[str, ...]:
         return () if self.sound_problem else ("standard", "jazz")

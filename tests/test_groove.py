@@ -163,3 +163,21 @@ def test_silence_and_tempo():
     assert (silence.n_bars, silence.n_hits, silence.tempo_bpm) == (3, 0, 77.0)
     faster = Groove(**valid_fields()).at_tempo(180.0)
     assert faster == Groove(**valid_fields() | {"tempo_bpm": 180.0})
+
+
+def test_windows_start_at_every_bar():
+    groove = random_groove(np.random.default_rng(7), 5)
+    windows = groove.windows(2)
+    assert windows == [groove.bars(start, 2) for start in range(4)]
+    assert groove.windows(5) == [groove]
+    assert groove.windows(6) == []
+
+
+def test_padding_adds_silence_behind():
+    groove = random_groove(np.random.default_rng(7), 1)
+    padded = groove.padded(3)
+    assert padded.bars(0, 1) == groove
+    assert padded.bars(1, 2) == Groove.silent(2, groove.tempo_bpm)
+    assert groove.padded(1) == groove
+    with pytest.raises(InvalidGrooveError, match="3 bars, more than 2"):
+        padded.padded(2)

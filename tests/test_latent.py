@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from tiny_data import drummed_groove
 
 from musicvae_core.checkpoint import load_checkpoint
-from musicvae_core.errors import ConfigError
-from musicvae_core.latent import nearby_codes, sample_codes, slerp
+from musicvae_core.errors import ConfigError, GrooveLengthError
+from musicvae_core.groove import Groove
+from musicvae_core.latent import encode_grooves, nearby_codes, sample_codes, slerp
 
 FRACTIONS = (0.0, 0.1, 0.25, 0.5, 0.9, 1.0)
 
@@ -104,3 +106,30 @@ def test_a_prior_that_is_not_there_is_refused(flow, checkpoints_dir):
     with pytest.raises(ConfigError, match="has no learned prior; use --prior normal"):
         sample_codes(without, 1, "learned", 0)
     assert sample_codes(without, 1, "normal", 0).shape == (1, 8)
+
+
+def test_grooves_are_encoded_alike_alone_and_in_a_batch(checkpoints_dir):
+    checkpoint = load_checkpoint(checkpoints_dir / "groove_2bar")
+    rng = np.random.default_rng(5)
+    grooves = [drummed_groove(rng, 2) for _ in range(300)]
+    together = encode_grooves(checkpoint, grooves)
+    assert (together.shape, together.dtype) == ((300, checkpoint.config.z_size), np.float32)
+    for at in (0, 255, 256, 299):
+        [alone] = encode_grooves(checkpoint, [grooves[at]])
+        np.testing.assert_allclose(alone, together[at], atol=0.02)
+    assert encode_grooves(checkpoint, []).shape == (0, checkpoint.config.z_size)
+
+
+def test_a_model_without_feel_hears_hits_alone(checkpoints_dir):
+    checkpoint = load_checkpoint(checkpoints_dir / "drums_2bar")
+    groove = drummed_groove(np.random.default_rng(6), 2)
+    flat = Groove.from_hits(groove.hits)
+    first, second = encode_grooves(checkpoint, [groove, flat])
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("n_bars", [1, 3])
+def test_a_groove_of_another_length_is_refused_by_name(checkpoints_dir, n_bars):
+    checkpoint = load_checkpoint(checkpoints_dir / "groove_2bar")
+    with pytest.raises(GrooveLengthError, match=rf"{n_bars} bars .* hears 2"):
+        encode_grooves(checkpoint, [Groove.silent(2), Groove.silent(n_bars)])
