@@ -1,0 +1,39 @@
+"""Favourites: grooves with a star, which last until the session ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from musicvae_core.groove import Groove
+from pages.components.slots import Source, fingerprint
+
+_FAVOURITES = "kept.favourites"
+
+
+def favourites() -> dict[str, Source]:
+    """Return the favourites by the fingerprints of their grooves, the oldest first."""
+    kept: dict[str, Source] = st.session_state.setdefault(_FAVOURITES, {})
+    return kept
+
+
+def is_favourite(groove: Groove) -> bool:
+    """Return whether a groove with these notes has a star, at whatever tempo."""
+    return fingerprint(groove) in favourites()
+
+
+def keep_favourite(source: Source) -> None:
+    """Give a groove its star; one that has it takes the new name and tempo."""
+    kept = replace(source, origin="favourite")
+    st.session_state[_FAVOURITES] = favourites() | {fingerprint(source.groove): kept}
+
+
+def toggle_favourite(source: Source) -> None:
+    """Give a groove its star, or take it away."""
+    if is_favourite(source.groove):
+        rest = dict(favourites())
+        del rest[fingerprint(source.groove)]
+        st.session_state[_FAVOURITES] = rest
+    else:
+        keep_favourite(source)

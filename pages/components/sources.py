@@ -1,0 +1,204 @@
+"""One widget with which every page asks for a groove: a demo, an upload, a sample, a favourite.
+
+    source = choose_groove("attributes.groove", "Groove", model=model)
+
+What another page sends arrives by itself, see `sending`. The key is the page's key, a dot, and
+the name of the slot, see `slots`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+import streamlit as st
+
+from musicvae_core.errors import CheckpointNotFoundError, MusicVAEError
+from musicvae_core.groove import Groove
+from musicvae_core.studio import ModelInfo, Studio
+from pages.components.demos import demo_sources
+from pages.components.favourites import favourites
+from pages.components.library import add_to_library, library
+from pages.components.names import name_of
+from pages.components.slots import Source, contents, fill, fill_all, page_of, start_with
+from pages.components.studio import shared_studio
+from pages.components.uploads import Place, draw_report, draw_uploader
+
+_MAX_SEED = 2**31 - 1
+_FILLINGS = {"repeats": "it is repeated", "silence": "silence follows"}
+
+
+def choose_groove(
+    key: str,
+    label: str,
+    *,
+    model: ModelInfo | None = None,
+    default: int = 0,
+    spill: Sequence[str] = (),
+) -> Source | None:
+    """Draw the choice of a groove and return it; it lasts through changes of page.
+
+    Parameters
+    ----------
+    key
+        The slot's: `page.slot`.
+    label
+        Said above the choice.
+    model
+        Fit the groove to this model's length, by choosing a window or adding bars, and draw
+        fresh samples from it. None takes a groove of any length.
+    default
+        Which demo groove a first visit finds.
+    spill
+        Slots of the same page that take the second and later files of one upload.
+
+    Returns
+    -------
+    The source, of the model's length where a model is given; its `z` is None where that is not
+    the whole of what was decoded. None where there is nothing to choose from.
+
+    Raises
+    ------
+    MusicVAEError
+        If a demo groove cannot be read.
+    """
+    studio = shared_studio()
+    demos = demo_sources(studio)
+    if demos:
+        start_with(key, demos[default % len(demos)])
+    place = _placer([key, *spill])
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
+        _draw_choice(key, label, demos)
+        with st.popover("Add", icon=":material/add:", help="Upload, or draw a sample"):
+            draw_uploader(studio, f"{key}.upload", "Drop MIDI files", place)
+            _draw_sampler(studio, key, model)
+    draw_report(studio, f"{key}.upload", place)
+    source = contents(page_of(key)).get(key)
+    if source is None or model is None:
+        return source
+    return fit_to(source, model, key)
+
+
+def fit_to(source: Source, model: ModelInfo, key: str) -> Source:
+    """Return a source as long as the model's grooves, asking how where that is not one way."""
+    n_bars = model.n_bars
+    if source.groove.n_bars > n_bars:
+        return _choose_window(source, n_bars, key)
+    if source.groove.n_bars < n_bars:
+        return _fill_up(source, n_bars, key)
+    if source.note:
+        st.caption(source.note)
+    return source
+
+
+def bars_phrase(start_bar: int, n_bars: int) -> str:
+    """Return which bars are meant, counted from 1: "bar 3", "bars 3–4"."""
+    first, last = start_bar + 1, start_bar + n_bars
+    return f"bar {first}" if n_bars == 1 else f"bars {first}–{last}"
+
+
+def first_lively_window(windows: Sequence[Groove]) -> int:
+    """Return the first window with at least half the hits of the fullest: past a count-in."""
+    counts = [window.n_hits for window in windows]
+    return next(at for at, count in enumerate(counts) if 2 * count >= max(counts))
+
+
+def _draw_choice(key: str, label: str, demos: Sequence[Source]) -> None:
+    """Draw the list of all that is there, the slot's own contents chosen."""
+    now = contents(page_of(key)).get(key)
+    offered = [*favourites().values(), *library().values(), *demos, *([now] if now else [])]
+    sources = {source.id: source for source in offered}
+    choice = f"{key}.choice"
+    st.session_state[choice] = now.id if now else None
+    st.selectbox(
+        label,
+        sources,
+        format_func=lambda id_: _describe(sources[id_]),
+        key=choice,
+        width=240,
+        placeholder="Choose a groove",
+        on_change=lambda: fill(key, sources[st.session_state[choice]]),
+    )
+
+
+def _describe(source: Source) -> str:
+    mark = "★ " if source.origin == "favourite" else ""
+    origin = f" · {source.origin}" if source.origin not in ("favourite", "") else ""
+    return f"{mark}{source.name}{origin}"
+
+
+def _placer(keys: Sequence[str]) -> Place:
+    return lambda found: fill_all(dict(zip(keys, found, strict=False)))
+
+
+def _draw_sampler(studio: Studio, key: str, model: ModelInfo | None) -> None:
+    """Draw a button for a fresh sample, and draw the sample when it was pressed."""
+    pressed = st.button(
+        "Draw a sample",
+        icon=":material/casino:",
+        key=f"{key}.sample",
+        help="A new groove from the model",
+    )
+    if not pressed:
+        return
+    try:
+        add_sample(studio, key, model)
+    except MusicVAEError as error:
+        st.error(str(error))
+        return
+    st.rerun()
+
+
+def add_sample(studio: Studio, key: str, model: ModelInfo | None) -> None:
+    """Draw a sample from the model, or from the first there is, and put it into the slot.
+
+    Raises
+    ------
+    MusicVAEError
+        If there is no model, or what `Studio.sample` raises.
+    """
+    models = studio.models() if model is None else (model,)
+    if not models:
+        raise CheckpointNotFoundError("There is no model to sample from: train one first.")
+    [take] = studio.sample(models[0].name, 1, seed=random.randrange(_MAX_SEED))
+    source = Source(name_of(take.z), take.groove, take.z, take.model, "sample")
+    add_to_library(source)
+    fill(key, source)
+
+
+def _choose_window(source: Source, n_bars: int, key: str) -> Source:
+    windows = source.groove.windows(n_bars)
+    start_bar = st.select_slider(
+        "Window",
+        range(len(windows)),
+        first_lively_window(windows),
+        format_func=lambda start: bars_phrase(start, n_bars),
+        key=f"{key}.window.{source.id}",
+        persist_state="session",
+        help="Which bars to take",
+    )
+    bars = bars_phrase(start_bar, n_bars)
+    st.caption(f"{_lengths(source, n_bars)} at a time: {bars}. {source.note}")
+    return replace(source, name=f"{source.name}, {bars}", groove=windows[start_bar], z=None)
+
+
+def _fill_up(source: Source, n_bars: int, key: str) -> Source:
+    filling = st.segmented_control(
+        "Fill up with",
+        _FILLINGS,
+        default="repeats",
+        required=True,
+        key=f"{key}.filling.{source.id}",
+        persist_state="session",
+        help="What follows a groove that is too short",
+    )
+    st.caption(f"{_lengths(source, n_bars)}: {_FILLINGS[filling]}. {source.note}")
+    groove = source.groove
+    longer = groove.padded(n_bars) if filling == "silence" else groove.repeated(n_bars)
+    return replace(source, groove=longer, z=None)
+
+
+def _lengths(source: Source, n_bars: int) -> str:
+    own = source.groove.n_bars
+    return f"{source.name} has {own} {'bar' if own == 1 else 'bars'} and the model hears {n_bars}"
