@@ -22,6 +22,7 @@ from musicvae_core.checkpoint import CONFIG_FILE, Checkpoint, load_checkpoint
 from musicvae_core.codec import features_to_groove
 from musicvae_core.config import ModelConfig, from_dict
 from musicvae_core.errors import CheckpointNotFoundError, ConfigError, RenderError
+from musicvae_core.flac import flac_bytes
 from musicvae_core.groove import Groove
 from musicvae_core.latent import PriorName, encode_grooves, nearby_codes, sample_codes
 from musicvae_core.midi import MidiReading, read_midi, write_midi
@@ -231,6 +232,11 @@ class Studio:
         """Return one pass of a groove as a WAV file that loops without a seam."""
         renderer = self._sound()
         return wav_bytes(renderer.render(groove, kit))
+
+    def flac(self, groove: Groove, kit: str | None = None) -> bytes:
+        """Return the samples of `wav` as a FLAC file, in about half the bytes."""
+        renderer = self._sound()
+        return flac_bytes(renderer.render(groove, kit), renderer.sample_rate)
 
     def read_midi(self, data: bytes, *, treat_as_drums: int | str | None = None) -> MidiReading:
         """Read a MIDI file as a groove, and say what was dropped or merged; see `midi`."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from musicvae_core.errors import MusicVAEError
+from musicvae_core.flac import flac_bytes
 from musicvae_core.groove import Groove
 from musicvae_core.midi import MidiReading, read_midi, write_midi
 from musicvae_core.studio import ModelInfo, Take
@@ -74,6 +75,11 @@ class FakeStudio:
 
     def wav(self, groove: Groove, kit: str | None = None) -> bytes:
         return click_track(groove, gain=0.2 if kit == "jazz" else 0.4)
+
+    def flac(self, groove: Groove, kit: str | None = None) -> bytes:
+        with wave.open(io.BytesIO(self.wav(groove, kit))) as reader:
+            pcm = np.frombuffer(reader.readframes(reader.getnframes()), "<i2")
+        return flac_bytes(pcm.reshape(-1, 2) / np.float32(32_767), SAMPLE_RATE)
 
     def midi(self, groove: Groove) -> bytes:
         return write_midi(groove)

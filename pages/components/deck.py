@@ -7,19 +7,19 @@ Streamlit component takes. What it expects and what it sends back stands at the 
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import streamlit as st
-from streamlit import runtime
 
 from musicvae_core.groove import Groove
-from pages.components.describe import describe
+from pages.components.card import Card, Mix, Morph
+from pages.components.deck_events import edit_of, known, mix_of, moved_to
+from pages.components.deck_payload import file_stem, payload
+
+__all__ = ["ROW_LABELS", "Card", "Mix", "Morph", "deck", "file_stem"]
 
 _ASSETS = Path(__file__).parents[2] / "assets" / "deck"
 _MODULES = ("drawing.js", "sounds.js", "player.js", "keyboard.js", "card.js", "deck.js")
@@ -29,47 +29,26 @@ ROW_LABELS = ("kick", "snare", "hat", "open", "low", "mid", "high", "crash", "ri
 """Short names of `VOICES`, in their order, for the narrow column beside the grid."""
 
 
-@dataclass(frozen=True)
-class Card:
-    """One groove of a deck.
-
-    Parameters
-    ----------
-    id
-        Names the card from run to run: as long as it stays, a loop plays on.
-    name
-        What the listener calls it; the names of its files follow it.
-    groove
-        What to draw.
-    midi
-        A standard MIDI file.
-    wav
-        A WAV file of exactly one pass, or None where there is no sound.
-    note
-        One line below the name: where the groove came from.
-    kept
-        Whether its star is lit.
-    """
-
-    id: str
-    name: str
-    groove: Groove
-    midi: bytes
-    wav: bytes | None
-    note: str = ""
-    kept: bool = False
-
-
 def deck(
     cards: Sequence[Card],
     *,
     key: str,
     sound_problem: str | None = None,
+    mix: Mix | None = None,
+    destinations: Mapping[str, str] | None = None,
+    play: tuple[str, str] | None = None,
     on_more: Callable[[str], None] | None = None,
     on_keep: Callable[[str], None] | None = None,
     on_rename: Callable[[str, str], None] | None = None,
+    on_move: Callable[[str, tuple[float, float]], None] | None = None,
+    on_edit: Callable[[str, Groove], None] | None = None,
+    on_mix: Callable[[Mix], None] | None = None,
+    on_send: Callable[[str, str], None] | None = None,
+    on_bar: Callable[[str, int | None], None] | None = None,
 ) -> None:
     """Draw a deck of cards; a control whose callback is None is not drawn.
+
+    Every callback is called before the page runs again.
 
     Parameters
     ----------
@@ -79,74 +58,83 @@ def deck(
         Names the deck on its page, and the widget in the session.
     sound_problem
         Why cards have no sound, said by the buttons that it disables.
+    mix
+        What the mixer shows. The volume is applied by the deck; for the voices, render
+        `mix.of(groove)`.
+    destinations
+        Where a card can be sent: what `on_send` is called with, and what the menu says.
+    play
+        A card's id and a token: the card plays from its start, once for each new token.
     on_more, on_keep
-        Called with a card's id, before the page runs again.
+        Called with a card's id.
     on_rename
-        Called with a card's id and its new name, before the page runs again.
+        Called with a card's id and its new name.
+    on_move
+        Called with a card's id and the place where its morph was let go, one of
+        `Morph.place_of`. A morph is drawn without it, too.
+    on_edit
+        Called with a card's id and its groove as edited.
+    on_mix
+        Called with the mix that the listener set.
+    on_send
+        Called with a card's id and the destination's.
+    on_bar
+        Called with a card's id and the bar that loops alone, counted from 0, or None for
+        the whole; bars can be chosen without it, too.
     """
+    by_id = {card.id: card for card in cards}
 
-    def fire(event: str, callback: Callable[..., None] | None) -> Callable[[], None]:
+    def when(event: str, act: Callable[[Any], None]) -> Callable[[], None]:
         def call() -> None:
             value = st.session_state[key].get(event)
-            if callback is None or value is None:
-                return
-            callback(*value) if isinstance(value, list) else callback(value)
+            if value is not None:
+                act(value)
 
         return call
 
+    def edit(value: Any) -> None:
+        for card_id, revision, hits in value:
+            card = known(by_id, card_id)
+            if card and on_edit:
+                revisions[card_id] = int(revision)
+                groove = edit_of(hits, card.groove)
+                if groove is not None:
+                    on_edit(card_id, groove)
+
+    def move(value: Any) -> None:
+        card = known(by_id, value[0])
+        if card and card.morph and on_move:
+            on_move(card.id, moved_to(card.morph, value[1:]))
+
+    revisions: dict[str, int] = st.session_state.setdefault(f"{key}.revisions", {})
+    callbacks = {
+        "more": on_more,
+        "keep": on_keep,
+        "rename": on_rename and (lambda value: on_rename(*value)),
+        "move": on_move and move,
+        "edit": on_edit and edit,
+        "mix": on_mix and (lambda value: on_mix(mix_of(value))),
+        "send": on_send and (lambda value: on_send(*value)),
+        "bar": on_bar and (lambda value: on_bar(*value)),
+    }
+    shown = mix or Mix()
     _mount(
         key=key,
         data={
             "labels": ROW_LABELS,
             "problem": sound_problem,
-            "can": {"more": bool(on_more), "keep": bool(on_keep), "rename": bool(on_rename)},
-            "cards": [_payload(card, key) for card in cards],
+            "can": {event: bool(callback) for event, callback in callbacks.items()},
+            "mix": [sorted(shown.muted), sorted(shown.soloed), shown.volume],
+            "destinations": list((destinations or {}).items()),
+            "play": play,
+            "cards": [payload(card, key, revisions.get(card.id, 0)) for card in cards],
         },
-        on_more_change=fire("more", on_more),
-        on_keep_change=fire("keep", on_keep),
-        on_rename_change=fire("rename", on_rename),
+        **{f"on_{event}_change": when(event, act or _ignore) for event, act in callbacks.items()},
     )
 
 
-def file_stem(name: str) -> str:
-    """Return a name that every file system takes: letters, digits and dashes."""
-    return re.sub(r"[^\w]+", "-", name.lower()).strip("-_") or "groove"
-
-
-def _payload(card: Card, key: str) -> dict[str, Any]:
-    """Return what the front draws of a card, as JSON takes it."""
-    groove = card.groove
-    return {
-        "id": card.id,
-        "name": card.name,
-        "note": card.note,
-        "kept": card.kept,
-        "file": file_stem(card.name),
-        "description": describe(groove),
-        "steps": groove.n_steps,
-        "tempo": groove.tempo_bpm,
-        "hits": [
-            [
-                int(step),
-                int(voice),
-                round(float(groove.velocities[step, voice]), 4),
-                round(float(groove.offsets[step, voice]), 4),
-            ]
-            for step, voice in np.argwhere(groove.hits)
-        ],
-        "midi": base64.b64encode(card.midi).decode("ascii"),
-        "sound": None if card.wav is None else _serve(card.wav, f"{key}.{card.id}"),
-    }
-
-
-def _serve(wav: bytes, place: str) -> str:
-    """Serve a WAV file beside the page, as Streamlit's own audio element does.
-
-    Sounds travel by address and not in the component's data, so that a rerun sends none
-    twice and a slow line carries only what is played. The server drops the file when no
-    page shows it any more.
-    """
-    return runtime.get_instance().media_file_mgr.add(wav, "audio/wav", place)
+def _ignore(value: object) -> None:
+    """Do nothing: the page does not listen to this event."""
 
 
 def _script() -> str:

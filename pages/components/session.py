@@ -6,9 +6,11 @@ Streamlit forgets a widget's value with its page, unless the widget says otherwi
 
 import streamlit as st
 
+from pages.components.card import Mix
 from pages.components.shelf import Shelf
 
 _SHELF = "kept.sample.shelf"
+_MIX = "kept.mix"
 
 
 def shelf() -> Shelf:
@@ -20,3 +22,14 @@ def shelf() -> Shelf:
 def keep_shelf(changed: Shelf) -> None:
     """Keep the grooves of the Sample page."""
     st.session_state[_SHELF] = changed
+
+
+def kept_mix() -> Mix:
+    """Return the mix that every deck plays in."""
+    kept: Mix = st.session_state.setdefault(_MIX, Mix())
+    return kept
+
+
+def keep_mix(changed: Mix) -> None:
+    """Keep the mix that every deck plays in."""
+    st.session_state[_MIX] = changed

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.groove import Groove
 from musicvae_core.studio import Studio
+from pages.components.card import Mix
 
 _MAX_SOUNDS = 128
-"""Rendered loops kept for all sessions: two bars at 120 bpm are 0.7 MB."""
+"""Rendered loops kept of each kind for all sessions: two bars at 120 bpm are 0.7 MB as WAV."""
 
 
 def open_studio() -> Studio:
@@ -35,14 +38,41 @@ def loop_wav(_studio: Studio, groove: Groove, kit: str | None) -> bytes:
     return _studio.wav(groove, kit)
 
 
+@st.cache_resource(max_entries=_MAX_SOUNDS, show_spinner=False, hash_funcs={Groove: _identity})
+def loop_flac(_studio: Studio, groove: Groove, kit: str | None) -> bytes:
+    """Return one pass of a groove as a FLAC file, rendered once for all sessions."""
+    return _studio.flac(groove, kit)
+
+
 def loop_sounds(
-    studio: Studio, grooves: list[Groove], kit: str | None
+    studio: Studio,
+    grooves: Sequence[Groove],
+    kit: str | None,
+    *,
+    mix: Mix | None = None,
+    compressed: bool = False,
 ) -> tuple[list[bytes | None], str | None]:
-    """Return the WAV file of each groove, and why there is none where sound does not work."""
+    """Return the sound of each groove, and why there is none where sound does not work.
+
+    Parameters
+    ----------
+    studio
+        Renders them.
+    grooves
+        What to render.
+    kit
+        One of `studio.kits()`; None for the first.
+    mix
+        Which voices are heard; None for all.
+    compressed
+        FLAC files in place of WAV files: for many loops at once, as a morph has them.
+    """
     nothing: list[bytes | None] = [None] * len(grooves)
     if studio.sound_problem:
         return nothing, studio.sound_problem
     try:
-        return [loop_wav(studio, groove, kit) for groove in grooves], None
+        render = loop_flac if compressed else loop_wav
+        heard = grooves if mix is None else [mix.of(groove) for groove in grooves]
+        return [render(studio, groove, kit) for groove in heard], None
     except MusicVAEError as error:
         return nothing, str(error)
