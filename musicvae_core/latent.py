@@ -77,11 +77,18 @@ def encode_grooves(checkpoint: Checkpoint, grooves: Sequence[Groove]) -> Codes:
                 f"The groove has {groove.n_bars} bars and the model {checkpoint.name} hears "
                 f"{config.n_bars}: choose {config.n_bars} of its bars, or repeat it."
             )
-    codes = np.zeros((len(grooves), config.z_size), np.float32)
-    for start in range(0, len(grooves), _BATCH):
-        batch = [groove_to_features(groove) for groove in grooves[start : start + _BATCH]]
+    if not grooves:
+        return np.zeros((0, config.z_size), np.float32)
+    return encode_features(checkpoint, np.stack([groove_to_features(g) for g in grooves]))
+
+
+def encode_features(checkpoint: Checkpoint, features: NDArray[np.float32]) -> Codes:
+    """Return the posterior means (N, Z) float32 of windows (N, T, 27) of the model's length."""
+    codes = np.zeros((len(features), checkpoint.config.z_size), np.float32)
+    for start in range(0, len(features), _BATCH):
+        batch = torch.from_numpy(features[start : start + _BATCH])
         with torch.inference_mode():
-            mu, _ = checkpoint.model.encode(torch.from_numpy(np.stack(batch)))
+            mu, _ = checkpoint.model.encode(batch)
         codes[start : start + _BATCH] = mu.numpy()
     return codes
 
