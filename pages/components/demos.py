@@ -19,7 +19,6 @@ def demo_sources(_studio: Studio) -> tuple[Source, ...]:
 
 
 def _read(studio: Studio, path: Path) -> Source:
-    """Read `01-new-orleans.mid` as the source called New Orleans."""
-    words = path.stem.partition("-")[2].replace("-", " ")
-    groove = studio.read_midi(path.read_bytes()).groove
-    return Source(words[:1].upper() + words[1:], groove, origin="demo")
+    """Read `10_New_Orleans.mid` as the source called New Orleans."""
+    name = path.stem.partition("_")[2].replace("_", " ")
+    return Source(name, studio.read_midi(path.read_bytes()).groove, origin="demo")

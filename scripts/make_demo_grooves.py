@@ -1,0 +1,295 @@
+"""Write the demo grooves of the app: two bars each, of our own playing, as MIDI files.
+
+    python -m scripts.make_demo_grooves [--out assets/demo]
+
+A row is one voice, a letter a sixteenth: X an accent, x a plain hit, o a soft one, g a ghost
+note, a dot a rest; spaces part the beats and a bar line the bars. On top of what is written,
+every voice leans where its player would: `swing` delays the second sixteenth of each eighth,
+`lean` a whole voice (both in steps, positive is late), `triplet` brings the last sixteenth of
+a beat forward to the third of its triplet. The same script gives the same files: what varies
+from hit to hit is drawn from the groove's name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from musicvae_core.groove import Groove
+from musicvae_core.midi import write_midi
+from musicvae_core.vocabulary import (
+    N_VOICES,
+    STEPS_PER_BAR,
+    STEPS_PER_BEAT,
+    VELOCITY_LEVELS,
+    VOICES,
+)
+
+FOLDER = Path(__file__).resolve().parents[1] / "assets" / "demo"
+LEVELS = {"X": 112, "x": 90, "o": 62, "g": 30}
+TRIPLET = -1 / 3
+"""From the last sixteenth of a beat to the last third of it, in steps."""
+LATEST, EARLIEST = 0.49, -0.49
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A groove as a drummer would write it down; see the module's words."""
+
+    name: str
+    tempo_bpm: float
+    rows: Mapping[str, str]
+    swing: float = 0.0
+    triplet: bool = False
+    lean: Mapping[str, float] = field(default_factory=dict)
+    loose: float = 0.025
+    """Standard deviation of the timing, in steps."""
+    lively: float = 5.0
+    """Standard deviation of the loudness, in MIDI's levels."""
+
+
+PATTERNS = (
+    Pattern(
+        "Rock",
+        118,
+        {
+            "kick": "X... .... X.x. .... | X... ...x X.x. ....",
+            "snare": ".... X... .... X... | .... X... .... X..o",
+            "closed hi-hat": "..o. X.o. X.o. X.o. | X.o. X.o. X.o. X...",
+            "open hi-hat": ".... .... .... .... | .... .... .... ..x.",
+            "crash": "X... .... .... .... | .... .... .... ....",
+        },
+        lean={"snare": 0.05},
+    ),
+    Pattern(
+        "Funk",
+        102,
+        {
+            "kick": "X..x .... ..x. .x.. | X..x .... .xx. ....",
+            "snare": ".... X..g .g.g X..g | .... X..g .g.g X.gg",
+            "closed hi-hat": "XoXo XoXo XoXo Xoo. | XoXo XoXo XoXo X.oo",
+            "open hi-hat": ".... .... .... ...x | .... .... .... .x..",
+        },
+        swing=0.07,
+        lean={"snare": 0.06, "kick": -0.02},
+    ),
+    Pattern(
+        "Shuffle",
+        124,
+        {
+            "kick": "X... .... X..o .... | X... ...x X... ....",
+            "snare": "...g X..g ...g X..g | ...g X..g ...g X..x",
+            "closed hi-hat": "X..o x..o X..o x..o | X..o x..o X..o x..o",
+        },
+        triplet=True,
+        lean={"snare": 0.05},
+    ),
+    Pattern(
+        "Bossa",
+        134,
+        {
+            "kick": "X..o X..o X..o X..o | X..o X..o X..o X..o",
+            "snare": "x... ..x. .... x... | .... x... ..x. ....",
+            "closed hi-hat": "o.g. o.g. o.g. o.g. | o.g. o.g. o.g. o.g.",
+        },
+        lively=4.0,
+    ),
+    Pattern(
+        "Hip-hop",
+        88,
+        {
+            "kick": "X..x .... ..X. ...o | X..x ..x. ..X. ....",
+            "snare": ".... X... .... X..g | .... X... .g.. X...",
+            "closed hi-hat": "x.o. x.o. x.oo x.o. | x.o. x.o. x.o. x...",
+            "open hi-hat": ".... .... .... .... | .... .... .... ..x.",
+        },
+        swing=0.22,
+        lean={"snare": 0.14, "closed hi-hat": 0.05},
+        loose=0.04,
+    ),
+    Pattern(
+        "Reggae",
+        76,
+        {
+            "kick": ".... .... X... .... | .... .... X... ....",
+            "snare": ".... .... X... ...g | .... .... X.g. .g.o",
+            "closed hi-hat": "o..g X..g o..g X..g | o..g X..g o..g X...",
+            "open hi-hat": ".... .... .... .... | .... .... .... ..x.",
+        },
+        swing=0.18,
+        lean={"snare": 0.1, "kick": 0.1, "closed hi-hat": 0.06},
+        loose=0.035,
+    ),
+    Pattern(
+        "Jazz ride",
+        158,
+        {
+            "kick": "g... g... g... g... | g... g... g..o g...",
+            "snare": ".... .... ...g .... | ...o .... .... ...g",
+            "closed hi-hat": ".... x... .... x... | .... x... .... x...",
+            "ride": "x... X..o x... X..o | x... X..o x..o X..o",
+        },
+        triplet=True,
+        lean={"ride": -0.04, "snare": 0.05},
+        lively=6.0,
+    ),
+    Pattern(
+        "Half-time",
+        142,
+        {
+            "kick": "X... .... .... ..x. | X... ..x. .... ....",
+            "snare": ".... .... X... .... | .... .... X... ..g.",
+            "closed hi-hat": "..o. x.o. x.o. x.oo | x.o. x.o. x.o. x.o.",
+            "crash": "X... .... .... .... | .... .... .... ....",
+            "low tom": ".... .... .... .... | .... .... .... ...x",
+        },
+        lean={"snare": 0.1, "kick": 0.03},
+        loose=0.02,
+    ),
+    Pattern(
+        "Disco",
+        120,
+        {
+            "kick": "X... X... X... X... | X... X... X... X...",
+            "snare": ".... X... .... X... | .... X... .... X.gg",
+            "closed hi-hat": "xo.o xo.o xo.o xo.o | xo.o xo.o xo.o xo..",
+            "open hi-hat": "..X. ..X. ..X. ..X. | ..X. ..X. ..X. ....",
+        },
+        loose=0.015,
+    ),
+    Pattern(
+        "New Orleans",
+        96,
+        {
+            "kick": "X..x ..x. .... x... | X..x ..x. ..x. X...",
+            "snare": "ggXg gXgg Xggo XgXg | ggXg gXgX ggXg XgXo",
+            "closed hi-hat": ".... x... .... x... | .... x... .... x...",
+        },
+        swing=0.2,
+        lean={"snare": 0.03},
+        loose=0.04,
+        lively=7.0,
+    ),
+    Pattern(
+        "Punk",
+        184,
+        {
+            "kick": "X.x. .... X.x. .... | X.x. .... X.x. ....",
+            "snare": ".... X... .... X... | .... X... .... X.XX",
+            "closed hi-hat": "..X. X.X. X.X. X.X. | X.X. X.X. X.X. X...",
+            "crash": "X... .... .... .... | .... .... .... ....",
+        },
+        lean={"closed hi-hat": -0.04, "snare": -0.03},
+        loose=0.03,
+    ),
+    Pattern(
+        "Fill",
+        112,
+        {
+            "kick": "X... .... X.x. .... | X... .... x..x ....",
+            "snare": ".... X... .... X..g | .... X.gg XxX. ....",
+            "closed hi-hat": "X.o. X.o. X.o. X.o. | X.o. X... .... ....",
+            "high tom": ".... .... .... .... | .... .... ...x Xo..",
+            "mid tom": ".... .... .... .... | .... .... .... ..X.",
+            "low tom": ".... .... .... .... | .... .... .... ...X",
+        },
+        lean={"snare": 0.03, "low tom": 0.05},
+        loose=0.03,
+    ),
+    Pattern(
+        "Samba",
+        104,
+        {
+            "kick": "X..o X..o X..o X..o | X..o X..o X..o X..o",
+            "snare": "xgox goxg oxgx gxog | xgox goxg xgox goxx",
+            "closed hi-hat": "..x. ..x. ..x. ..x. | ..x. ..x. ..x. ..x.",
+            "low tom": ".... X... .... X... | .... X... .... X...",
+        },
+        swing=-0.06,
+        lively=6.0,
+    ),
+    Pattern(
+        "Afrobeat",
+        112,
+        {
+            "kick": "X..o ..x. ...x ..x. | X..o ..x. o..x ..x.",
+            "snare": "...g ..g. x..g .g.x | ...g ..g. x.g. .g.x",
+            "closed hi-hat": "X.oX .oXo .oX. oXo. | X.oX .oXo .oX. oX..",
+            "open hi-hat": ".... .... .... .... | .... .... .... ..x.",
+        },
+        swing=0.08,
+        lean={"snare": 0.05},
+        loose=0.035,
+    ),
+    Pattern(
+        "Breakbeat",
+        136,
+        {
+            "kick": "X.x. .... ..x. .... | X.x. .... ..x. ....",
+            "snare": ".... X..g .g.. X..g | .... X..g .g.. ..X.",
+            "ride": "X.o. X.o. X.o. X.o. | X.o. X.o. X.o. X.o.",
+        },
+        swing=0.06,
+        lean={"snare": 0.04},
+        loose=0.035,
+        lively=6.0,
+    ),
+    Pattern(
+        "Train beat",
+        108,
+        {
+            "kick": "x... x... x... x... | x... x... x... x...",
+            "snare": "ggXg ggXg ggXg ggXg | ggXg ggXg ggXg gXXo",
+            "closed hi-hat": "..o. ..o. ..o. ..o. | ..o. ..o. ..o. ..o.",
+        },
+        swing=0.04,
+        lively=6.0,
+    ),
+)
+
+
+def make_groove(pattern: Pattern) -> Groove:
+    """Play a pattern."""
+    rng = np.random.default_rng(zlib.crc32(pattern.name.encode()))
+    n_steps = 2 * STEPS_PER_BAR
+    levels, offsets = np.zeros((2, n_steps, N_VOICES))
+    places = np.arange(n_steps)
+    for voice, row in pattern.rows.items():
+        column = VOICES.index(voice)
+        levels[:, column] = read_row(row)
+        offsets[:, column] = pattern.lean.get(voice, 0.0)
+    offsets[places % 2 == 1] += pattern.swing
+    if pattern.triplet:
+        offsets[places % STEPS_PER_BEAT == STEPS_PER_BEAT - 1] += TRIPLET
+    offsets += pattern.loose * rng.standard_normal(offsets.shape)
+    varied = np.rint(levels + pattern.lively * rng.standard_normal(levels.shape))
+    struck = levels > 0
+    velocities = np.clip(varied, 8, VELOCITY_LEVELS) / VELOCITY_LEVELS
+    return Groove.from_hits(
+        struck, velocities, np.clip(offsets, EARLIEST, LATEST), pattern.tempo_bpm
+    )
+
+
+def read_row(row: str) -> list[int]:
+    """Return the level of each step of a row, 0 where it rests."""
+    letters = row.replace(" ", "").replace("|", "")
+    return [LEVELS.get(letter, 0) for letter in letters]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=FOLDER)
+    folder = parser.parse_args().out
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, pattern in enumerate(PATTERNS, 1):
+        stem = f"{number:02d}_{pattern.name.replace(' ', '_')}"
+        (folder / f"{stem}.mid").write_bytes(write_midi(make_groove(pattern)))
+
+
+if __name__ == "__main__":
+    main()
