@@ -8,8 +8,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
-from musicvae_core.attributes import ATTRIBUTES, Beats
-from musicvae_core.codec import OFFSET_SCALE
+from musicvae_core.attributes import ATTRIBUTES, beats_of
 from musicvae_core.errors import TooFewExamplesError
 from musicvae_core.vocabulary import N_VOICES
 
@@ -24,15 +23,6 @@ _JUDGE = {
     "max_features": 0.3,
     "max_bins": 63,
 }
-
-
-def beats_of(features: Features) -> Beats:
-    """Return the arrays of model features (N, T, 27), or of hits alone (N, T, 9)."""
-    hits = features[..., :N_VOICES] > 0.5
-    if features.shape[-1] == N_VOICES:
-        return Beats(hits, hits.astype(np.float32), np.zeros_like(features))
-    velocities, offsets = np.split(features[..., N_VOICES:], 2, axis=-1)
-    return Beats(hits, velocities, offsets / np.float32(OFFSET_SCALE))
 
 
 def attribute_table(features: Features) -> dict[str, NDArray[np.float64]]:

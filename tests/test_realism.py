@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from musicvae_core.attributes import beats_of
 from musicvae_core.errors import TooFewExamplesError
 from musicvae_core.realism import (
     attribute_table,
-    beats_of,
     copied_share,
     distinct_share,
     feature_gaps,

@@ -1,0 +1,137 @@
+"""What can be steered: each attribute on grooves whose values are known by hand."""
+
+import warnings
+
+import numpy as np
+import pytest
+from test_attributes import groove_of, hats
+from tiny_data import random_groove
+
+from musicvae_core.attributes import ATTRIBUTES, Beats
+from musicvae_core.controls import CONTROLS, controls_of, measure_controls
+from musicvae_core.groove import Groove
+from musicvae_core.vocabulary import (
+    CLOSED_HAT,
+    CRASH,
+    HIGH_TOM,
+    KICK,
+    LOW_TOM,
+    MID_TOM,
+    OPEN_HAT,
+    RIDE,
+    SNARE,
+)
+
+
+def value(name, groove):
+    beats = Beats(groove.hits, groove.velocities, groove.offsets)
+    return float(CONTROLS[name].measure(beats))
+
+
+def struck(*cells, n_steps=16):
+    """Build a groove of (step, voice) cells at one velocity on the grid."""
+    return groove_of(*((step, voice, 0.5, 0.0) for step, voice in cells), n_steps=n_steps)
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_silence_measures_zero_without_a_warning(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert value(name, Groove.silent(2)) == 0.0
+
+
+def test_many_grooves_measure_as_one_by_one():
+    rng = np.random.default_rng(0)
+    grooves = [random_groove(rng) for _ in range(5)] + [Groove.silent(2)]
+    batch = Beats(*(np.stack([getattr(g, name) for g in grooves]) for name in Beats._fields))
+    table = measure_controls(batch, tuple(CONTROLS))
+    assert table.shape == (6, len(CONTROLS))
+    assert table.dtype == np.float64
+    for row, groove in zip(table, grooves, strict=True):
+        assert row == pytest.approx([value(name, groove) for name in CONTROLS])
+
+
+def test_a_name_means_the_same_to_the_judge_and_to_a_slider():
+    shared = set(ATTRIBUTES) & set(CONTROLS)
+    assert {"swing", "velocity_mean"} <= shared
+    assert all(ATTRIBUTES[name] is CONTROLS[name].measure for name in shared)
+
+
+def test_note_density_counts_notes_a_beat():
+    groove = struck((0, KICK), (0, CLOSED_HAT), (4, SNARE), (15, RIDE), (16, KICK), n_steps=32)
+    assert value("note_density", groove) == 5 / 8
+
+
+@pytest.mark.parametrize(
+    ("steps", "sixteenth", "eighth"),
+    [
+        ([0, 4, 8, 12], 0.0, 0.0),
+        ([0, 2, 4, 6], 0.0, 0.0),
+        ([2, 6, 10, 14], 0.0, 1.0),
+        ([1, 3], 1.0, 0.0),
+        ([0, 1], 0.0, 0.0),
+        ([1, 2], 0.5, 0.0),
+        ([3, 6], 0.5, 0.5),
+        ([0, 4, 6, 10], 0.0, 0.25),
+        ([0, 1, 2, 3, 7, 15], 2 / 6, 0.0),
+    ],
+    ids=str,
+)
+def test_syncopated_hits_are_counted_as_the_paper_counts_them(steps, sixteenth, eighth):
+    groove = groove_of(*hats(steps))
+    assert value("sixteenth_syncopation", groove) == pytest.approx(sixteenth)
+    assert value("eighth_syncopation", groove) == pytest.approx(eighth)
+
+
+def test_a_voice_syncopates_whatever_the_others_play():
+    groove = struck((2, CLOSED_HAT), (3, KICK), (4, SNARE), (6, RIDE))
+    assert value("sixteenth_syncopation", groove) == 1 / 4
+    assert value("eighth_syncopation", groove) == 2 / 4
+
+
+@pytest.mark.parametrize(
+    ("name", "voices"),
+    [
+        ("kick_activity", [KICK]),
+        ("snare_activity", [SNARE]),
+        ("hat_activity", [CLOSED_HAT, OPEN_HAT]),
+        ("ride_activity", [RIDE]),
+        ("crash_activity", [CRASH]),
+        ("tom_activity", [LOW_TOM, MID_TOM, HIGH_TOM]),
+    ],
+)
+def test_the_activity_of_a_voice_is_its_hits_a_bar(name, voices):
+    everything = Groove.from_hits(np.ones((32, 9), bool))
+    assert value(name, everything) == 16 * len(voices)
+    cells = [(step, voice) for voice in voices for step in (0, 7, 20)]
+    assert value(name, struck(*cells, n_steps=32)) == 1.5 * len(voices)
+
+
+def test_the_open_share_is_of_the_hi_hat_alone():
+    groove = struck((0, OPEN_HAT), (2, CLOSED_HAT), (4, CLOSED_HAT), (6, CLOSED_HAT), (0, KICK))
+    assert value("open_hat_share", groove) == 0.25
+    assert value("open_hat_share", struck((0, KICK))) == 0
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ([(0, SNARE), (4, LOW_TOM), (8, MID_TOM), (12, HIGH_TOM)], 1.0),
+        ([(0, KICK), (4, CRASH)], 0.0),
+        ([(0, SNARE), (3, RIDE), (5, SNARE), (6, SNARE)], 0.25),
+        ([(1, SNARE), (9, OPEN_HAT), (10, HIGH_TOM), (12, CLOSED_HAT)], 0.25),
+    ],
+)
+def test_fill_ness_is_the_beats_of_drums_that_nothing_keeps_time_for(cells, expected):
+    assert value("fill_ness", struck(*cells)) == expected
+
+
+def test_a_model_without_feel_has_no_control_of_feel():
+    assert set(controls_of(has_feel=True)) == set(CONTROLS)
+    hits_alone = controls_of(has_feel=False)
+    assert "kick_activity" in hits_alone
+    assert not {"swing", "laid_backness", "offset_spread", "velocity_mean"} & set(hits_alone)
+    soft = groove_of(*((step, CLOSED_HAT, 0.1, 0.3) for step in range(3)))
+    loud = groove_of(*((step, CLOSED_HAT, 0.9, -0.2) for step in range(3)))
+    for name in hits_alone:
+        assert value(name, soft) == value(name, loud)
