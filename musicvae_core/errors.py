@@ -57,6 +57,14 @@ class InvalidTempoError(MidiError):
     """The file states a tempo that no music has."""
 
 
+class ShareCodeError(MusicVAEError, ValueError):
+    """A text that is no share code, a damaged one, or a groove that is too long for one."""
+
+
+class NewerShareCodeError(ShareCodeError):
+    """A share code written by a later version of this package."""
+
+
 class RenderError(MusicVAEError):
     """Root of the failures of making sound."""
 
@@ -107,6 +115,26 @@ class ForeignCheckpointError(CheckpointError):
 
 class NewerCheckpointError(CheckpointError):
     """A checkpoint written by a later version of this package."""
+
+
+class AtlasError(MusicVAEError):
+    """Root of the failures of the atlas that lies beside a checkpoint."""
+
+
+class AtlasNotFoundError(AtlasError):
+    """No atlas beside the checkpoint."""
+
+
+class CorruptAtlasError(AtlasError):
+    """An atlas that is truncated, damaged, or not one at all."""
+
+
+class NewerAtlasError(AtlasError):
+    """An atlas written by a later version of this package."""
+
+
+class StaleAtlasError(AtlasError):
+    """An atlas of other weights than the checkpoint's."""
 
 
 class TrainingError(MusicVAEError):
