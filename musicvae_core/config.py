@@ -14,6 +14,7 @@ from musicvae_core.errors import ConfigError
 from musicvae_core.vocabulary import STEPS_PER_BAR
 
 Head = Literal["categorical", "groove"]
+StepPaths = Literal["both", "encoder"]
 ConfigT = typing.TypeVar("ConfigT")
 _PLAIN_KINDS: dict[Any, tuple[Any, str]] = {
     int: (int, "a whole number"),
@@ -44,8 +45,17 @@ class ModelConfig:
     z_size
         Dimensions of the latent space.
     step_size
-        Width of the direct paths between z and every single step, both ways; 0 for none, as
-        in the paper.
+        Width of the direct paths between z, or a bar's embedding, and every single step, both
+        ways; 0 for none, as in the paper.
+    step_paths
+        `both` ways, or `encoder` alone, so that a decoder as in the paper can be compared
+        behind the same encoder.
+    encoder_bar_size
+        Width of one direction of the encoder's LSTM over bars; 0 for one LSTM over all steps.
+    conductor_size
+        Width of the conductor, which gives every bar its embedding; 0 for a flat decoder.
+    bar_size
+        Width of a bar's embedding, and of what the encoder says of a bar.
     feel_size, n_mixtures
         Width of the feel network and logistic components a velocity or offset (groove head).
     """
@@ -58,14 +68,22 @@ class ModelConfig:
     decoder_layers: int = 2
     z_size: int = 256
     step_size: int = 0
+    step_paths: StepPaths = "both"
+    encoder_bar_size: int = 0
+    conductor_size: int = 0
+    bar_size: int = 128
     feel_size: int = 256
     n_mixtures: int = 3
 
     def __post_init__(self) -> None:
         _require(self.head in typing.get_args(Head), "head", self.head, "categorical or groove")
         _require(1 <= self.n_bars <= 64, "n_bars", self.n_bars, "1 to 64")
+        paths = typing.get_args(StepPaths)
+        _require(self.step_paths in paths, "step_paths", self.step_paths, "both or encoder")
         _require(0 <= self.step_size <= 1024, "step_size", self.step_size, "0 to 1024")
-        sizes = ("encoder_size", "decoder_size", "z_size", "feel_size", "n_mixtures")
+        for name in ("encoder_bar_size", "conductor_size"):
+            _require(0 <= getattr(self, name) <= 8192, name, getattr(self, name), "0 to 8192")
+        sizes = ("encoder_size", "decoder_size", "z_size", "feel_size", "n_mixtures", "bar_size")
         for name in (*sizes, "encoder_layers", "decoder_layers"):
             value = getattr(self, name)
             _require(1 <= value <= 8192, name, value, "1 to 8192")
@@ -105,7 +123,10 @@ class TrainConfig:
     dropout
         Dropout on the decoder's outputs.
     augmentation
-        Share of examples that are recombined (see `dataset.augment`).
+        Share of examples that are recombined (see `augmentation.augment`).
+    shortest_bars
+        Performances of at least so many bars, but shorter than a window, are repeated to its
+        length and trained on as well; 0 for none.
     gradient_clip, weight_decay, average_decay
         Norm limit of the gradient, AdamW's decay, and the decay of the running average
         of the weights that is validated and shipped.
@@ -128,6 +149,7 @@ class TrainConfig:
     sampling_rate: float = 0.0
     dropout: float = 0.0
     augmentation: float = 0.6
+    shortest_bars: int = 0
     gradient_clip: float = 1.0
     weight_decay: float = 0.0
     average_decay: float = 0.998
@@ -144,7 +166,14 @@ class TrainConfig:
         for name in ("learning_rate", "gradient_clip"):
             _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
         not_negative = ("beta", "free_bits", "feel_weight", "sampling_rate", "weight_decay")
-        for name in (*not_negative, "warmup_steps", "patience", "final_learning_rate", "seed"):
+        for name in (
+            *not_negative,
+            "warmup_steps",
+            "patience",
+            "final_learning_rate",
+            "seed",
+            "shortest_bars",
+        ):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         for name, value in dataclasses.asdict(self).items():
             _require(value < math.inf, name, value, "finite")
@@ -162,10 +191,11 @@ class Preset:
 
 def _tiny(preset: Preset) -> Preset:
     """Return the preset at a width that trains in seconds, for tests."""
+    sizes = {"encoder_size": 16, "decoder_size": 16, "z_size": 8, "feel_size": 16, "bar_size": 8}
     return Preset(
         f"{preset.name}_tiny",
         f"{preset.title} (tiny)",
-        dataclasses.replace(preset.model, encoder_size=16, decoder_size=16, z_size=8, feel_size=16),
+        _resized(preset.model, sizes, encoder_bar_size=8, conductor_size=16),
         dataclasses.replace(
             preset.train, n_steps=20, batch_size=8, validate_every=10, warmup_steps=2
         ),
@@ -174,14 +204,26 @@ def _tiny(preset: Preset) -> Preset:
 
 def _large(preset: Preset) -> Preset:
     """Return the preset at the size of the paper, for a GPU."""
+    sizes = {
+        "encoder_size": 2048,
+        "decoder_size": 1024,
+        "z_size": 512,
+        "feel_size": 512,
+        "bar_size": 512,
+    }
     return Preset(
         f"{preset.name}_large",
         f"{preset.title} (GPU size)",
-        dataclasses.replace(
-            preset.model, encoder_size=2048, decoder_size=1024, z_size=512, feel_size=512
-        ),
+        _resized(preset.model, sizes, encoder_bar_size=1024, conductor_size=1024),
         dataclasses.replace(preset.train, batch_size=256, n_steps=30_000, learning_rate=1e-3),
     )
+
+
+def _resized(model: ModelConfig, sizes: Mapping[str, int], **optional: int) -> ModelConfig:
+    """Return the model at other widths; those of parts that it lacks stay 0."""
+    present = {name: size for name, size in optional.items() if getattr(model, name)}
+    changes: dict[str, Any] = {**sizes, **present}
+    return dataclasses.replace(model, **changes)
 
 
 _DRUMS_2BAR = Preset("drums_2bar", "Drum loops, 2 bars", ModelConfig(head="categorical"))
@@ -192,10 +234,44 @@ _GROOVE_2BAR = Preset(
     TrainConfig(n_steps=9_000, beta=0.15, feel_weight=0.5),
 )
 
+_16_BARS = ModelConfig(
+    n_bars=16,
+    encoder_size=256,
+    encoder_bar_size=192,
+    decoder_size=256,
+    z_size=256,
+    step_size=16,
+)
+_LONG = TrainConfig(n_steps=4_800, batch_size=16, shortest_bars=4)
+_DRUMS_16BAR_HIER = Preset(
+    "drums_16bar_hier",
+    "Drum pieces, 16 bars",
+    dataclasses.replace(_16_BARS, conductor_size=384),
+    _LONG,
+)
+_DRUMS_16BAR_FLAT = Preset(
+    "drums_16bar_flat",
+    "Drum pieces, 16 bars, without a conductor",
+    dataclasses.replace(_16_BARS, decoder_size=352, step_paths="encoder"),
+    _LONG,
+)
+_GROOVE_16BAR = Preset(
+    "groove_16bar",
+    "Pieces with feel, 16 bars",
+    dataclasses.replace(_16_BARS, head="groove", conductor_size=384),
+    dataclasses.replace(_LONG, beta=0.15, feel_weight=0.5),
+)
+
 PRESETS: Mapping[str, Preset] = types.MappingProxyType(
     {
         preset.name: preset
-        for base in (_DRUMS_2BAR, _GROOVE_2BAR)
+        for base in (
+            _DRUMS_2BAR,
+            _GROOVE_2BAR,
+            _DRUMS_16BAR_HIER,
+            _DRUMS_16BAR_FLAT,
+            _GROOVE_16BAR,
+        )
         for preset in (base, _large(base), _tiny(base))
     }
 )

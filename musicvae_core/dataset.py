@@ -94,8 +94,20 @@ class Dataset:
     dropped: Counter[str] = field(default_factory=Counter)
     metres: Counter[str] = field(default_factory=Counter)
 
-    def windows(self, split: Split, n_bars: int, minimum: int = 1) -> Windows:
+    def windows(
+        self, split: Split, n_bars: int, minimum: int = 1, shortest_bars: int = 0
+    ) -> Windows:
         """Cut a split into windows of `n_bars` bars, a bar apart, never across performances.
+
+        Parameters
+        ----------
+        split, n_bars
+            Which performances, and the length of a window.
+        minimum
+            How many windows are needed.
+        shortest_bars
+            Performances of at least so many bars, but of fewer than `n_bars`, are repeated
+            to the window's length from each of their bars on; 0 leaves them out.
 
         Raises
         ------
@@ -106,7 +118,9 @@ class Dataset:
         for label, groove in zip(self.labels, self.grooves, strict=True):
             if label.split == split:
                 labels.append(label)
-                grooves.append(groove)
+                is_short = 0 < shortest_bars <= groove.n_bars < n_bars
+                # Repeated so that a window fits from each of its own bars on.
+                grooves.append(groove.repeated(n_bars + groove.n_bars - 1) if is_short else groove)
         starts = [np.arange(groove.n_bars - n_bars + 1) for groove in grooves]
         counts = [len(bars) for bars in starts]
         if sum(counts) < minimum:

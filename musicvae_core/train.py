@@ -91,7 +91,7 @@ def train(
     elif start is not None:
         run.start_from(load_checkpoint(start))
     minimum = max(MIN_TRAIN_WINDOWS, preset.train.batch_size)
-    windows = dataset.windows("train", preset.model.n_bars, minimum)
+    windows = dataset.windows("train", preset.model.n_bars, minimum, preset.train.shortest_bars)
     held_out = _validation_windows(dataset, preset.model.n_bars)
     metrics: dict[str, Any] = {}
     first_step = run.step

@@ -24,6 +24,10 @@ REFUSED_BY_MODEL = {
     "decoder_layers": [0],
     "z_size": [0, 8193],
     "step_size": [-1, 1025],
+    "step_paths": ["decoder"],
+    "encoder_bar_size": [-1, 8193],
+    "conductor_size": [-1, 8193],
+    "bar_size": [0, 8193],
     "feel_size": [0, 8193],
     "n_mixtures": [0],
 }
@@ -42,6 +46,7 @@ REFUSED_BY_TRAIN = {
     "sampling_rate": [-1.0],
     "dropout": [-0.1, 1.0],
     "augmentation": [-0.1, 1.0],
+    "shortest_bars": [-1],
     "gradient_clip": [0.0],
     "weight_decay": [-0.1],
     "average_decay": [-0.1, 1.0],

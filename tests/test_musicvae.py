@@ -19,8 +19,10 @@ B = 5
 @pytest.fixture(params=PRESETS)
 def narrow(request):
     """Every preset's model with nothing wider than 3."""
-    sizes = ("encoder_size", "decoder_size", "z_size", "feel_size")
-    config = dataclasses.replace(PRESETS[request.param].model, **dict.fromkeys(sizes, 3))
+    full = PRESETS[request.param].model
+    sizes = ["encoder_size", "decoder_size", "z_size", "feel_size", "bar_size"]
+    sizes += [name for name in ("encoder_bar_size", "conductor_size") if getattr(full, name)]
+    config = dataclasses.replace(full, **dict.fromkeys(sizes, 3))
     torch.manual_seed(0)
     return MusicVAE(config)
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from musicvae_core.models.free_running import StepPlan, product_dtype
 from musicvae_core.models.heads import CategoricalHead
+from musicvae_core.vocabulary import STEPS_PER_BAR
 
 
 class FlatDecoder(nn.Module):
@@ -128,3 +129,85 @@ class FlatDecoder(nn.Module):
         if dtype not in plans:
             plans[dtype] = StepPlan.of(self.lstm, head, self.n_features, dtype)
         return plans[dtype]
+
+
+class ConductorDecoder(nn.Module):
+    """A conductor LSTM that gives every bar an embedding, and a flat decoder of single bars.
+
+    z gives the conductor's initial states; the conductor is not fed what was decoded, so all
+    that bars know of one another goes through z, and all bars decode at the same time. The
+    bottom decoder starts anew at every bar: its bar's embedding is to it what z is to a flat
+    decoder of one bar.
+
+    Source: Roberts et al. 2018, section 3.2.
+
+    Deviation: a linear layer of z gives the conductor an input at every bar, which is also
+    added to the bar's embedding: the direct path of `FlatDecoder`, for bars.
+
+    Parameters
+    ----------
+    n_features, size, n_layers, z_size
+        Features a step, width and depth of the bottom decoder, and latent dimensions.
+    n_bars, conductor_size, bar_size
+        Bars a sequence, width of the conductor, and of a bar's embedding.
+    step_size
+        Width of the direct path from a bar's embedding to every step; 0 for none.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        size: int,
+        n_layers: int,
+        z_size: int,
+        n_bars: int,
+        conductor_size: int,
+        bar_size: int,
+        step_size: int = 0,
+    ) -> None:
+        super().__init__()
+        self.n_bars, self.bar_size = n_bars, bar_size
+        self.to_initial = nn.Linear(z_size, 2 * conductor_size)
+        self.to_bars = nn.Linear(z_size, n_bars * bar_size)
+        self.conductor = nn.LSTM(bar_size, conductor_size, batch_first=True)
+        self.to_embedding = nn.Linear(conductor_size, bar_size)
+        self.bottom = FlatDecoder(n_features, size, n_layers, bar_size, STEPS_PER_BAR, step_size)
+
+    def embeddings(self, z: Tensor) -> Tensor:
+        """Return the embeddings of all bars, (B, U, bar size), of z (B, Z)."""
+        bars = self.to_bars(z).view(-1, self.n_bars, self.bar_size)  # (B, U, bar size)
+        hidden, cell = torch.tanh(self.to_initial(z)).unsqueeze(0).chunk(2, dim=-1)
+        outputs, _ = self.conductor(bars, (hidden.contiguous(), cell.contiguous()))
+        embeddings: Tensor = bars + self.to_embedding(outputs)
+        return embeddings
+
+    def forward(self, z: Tensor, previous: Tensor) -> Tensor:
+        """Decode under given inputs, each bar's first left out; see `FlatDecoder.forward`."""
+        n_examples, n_steps, n_features = previous.shape
+        embeddings = self.embeddings(z).flatten(0, 1)  # (B * U, bar size)
+        bars = previous.reshape(-1, STEPS_PER_BAR, n_features)  # (B * U, 16, F)
+        bars = torch.cat([torch.zeros_like(bars[:, :1]), bars[:, 1:]], dim=1)
+        states: Tensor = self.bottom(embeddings, bars)
+        return states.reshape(n_examples, n_steps, -1)  # (B, T, H)
+
+    def generate(
+        self,
+        z: Tensor,
+        head: CategoricalHead,
+        temperature: float,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Decode free-running, all bars at once; see `FlatDecoder.generate`."""
+        return self.generate_bars(self.embeddings(z), head, temperature, generator)
+
+    def generate_bars(
+        self,
+        embeddings: Tensor,
+        head: CategoricalHead,
+        temperature: float,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Decode bars from their embeddings (B, U, bar size) into features (B, U * 16, F)."""
+        rows = embeddings.flatten(0, 1)  # (B * U, bar size)
+        features = self.bottom.generate(rows, head, temperature, generator)
+        return features.view(len(embeddings), -1, features.shape[-1])

@@ -1,4 +1,4 @@
-"""The bidirectional LSTM encoder: a sequence to the posterior over z."""
+"""Bidirectional LSTM encoders, flat and hierarchical: a sequence to the posterior over z."""
 
 from __future__ import annotations
 
@@ -6,11 +6,53 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from musicvae_core.vocabulary import STEPS_PER_BAR
+
 MIN_SIGMA = 1e-4
 """Added to sigma, so that no posterior collapses to a point."""
 
 
-class BidirectionalEncoder(nn.Module):
+class _Summary(nn.Module):
+    """A bidirectional LSTM whose sequence is told in one vector.
+
+    The final states of both directions are joined; with a step size, so is a narrow
+    projection of the state of every single step.
+    """
+
+    def __init__(
+        self, n_features: int, size: int, n_layers: int, n_steps: int, step_size: int
+    ) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(
+            n_features, size, num_layers=n_layers, bidirectional=True, batch_first=True
+        )
+        self.from_step = nn.Linear(2 * size, step_size) if step_size else None
+        self.n_summary = 2 * size + n_steps * step_size
+
+    def summarise(self, features: Tensor) -> Tensor:
+        """Return (B, summary) of features (B, T, F)."""
+        outputs, (states, _) = self.lstm(features)  # states: (2 * layers, B, H)
+        summary = torch.cat([states[-2], states[-1]], dim=-1)  # (B, 2H)
+        if self.from_step is None:
+            return summary
+        steps = self.from_step(outputs).flatten(1)  # (B, T * step size)
+        return torch.cat([summary, steps], dim=-1)
+
+
+class _Posterior(nn.Module):
+    """Linear layers from a summary to mu and, through a softplus, to sigma."""
+
+    to_mu: nn.Linear
+    to_sigma: nn.Linear
+
+    def posterior(self, summary: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mu and sigma, each (B, Z), of a summary (B, S)."""
+        mu = self.to_mu(summary).float()
+        sigma = functional.softplus(self.to_sigma(summary).float()) + MIN_SIGMA
+        return mu, sigma
+
+
+class BidirectionalEncoder(_Summary, _Posterior):
     """Encode a whole sequence into the mean and standard deviation of z.
 
     The final states of both directions are joined; one linear layer gives mu, one with a
@@ -43,22 +85,58 @@ class BidirectionalEncoder(nn.Module):
         n_steps: int = 0,
         step_size: int = 0,
     ) -> None:
+        super().__init__(n_features, size, n_layers, n_steps, step_size)
+        self.to_mu = nn.Linear(self.n_summary, z_size)
+        self.to_sigma = nn.Linear(self.n_summary, z_size)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mu and sigma, each (B, Z), of features (B, T, F)."""
+        return self.posterior(self.summarise(features))
+
+
+class HierarchicalEncoder(_Posterior):
+    """Encode every bar by itself, all at once, and then the sequence of bars.
+
+    A bidirectional LSTM tells each bar in one vector; a second one runs over these vectors.
+    Its final states, and the vectors of all bars themselves, give mu and sigma.
+
+    Source: the hierarchical encoder of Magenta's `hier-*` models. The vectors of all bars
+    beside the final states are the direct path of `BidirectionalEncoder`, for bars.
+
+    Parameters
+    ----------
+    n_features, size, n_layers, z_size
+        Of the LSTM within a bar, as `BidirectionalEncoder`.
+    n_bars, bar_size, sequence_size
+        Bars a sequence, width of a bar's vector, width of one direction of the LSTM over bars.
+    step_size
+        Width of the direct path from every step to its bar's vector; 0 for none.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        size: int,
+        n_layers: int,
+        z_size: int,
+        n_bars: int,
+        bar_size: int,
+        sequence_size: int,
+        step_size: int = 0,
+    ) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(
-            n_features, size, num_layers=n_layers, bidirectional=True, batch_first=True
-        )
-        self.from_step = nn.Linear(2 * size, step_size) if step_size else None
-        n_summary = 2 * size + n_steps * step_size
+        self.bar = _Summary(n_features, size, n_layers, STEPS_PER_BAR, step_size)
+        self.to_bar = nn.Linear(self.bar.n_summary, bar_size)
+        self.sequence = _Summary(bar_size, sequence_size, 1, n_bars, 0)
+        n_summary = self.sequence.n_summary + n_bars * bar_size
         self.to_mu = nn.Linear(n_summary, z_size)
         self.to_sigma = nn.Linear(n_summary, z_size)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mu and sigma, each (B, Z), of features (B, T, F)."""
-        outputs, (states, _) = self.lstm(features)  # states: (2 * layers, B, H)
-        summary = torch.cat([states[-2], states[-1]], dim=-1)  # (B, 2H)
-        if self.from_step is not None:
-            steps = self.from_step(outputs).flatten(1)  # (B, T * step size)
-            summary = torch.cat([summary, steps], dim=-1)
-        mu = self.to_mu(summary).float()
-        sigma = functional.softplus(self.to_sigma(summary).float()) + MIN_SIGMA
-        return mu, sigma
+        """Return mu and sigma, each (B, Z), of features (B, T, F), T whole bars."""
+        n_examples = len(features)
+        bars = features.reshape(-1, STEPS_PER_BAR, features.shape[-1])  # (B * U, 16, F)
+        vectors = self.to_bar(self.bar.summarise(bars))  # (B * U, bar size)
+        vectors = vectors.view(n_examples, -1, vectors.shape[-1])  # (B, U, bar size)
+        whole = self.sequence.summarise(vectors)
+        return self.posterior(torch.cat([whole, vectors.flatten(1)], dim=-1))

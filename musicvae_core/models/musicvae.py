@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from musicvae_core.config import ModelConfig
-from musicvae_core.models.decoders import FlatDecoder
-from musicvae_core.models.encoder import BidirectionalEncoder
+from musicvae_core.models.decoders import ConductorDecoder, FlatDecoder
+from musicvae_core.models.encoder import BidirectionalEncoder, HierarchicalEncoder
 from musicvae_core.models.free_running import product_dtype
 from musicvae_core.models.heads import CategoricalHead, GrooveHead
 
@@ -34,22 +34,8 @@ class MusicVAE(nn.Module):
         else:
             self.head = CategoricalHead(config.decoder_size)
         n_features = self.head.n_features
-        self.encoder = BidirectionalEncoder(
-            n_features,
-            config.encoder_size,
-            config.encoder_layers,
-            config.z_size,
-            config.n_steps,
-            config.step_size,
-        )
-        self.decoder = FlatDecoder(
-            n_features,
-            config.decoder_size,
-            config.decoder_layers,
-            config.z_size,
-            config.n_steps,
-            config.step_size,
-        )
+        self.encoder = _encoder(config, n_features)
+        self.decoder = _decoder(config, n_features)
 
     @property
     def n_features(self) -> int:
@@ -86,6 +72,23 @@ class MusicVAE(nn.Module):
     ) -> Tensor:
         """Decode z (B, Z) free-running into features (B, T, F)."""
         return self.decoder.generate(z, self.head, temperature, generator)
+
+
+def _encoder(config: ModelConfig, n_features: int) -> nn.Module:
+    sizes = (n_features, config.encoder_size, config.encoder_layers, config.z_size)
+    if not config.encoder_bar_size:
+        return BidirectionalEncoder(*sizes, config.n_steps, config.step_size)
+    bars = (config.n_bars, config.bar_size, config.encoder_bar_size)
+    return HierarchicalEncoder(*sizes, *bars, config.step_size)
+
+
+def _decoder(config: ModelConfig, n_features: int) -> FlatDecoder | ConductorDecoder:
+    step_size = config.step_size if config.step_paths == "both" else 0
+    sizes = (n_features, config.decoder_size, config.decoder_layers, config.z_size)
+    if not config.conductor_size:
+        return FlatDecoder(*sizes, config.n_steps, step_size)
+    bars = (config.n_bars, config.conductor_size, config.bar_size)
+    return ConductorDecoder(*sizes, *bars, step_size)
 
 
 def shift_right(features: Tensor) -> Tensor:

@@ -1,0 +1,162 @@
+"""The hierarchy: bars decode at once as they would one by one, and z alone joins them."""
+
+import numpy as np
+import pytest
+import torch
+from slow_decoder import generate_slowly
+from tiny_data import drummed_groove, features_of
+
+from musicvae_core.config import ModelConfig
+from musicvae_core.models import decoders
+from musicvae_core.models.decoders import ConductorDecoder
+from musicvae_core.models.encoder import HierarchicalEncoder
+from musicvae_core.models.heads import CategoricalHead, GrooveHead, Noise
+from musicvae_core.models.musicvae import MusicVAE, shift_right
+from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BAR
+
+B, U, H, Z, BAR = 3, 5, 10, 7, 6
+
+
+@pytest.fixture(params=["categorical", "groove"])
+def head(request):
+    torch.manual_seed(0)
+    made = CategoricalHead(H) if request.param == "categorical" else GrooveHead(H, 8, 2)
+    with torch.no_grad():
+        made.to_logits.weight.mul_(20)  # decided choices, so that rounding does not turn them
+    return made
+
+
+def conductor_for(head):
+    torch.manual_seed(1)
+    decoder = ConductorDecoder(head.n_features, H, 2, Z, U, 9, BAR, step_size=3)
+    with torch.no_grad():
+        for name, parameter in decoder.bottom.lstm.named_parameters():
+            if name.startswith("weight"):
+                parameter.mul_(3)  # so that the previous output matters
+    return decoder
+
+
+def codes():
+    return torch.randn(B, Z, generator=torch.Generator().manual_seed(2))
+
+
+def hits_of(head):
+    torch.manual_seed(4)
+    hits = (torch.rand(B, U * STEPS_PER_BAR, 9) < 0.2).float()
+    return torch.cat([hits] * (head.n_features // 9), dim=-1)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@torch.no_grad()
+def test_all_bars_at_once_are_the_bars_one_by_one(head, temperature, monkeypatch):
+    monkeypatch.setattr(decoders, "product_dtype", lambda *_: torch.float32)
+    decoder, z = conductor_for(head), codes()
+    fast = decoder.generate(z, head, temperature, torch.Generator().manual_seed(3))
+    noise = head.draw_noise((STEPS_PER_BAR, B * U), torch.Generator().manual_seed(3))
+    embeddings = decoder.embeddings(z)
+    for example in range(B):
+        for bar in range(U):
+            row = example * U + bar
+            own = Noise(*(None if part is None else part[:, row : row + 1] for part in noise))
+            slow = generate_slowly(
+                decoder.bottom,
+                head,
+                embeddings[example : example + 1, bar],
+                temperature,
+                own if temperature else None,
+            )
+            steps = slice(bar * STEPS_PER_BAR, (bar + 1) * STEPS_PER_BAR)
+            assert torch.equal(fast[example, steps], slow[0])
+    assert len(fast[:, :STEPS_PER_BAR].unique(dim=0)) > 1
+
+
+@torch.no_grad()
+def test_under_teacher_forcing_a_bar_does_not_hear_the_bars_before(head):
+    decoder, z, features = conductor_for(head), codes(), hits_of(head)
+    states = decoder(z, shift_right(features))
+    changed = features.clone()
+    changed[:, 3 * STEPS_PER_BAR : 4 * STEPS_PER_BAR] = 1 - changed[:, :STEPS_PER_BAR]
+    others = decoder(z, shift_right(changed))
+    differs = (states != others).any(dim=-1).any(dim=0).view(U, STEPS_PER_BAR)
+    assert differs.any(dim=1).tolist() == [False, False, False, True, False]
+    assert not differs[3, 0]
+
+
+@torch.no_grad()
+def test_fed_its_own_output_it_chooses_the_same_again(head, monkeypatch):
+    monkeypatch.setattr(decoders, "product_dtype", lambda *_: torch.float32)
+    decoder, z = conductor_for(head), codes()
+    free = decoder.generate(z, head, 0.0)
+    again = head.sample(decoder(z, shift_right(free)), 0.0, None)
+    assert torch.allclose(free, again, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_bar_follows_its_own_embedding_alone(head):
+    decoder, z = conductor_for(head), codes()
+    embeddings = decoder.embeddings(z)
+    moved = embeddings.clone()
+    moved[:, 2] += 5 * torch.randn(B, BAR, generator=torch.Generator().manual_seed(6))
+
+    def decode(of):
+        return decoder.generate_bars(of, head, 1.0, torch.Generator().manual_seed(5))
+
+    differs = (decode(embeddings) != decode(moved)).view(B, U, -1).any(dim=-1).any(dim=0)
+    assert differs.tolist() == [False, False, True, False, False]
+
+
+def test_z_reaches_every_bar_both_through_the_conductor_and_directly(head):
+    decoder = conductor_for(head)
+    for part in (decoder.to_initial, decoder.to_bars):
+        for bar in range(U):
+            decoder.zero_grad()
+            decoder.embeddings(codes())[:, bar].sum().backward()
+            assert part.weight.grad.abs().sum() > 0
+
+
+@torch.no_grad()
+def test_the_encoder_hears_every_step_and_the_order_of_bars():
+    torch.manual_seed(0)
+    encoder = HierarchicalEncoder(9, 8, 1, Z, U, BAR, 5, step_size=2)
+    features = hits_of(CategoricalHead(H))
+    mu, sigma = encoder(features)
+    assert mu.shape == sigma.shape == (B, Z)
+    assert (sigma > 0).all()
+    for step in (0, 17, U * STEPS_PER_BAR - 1):
+        changed = features.clone()
+        changed[:, step] = 1 - changed[:, step]
+        assert not torch.allclose(mu, encoder(changed)[0])
+    turned = features.roll(STEPS_PER_BAR, dims=1)
+    assert not torch.allclose(mu, encoder(turned)[0])
+
+
+def test_a_small_hierarchy_learns_one_batch_by_heart():
+    torch.manual_seed(0)
+    config = ModelConfig(
+        "categorical",
+        n_bars=2,
+        encoder_size=64,
+        encoder_bar_size=16,
+        decoder_size=128,
+        decoder_layers=1,
+        z_size=24,
+        step_size=8,
+        conductor_size=24,
+        bar_size=24,
+    )
+    model = MusicVAE(config)
+    rng = np.random.default_rng(0)
+    grooves = [drummed_groove(rng, config.n_bars) for _ in range(4)]
+    target = torch.from_numpy(features_of(grooves))[..., :N_VOICES]
+    optimiser = torch.optim.Adam(model.parameters(), 5e-3)
+    for _ in range(400):
+        mu, _ = model.encode(target)
+        states = model.decode_forced(mu, shift_right(target))
+        loss = -model.head.log_prob(states, target)["hits"].mean() + 0.01 * (mu**2).sum(dim=1).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    with torch.no_grad():
+        free = model.decode(model.encode(target)[0], temperature=0.0)
+    assert len(torch.unique(target.view(-1, STEPS_PER_BAR, N_VOICES), dim=0)) == 8
+    assert torch.equal(free, target)
