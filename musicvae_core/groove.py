@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -181,6 +182,23 @@ class Groove:
         cells = slice(start_bar * STEPS_PER_BAR, (start_bar + n_bars) * STEPS_PER_BAR)
         return Groove(self.hits[cells], self.velocities[cells], self.offsets[cells], self.tempo_bpm)
 
+    @classmethod
+    def joined(cls, grooves: Sequence[Groove]) -> Groove:
+        """Return grooves one after the other, at the tempo of the first.
+
+        Raises
+        ------
+        InvalidGrooveError
+            If there are none.
+        """
+        if not grooves:
+            raise InvalidGrooveError("There is no groove to join: give one or more.")
+        arrays = (
+            np.concatenate([getattr(groove, name) for groove in grooves])
+            for name in ("hits", "velocities", "offsets")
+        )
+        return cls(*arrays, grooves[0].tempo_bpm)
+
     def windows(self, n_bars: int) -> list[Groove]:
         """Return every stretch of `n_bars` bars, one for each bar that it can start at.
 
@@ -201,8 +219,12 @@ class Groove:
                 f"The groove has {self.n_bars} bars, more than {n_bars}: choose some of them."
             )
         silence = ((0, n_bars * STEPS_PER_BAR - self.n_steps), (0, 0))
-        arrays = (np.pad(array, silence) for array in (self.hits, self.velocities, self.offsets))
-        return Groove(*arrays, self.tempo_bpm)
+        return Groove(
+            np.pad(self.hits, silence),
+            np.pad(self.velocities, silence),
+            np.pad(self.offsets, silence),
+            self.tempo_bpm,
+        )
 
     def repeated(self, n_bars: int) -> Groove:
         """Return the groove played over and over until it is `n_bars` bars long."""

@@ -181,3 +181,11 @@ def test_padding_adds_silence_behind():
     assert groove.padded(1) == groove
     with pytest.raises(InvalidGrooveError, match="3 bars, more than 2"):
         padded.padded(2)
+
+
+def test_joining_undoes_cutting():
+    groove = random_groove(np.random.default_rng(7), 4)
+    assert Groove.joined([groove.bars(0, 1), groove.bars(1, 3)]) == groove
+    assert Groove.joined([groove, groove.at_tempo(90)]).tempo_bpm == groove.tempo_bpm
+    with pytest.raises(InvalidGrooveError, match="no groove to join"):
+        Groove.joined([])

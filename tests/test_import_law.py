@@ -51,6 +51,7 @@ CORE_RANKS = {
     "smoothness": 5,
     "build_atlas": 6,
     "evaluate": 6,
+    "morph": 6,
     "fit_prior": 7,
     "run": 7,
     "train": 7,

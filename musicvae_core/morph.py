@@ -1,0 +1,209 @@
+"""Morphs: what lies between two grooves, or four, in the latent space of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from musicvae_core.errors import ConfigError
+from musicvae_core.groove import Groove
+from musicvae_core.latent import Codes, slerp
+from musicvae_core.models.heads import CategoricalHead, Noise
+from musicvae_core.models.musicvae import MusicVAE
+
+Curve = Literal["slerp", "lerp"]
+MIN_STEPS, MAX_STEPS = 3, 33
+PAD_SIZE = 5
+"""Rows and columns of the pad between four corners."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """A groove beside what its code decodes to.
+
+    Parameters
+    ----------
+    original, groove
+        The two, of one length.
+    accuracy
+        Share of steps with all nine voices right, 0 to 1.
+    hit_f1
+        Harmonic mean of precision and recall of the hits, 0 to 1; silence for silence is 1.
+
+    Source: Roberts et al. 2018, table 2, count steps so; `evaluate` does for a whole split.
+    """
+
+    original: Groove
+    groove: Groove
+    accuracy: float
+    hit_f1: float
+
+
+@dataclass(frozen=True, eq=False)
+class Morphed:
+    """A morph: grooves on a path or a pad, row by row, and its ends as the model plays them.
+
+    codes is (n, Z) float32, one for each groove; a path has one row.
+    """
+
+    grooves: tuple[Groove, ...]
+    codes: Codes
+    n_rows: int
+    n_columns: int
+    reconstructions: tuple[Reconstruction, ...]
+
+
+def compare(original: Groove, groove: Groove) -> Reconstruction:
+    """Measure how much of a groove came back."""
+    right = (original.hits == groove.hits).all(axis=1)  # (T,)
+    n_both = int((original.hits & groove.hits).sum())
+    n_either = original.n_hits + groove.n_hits
+    f1 = 2 * n_both / n_either if n_either else 1.0
+    return Reconstruction(original, groove, float(right.mean()), f1)
+
+
+def lay_codes(ends: Codes, n_steps: int, curve: Curve) -> tuple[Codes, int]:
+    """Return the codes between two ends, or four, and in how many rows they lie.
+
+    Raises
+    ------
+    ConfigError
+        If there are neither two nor four ends, or what `path_codes` raises.
+    """
+    if len(ends) == 2:
+        return path_codes(ends[0], ends[1], n_steps, curve), 1
+    if len(ends) == 4:
+        return pad_codes(ends, curve=curve), PAD_SIZE
+    raise ConfigError(f"A morph between {len(ends)} grooves; give 2 of them, or 4.")
+
+
+def path_codes(start: Codes, end: Codes, n_steps: int, curve: Curve = "slerp") -> Codes:
+    """Return the codes (n_steps, Z) of an even path between two, both ends included.
+
+    Parameters
+    ----------
+    start, end
+        (Z,) posterior means.
+    n_steps
+        3 to 33.
+    curve
+        `slerp`, or `lerp` for a straight line, to compare.
+
+    Raises
+    ------
+    ConfigError
+        If the number of steps is out of its range, or there is no such curve.
+
+    Source: Roberts et al. 2018, section 5.2.
+    """
+    if not MIN_STEPS <= n_steps <= MAX_STEPS:
+        raise ConfigError(f"A morph of {n_steps} steps; it must have {MIN_STEPS} to {MAX_STEPS}.")
+    return _between(start, end, np.linspace(0.0, 1.0, n_steps), curve)
+
+
+def pad_codes(corners: Codes, size: int = PAD_SIZE, curve: Curve = "slerp") -> Codes:
+    """Return the codes (size * size, Z) between four, row by row.
+
+    Parameters
+    ----------
+    corners
+        (4, Z) posterior means: upper left, upper right, lower left, lower right.
+    size
+        Rows, and columns.
+    curve
+        See `path_codes`; first along the upper and the lower edge, then between the two.
+    """
+    fractions = np.linspace(0.0, 1.0, size)
+    upper = _between(corners[0], corners[1], fractions, curve)
+    lower = _between(corners[2], corners[3], fractions, curve)
+    columns = [
+        _between(top, bottom, fractions, curve) for top, bottom in zip(upper, lower, strict=True)
+    ]
+    codes: Codes = np.stack(columns, axis=1).reshape(size * size, -1)  # (rows, columns, Z)
+    return codes
+
+
+def _between(start: Codes, end: Codes, fractions: NDArray[np.float64], curve: Curve) -> Codes:
+    if curve == "slerp":
+        return np.stack([slerp(start, end, float(fraction)) for fraction in fractions])
+    if curve == "lerp":
+        weights = fractions[:, None]
+        return np.asarray((1 - weights) * start + weights * end, np.float32)
+    raise ConfigError(f"There is no curve {curve!r}; choose slerp or lerp.")
+
+
+class _OneChance:
+    """A head whose noise is the same for every one of n codes."""
+
+    def __init__(self, head: CategoricalHead, n: int) -> None:
+        self._head, self._n = head, n
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._head, name)
+
+    def draw_noise(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Noise:
+        """Draw for one code and repeat it; a decoder may have several rows a code, in order."""
+        n_steps, n_rows = shape
+        noise = self._head.draw_noise((n_steps, n_rows // self._n), generator)
+        parts = [None if part is None else _repeated(part, self._n) for part in noise]
+        return Noise(*parts)  # type: ignore[arg-type]  # only the hits are never None
+
+
+def _repeated(part: Tensor, n: int) -> Tensor:
+    """Repeat (T, R, ...) along its rows: (T, n * R, ...)."""
+    return part.repeat(1, n, *([1] * (part.dim() - 2)))
+
+
+def decode_alike(
+    model: MusicVAE, z: Tensor, temperature: float, generator: torch.Generator | None = None
+) -> Tensor:
+    """Decode z (B, Z) into features (B, T, F), all by the same chance.
+
+    With noise of its own each step of a morph would differ from its neighbours however near
+    their codes are; with one noise for all, what changes along the path is the code alone.
+    """
+    head = cast(CategoricalHead, _OneChance(model.head, len(z)))
+    features: Tensor = model.decoder.generate(z, head, temperature, generator)
+    return features
+
+
+def with_exact_ends(
+    grooves: Sequence[Groove], ends: Sequence[Groove], n_rows: int
+) -> tuple[Groove, ...]:
+    """Put the ends themselves in place of what was decoded for them.
+
+    Parameters
+    ----------
+    grooves
+        Of a path, or row by row of a pad.
+    ends
+        Two, or the four corners in the order of `pad_codes`.
+    n_rows
+        1 for a path.
+    """
+    last = len(grooves) - 1
+    n_columns = len(grooves) // n_rows
+    places = (0, last) if n_rows == 1 else (0, n_columns - 1, last - n_columns + 1, last)
+    exact = list(grooves)
+    for place, end in zip(places, ends, strict=True):
+        exact[place] = end.at_tempo(grooves[place].tempo_bpm)
+    return tuple(exact)
+
+
+def as_piece(grooves: Sequence[Groove], bars_per_step: int) -> Groove:
+    """Return the steps of a morph played one after the other, as one groove.
+
+    Parameters
+    ----------
+    grooves
+        At least one; the piece has the tempo of the first.
+    bars_per_step
+        How long each is played: over and over, or cut short.
+    """
+    return Groove.joined([groove.repeated(bars_per_step) for groove in grooves])
