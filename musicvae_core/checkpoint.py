@@ -13,6 +13,7 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,14 @@ class Checkpoint:
     def config(self) -> ModelConfig:
         """The model's dimensions."""
         return self.model.config
+
+    def fingerprint(self) -> str:
+        """Return a text that changes with the model's weights as float16, not with the prior."""
+        digest = blake2b(digest_size=16)
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().to("cpu", torch.float16).contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     @classmethod
     def new(cls, preset: Preset) -> Checkpoint:

@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_data(commands.add_parser("data", help="read the data set and print what is in it"))
     _add_train(commands.add_parser("train", help="train a preset"))
     _add_fit_prior(commands.add_parser("fit-prior", help="fit the prior that sampling uses"))
+    _add_atlas(commands.add_parser("atlas", help="make the map that lies beside a checkpoint"))
     _add_evaluate(commands.add_parser("evaluate", help="measure a checkpoint on held-out music"))
     _add_experiment(commands.add_parser("experiment", help="make the figures of a model card"))
     _add_sample(commands.add_parser("sample", help="draw grooves and write them as files"))
@@ -140,6 +141,28 @@ def _fit_prior(options: argparse.Namespace) -> None:
         training = dataclasses.replace(training, n_steps=options.steps)
     fitted = fit_prior(checkpoint, windows, training=training)
     save_checkpoint(fitted, options.out, half=True)
+
+
+def _add_atlas(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--windows", type=int, default=4096, help="at least so many points")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.set_defaults(command=_atlas)
+
+
+def _atlas(options: argparse.Namespace) -> None:
+    from musicvae_core.atlas import save_atlas
+    from musicvae_core.build_atlas import build_atlas
+    from musicvae_core.checkpoint import load_checkpoint
+    from musicvae_core.dataset import load_dataset
+
+    checkpoint, dataset = load_checkpoint(options.checkpoint), load_dataset(options.data)
+    atlas = build_atlas(checkpoint, dataset, n=options.windows, seed=options.seed)
+    path = save_atlas(atlas, options.checkpoint)
+    size = path.stat().st_size / 2**20
+    n = len(atlas.performances)
+    print(f"{path}: {len(atlas):,} windows of {n} performances, {size:.2f} MiB")
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from musicvae_core.atlas import Atlas, load_atlas
 from musicvae_core.checkpoint import CONFIG_FILE, Checkpoint, load_checkpoint
 from musicvae_core.codec import features_to_groove
 from musicvae_core.config import ModelConfig, from_dict
@@ -83,6 +84,7 @@ class Studio:
         self._folder = Path(checkpoints_dir)
         self._soundfont = soundfont
         self._loaded: dict[str, Checkpoint] = {}
+        self._atlases: dict[str, Atlas] = {}
         self._renderer: Renderer | None = None
         self._lock = threading.Lock()
 
@@ -118,6 +120,20 @@ class Studio:
                     raise CheckpointNotFoundError(f"There is no model {model!r}.")
                 self._loaded[model] = load_checkpoint(self._folder / model)
             return self._loaded[model]
+
+    def atlas(self, model: str) -> Atlas:
+        """Return the map of a model's space, loaded once.
+
+        Raises
+        ------
+        AtlasError, CheckpointError
+            If there is none, or it is damaged or of other weights; or the model is.
+        """
+        checkpoint = self.checkpoint(model)
+        with self._lock:
+            if model not in self._atlases:
+                self._atlases[model] = load_atlas(self._folder / model, checkpoint.fingerprint())
+            return self._atlases[model]
 
     def sample(
         self,

@@ -1,0 +1,227 @@
+"""The atlas: which windows are in it, and that its file is read whole or refused by name."""
+
+import json
+
+import numpy as np
+import pytest
+
+from musicvae_core.atlas import ATLAS_FILE, load_atlas, save_atlas
+from musicvae_core.build_atlas import build_atlas, spread
+from musicvae_core.checkpoint import load_checkpoint
+from musicvae_core.errors import (
+    AtlasNotFoundError,
+    CorruptAtlasError,
+    NewerAtlasError,
+    StaleAtlasError,
+    TooFewExamplesError,
+)
+from musicvae_core.latent import encode_features
+from musicvae_core.studio import SHIPPED_CHECKPOINTS, Studio
+
+
+@pytest.fixture(scope="module")
+def checkpoint(checkpoints_dir):
+    return load_checkpoint(checkpoints_dir / "groove_2bar")
+
+
+@pytest.fixture(scope="module")
+def atlas(checkpoint, tiny_dataset):
+    return build_atlas(checkpoint, tiny_dataset, n=34)
+
+
+@pytest.fixture
+def folder(atlas, tmp_path):
+    save_atlas(atlas, tmp_path)
+    return tmp_path
+
+
+def damaged(folder, about=None, **arrays):
+    """Rewrite the file with some of its arrays replaced, or parts of what it says of itself."""
+    path = folder / ATLAS_FILE
+    with np.load(path) as stored:
+        kept = {name: stored[name] for name in stored.files}
+    said = json.loads(kept["about"].tobytes()) | (about or {})
+    kept["about"] = np.frombuffer(json.dumps(said).encode(), np.uint8)
+    np.savez(path, **kept | arrays)
+
+
+def test_points_are_windows_of_the_train_split(atlas, checkpoint, tiny_dataset):
+    windows = tiny_dataset.windows("train", 2)
+    assert len(atlas) == 36  # six of each of six performances
+    assert [one.name for one in atlas.performances] == [f"train{i}.mid" for i in range(6)]
+    for point in (0, 17, 35):
+        performance = atlas.performance_of(point)
+        assert (performance.style, performance.drummer) == ("funk", "drummer1")
+        at = (windows.performance == atlas.performance[point]) & (
+            windows.start_bar == atlas.start_bar[point]
+        )
+        assert windows.labels[atlas.performance[point]].name == performance.name
+        expected = encode_features(checkpoint, windows.features[at])[0]
+        np.testing.assert_allclose(atlas.codes[point], expected, rtol=2e-3, atol=1e-3)
+    assert all(len(values) == 36 for values in atlas.attributes.values())
+
+
+def test_a_model_without_feel_has_no_attributes_of_feel(checkpoints_dir, tiny_dataset, atlas):
+    hits_alone = build_atlas(load_checkpoint(checkpoints_dir / "drums_2bar"), tiny_dataset)
+    assert "swing" in atlas.attributes
+    assert not {"swing", "velocity_mean"} & set(hits_alone.attributes)
+    assert hits_alone.attributes
+
+
+def test_too_small_a_data_set_is_named(checkpoint, tiny_dataset, monkeypatch):
+    monkeypatch.setattr("musicvae_core.build_atlas.MIN_CODES", 100)
+    with pytest.raises(TooFewExamplesError, match="42 windows"):
+        build_atlas(checkpoint, tiny_dataset)
+
+
+@pytest.mark.parametrize("n", [1, 3, 7, 20, 100])
+def test_every_performance_counts_alike(n):
+    performance = np.repeat([0, 1, 4, 5], [1, 3, 40, 8])
+    chosen = spread(performance, n)
+    counts = [int((performance[chosen] == one).sum()) for one in (0, 1, 4, 5)]
+    assert len(set(chosen)) == len(chosen) >= min(n, 52)
+    assert sorted(chosen) == list(chosen)
+    each = max(counts)
+    assert counts == [min(each, count) for count in (1, 3, 40, 8)]
+    long = chosen[performance[chosen] == 4] - 4
+    if each > 1:
+        assert {long[0], long[-1]} == {0, 39}
+        assert np.ptp(np.diff(long)) <= 1
+
+
+def test_what_is_saved_is_loaded(atlas, folder):
+    again = load_atlas(folder, atlas.fingerprint)
+    assert (again.n_bars, again.performances) == (atlas.n_bars, atlas.performances)
+    for name in ("codes", "performance", "start_bar", "tsne"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(atlas, name))
+    assert list(again.attributes) == list(atlas.attributes)
+    for name, values in atlas.attributes.items():
+        np.testing.assert_allclose(again.attributes[name], values, rtol=1e-3, atol=1e-6)
+    np.testing.assert_array_equal(
+        again.principal.place(again.codes), atlas.principal.place(atlas.codes)
+    )
+
+
+def test_a_missing_atlas_says_how_to_make_it(tmp_path):
+    with pytest.raises(AtlasNotFoundError, match="musicvae_core atlas"):
+        load_atlas(tmp_path, "")
+
+
+def test_an_atlas_cut_short_anywhere_is_named(atlas, folder):
+    whole = (folder / ATLAS_FILE).read_bytes()
+    for length in [0, 1, 100, *np.linspace(200, len(whole) - 1, 40).astype(int)]:
+        (folder / ATLAS_FILE).write_bytes(whole[:length])
+        with pytest.raises(CorruptAtlasError, match="make it again"):
+            load_atlas(folder, atlas.fingerprint)
+
+
+def test_flipped_bytes_are_named_or_harmless(atlas, folder):
+    whole = (folder / ATLAS_FILE).read_bytes()
+    refused = 0
+    for at in np.linspace(0, len(whole) - 1, 200).astype(int):
+        flipped = bytearray(whole)
+        flipped[at] ^= 0xFF
+        (folder / ATLAS_FILE).write_bytes(flipped)
+        try:
+            again = load_atlas(folder, atlas.fingerprint)
+        except CorruptAtlasError:
+            refused += 1
+        else:
+            np.testing.assert_array_equal(again.codes, atlas.codes)
+    assert refused > 150
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"codes": np.zeros((3, 8), np.float16)},
+        {"codes": np.full((36, 8), np.nan, np.float16)},
+        {"performance": np.full(36, 99, np.int32)},
+        {"tsne": np.array([{"a": 1}], dtype=object)},
+        {"about": {"format": "something else"}},
+        {"about": {"performances": [{"name": "no style"}]}},
+    ],
+)
+def test_parts_that_do_not_fit_are_named(atlas, folder, wrong):
+    damaged(folder, **wrong)
+    with pytest.raises(CorruptAtlasError):
+        load_atlas(folder, atlas.fingerprint)
+
+
+def test_a_later_version_and_other_weights_are_named(atlas, folder):
+    with pytest.raises(StaleAtlasError, match="other weights"):
+        load_atlas(folder, "another")
+    damaged(folder, about={"format_version": 99})
+    with pytest.raises(NewerAtlasError, match="update"):
+        load_atlas(folder, atlas.fingerprint)
+
+
+def test_a_stop_while_saving_leaves_the_old_atlas(atlas, folder, monkeypatch):
+    def stop(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("os.fsync", stop)
+    with pytest.raises(OSError, match="no space"):
+        save_atlas(atlas, folder)
+    assert [path.name for path in folder.iterdir()] == [ATLAS_FILE]
+    assert len(load_atlas(folder, atlas.fingerprint)) == len(atlas)
+
+
+def test_the_studio_loads_an_atlas_once_and_refuses_one_of_other_weights(
+    checkpoints_dir, atlas, tmp_path, checkpoint
+):
+    for name in ("groove_2bar", "a_flow"):
+        (tmp_path / name).mkdir()
+        weights = checkpoints_dir / name / "model.safetensors"
+        (tmp_path / name / "model.safetensors").write_bytes(weights.read_bytes())
+        save_atlas(atlas, tmp_path / name)
+    studio = Studio(tmp_path)
+    assert studio.atlas("groove_2bar") is studio.atlas("groove_2bar")
+    with pytest.raises(StaleAtlasError):
+        studio.atlas("a_flow")
+
+
+shipped = pytest.mark.parametrize(
+    "name", [path.parent.name for path in sorted(SHIPPED_CHECKPOINTS.glob(f"*/{ATLAS_FILE}"))]
+)
+
+
+@shipped
+def test_a_shipped_atlas_has_thousands_of_points_in_little_room(name):
+    atlas = Studio().atlas(name)
+    assert len(atlas) >= 4000
+    assert (SHIPPED_CHECKPOINTS / name / ATLAS_FILE).stat().st_size <= 6 * 2**20
+    assert len({one.style for one in atlas.performances}) > 10
+    assert len({one.drummer for one in atlas.performances}) > 5
+
+
+@shipped
+def test_a_train_point_placed_anew_on_a_shipped_map_lands_within_its_neighbours(name):
+    atlas = Studio().atlas(name)
+    some = np.arange(0, len(atlas), 10)
+    placed = atlas.tsne_map.place(atlas.codes[some])
+    away = np.linalg.norm(placed[:, None] - atlas.tsne[None], axis=2)
+    own = away[np.arange(len(some)), some]
+    rank = (away < own[:, None]).sum(axis=1)
+    assert (rank < 5).all()
+
+
+@shipped
+def test_a_point_of_a_shipped_atlas_decodes_to_the_window_it_is_of(name, real_archive, own_cache):
+    from musicvae_core.dataset import load_dataset
+
+    studio = Studio()
+    atlas = studio.atlas(name)
+    windows = load_dataset(real_archive).windows("train", atlas.n_bars)
+    names = np.array([label.name for label in windows.labels])[windows.performance]
+    some = np.arange(0, len(atlas), len(atlas) // 64)
+    takes = studio.decode(name, atlas.codes[some], temperature=0.0)
+    exact = []
+    for point, take in zip(some, takes, strict=True):
+        [at] = np.flatnonzero(
+            (names == atlas.performance_of(point).name)
+            & (windows.start_bar == atlas.start_bar[point])
+        )
+        hits = windows.features[at, :, :9] > 0.5
+        exact.append((take.groove.hits == hits).all(axis=1).mean())
+    assert np.mean(exact) > 0.97
