@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(commands.add_parser("evaluate", help="measure a checkpoint on held-out music"))
     _add_experiment(commands.add_parser("experiment", help="make the figures of a model card"))
     _add_sample(commands.add_parser("sample", help="draw grooves and write them as files"))
+    _add_interpolate(commands.add_parser("interpolate", help="morph between MIDI files"))
     _add_render(commands.add_parser("render", help="make a WAV file of a drum MIDI file"))
     _add_bench(commands.add_parser("bench", help="measure speed on this machine"))
     return parser
@@ -263,6 +264,31 @@ def _sample(options: argparse.Namespace) -> None:
         if options.wav:
             target.with_suffix(".wav").write_bytes(studio.wav(groove, options.kit))
     print(f"{len(takes)} grooves in {options.out}")
+
+
+def _add_interpolate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("midi", type=Path, nargs="+", metavar="MIDI", help="two files, or four")
+    parser.add_argument("--steps", type=int, default=9, help="3 to 33, both ends included")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--wav", action="store_true", help="write sound beside each MIDI file")
+    parser.add_argument("--kit", help="a drum kit of the SoundFont, by name")
+    parser.add_argument("--from-bar", type=int, default=1, help="where a longer file is cut")
+    parser.add_argument("--tempo", type=float, help="in place of the first file's")
+    parser.add_argument("--temperature", type=float, default=0.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--lerp", action="store_true", help="a straight line, to compare")
+    parser.add_argument("--exact-ends", action="store_true", help="keep the files' own notes")
+    parser.add_argument(
+        "--bars", type=int, help="of each step in the piece; by default the model's"
+    )
+    parser.set_defaults(command=_interpolate)
+
+
+def _interpolate(options: argparse.Namespace) -> None:
+    from musicvae_core.interpolate import interpolate
+
+    interpolate(options)
 
 
 def _add_render(parser: argparse.ArgumentParser) -> None:

@@ -193,11 +193,12 @@ class Groove:
         """
         if not grooves:
             raise InvalidGrooveError("There is no groove to join: give one or more.")
-        arrays = (
-            np.concatenate([getattr(groove, name) for groove in grooves])
-            for name in ("hits", "velocities", "offsets")
+        return cls(
+            np.concatenate([groove.hits for groove in grooves]),
+            np.concatenate([groove.velocities for groove in grooves]),
+            np.concatenate([groove.offsets for groove in grooves]),
+            grooves[0].tempo_bpm,
         )
-        return cls(*arrays, grooves[0].tempo_bpm)
 
     def windows(self, n_bars: int) -> list[Groove]:
         """Return every stretch of `n_bars` bars, one for each bar that it can start at.

@@ -27,6 +27,14 @@ from musicvae_core.flac import flac_bytes
 from musicvae_core.groove import Groove
 from musicvae_core.latent import PriorName, encode_grooves, nearby_codes, sample_codes
 from musicvae_core.midi import MidiReading, read_midi, write_midi
+from musicvae_core.morph import (
+    Curve,
+    Morphed,
+    compare,
+    decode_alike,
+    lay_codes,
+    with_exact_ends,
+)
 from musicvae_core.render import Renderer, wav_bytes
 
 SHIPPED_CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
@@ -217,8 +225,9 @@ class Studio:
         temperature: float = 1.0,
         tempo_bpm: float = 120.0,
         seed: int = 0,
+        alike: bool = False,
     ) -> list[Take]:
-        """Decode codes (n, Z) into as many takes; see `sample`."""
+        """Decode codes (n, Z) into as many takes; see `sample`, and `decode_alike`."""
         if not 0 <= temperature <= MAX_TEMPERATURE:
             raise ConfigError(
                 f"The temperature is {temperature:g}; it must lie in 0 to {MAX_TEMPERATURE:g}."
@@ -226,10 +235,61 @@ class Studio:
         generator = torch.Generator().manual_seed(seed)
         network = self.checkpoint(model).model
         with torch.inference_mode():
-            features = network.decode(torch.from_numpy(codes), temperature, generator).numpy()
+            z = torch.from_numpy(codes)
+            if alike:
+                features = decode_alike(network, z, temperature, generator).numpy()
+            else:
+                features = network.decode(z, temperature, generator).numpy()
         grooves = [features_to_groove(one, tempo_bpm) for one in features]
         pairs = zip(grooves, codes, strict=True)
         return [Take(groove, z, model, seed, temperature) for groove, z in pairs]
+
+    def morph(
+        self,
+        model: str,
+        ends: Sequence[Groove],
+        n_steps: int = 9,
+        *,
+        curve: Curve = "slerp",
+        temperature: float = 0.0,
+        tempo_bpm: float = 120.0,
+        seed: int = 0,
+        exact_ends: bool = False,
+    ) -> Morphed:
+        """Morph between two grooves, or on a 5 x 5 pad between four; see `morph`.
+
+        Parameters
+        ----------
+        model
+            One of `models()`, by name.
+        ends
+            Two, or four: upper left and right, lower left and right; of the model's length.
+        n_steps
+            3 to 33, both ends included; a pad does not use it.
+        curve
+            `slerp` or `lerp`.
+        temperature, tempo_bpm, seed
+            See `sample`; all steps share their chance, so that a path stays even.
+        exact_ends
+            Keep the ends themselves in place of what the model makes of them.
+
+        Raises
+        ------
+        ConfigError, CheckpointError, GrooveLengthError
+            If a value is out of its range, there is no such model, or an end has another length.
+        """
+        corners = self.encode(model, ends)
+        codes, n_rows = lay_codes(corners, n_steps, curve)
+        takes = self.decode(
+            model, codes, temperature=temperature, tempo_bpm=tempo_bpm, seed=seed, alike=True
+        )
+        played = self.decode(model, corners, temperature=0.0, tempo_bpm=tempo_bpm)
+        grooves = tuple(take.groove for take in takes)
+        if exact_ends:
+            grooves = with_exact_ends(grooves, ends, n_rows)
+        pairs = zip(ends, played, strict=True)
+        back = tuple(compare(end, take.groove) for end, take in pairs)
+        return Morphed(grooves, codes, n_rows, len(codes) // n_rows, back)
 
     @property
     def sound_problem(self) -> str | None:

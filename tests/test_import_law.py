@@ -57,6 +57,7 @@ CORE_RANKS = {
     "train": 7,
     "studio": 7,
     "bench": 8,
+    "interpolate": 8,
     "experiments": 8,
     "cli": 8,
     "__main__": 8,
@@ -80,6 +81,7 @@ SAME_RANK = {
     ("train", "run"),
     ("__main__", "cli"),
     ("cli", "bench"),
+    ("cli", "interpolate"),
     ("cli", "experiments"),
 }
 """(importer, imported) of one rank, said here and nowhere else."""

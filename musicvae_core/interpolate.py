@@ -1,0 +1,65 @@
+"""The command `interpolate`: a morph between MIDI files, as files."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from musicvae_core.errors import ConfigError
+from musicvae_core.groove import Groove
+from musicvae_core.midi import read_midi
+from musicvae_core.morph import as_piece
+from musicvae_core.studio import Studio
+
+
+def interpolate(options: argparse.Namespace) -> None:
+    """Write the steps of a morph and the piece that they make, and print how the ends fared."""
+    folder = options.checkpoint.resolve()
+    studio = Studio(folder.parent)
+    n_bars = studio.checkpoint(folder.name).config.n_bars
+    if options.bars is not None and options.bars < 1:
+        raise ConfigError(f"{options.bars} bars a step; it must be 1 or more.")
+    ends = [_read_end(path, n_bars, options.from_bar) for path in options.midi]
+    morph = studio.morph(
+        folder.name,
+        ends,
+        options.steps,
+        curve="lerp" if options.lerp else "slerp",
+        temperature=options.temperature,
+        tempo_bpm=options.tempo or ends[0].tempo_bpm,
+        seed=options.seed,
+        exact_ends=options.exact_ends,
+    )
+    for path, back in zip(options.midi, morph.reconstructions, strict=True):
+        print(f"{path}: {back.accuracy:.1%} of steps come back right, F1 of hits {back.hit_f1:.3f}")
+    piece = as_piece(morph.grooves, options.bars or n_bars)
+    named = {f"{step:02d}": groove for step, groove in enumerate(morph.grooves)}
+    _write(studio, named | {"morph": piece}, options)
+
+
+def _read_end(path: Path, n_bars: int, from_bar: int) -> Groove:
+    """Read a file as a groove of the model's length, and print how it was made so."""
+    reading = read_midi(path)
+    groove = reading.groove
+    print(f"{path}: {reading.summary}")
+    if groove.n_bars > n_bars:
+        last = groove.n_bars - n_bars + 1
+        if not 1 <= from_bar <= last:
+            raise ConfigError(
+                f"{path} has {groove.n_bars} bars and the model hears {n_bars}: "
+                f"--from-bar is {from_bar} and must be 1 to {last}."
+            )
+        print(f"{path}: {n_bars} of {groove.n_bars} bars are used, from bar {from_bar} on")
+        return groove.bars(from_bar - 1, n_bars)
+    if groove.n_bars < n_bars:
+        print(f"{path}: repeated from {groove.n_bars} to {n_bars} bars")
+    return groove.repeated(n_bars)
+
+
+def _write(studio: Studio, grooves: dict[str, Groove], options: argparse.Namespace) -> None:
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name, groove in grooves.items():
+        (options.out / f"{name}.mid").write_bytes(studio.midi(groove))
+        if options.wav:
+            (options.out / f"{name}.wav").write_bytes(studio.wav(groove, options.kit))
+    print(f"{len(grooves) - 1} steps and the piece, morph.mid, in {options.out}")

@@ -1,0 +1,107 @@
+"""The command `interpolate`: what it writes, how it treats lengths, and what it refuses."""
+
+import wave
+
+import numpy as np
+import pytest
+from tiny_data import drummed_groove
+
+from musicvae_core.cli import main
+from musicvae_core.midi import read_midi, write_midi
+from musicvae_core.studio import Studio
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Files of one, two, two and five bars."""
+    paths = []
+    for at, n_bars in enumerate((1, 2, 2, 5)):
+        groove = drummed_groove(np.random.default_rng(at), n_bars, 90.0 + at)
+        paths.append(tmp_path / f"{at}.mid")
+        paths[-1].write_bytes(write_midi(groove))
+    return paths
+
+
+@pytest.fixture
+def interpolate(checkpoints_dir, tmp_path, capsys):
+    """Run the command into a folder; return its exit code, the folder, and what it printed."""
+
+    def run(*arguments):
+        out = tmp_path / "out"
+        words = ["interpolate", checkpoints_dir / "groove_2bar", *arguments, "--out", out]
+        code = main([str(word) for word in words])
+        printed = capsys.readouterr()
+        return code, out, printed.out + printed.err
+
+    return run
+
+
+def grooves_in(folder):
+    return {path.stem: read_midi(path.read_bytes()).groove for path in folder.glob("*.mid")}
+
+
+def test_two_files_make_a_path_and_a_piece(interpolate, files, checkpoints_dir):
+    code, out, printed = interpolate(files[1], files[2], "--steps", 5, "--exact-ends")
+    found = grooves_in(out)
+    assert code == 0
+    assert sorted(found) == ["00", "01", "02", "03", "04", "morph"]
+    ends = [read_midi(path).groove for path in files[1:3]]
+    morph = Studio(checkpoints_dir).morph("groove_2bar", ends, 5, exact_ends=True)
+    written = write_midi(morph.grooves[2].at_tempo(found["02"].tempo_bpm))
+    np.testing.assert_array_equal(found["02"].hits, read_midi(written).groove.hits)
+    assert found["00"].tempo_bpm == pytest.approx(91, abs=0.01)
+    np.testing.assert_array_equal(found["04"].hits, ends[1].hits)
+    assert found["morph"].n_bars == 10
+    np.testing.assert_array_equal(found["morph"].bars(8, 2).hits, ends[1].hits)
+    assert "F1 of hits" in printed
+
+
+def test_four_files_make_a_pad(interpolate, files):
+    code, out, _ = interpolate(*files, "--bars", 1, "--tempo", 100, "--lerp")
+    assert code == 0
+    found = grooves_in(out)
+    assert len(found) == 26
+    assert found["morph"].n_bars == 25
+    assert found["morph"].tempo_bpm == pytest.approx(100)
+
+
+def test_lengths_are_made_to_fit_and_said(interpolate, files):
+    code, out, printed = interpolate(
+        files[0], files[3], "--from-bar", 3, "--steps", 3, "--exact-ends"
+    )
+    assert code == 0
+    assert "repeated from 1 to 2 bars" in printed
+    assert "2 of 5 bars are used, from bar 3 on" in printed
+    found, short, long = grooves_in(out), read_midi(files[0]).groove, read_midi(files[3]).groove
+    np.testing.assert_array_equal(found["00"].hits, np.tile(short.hits, (2, 1)))
+    np.testing.assert_array_equal(found["02"].hits, long.hits[32:64])
+
+
+def test_sound_is_written_beside(interpolate, files, checkpoints_dir):
+    if problem := Studio(checkpoints_dir).sound_problem:
+        pytest.skip(problem)
+    code, out, _ = interpolate(files[1], files[2], "--steps", 3, "--wav", "--tempo", 240)
+    assert code == 0
+    seconds = {}
+    for path in out.glob("*.wav"):
+        with wave.open(str(path)) as file:
+            seconds[path.stem] = file.getnframes() / file.getframerate()
+    assert seconds == pytest.approx({"00": 2, "01": 2, "02": 2, "morph": 6}, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "options", "message"),
+    [
+        ((1, 2), ("--steps", 2), "3 to 33"),
+        ((1, 2, 3), (), "between 3 grooves"),
+        ((1, 3), ("--from-bar", 5), "must be 1 to 4"),
+        ((1, 2), ("--bars", 0), "1 or more"),
+        ((1, 2), ("--temperature", 3), "temperature is 3"),
+        ((1, 2), ("--tempo", 9), "20 to 400"),
+        ((1, 9), (), "cannot be read"),
+    ],
+)
+def test_a_bad_value_ends_in_one_sentence(interpolate, files, tmp_path, numbers, options, message):
+    code, _, printed = interpolate(*(tmp_path / f"{number}.mid" for number in numbers), *options)
+    assert code == 2
+    assert message in printed.splitlines()[-1]
