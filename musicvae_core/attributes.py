@@ -77,7 +77,10 @@ def _struck(beats: Beats) -> NDArray[np.bool_]:
 
 
 def step_density(beats: Beats) -> Array:
-    """Return the share of steps with a hit, 0 to 1."""
+    """Return the share of steps with a hit, 0 to 1.
+
+    Source: Roberts et al. 2018, section 5.3 (note density, as onsets a step).
+    """
     return np.asarray(_struck(beats).mean(axis=-1))
 
 
@@ -131,13 +134,17 @@ def swing(beats: Beats) -> Array:
     The mean offset of hits at odd steps less that of hits at even ones; positive swings. 0
     where either has no hit.
     """
-    is_odd = np.zeros(beats.hits.shape[-2], bool)
-    is_odd[1::2] = True
-    odd = beats.hits & is_odd[:, None]
-    even = beats.hits & ~is_odd[:, None]
+    even, odd = _by_parity(beats.hits)
     has_both = odd.any(axis=(-2, -1)) & even.any(axis=(-2, -1))
     later = _mean_of(beats.offsets, odd) - _mean_of(beats.offsets, even)
     return np.where(has_both, later, 0.0)
+
+
+def _by_parity(hits: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the hits at even steps and those at odd ones, each in an array of full size."""
+    is_odd = np.zeros(hits.shape[-2], bool)
+    is_odd[1::2] = True
+    return hits & ~is_odd[:, None], hits & is_odd[:, None]
 
 
 def laid_backness(beats: Beats) -> Array:
@@ -150,6 +157,19 @@ def timing_looseness(beats: Beats) -> Array:
     return _spread_of(beats.offsets, beats.hits)
 
 
+def looseness(beats: Beats) -> Array:
+    """Return the standard deviation of the offsets in steps, swing aside.
+
+    Offsets are taken from the mean of the hits at even steps and of those at odd ones, so
+    that a groove can swing and yet be tight, which `timing_looseness` does not know.
+    """
+    even, odd = _by_parity(beats.hits)
+    variances = (
+        _spread_of(beats.offsets, part) ** 2 * part.sum(axis=(-2, -1)) for part in (even, odd)
+    )
+    return np.asarray(np.sqrt(_ratio(sum(variances), beats.hits.sum(axis=(-2, -1)))))
+
+
 def mean_velocity(beats: Beats) -> Array:
     """Return the mean velocity of the hits, 0 to 1."""
     return _mean_of(beats.velocities, beats.hits)
@@ -158,14 +178,6 @@ def mean_velocity(beats: Beats) -> Array:
 def dynamic_range(beats: Beats) -> Array:
     """Return the standard deviation of the velocities."""
     return _spread_of(beats.velocities, beats.hits)
-
-
-def note_density(beats: Beats) -> Array:
-    """Return the hits of all voices a beat.
-
-    Source: Roberts et al. 2018, section 5.3, where it is notes a step.
-    """
-    return _hits_of(beats, slice(None)) / (beats.hits.shape[-2] / STEPS_PER_BEAT)
 
 
 def kick_activity(beats: Beats) -> Array:

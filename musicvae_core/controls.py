@@ -18,14 +18,14 @@ from musicvae_core.attributes import (
     hat_activity,
     kick_activity,
     laid_backness,
+    looseness,
     mean_velocity,
-    note_density,
     open_hat_share,
     ride_activity,
     sixteenth_syncopation,
     snare_activity,
+    step_density,
     swing,
-    timing_looseness,
     tom_activity,
 )
 from musicvae_core.vocabulary import VELOCITY_LEVELS
@@ -65,8 +65,10 @@ class Control:
 
 CONTROLS: Mapping[str, Control] = MappingProxyType(
     {
-        "note_density": Control(
-            note_density, "Note density", "hits a beat", 1, 0.1, "Rhythm", "More notes in all."
+        "step_density": Control(
+            step_density,
+            *("Note density", "% of steps", 100, 1, "Rhythm"),
+            "Fewer sixteenths pass in silence.",
         ),
         "sixteenth_syncopation": Control(
             sixteenth_syncopation,
@@ -118,10 +120,10 @@ CONTROLS: Mapping[str, Control] = MappingProxyType(
             "Behind the beat to the right, ahead of it to the left.",
             of_feel=True,
         ),
-        "offset_spread": Control(
-            timing_looseness,
+        "looseness": Control(
+            looseness,
             *("Looseness", "% of a step", 100, 1, "Feel"),
-            "Hits stray further from one another in time.",
+            "Hits stray further from their places in time, swing aside.",
             of_feel=True,
         ),
         "velocity_mean": Control(

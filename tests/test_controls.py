@@ -57,11 +57,6 @@ def test_a_name_means_the_same_to_the_judge_and_to_a_slider():
     assert all(ATTRIBUTES[name] is CONTROLS[name].measure for name in shared)
 
 
-def test_note_density_counts_notes_a_beat():
-    groove = struck((0, KICK), (0, CLOSED_HAT), (4, SNARE), (15, RIDE), (16, KICK), n_steps=32)
-    assert value("note_density", groove) == 5 / 8
-
-
 @pytest.mark.parametrize(
     ("steps", "sixteenth", "eighth"),
     [
@@ -126,11 +121,27 @@ def test_fill_ness_is_the_beats_of_drums_that_nothing_keeps_time_for(cells, expe
     assert value("fill_ness", struck(*cells)) == expected
 
 
+@pytest.mark.parametrize(
+    ("even", "odd", "expected"),
+    [
+        ([0.1, 0.1], [0.1, 0.1], 0.0),
+        ([0.0, 0.0], [0.3, 0.3], 0.0),
+        ([0.0, 0.2], [0.3, 0.3], 0.1 / 2**0.5),
+        ([-0.1, 0.1], [0.2, 0.4], 0.1),
+        ([-0.1, 0.1], [], 0.1),
+    ],
+)
+def test_looseness_is_the_spread_that_swing_does_not_explain(even, odd, expected):
+    cells = [(2 * index, CLOSED_HAT, 0.5, offset) for index, offset in enumerate(even)]
+    cells += [(2 * index + 1, CLOSED_HAT, 0.5, offset) for index, offset in enumerate(odd)]
+    assert value("looseness", groove_of(*cells)) == pytest.approx(expected, abs=1e-7)
+
+
 def test_a_model_without_feel_has_no_control_of_feel():
     assert set(controls_of(has_feel=True)) == set(CONTROLS)
     hits_alone = controls_of(has_feel=False)
     assert "kick_activity" in hits_alone
-    assert not {"swing", "laid_backness", "offset_spread", "velocity_mean"} & set(hits_alone)
+    assert not {"swing", "laid_backness", "looseness", "velocity_mean"} & set(hits_alone)
     soft = groove_of(*((step, CLOSED_HAT, 0.1, 0.3) for step in range(3)))
     loud = groove_of(*((step, CLOSED_HAT, 0.9, -0.2) for step in range(3)))
     for name in hits_alone:
