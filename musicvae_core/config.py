@@ -127,6 +127,9 @@ class TrainConfig:
     shortest_bars
         Performances of at least so many bars, but shorter than a window, are repeated to its
         length and trained on as well; 0 for none.
+    initial_sigma
+        Deviation of the posterior at the start, where mu is spread over the data as its prior
+        is; 0 leaves both as PyTorch initialises them.
     gradient_clip, weight_decay, average_decay
         Norm limit of the gradient, AdamW's decay, and the decay of the running average
         of the weights that is validated and shipped.
@@ -150,6 +153,7 @@ class TrainConfig:
     dropout: float = 0.0
     augmentation: float = 0.6
     shortest_bars: int = 0
+    initial_sigma: float = 0.0
     gradient_clip: float = 1.0
     weight_decay: float = 0.0
     average_decay: float = 0.998
@@ -165,15 +169,9 @@ class TrainConfig:
             _require(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
         for name in ("learning_rate", "gradient_clip"):
             _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
-        not_negative = ("beta", "free_bits", "feel_weight", "sampling_rate", "weight_decay")
-        for name in (
-            *not_negative,
-            "warmup_steps",
-            "patience",
-            "final_learning_rate",
-            "seed",
-            "shortest_bars",
-        ):
+        counts = ("warmup_steps", "patience", "seed", "shortest_bars")
+        weights = ("beta", "free_bits", "feel_weight", "sampling_rate", "weight_decay")
+        for name in (*counts, *weights, "final_learning_rate", "initial_sigma"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         for name, value in dataclasses.asdict(self).items():
             _require(value < math.inf, name, value, "finite")
@@ -239,10 +237,11 @@ _16_BARS = ModelConfig(
     encoder_size=256,
     encoder_bar_size=192,
     decoder_size=256,
-    z_size=256,
+    z_size=512,
     step_size=16,
+    bar_size=96,
 )
-_LONG = TrainConfig(n_steps=4_800, batch_size=16, shortest_bars=4)
+_LONG = TrainConfig(n_steps=7_200, batch_size=16, shortest_bars=4, initial_sigma=0.13)
 _DRUMS_16BAR_HIER = Preset(
     "drums_16bar_hier",
     "Drum pieces, 16 bars",
@@ -259,7 +258,7 @@ _GROOVE_16BAR = Preset(
     "groove_16bar",
     "Pieces with feel, 16 bars",
     dataclasses.replace(_16_BARS, head="groove", conductor_size=384),
-    dataclasses.replace(_LONG, beta=0.15, feel_weight=0.5),
+    dataclasses.replace(_LONG, n_steps=8_000, beta=0.15, feel_weight=0.5),
 )
 
 PRESETS: Mapping[str, Preset] = types.MappingProxyType(

@@ -12,11 +12,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from musicvae_core.checkpoint import Checkpoint, save_checkpoint
 from musicvae_core.config import Preset, TrainConfig
+from musicvae_core.dataset import Windows
 from musicvae_core.errors import ConfigError, DiskFullError
 from musicvae_core.files import write_atomically
 from musicvae_core.models.musicvae import MusicVAE
@@ -92,6 +94,14 @@ class Run:
                 f"{self.preset.name}; start from one of the same preset."
             )
         self.model.load_state_dict(checkpoint.model.state_dict())
+
+    @torch.no_grad()
+    def spread_codes(self, windows: Windows) -> None:
+        """Start with codes that tell these windows apart; see `TrainConfig.initial_sigma`."""
+        features = torch.from_numpy(np.array(windows.features[..., : self.model.n_features]))
+        encoder = self.model.encoder
+        encoder.spread(encoder(features.to(self.device))[0], self.config.initial_sigma)
+        self.average.module.load_state_dict(self.model.state_dict())
 
     def save(self, path: Path) -> None:
         """Write the whole state, atomically.

@@ -26,7 +26,7 @@ from musicvae_core.models.musicvae import shift_right
 from musicvae_core.run import Run
 
 MIN_TRAIN_WINDOWS = 16
-N_VALIDATION = 512
+N_VALIDATION, N_SPREAD = 512, 256
 STATE_FILE, LOG_FILE = "training.pt", "log.jsonl"
 
 log = logging.getLogger(__name__)
@@ -92,6 +92,8 @@ def train(
         run.start_from(load_checkpoint(start))
     minimum = max(MIN_TRAIN_WINDOWS, preset.train.batch_size)
     windows = dataset.windows("train", preset.model.n_bars, minimum, preset.train.shortest_bars)
+    if run.step == 0 and start is None and preset.train.initial_sigma > 0:
+        run.spread_codes(_evenly(windows, N_SPREAD))
     held_out = _validation_windows(dataset, preset.model.n_bars)
     metrics: dict[str, Any] = {}
     first_step = run.step
@@ -229,7 +231,12 @@ def _validation_windows(dataset: Dataset, n_bars: int) -> Windows:
     """Return evenly spread validation windows; a data set too small for them lends its own."""
     n_there = sum(label.split == "validation" for label in dataset.labels)
     windows = dataset.windows("validation" if n_there else "train", n_bars)
-    return windows.take(np.linspace(0, len(windows) - 1, min(N_VALIDATION, len(windows))))
+    return _evenly(windows, N_VALIDATION)
+
+
+def _evenly(windows: Windows, n: int) -> Windows:
+    """Return n evenly spread windows, or all where there are fewer."""
+    return windows.take(np.linspace(0, len(windows) - 1, min(n, len(windows))))
 
 
 def _validate(run: Run, held_out: Windows, out: Path) -> dict[str, float]:

@@ -47,6 +47,7 @@ REFUSED_BY_TRAIN = {
     "dropout": [-0.1, 1.0],
     "augmentation": [-0.1, 1.0],
     "shortest_bars": [-1],
+    "initial_sigma": [-0.1],
     "gradient_clip": [0.0],
     "weight_decay": [-0.1],
     "average_decay": [-0.1, 1.0],

@@ -313,3 +313,19 @@ def test_windows_of_the_real_data_set(real_archive, real_cache, n_bars):
     dataset = load_dataset(real_archive, real_cache[0])
     counts = tuple(len(dataset.windows(split, n_bars)) for split in SPLITS)
     assert counts == WINDOWS_OF_THE_REAL_SET[n_bars]
+
+
+def test_short_performances_are_repeated_from_each_of_their_bars_on():
+    rng = np.random.default_rng(0)
+    lengths = (2, 3, 9)
+    grooves = [random_groove(rng, n_bars) for n_bars in lengths]
+    dataset = dataset_of({"train": grooves})
+    assert len(dataset.windows("train", 8)) == 2
+    windows = dataset.windows("train", 8, shortest_bars=3)
+    assert windows.performance.tolist() == [1, 1, 1, 2, 2]
+    assert windows.start_bar.tolist() == [0, 1, 2, 0, 1]
+    bars = windows.features.reshape(5, 8, 16, -1)
+    for first in range(3):
+        expected = [(first + bar) % 3 for bar in range(8)]
+        own = windows.features[0].reshape(8, 16, -1)[:3]
+        np.testing.assert_array_equal(bars[first], own[expected])

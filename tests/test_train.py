@@ -255,3 +255,20 @@ def test_a_device_that_is_not_there_is_refused():
     missing = [name for name in ("cuda", "mps") if name != pick_device("auto").type]
     with pytest.raises(ConfigError, match=f"no {missing[0]} device here"):
         pick_device(missing[0])
+
+
+@pytest.mark.parametrize("name", ["drums_16bar_hier_tiny", "groove_2bar_tiny"])
+def test_a_run_may_start_with_codes_that_tell_the_music_apart(name):
+    rng = np.random.default_rng(0)
+    chosen = override(preset(name), ["initial_sigma=0.2"])
+    dataset = dataset_of({"train": [drummed_groove(rng, 17) for _ in range(20)]})
+    windows = dataset.windows("train", chosen.model.n_bars)
+    run = Run(chosen, torch.device("cpu"))
+    run.spread_codes(windows)
+    features = torch.from_numpy(np.array(windows.features[..., : run.model.n_features]))
+    for model in (run.model, run.checkpoint({}).model):
+        with torch.no_grad():
+            mu, sigma = model.encoder(features)
+        torch.testing.assert_close(mu.mean(0), torch.zeros(8), atol=1e-3, rtol=0)
+        torch.testing.assert_close(mu.std(0), torch.ones(8), atol=1e-3, rtol=0)
+        assert (sigma / 0.2 - 1).abs().max() < 0.8

@@ -74,7 +74,7 @@ class MusicVAE(nn.Module):
         return self.decoder.generate(z, self.head, temperature, generator)
 
 
-def _encoder(config: ModelConfig, n_features: int) -> nn.Module:
+def _encoder(config: ModelConfig, n_features: int) -> BidirectionalEncoder | HierarchicalEncoder:
     sizes = (n_features, config.encoder_size, config.encoder_layers, config.z_size)
     if not config.encoder_bar_size:
         return BidirectionalEncoder(*sizes, config.n_steps, config.step_size)
