@@ -5,16 +5,20 @@ from pathlib import Path
 import streamlit as st
 
 from pages.about import about
+from pages.components.sending import offer_pages
+from pages.components.sharing import show_share_code
+from pages.morph import morph
 from pages.sample import sample
 
 _ASSETS = Path(__file__).parent / "assets"
 
 st.set_page_config(page_title="Groove space", page_icon=str(_ASSETS / "favicon.svg"), layout="wide")
 st.html(_ASSETS / "page.css")
-st.navigation(
-    [
-        st.Page(sample, title="Sample", icon=":material/casino:", default=True),
-        st.Page(about, title="About", icon=":material/info:"),
-    ],
-    position="top",
-).run()
+_PAGES = [
+    st.Page(sample, title="Sample", icon=":material/casino:", default=True),
+    st.Page(morph, title="Morph", icon=":material/timeline:"),
+    st.Page(about, title="About", icon=":material/info:"),
+]
+offer_pages(_PAGES)
+st.navigation(_PAGES, position="top").run()
+show_share_code()

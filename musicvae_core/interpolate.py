@@ -8,7 +8,6 @@ from pathlib import Path
 from musicvae_core.errors import ConfigError
 from musicvae_core.groove import Groove
 from musicvae_core.midi import read_midi
-from musicvae_core.morph import as_piece
 from musicvae_core.studio import Studio
 
 
@@ -32,7 +31,8 @@ def interpolate(options: argparse.Namespace) -> None:
     )
     for path, back in zip(options.midi, morph.reconstructions, strict=True):
         print(f"{path}: {back.accuracy:.1%} of steps come back right, F1 of hits {back.hit_f1:.3f}")
-    piece = as_piece(morph.grooves, options.bars or n_bars)
+    bars = options.bars or n_bars
+    piece = Groove.joined([groove.repeated(bars) for groove in morph.grooves])
     named = {f"{step:02d}": groove for step, groove in enumerate(morph.grooves)}
     _write(studio, named | {"morph": piece}, options)
 

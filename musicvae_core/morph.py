@@ -194,16 +194,3 @@ def with_exact_ends(
     for place, end in zip(places, ends, strict=True):
         exact[place] = end.at_tempo(grooves[place].tempo_bpm)
     return tuple(exact)
-
-
-def as_piece(grooves: Sequence[Groove], bars_per_step: int) -> Groove:
-    """Return the steps of a morph played one after the other, as one groove.
-
-    Parameters
-    ----------
-    grooves
-        At least one; the piece has the tempo of the first.
-    bars_per_step
-        How long each is played: over and over, or cut short.
-    """
-    return Groove.joined([groove.repeated(bars_per_step) for groove in grooves])

@@ -12,6 +12,7 @@ from musicvae_core.errors import MusicVAEError
 from musicvae_core.flac import flac_bytes
 from musicvae_core.groove import Groove
 from musicvae_core.midi import MidiReading, read_midi, write_midi
+from musicvae_core.morph import Curve, Morphed, compare, lay_codes, with_exact_ends
 from musicvae_core.studio import ModelInfo, Take
 from musicvae_core.vocabulary import CLOSED_HAT, CRASH, KICK, N_VOICES, SNARE
 
@@ -66,6 +67,34 @@ class FakeStudio:
         seeds = [np.packbits(groove.hits).astype(np.uint32) for groove in grooves]
         codes = [np.random.default_rng(seed).standard_normal(Z_SIZE) for seed in seeds]
         return np.array(codes, np.float32).reshape(-1, Z_SIZE)
+
+    def decode(
+        self, model: str, codes: np.ndarray, *, tempo_bpm: float = 120.0, **settings: object
+    ) -> list[Take]:
+        return [Take(groove_at(z, tempo_bpm), z, model, 0, 0.0) for z in codes]
+
+    def morph(
+        self,
+        model: str,
+        ends: Sequence[Groove],
+        n_steps: int = 9,
+        *,
+        curve: Curve = "slerp",
+        temperature: float = 0.0,
+        tempo_bpm: float = 120.0,
+        seed: int = 0,
+        exact_ends: bool = False,
+    ) -> Morphed:
+        self.calls.append({"curve": curve, "temperature": temperature, "n_steps": n_steps})
+        if self.error:
+            raise self.error
+        corners = self.encode(model, ends)
+        codes, n_rows = lay_codes(corners, n_steps, curve)
+        grooves = tuple(groove_at(z, tempo_bpm) for z in codes)
+        if exact_ends:
+            grooves = with_exact_ends(grooves, ends, n_rows)
+        back = [compare(end, groove_at(z, tempo_bpm)) for end, z in zip(ends, corners, strict=True)]
+        return Morphed(grooves, codes, n_rows, len(codes) // n_rows, tuple(back))
 
     def read_midi(self, data: bytes, *, treat_as_drums: int | str | None = None) -> MidiReading:
         return read_midi(data, treat_as_drums=treat_as_drums)

@@ -12,7 +12,6 @@ from musicvae_core.checkpoint import load_checkpoint
 from musicvae_core.errors import CheckpointNotFoundError, ConfigError, GrooveLengthError
 from musicvae_core.groove import Groove
 from musicvae_core.morph import (
-    as_piece,
     compare,
     decode_alike,
     pad_codes,
@@ -109,16 +108,6 @@ def test_exact_ends_stand_at_the_corners_at_the_paths_tempo():
     pad = with_exact_ends([Groove.silent(2)] * 25, ends, 5)
     assert [at for at, groove in enumerate(pad) if groove.n_hits] == [0, 4, 20, 24]
     assert [pad[at] for at in (0, 4, 20, 24)] == [end.at_tempo(120) for end in ends]
-
-
-def test_a_piece_gives_each_step_its_bars():
-    first, second = (drummed_groove(np.random.default_rng(seed), 2) for seed in (0, 1))
-    piece = as_piece([first, second], 3)
-    assert piece.n_bars == 6
-    assert piece.bars(0, 2) == first
-    assert piece.bars(2, 1) == first.bars(0, 1)
-    assert piece.bars(3, 2) == second
-    assert as_piece([first, second], 1).bars(1, 1) == second.bars(0, 1)
 
 
 @pytest.mark.parametrize("name", ["groove_2bar", "drums_2bar"])

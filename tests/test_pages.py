@@ -176,18 +176,15 @@ def test_neighbours_follow_their_source(shelf: Shelf, studio: FakeStudio) -> Non
     assert more.undone().entries == shelf.entries
 
 
-def test_what_is_named_or_starred_stays_and_keeps_its_name(
-    shelf: Shelf, studio: FakeStudio
-) -> None:
-    kept = shelf.renamed("0", " Mine ").toggled("2").renamed("1", "  ")
-    fresh = kept.renewed(studio.sample("groove_2bar", 2, seed=1), "seed 1")
+def test_what_is_kept_stays_and_keeps_its_name(shelf: Shelf, studio: FakeStudio) -> None:
+    named = shelf.renamed("0", " Mine ").renamed("1", "  ")
+    fresh = named.renewed(studio.sample("groove_2bar", 2, seed=1), "seed 1", {"0", "2"})
     assert [entry.id for entry in fresh.entries] == ["0", "2", "3", "4"]
-    assert fresh.entries[0].name == "Mine"
-    assert not fresh.toggled("2").entries[1].kept
+    assert [entry.name for entry in fresh.entries[:2]] == ["Mine", shelf.entries[2].name]
 
 
 def test_a_name_given_later_survives_undo(shelf: Shelf, studio: FakeStudio) -> None:
-    fresh = shelf.toggled("0").renewed(studio.sample("groove_2bar", 2, seed=1), "seed 1")
+    fresh = shelf.renewed(studio.sample("groove_2bar", 2, seed=1), "seed 1", {"0"})
     assert fresh.renamed("0", "Later").undone().entries[0].name == "Later"
 
 

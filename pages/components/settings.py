@@ -14,7 +14,7 @@ from musicvae_core.vocabulary import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 
 MAX_GROOVES = 16
 MAX_SEED = 2**31 - 1
-_WIDTH = 168
+WIDTH = 168
 """Pixels of a widget: two stand side by side on a phone."""
 _SAMPLED = "kept.sample.sampled"
 """Session key of the settings that the last sampling used."""
@@ -60,13 +60,13 @@ def read_settings(studio: Studio, more: DeltaGenerator) -> Settings:
         Where to tuck away the settings that few need.
     """
     with st.container(horizontal=True, vertical_alignment="bottom", key="settings"):
-        model = _choose_model(studio)
-        n = st.slider("Grooves", 1, MAX_GROOVES, 8, key="n", width=_WIDTH, persist_state="session")
+        model = choose_model(studio)
+        n = st.slider("Grooves", 1, MAX_GROOVES, 8, key="n", width=WIDTH, persist_state="session")
         temperature = st.slider(
             "Temperature",
             *(0.0, 2.0, 1.0, 0.05),
             key="temperature",
-            width=_WIDTH,
+            width=WIDTH,
             persist_state="session",
             help="0 always takes the likeliest hit; 1 plays as drummers do; above that, wilder.",
         )
@@ -74,11 +74,11 @@ def read_settings(studio: Studio, more: DeltaGenerator) -> Settings:
             "Tempo, bpm",
             *(int(MIN_TEMPO_BPM), int(MAX_TEMPO_BPM), 120),
             key="tempo_bpm",
-            width=_WIDTH,
+            width=WIDTH,
             persist_state="session",
             help="Also changes the grooves below, without drawing new ones.",
         )
-        kit = _choose_kit(studio)
+        kit = choose_kit(studio)
         seed = _choose_seed()
     with more:
         prior, amount = _choose_details()
@@ -107,7 +107,14 @@ def _what_to_sample() -> tuple[object, ...]:
     )
 
 
-def _choose_model(studio: Studio) -> str:
+def choose_model(studio: Studio) -> str:
+    """Draw the choice of a model, one for all pages, and return its name.
+
+    Raises
+    ------
+    CheckpointNotFoundError
+        If there is none.
+    """
     models = {model.name: model for model in studio.models()}
     if not models:
         raise CheckpointNotFoundError(_NO_MODEL)
@@ -118,28 +125,29 @@ def _choose_model(studio: Studio) -> str:
         models,
         format_func=lambda name: models[name].title,
         key="model",
-        width=_WIDTH,
+        width=WIDTH,
         persist_state="session",
     )
 
 
-def _choose_kit(studio: Studio) -> str | None:
+def choose_kit(studio: Studio) -> str | None:
+    """Draw the choice of a drum kit, one for all pages; None where there is no sound."""
     problem = studio.sound_problem
     return st.selectbox(
         "Drum kit",
         () if problem else studio.kits(),
         key="kit",
-        width=_WIDTH,
+        width=WIDTH,
         persist_state="session",
         disabled=problem is not None,
         placeholder="No sound",
-        help=problem or "Also changes the grooves below, without drawing new ones.",
+        help=problem or "Changes the sound of the grooves that are there.",
     )
 
 
 def _choose_seed() -> int:
     with st.container(
-        horizontal=True, wrap=False, vertical_alignment="bottom", width=_WIDTH, gap="xsmall"
+        horizontal=True, wrap=False, vertical_alignment="bottom", width=WIDTH, gap="xsmall"
     ):
         seed = st.number_input(
             "Seed",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from musicvae_core.studio import Take
@@ -23,15 +23,12 @@ class Entry:
         Two words of its own until the listener gives another.
     note
         Where it came from, in words.
-    kept
-        Whether it stays when new grooves replace the others.
     """
 
     id: str
     take: Take
     name: str
     note: str
-    kept: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,25 +39,34 @@ class Shelf:
     past: tuple[tuple[Entry, ...], ...] = ()
     n_made: int = 0
 
-    def renewed(self, takes: Sequence[Take], note: str) -> Shelf:
-        """Return the shelf with new takes behind the entries that are kept."""
-        return self._with_takes([entry for entry in self.entries if entry.kept], takes, [], note)
+    def renewed(self, takes: Sequence[Take], note: str, kept: Collection[str] = ()) -> Shelf:
+        """Return the shelf with new takes behind the entries whose ids are in `kept`."""
+        stay = [entry for entry in self.entries if entry.id in kept]
+        return self._with_takes(stay, takes, [], note)
 
     def with_neighbours(self, source: Entry, takes: Sequence[Take]) -> Shelf:
         """Return the shelf with the takes placed right after the entry that they are near."""
         at = 1 + self.entries.index(source)
         return self._with_takes(self.entries[:at], takes, self.entries[at:], f"near {source.name}")
 
+    def with_received(self, take: Take, name: str, note: str) -> Shelf:
+        """Return the shelf with a take from elsewhere before all others, under its own name."""
+        entry = Entry(str(self.n_made), take, name, note)
+        past = (*self.past, self.entries) if self.entries else self.past
+        return Shelf((entry, *self.entries), past, self.n_made + 1)
+
     def renamed(self, entry_id: str, name: str) -> Shelf:
-        """Return the shelf with a new name, and the entry kept; an empty name changes nothing."""
+        """Return the shelf with a new name, here and in its past; an empty one changes nothing."""
         if not name.strip():
             return self
-        return self._changed(entry_id, name=name.strip(), kept=True)
 
-    def toggled(self, entry_id: str) -> Shelf:
-        """Return the shelf with the entry kept where it was not, and the reverse."""
-        entry = self.find(entry_id)
-        return self if entry is None else self._changed(entry_id, kept=not entry.kept)
+        def rename(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+            return tuple(
+                replace(entry, name=name.strip()) if entry.id == entry_id else entry
+                for entry in entries
+            )
+
+        return replace(self, entries=rename(self.entries), past=tuple(map(rename, self.past)))
 
     def undone(self) -> Shelf:
         """Return the shelf before the last set of takes came in."""
@@ -81,13 +87,3 @@ class Shelf:
             made.append(Entry(str(number), take, name, note))
         past = (*self.past, self.entries) if self.entries else self.past
         return Shelf((*before, *made, *after), past, self.n_made + len(made))
-
-    def _changed(self, entry_id: str, **values: object) -> Shelf:
-        """Return the shelf with fields of one entry replaced, here and in its past."""
-
-        def change(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
-            return tuple(
-                replace(entry, **values) if entry.id == entry_id else entry for entry in entries
-            )
-
-        return replace(self, entries=change(self.entries), past=tuple(map(change, self.past)))

@@ -6,6 +6,7 @@ small letters, with underscores.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -89,6 +90,21 @@ def fill_all(sources: dict[str, Source]) -> None:
     page = page_of(next(iter(sources)))
     _past(page).append(contents(page))
     st.session_state[f"kept.{page}.slots"] = contents(page) | sources
+
+
+def fill_in_turn(keys: Sequence[str], source: Source) -> None:
+    """Put a source into the slot of a page that was not the last to be filled so."""
+    turn = f"kept.{page_of(keys[0])}.turn"
+    place = st.session_state.get(turn, 0) % len(keys)
+    st.session_state[turn] = place + 1
+    fill(keys[place], source)
+
+
+def swap(key: str, other: str) -> None:
+    """Exchange the contents of two slots of a page."""
+    now = contents(page_of(key))
+    if key in now and other in now:
+        fill_all({key: now[other], other: now[key]})
 
 
 def start_with(key: str, source: Source) -> None:

@@ -21,6 +21,8 @@ from pages.components.demos import demo_sources
 from pages.components.favourites import favourites
 from pages.components.library import add_to_library, library
 from pages.components.names import name_of
+from pages.components.sending import take_sent
+from pages.components.sharing import draw_code_field
 from pages.components.slots import Source, contents, fill, fill_all, page_of, start_with
 from pages.components.studio import shared_studio
 from pages.components.uploads import Place, draw_report, draw_uploader
@@ -67,12 +69,15 @@ def choose_groove(
     demos = demo_sources(studio)
     if demos:
         start_with(key, demos[default % len(demos)])
+    for sent in take_sent(page_of(key)):
+        fill(key, sent)
     place = _placer([key, *spill])
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
         _draw_choice(key, label, demos)
         with st.popover("Add", icon=":material/add:", help="Upload, or draw a sample"):
             draw_uploader(studio, f"{key}.upload", "Drop MIDI files", place)
             _draw_sampler(studio, key, model)
+            draw_code_field(studio, key, lambda found: fill(key, found))
     draw_report(studio, f"{key}.upload", place)
     source = contents(page_of(key)).get(key)
     if source is None or model is None:
@@ -90,6 +95,12 @@ def fit_to(source: Source, model: ModelInfo, key: str) -> Source:
     if source.note:
         st.caption(source.note)
     return source
+
+
+def as_long_as(groove: Groove, n_bars: int) -> Groove:
+    """Return a groove of `n_bars` bars without asking: its first lively window, or repeated."""
+    windows = groove.windows(n_bars)
+    return windows[first_lively_window(windows)] if windows else groove.repeated(n_bars)
 
 
 def bars_phrase(start_bar: int, n_bars: int) -> str:

@@ -26,19 +26,19 @@ def shared_studio() -> Studio:
     return open_studio()
 
 
-def _identity(groove: Groove) -> tuple[object, ...]:
+def identity(groove: Groove) -> tuple[object, ...]:
     """Return all that a groove's sound depends on, for the cache's key."""
     arrays = (groove.hits, groove.velocities, groove.offsets)
     return (groove.tempo_bpm, *(array.tobytes() for array in arrays))
 
 
-@st.cache_resource(max_entries=_MAX_SOUNDS, show_spinner=False, hash_funcs={Groove: _identity})
+@st.cache_resource(max_entries=_MAX_SOUNDS, show_spinner=False, hash_funcs={Groove: identity})
 def loop_wav(_studio: Studio, groove: Groove, kit: str | None) -> bytes:
     """Return one pass of a groove as a WAV file, rendered once for all sessions."""
     return _studio.wav(groove, kit)
 
 
-@st.cache_resource(max_entries=_MAX_SOUNDS, show_spinner=False, hash_funcs={Groove: _identity})
+@st.cache_resource(max_entries=_MAX_SOUNDS, show_spinner=False, hash_funcs={Groove: identity})
 def loop_flac(_studio: Studio, groove: Groove, kit: str | None) -> bytes:
     """Return one pass of a groove as a FLAC file, rendered once for all sessions."""
     return _studio.flac(groove, kit)
