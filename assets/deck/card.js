@@ -1,90 +1,127 @@
 // One card: a groove's picture, its name and its buttons. It knows nothing of sound.
 
-import { drawGroove, layOut, readPalette } from "./drawing.js";
+import { Editor } from "./editing.js";
+import { button, element, icon, labelled } from "./elements.js";
+import { Grid } from "./grid.js";
+import { undoOf } from "./keyboard.js";
+import { Menu } from "./menu.js";
+import { MorphControl } from "./morph.js";
+import { STEPS_PER_BAR, differences } from "./score.js";
 
-const ICONS = {
-  play: "M8 5.5v13l11-6.5z",
-  stop: "M7 7h10v10H7z",
-  more: "M12 4v6h6v3h-6v6H9v-6H3v-3h6V4zM18 15h2v2h2v2h-2v2h-2v-2h-2v-2h2z",
-  keep: "M12 3.6l2.6 5.3 5.8.8-4.2 4.1 1 5.8-5.2-2.7-5.2 2.7 1-5.8-4.2-4.1 5.8-.8z",
-  save: "M11 4h2v8l3-3 1.4 1.4L12 15.800l-5.400-5.400L8 9l3 3zM5 18h14v2H5z",
-};
-
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-}
-
-function icon(name) {
-  const template = document.createElement("template");
-  template.innerHTML = `<svg viewBox="0 0 24 24" aria-hidden="true"><path d="${ICONS[name]}"/></svg>`;
-  return template.content;
-}
-
-function button(name, glyph, label, onClick) {
-  const made = element("button", { type: "button", class: name }, icon(glyph));
-  if (label) made.append(element("span", {}, label));
-  made.addEventListener("click", onClick);
-  return made;
-}
+const WIDE_STEPS = 4 * STEPS_PER_BAR; // longer grooves, and those that are played on, take a row
 
 export class CardView {
-  // act: {toggle, seek, more, rename, keep, midi, wav}, each called with this view.
+  bar = null; // the bar that loops alone, or null
+  comparing = false; // whether what stood before is shown
+  editor = null;
+  playing = false;
+
+  // act: functions of this view, see `#add` in deck.js.
   constructor(act) {
-    this.name = element("input", { class: "name", maxlength: "60", spellcheck: "false" });
-    this.note = element("p", { class: "note" });
-    this.canvas = element("canvas", { role: "img" });
-    this.play = button("play", "play", "", () => act.toggle(this));
-    this.keep = button("keep", "keep", "", () => act.keep(this));
-    this.more = button("more", "more", "More like this", () => act.more(this));
-    this.midi = button("file", "save", "MIDI", () => act.midi(this));
-    this.wav = button("file", "save", "WAV", () => act.wav(this));
-    this.controls = [this.name, this.keep, this.play, this.more, this.midi, this.wav];
+    this.act = act;
+    this.#buildControls();
     this.root = element(
       "li",
       { class: "card" },
-      element("header", {}, element("div", {}, this.name, this.note), this.keep),
-      element("div", { class: "stage" }, this.canvas),
-      element("footer", {}, this.play, this.more, element("i"), this.midi, this.wav),
+      element("header", {}, element("div", {}, this.name, this.note), this.compare, this.keep),
+      element("div", { class: "instrument" }, this.morph.root, this.grid.root),
+      element(
+        "footer",
+        {},
+        this.play,
+        this.more,
+        this.undo,
+        this.redo,
+        element("i"),
+        this.send.root,
+        this.midi,
+        this.wav,
+      ),
     );
     this.root.view = this;
+    this.root.addEventListener("keydown", (event) => this.#onKey(event));
     this.name.addEventListener("change", () => act.rename(this, this.name.value));
     this.name.addEventListener("keydown", (event) => event.key === "Enter" && this.name.blur());
-    this.canvas.addEventListener("click", (event) => act.seek(this, this.#stepAt(event.offsetX)));
   }
 
-  // card, labels, problem (why there is no sound, or null) and can ({more, keep, rename}).
-  update(card, { labels, problem, can }) {
-    this.card = card;
-    this.labels = labels;
-    this.palette = null;
+  // What is shown and played: {hits, description, sound, midi}.
+  get shown() {
+    const { card } = this;
+    if (card.morph) return card.morph.places[this.morph.index];
+    if (this.comparing && card.before) return { ...card, ...card.before };
+    return { ...card, hits: (card.editable && this.editor?.hits) || card.hits };
+  }
+
+  // For tests: the card's data, and what is made of it.
+  get state() {
+    const { hits, sound } = this.shown;
+    const { bar, comparing, card } = this;
+    return { ...card, shown: { hits, sound }, place: card.morph && this.morph.index, bar, comparing };
+  }
+
+  get bars() {
+    return this.card.steps / STEPS_PER_BAR;
+  }
+
+  // The sounds that one gesture can call for.
+  get sounds() {
+    const { sound, before, morph } = this.card;
+    const all = morph ? morph.places.map((place) => place.sound) : [sound, before?.sound];
+    return all.filter(Boolean);
+  }
+
+  // data: what the deck was given, see deck.js; history: the edits of before a change of page.
+  update(card, data, history) {
+    if (this.card && this.card.steps !== card.steps) this.bar = null;
+    this.card = { ...card, editable: card.editable && data.can.edit };
+    this.data = data;
+    if (this.card.editable) {
+      this.editor ??= this.#newEditor();
+      this.editor.update(card.hits, card.revision, data.labels, history);
+    }
+    if (!card.before) this.comparing = false;
+    this.morph.update(card.morph, card.name);
     this.root.dataset.card = card.id;
-    this.root.classList.toggle("long", card.steps > 64);
-    this.root.setAttribute("aria-label", card.name);
-    if (this.name !== this.root.getRootNode().activeElement) this.name.value = card.name;
-    this.name.setAttribute("aria-label", `Name of ${card.name}`);
-    this.name.readOnly = !can.rename;
-    this.note.textContent = card.note;
-    this.canvas.setAttribute("aria-label", card.description);
-    this.#label(this.more, `More like ${card.name}`, can.more);
-    this.#label(this.keep, `Keep ${card.name} when sampling again`, can.keep);
+    const isWide = card.steps > WIDE_STEPS || card.morph || this.card.editable;
+    this.root.classList.toggle("wide", Boolean(isWide));
+    this.#labelControls(data);
     this.showKept(card.kept);
-    this.#label(this.midi, `Download ${card.file}.mid`, true);
-    this.#label(this.wav, card.sound ? `Download ${card.file}.wav` : problem, true);
-    this.play.disabled = this.wav.disabled = !card.sound;
-    this.more.disabled = false;
-    this.problem = problem;
-    this.showPlaying(this.playing ?? false);
+    this.showPlaying(this.playing);
+    this.redraw();
+  }
+
+  // Draws what stands still: the groove, its bars, what differs, which voices are heard.
+  redraw() {
+    const { card, data, shown } = this;
+    if (this.editor) this.editor.active = card.editable && !this.comparing;
+    const other = this.comparing ? this.editor?.hits ?? card.hits : card.before?.hits;
+    const scene = {
+      hits: shown.hits,
+      description: shown.description,
+      labels: data.labels,
+      silent: this.act.silent(),
+      canMix: data.can.mix,
+      bar: this.bar,
+      differing: card.before ? differences(shown.hits, other) : [],
+    };
+    this.grid.show(scene, card.steps, Boolean(this.editor?.active));
+    this.undo.disabled = !this.editor?.canUndo;
+    this.redo.disabled = !this.editor?.canRedo;
+  }
+
+  // The same, but not more often than the screen.
+  redrawSoon() {
+    cancelAnimationFrame(this.frame);
+    this.frame = requestAnimationFrame(() => this.redraw());
   }
 
   showPlaying(playing) {
     this.playing = playing;
     this.root.classList.toggle("playing", playing);
     this.play.replaceChildren(icon(playing ? "stop" : "play"));
-    const what = `${playing ? "Stop" : "Play"} ${this.card.name}`;
-    this.#label(this.play, this.card.sound ? what : this.problem, true);
+    const { sound } = this.shown;
+    labelled(this.play, sound ? `${playing ? "Stop" : "Play"} ${this.card.name}` : this.data.problem);
+    this.play.disabled = this.wav.disabled = !sound;
   }
 
   showKept(kept) {
@@ -94,25 +131,96 @@ export class CardView {
   // Roving focus: only the current card's controls are reached by Tab.
   setCurrent(current) {
     this.root.tabIndex = current ? 0 : -1;
-    for (const control of this.controls) control.tabIndex = current ? 0 : -1;
+    for (const control of this.#controls) control.tabIndex = current ? 0 : -1;
+    this.grid.still.tabIndex = current && this.card.editable ? 0 : -1;
   }
 
-  // phase: 0 to 1, or null in silence.
-  draw(phase, glow) {
-    this.palette ??= readPalette(this.root, this.labels.length);
-    const at = phase === null ? null : phase * this.card.steps;
-    drawGroove(this.canvas, this.card, this.labels, this.palette, at, glow);
+  // phase: of the whole groove, 0 to 1, or null in silence.
+  drawPlayhead(phase, glow) {
+    this.grid.drawPlayhead(phase === null ? null : phase * this.card.steps, glow);
   }
 
-  #label(control, text, shown) {
-    control.hidden = !shown;
-    control.setAttribute("aria-label", text);
-    control.title = text;
+  #buildControls() {
+    const { act } = this;
+    this.name = element("input", { class: "name", maxlength: "60", spellcheck: "false" });
+    this.note = element("p", { class: "note" });
+    this.grid = new Grid({
+      seek: (step) => act.seek(this, step),
+      bar: (bar) => act.bar(this, this.bar === bar ? null : bar),
+      mute: (row, alone) => act.mute(row, alone),
+    });
+    this.morph = new MorphControl({
+      place: () => act.place(this),
+      moved: (at) => act.moved(this, at),
+      listens: () => this.data.can.move,
+    });
+    this.before = button("before", "", "Before", () => this.#showBefore(true));
+    this.after = button("after", "", "After", () => this.#showBefore(false));
+    const group = { class: "compare", role: "group", "aria-label": "Compare" };
+    this.compare = element("div", group, this.before, this.after);
+    this.play = button("play", "play", "", () => act.toggle(this));
+    this.keep = button("keep", "keep", "", () => act.keep(this));
+    this.more = button("more", "more", "More like this", () => act.more(this));
+    this.undo = button("undo", "undo", "", () => this.editor?.undo());
+    this.redo = button("redo", "redo", "", () => this.editor?.redo());
+    this.send = new Menu("send", "Send to", (destination) => act.send(this, destination));
+    this.midi = button("file", "save", "MIDI", () => act.midi(this));
+    this.wav = button("file", "save", "WAV", () => act.wav(this));
   }
 
-  #stepAt(x) {
-    const { clientWidth, clientHeight } = this.canvas;
-    const place = layOut(clientWidth, clientHeight, this.card.steps, this.labels.length);
-    return Math.min(Math.max(place.stepAt(x), 0), this.card.steps - 0.01);
+  get #controls() {
+    const { name, before, after, keep, play, more, undo, redo, send, midi, wav, morph } = this;
+    const fixed = [name, before, after, keep, play, more, undo, redo, send.button, midi, wav];
+    return [...fixed, morph.field, ...this.grid.controls];
+  }
+
+  #labelControls({ can, destinations, problem }) {
+    const { card, shown } = this;
+    this.root.setAttribute("aria-label", card.name);
+    if (this.name !== this.root.getRootNode().activeElement) this.name.value = card.name;
+    this.name.setAttribute("aria-label", `Name of ${card.name}`);
+    this.name.readOnly = !can.rename;
+    this.note.textContent = card.note;
+    labelled(this.more, `More like ${card.name}`, can.more);
+    this.more.disabled = false;
+    labelled(this.keep, `Keep ${card.name} when sampling again`, can.keep);
+    labelled(this.undo, "Undo the last edit", card.editable);
+    labelled(this.redo, "Make the edit again", card.editable);
+    this.send.update(can.send ? destinations : []);
+    labelled(this.send.button, `Send ${card.name} to another page`);
+    labelled(this.midi, `Download ${card.file}.mid`);
+    labelled(this.wav, shown.sound ? `Download ${card.file}.wav` : problem);
+    this.compare.hidden = !card.before;
+    this.#showComparing();
+  }
+
+  #newEditor() {
+    return new Editor(this.grid, {
+      draw: () => this.redraw(),
+      changed: () => this.act.edited(this),
+      send: () => this.act.edit(),
+      say: (text) => this.act.say(text),
+    });
+  }
+
+  #showBefore(before) {
+    if (this.comparing === before) return;
+    this.comparing = before;
+    this.#showComparing();
+    this.redraw();
+    this.act.compare(this);
+  }
+
+  #showComparing() {
+    this.before.setAttribute("aria-pressed", String(this.comparing));
+    this.after.setAttribute("aria-pressed", String(!this.comparing));
+  }
+
+  #onKey(event) {
+    const direction = this.editor?.active ? undoOf(event) : 0;
+    if (!direction || event.composedPath()[0] === this.name) return;
+    event.preventDefault();
+    if (direction > 0) this.editor.undo();
+    else this.editor.redo();
   }
 }

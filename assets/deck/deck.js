@@ -1,37 +1,42 @@
-// The deck: cards of grooves that are drawn, played and saved in the browser.
+// The deck: cards of grooves that are drawn, played, morphed, edited and saved in the browser.
 //
 // Streamlit calls the default export again with every rerun. The deck is kept by its parent
 // element, so that a loop plays on through reruns.
 //
-// Data: {labels, problem, can: {more, keep, rename}, cards: [{id, name, note, kept, file,
-// description, steps, tempo, hits: [[step, row, velocity, offset], …], midi (base64),
-// sound (address of a WAV file, or null)}]}.
-// Events to Python: more(id), keep(id), rename([id, name]).
+// Data: {key, labels, problem, can: {event: whether Python listens}, mix: [muted rows, soloed
+// rows, volume], destinations: [[id, label], …], play: [card id, token] or null, cards: [{id,
+// name, note, kept, file, description, steps, tempo, hits: [[step, row, velocity, offset], …],
+// midi (base64), sound (address of a FLAC or WAV file, or null), editable, revision, before:
+// {hits, description, midi, sound} or null, morph: {rows, columns, ends, at: [x, y], places:
+// [{hits, description, midi, sound}, …]} or null}]}.
+// Events to Python: more(id), keep(id), rename([id, name]), move([id, x, y]), edit([[id,
+// revision, hits], …]), mix([muted, soloed, volume]), send([id, destination]), bar([id, bar]).
 //
 // For tests and the curious, the root element (class "deck") has a property `deck` with
-// `analyser`, the AnalyserNode of all that sounds, and `state`, {playing: id or null, phase:
-// 0 to 1 or null, elapsedSeconds, loopSeconds, cards}; each card's element says in data-sound
-// whether its sound is "none", "loading", "ready" or "failed".
+// `analyser`, the AnalyserNode of all that sounds, and `state`: {playing: id or null, phase: of
+// the loop, 0 to 1 or null, passes, elapsedSeconds, loopSeconds, mix, cards: [the data of each,
+// and shown: {hits, sound, …}, place: index, bar, comparing]}; each card's element says in
+// data-sound whether what it shows is "none", "loading", "ready" or "failed", and in data-ahead
+// how many sounds of its morph are decoded.
 
+import { Ahead } from "./ahead.js";
+import { barOf } from "./bars.js";
 import { CardView } from "./card.js";
+import { element, save } from "./elements.js";
 import { moveFocus, wantsKey } from "./keyboard.js";
+import { Mixer } from "./mixing.js";
 import { Player } from "./player.js";
+import { sameHits } from "./score.js";
 import { Sounds } from "./sounds.js";
 
 const player = new Player();
 const sounds = new Sounds();
 const decks = new Map(); // parent element → Deck
+const histories = new Map(); // deck and card → edits, for when the page is left and found again
+const played = new Map(); // deck → the last token that asked it to play
 let lastUsed = null; // the deck that the space bar speaks to
 
 const stillness = window.matchMedia("(prefers-reduced-motion: reduce)");
-
-function save(blob, fileName) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = fileName;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-}
 
 class Deck {
   views = new Map(); // card id → CardView
@@ -40,15 +45,14 @@ class Deck {
   #resizing = new ResizeObserver(() => this.#drawAll());
 
   constructor(parent) {
-    this.root = document.createElement("div");
-    this.root.className = "deck";
-    this.list = document.createElement("ol");
-    this.list.setAttribute("role", "list");
-    this.list.setAttribute("aria-label", "Grooves");
-    this.voice = document.createElement("p");
-    this.voice.className = "announcement";
-    this.voice.setAttribute("aria-live", "polite");
-    this.root.append(this.list, this.voice);
+    this.list = element("ol", { role: "list", "aria-label": "Grooves" });
+    this.voice = element("p", { class: "announcement", "aria-live": "polite" });
+    this.mixer = new Mixer({
+      volume: (level) => (player.volume = level),
+      send: (mix) => this.send("mix", mix),
+      draw: () => this.#drawAll(),
+    });
+    this.root = element("div", { class: "deck" }, this.mixer.root, this.list, this.voice);
     this.root.deck = this.#describe();
     parent.append(this.root);
     const { signal } = this.#listening;
@@ -58,22 +62,16 @@ class Deck {
   }
 
   update(data) {
+    this.data = data;
+    this.mixer.update(data.mix, data.labels, data.can.mix);
     for (const [id, view] of this.views) {
       if (!data.cards.some((card) => card.id === id)) this.#remove(id, view);
     }
-    data.cards.forEach((card, index) => {
-      const view = this.views.get(card.id) ?? this.#add(card.id);
-      const changed = view.card && view.card.sound !== card.sound;
-      view.update(card, data);
-      if (this.list.children[index] !== view.root) {
-        this.list.insertBefore(view.root, this.list.children[index] ?? null);
-      }
-      if (changed && view === this.playing) this.#playOn(view);
-    });
+    data.cards.forEach((card, index) => this.#place(card, index));
     if (!this.views.has(this.current?.card.id)) this.current = this.#firstView();
     for (const view of this.views.values()) view.setCurrent(view === this.current);
-    this.#drawAll();
     this.#fetchSounds(data.cards);
+    this.#playIfAsked(data);
   }
 
   async toggle(view) {
@@ -81,21 +79,25 @@ class Deck {
     else await this.play(view, 0);
   }
 
+  // phase: of what loops, the whole or one bar.
   async play(view, phase) {
-    if (!view.card.sound) return;
+    const { sound } = view.shown;
+    if (!sound) return;
     lastUsed = this;
     this.#setCurrent(view);
     player.unlock();
     this.wanted = view;
     try {
-      const buffer = await sounds.buffer(view.card.sound);
+      const buffer = await sounds.buffer(sound);
       if (this.wanted !== view) return; // another card was chosen meanwhile
       player.owner?.silence();
-      player.start(buffer, this, phase);
+      player.start(loopOf(view, buffer), this, phase);
       this.playing = view;
       view.showPlaying(true);
       this.#announce(`Playing ${view.card.name}`);
       this.#follow();
+      if (view.shown.sound !== sound) this.#playOn(view);
+      if (view.card.before?.sound) sounds.buffer(view.card.before.sound).catch(() => {});
     } catch (error) {
       view.root.dataset.sound = "failed";
       this.#announce(`${view.card.name} could not be loaded: reload the page. ${error.message}`);
@@ -115,34 +117,57 @@ class Deck {
     const view = this.playing;
     this.playing = null;
     view?.showPlaying(false);
-    view?.draw(null, false);
+    view?.drawPlayhead(null, false);
   }
 
   destroy() {
     this.stop();
     this.#listening.abort();
     this.#resizing.disconnect();
+    for (const view of this.views.values()) view.ahead?.show([]);
     if (lastUsed === this) lastUsed = null;
   }
 
   #add(id) {
+    const tell = (event, value) => this.data.can[event] && this.send(event, value);
     const view = new CardView({
       toggle: (card) => this.toggle(card),
-      seek: (card, step) => this.play(card, step / card.card.steps),
+      seek: (card, step) => this.#seek(card, step),
+      bar: (card, bar) => {
+        this.#loopBar(card, bar);
+        tell("bar", [card.card.id, bar]);
+      },
+      place: (card) => {
+        card.ahead?.moveTo(card.morph.index);
+        this.#playOn(card);
+        this.#showSound(card);
+        card.redrawSoon();
+      },
+      compare: (card) => {
+        this.#playOn(card);
+        this.#showSound(card);
+      },
+      moved: (card, at) => tell("move", [card.card.id, ...at]),
+      edited: (card) => (card.editedInPass = Math.floor(player.passes)),
+      edit: () => tell("edit", this.#edits()),
+      mute: (row, alone) => this.data.can.mix && this.mixer.toggle(row, alone),
+      silent: () => this.mixer.silent,
+      say: (text) => this.#announce(text),
       keep: (card) => {
         card.showKept(!card.card.kept); // at once; Python confirms it
-        this.send("keep", card.card.id);
+        tell("keep", card.card.id);
       },
-      rename: (card, name) => this.send("rename", [card.card.id, name]),
+      rename: (card, name) => tell("rename", [card.card.id, name]),
       more: (card) => {
         card.more.disabled = true;
-        this.send("more", card.card.id);
+        tell("more", card.card.id);
       },
-      midi: ({ card }) => {
-        const bytes = Uint8Array.from(atob(card.midi), (letter) => letter.charCodeAt(0));
+      send: (card, destination) => tell("send", [card.card.id, destination]),
+      midi: ({ card, shown }) => {
+        const bytes = Uint8Array.from(atob(shown.midi), (letter) => letter.charCodeAt(0));
         save(new Blob([bytes], { type: "audio/midi" }), `${card.file}.mid`);
       },
-      wav: async ({ card }) => save(await sounds.blob(card.sound), `${card.file}.wav`),
+      wav: async ({ card, shown }) => save(await sounds.wav(shown.sound), `${card.file}.wav`),
     });
     this.views.set(id, view);
     return view;
@@ -150,22 +175,93 @@ class Deck {
 
   #remove(id, view) {
     if (view === this.playing) this.stop();
+    view.ahead?.show([]);
     view.root.remove();
     this.views.delete(id);
   }
 
-  // The same card with another tempo or kit: carry on from the same place in the loop.
-  async #playOn(view) {
-    const buffer = await sounds.buffer(view.card.sound);
-    if (view === this.playing) player.start(buffer, this, player.phase);
+  #place(card, index) {
+    const view = this.views.get(card.id) ?? this.#add(card.id);
+    const old = view.card && { ...view.card, sound: view.shown.sound };
+    const edits = `${this.data.key}/${card.id}`;
+    view.update(card, this.data, histories.get(edits));
+    if (view.editor) histories.set(edits, view.editor.history);
+    if (this.list.children[index] !== view.root) {
+      this.list.insertBefore(view.root, this.list.children[index] ?? null);
+      view.redraw(); // now that it has a width
+    }
+    if (view !== this.playing || old.sound === view.shown.sound) return;
+    // Another groove comes in where the loop begins anew, or at once when the listener has
+    // waited for that already; another tempo, kit or mix at once.
+    const isEdit = !card.morph && !sameHits(old.hits, card.hits);
+    const waited = view.editedInPass < Math.floor(player.passes);
+    const ratio = view.bar === null ? old.steps / card.steps : 1;
+    this.#playOn(view, { atSeam: isEdit && !waited, passes: (passes) => passes * ratio });
+    if (isEdit) view.editedInPass = undefined;
+  }
+
+  // Lets what the card shows now take over from what it showed, in phase.
+  #playOn(view, options) {
+    const { sound } = view.shown;
+    if (view !== this.playing) return;
+    if (!sound) {
+      this.stop();
+      return;
+    }
+    const takeOver = (buffer) => player.switchTo(loopOf(view, buffer), options);
+    const ready = sounds.ready(sound);
+    if (ready) {
+      takeOver(ready);
+      return;
+    }
+    const stillWanted = () => view === this.playing && view.shown.sound === sound;
+    sounds.buffer(sound).then(
+      (buffer) => stillWanted() && takeOver(buffer),
+      () => this.#showSound(view, "failed"),
+    );
+  }
+
+  #seek(view, step) {
+    const { bar, bars } = view;
+    const phase = step / view.card.steps;
+    if (bar !== null && Math.floor(phase * bars) !== bar) {
+      view.bar = null;
+      view.redraw();
+    }
+    this.play(view, view.bar === null ? phase : phase * bars - bar);
+  }
+
+  // bar: the one to loop alone, or null for the whole.
+  #loopBar(view, bar) {
+    const { bar: old, bars } = view;
+    view.bar = bar;
+    view.redraw();
+    if (view !== this.playing) {
+      this.play(view, 0);
+      return;
+    }
+    const passes = (count) => {
+      if (old === null) return count * bars;
+      return bar === null ? (old + (count % 1)) / bars : count;
+    };
+    this.#playOn(view, { passes });
+  }
+
+  // The edits that Python has not answered yet.
+  #edits() {
+    const isNew = ({ editor, card }) => card.editable && editor.revision > card.revision;
+    const edited = [...this.views.values()].filter(isNew);
+    return edited.map(({ card, editor }) => [card.id, editor.revision, editor.hits]);
   }
 
   #follow() {
     const frame = () => {
-      if (!this.playing || player.owner !== this) return;
-      const { steps } = this.playing.card;
-      const phase = stillness.matches ? Math.floor(player.phase * steps) / steps : player.phase;
-      this.playing.draw(phase, !stillness.matches);
+      const view = this.playing;
+      if (!view || player.owner !== this) return;
+      const { steps } = view.card;
+      const phase = wholePhase(view);
+      const shown = stillness.matches ? Math.floor(phase * steps) / steps : phase;
+      view.drawPlayhead(shown, !stillness.matches);
       this.frame = requestAnimationFrame(frame);
     };
     cancelAnimationFrame(this.frame);
@@ -173,27 +269,64 @@ class Deck {
   }
 
   #drawAll() {
-    for (const view of this.views.values()) if (view !== this.playing) view.draw(null, false);
+    for (const view of this.views.values()) view.redraw();
   }
 
   // In the order of the cards, one after the other: the first is ready soonest.
   async #fetchSounds(cards) {
     sounds.keepOnly(new Set([...decks.values()].flatMap((deck) => deck.#addresses())));
-    for (const { id, sound } of cards) {
-      const { dataset } = this.views.get(id)?.root ?? {};
-      if (!dataset) continue;
-      dataset.sound = sound ? "loading" : "none";
+    for (const view of this.views.values()) this.#lookAhead(view);
+    for (const { id } of cards) {
+      const view = this.views.get(id);
+      const sound = view?.shown.sound;
+      if (!view || view.card.morph) continue;
+      this.#showSound(view, sound ? "loading" : "none");
       if (!sound) continue;
       const arrived = await sounds.blob(sound).then(
         () => "ready",
         () => "failed",
       );
-      if (this.views.get(id)?.card.sound === sound) dataset.sound = arrived;
+      if (this.views.get(id)?.shown.sound === sound) this.#showSound(view, arrived);
     }
   }
 
+  // Keeps the sounds of a morph decoded, so that none has to be waited for.
+  #lookAhead(view) {
+    const { morph } = view.card;
+    view.ahead ??= morph && new Ahead(sounds, () => this.#showSound(view));
+    if (!view.ahead) return;
+    const spot = (place, index) => ({
+      ...place,
+      x: index % morph.columns,
+      y: Math.floor(index / morph.columns),
+    });
+    view.ahead.show(morph ? morph.places.map(spot) : [], view.morph.index);
+    this.#showSound(view);
+  }
+
+  #showSound(view, state) {
+    const { sound } = view.shown;
+    const { dataset } = view.root;
+    const isReady = (place) => Boolean(sounds.ready(place.sound));
+    const { morph } = view.card;
+    if (morph) {
+      dataset.ahead = morph.places.filter(isReady).length;
+      view.morph.showReady((index) => isReady(morph.places[index]));
+    }
+    dataset.sound = state ?? (!sound ? "none" : sounds.ready(sound) ? "ready" : "loading");
+  }
+
+  // A page may ask for a card to be played, once a token; it sounds only on a page that the
+  // listener has touched.
+  #playIfAsked({ key, play }) {
+    if (!play || played.get(key) === play[1]) return;
+    played.set(key, play[1]);
+    const view = this.views.get(play[0]);
+    if (view && navigator.userActivation?.hasBeenActive !== false) this.play(view, 0);
+  }
+
   #addresses() {
-    return [...this.views.values()].map((view) => view.card.sound);
+    return [...this.views.values()].flatMap((view) => view.sounds);
   }
 
   #firstView() {
@@ -233,16 +366,28 @@ class Deck {
         return player.analyser;
       },
       get state() {
+        const isPlaying = Boolean(deck.playing);
         return {
           playing: deck.playing?.card.id ?? null,
-          phase: deck.playing ? player.phase : null,
-          elapsedSeconds: deck.playing ? player.elapsedSeconds : null,
-          loopSeconds: deck.playing ? player.loopSeconds : null,
-          cards: [...deck.list.children].map((item) => item.view.card),
+          phase: isPlaying ? player.phase : null,
+          passes: isPlaying ? player.passes : null,
+          elapsedSeconds: isPlaying ? player.elapsedSeconds : null,
+          loopSeconds: isPlaying ? player.loopSeconds : null,
+          mix: deck.mixer.state,
+          cards: [...deck.list.children].map((item) => item.view.state),
         };
       },
     };
   }
+}
+
+function loopOf({ bar, bars }, buffer) {
+  return bar === null ? buffer : barOf(buffer, bar, bars);
+}
+
+// Where in the whole groove the ear is.
+function wholePhase({ bar, bars }) {
+  return bar === null ? player.phase : (bar + player.phase) / bars;
 }
 
 export default function mount({ data, parentElement, setTriggerValue }) {

@@ -1,7 +1,8 @@
 // Which keys are the deck's, and where the arrows lead.
 
 const MINE = new Set([" ", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"]);
-const THEIRS = "input, textarea, select, button, a, summary, [contenteditable], [role]:not(li)";
+const THEIRS =
+  "input, textarea, select, button, a, summary, [contenteditable], [role]:not(li, canvas)";
 
 // Leaves alone what is typed in a field or meant for a button, a slider or a shortcut.
 export function wantsKey(event) {
@@ -9,6 +10,14 @@ export function wantsKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return false;
   const [target] = event.composedPath();
   return !(target instanceof Element) || target === document.body || !target.matches(THEIRS);
+}
+
+// 1 for a key that undoes, -1 for one that makes again, 0 for others.
+export function undoOf(event) {
+  if (!(event.ctrlKey || event.metaKey) || event.altKey) return 0;
+  const key = event.key.toLowerCase();
+  if (key === "z") return event.shiftKey ? -1 : 1;
+  return key === "y" ? -1 : 0;
 }
 
 // Moves the focus from a card to the one that the key points at; the cards lie in a grid.

@@ -22,7 +22,11 @@ from pages.components.deck_payload import file_stem, payload
 __all__ = ["ROW_LABELS", "Card", "Mix", "Morph", "deck", "file_stem"]
 
 _ASSETS = Path(__file__).parents[2] / "assets" / "deck"
-_MODULES = ("drawing.js", "sounds.js", "player.js", "keyboard.js", "card.js", "deck.js")
+_MODULES = (
+    *("elements.js", "score.js", "history.js", "layout.js", "drawing.js", "grid.js", "editing.js"),
+    *("fade.js", "player.js", "bars.js", "sounds.js", "ahead.js", "keyboard.js", "menu.js"),
+    *("morph.js", "mixing.js", "card.js", "deck.js"),
+)
 """In the order of their imports."""
 
 ROW_LABELS = ("kick", "snare", "hat", "open", "low", "mid", "high", "crash", "ride")
@@ -121,6 +125,7 @@ def deck(
     _mount(
         key=key,
         data={
+            "key": key,
             "labels": ROW_LABELS,
             "problem": sound_problem,
             "can": {event: bool(callback) for event, callback in callbacks.items()},

@@ -42,29 +42,30 @@ def payload(card: Card, key: str, revision: int) -> dict[str, Any]:
         "sound": _serve(card.wav, place),
         "editable": card.editable and card.morph is None,
         "revision": revision,
-        "before": card.before
-        and {"hits": _hits(card.before), "sound": _serve(card.before_wav, f"{place}.before")},
+        "before": card.before and _place(card.before, card.before_wav, f"{place}.before"),
         "morph": card.morph and _morph(card.morph, place),
     }
 
 
 def _morph(morph: Morph, place: str) -> dict[str, Any]:
-    """Return the places of a morph, each with all that a card of its own would have."""
+    """Return what the front draws of a morph."""
     pairs = enumerate(zip(morph.grooves, morph.sounds, strict=True))
     return {
         "rows": morph.n_rows,
         "columns": morph.n_columns,
         "ends": morph.ends,
         "at": morph.at,
-        "places": [
-            {
-                "hits": _hits(groove),
-                "description": describe(groove),
-                "midi": _text(_midi(groove)),
-                "sound": _serve(sound, f"{place}.{index}"),
-            }
-            for index, (groove, sound) in pairs
-        ],
+        "places": [_place(groove, sound, f"{place}.{index}") for index, (groove, sound) in pairs],
+    }
+
+
+def _place(groove: Groove, sound: bytes | None, place: str) -> dict[str, Any]:
+    """Return what a card shows and plays besides its own groove."""
+    return {
+        "hits": _hits(groove),
+        "description": describe(groove),
+        "midi": _text(_midi(groove)),
+        "sound": _serve(sound, place),
     }
 
 

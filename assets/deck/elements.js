@@ -1,0 +1,47 @@
+// Small builders of the elements that cards and the mixer are made of.
+
+const ICONS = {
+  play: "M8 5.5v13l11-6.5z",
+  stop: "M7 7h10v10H7z",
+  more: "M12 4v6h6v3h-6v6H9v-6H3v-3h6V4zM18 15h2v2h2v2h-2v2h-2v-2h-2v-2h2z",
+  keep: "M12 3.6l2.6 5.3 5.8.8-4.2 4.1 1 5.8-5.2-2.7-5.2 2.7 1-5.8-4.2-4.1 5.8-.8z",
+  save: "M11 4h2v8l3-3 1.4 1.4L12 15.800l-5.400-5.400L8 9l3 3zM5 18h14v2H5z",
+  undo: "M8.500 5.500v3.500H14a5 5 0 0 1 0 10H8v-2h6a3 3 0 0 0 0-6H8.500v3.500L3.500 10z",
+  redo: "M15.500 5.500v3.500H10a5 5 0 0 0 0 10h6v-2h-6a3 3 0 0 1 0-6h5.500v3.500l5-4.500z",
+  send: "M13 5l7 7-7 7-1.400-1.400 4.600-4.600H4v-2h12.200l-4.600-4.600z",
+  volume: "M4 9.500v5h3.500l4.500 4v-13l-4.500 4zM14.500 8.500a4.500 4.500 0 0 1 0 7zM14.500 5a8 8 0 0 1 0 14v-2a6 6 0 0 0 0-10z",
+};
+
+export function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+export function icon(name) {
+  const template = document.createElement("template");
+  template.innerHTML = `<svg viewBox="0 0 24 24" aria-hidden="true"><path d="${ICONS[name]}"/></svg>`;
+  return template.content;
+}
+
+export function button(name, glyph, label, onClick) {
+  const made = element("button", { type: "button", class: name });
+  if (glyph) made.append(icon(glyph));
+  if (label) made.append(element("span", {}, label));
+  made.addEventListener("click", onClick);
+  return made;
+}
+
+// Shows or hides a control, with its name for the eye and for screen readers.
+export function labelled(control, text, shown = true) {
+  control.hidden = !shown;
+  control.setAttribute("aria-label", text);
+  control.title = text;
+}
+
+export function save(blob, fileName) {
+  const link = element("a", { href: URL.createObjectURL(blob), download: fileName });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}

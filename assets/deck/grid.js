@@ -1,0 +1,156 @@
+// The picture of a groove: its canvases, the numbers of its bars, and what lies under a pointer.
+
+import { boxOf, drawLive, drawStill, readPalette } from "./drawing.js";
+import { button, element } from "./elements.js";
+import { layOut } from "./layout.js";
+import { STEPS_PER_BAR, clamp, findHit } from "./score.js";
+
+const REACH_PX = 3; // how far beside a hit still means it
+// Heights of a row and least widths of a step, in pixels.
+const USUAL = { rowPx: 16, leastStepPx: 4.5 };
+const LONG = { rowPx: 12, leastStepPx: 7 };
+const EDITED = { rowPx: 22, leastStepPx: 13 };
+const LONG_STEPS = 4 * STEPS_PER_BAR;
+
+export class Grid {
+  // on: {seek(step), bar(bar), mute(row, alone)}.
+  constructor(on) {
+    this.on = on;
+    this.still = element("canvas", { class: "still", role: "img" });
+    this.live = element("canvas", { class: "live", "aria-hidden": "true" });
+    this.cursor = element("div", { class: "cursor", hidden: "" });
+    this.bubble = element("div", { class: "bubble", hidden: "" });
+    this.numbers = element("div", { class: "numbers", role: "group", "aria-label": "Loop one bar" });
+    this.root = element(
+      "div",
+      { class: "stage" },
+      this.still,
+      this.live,
+      this.cursor,
+      this.bubble,
+      this.numbers,
+    );
+    this.still.addEventListener("click", (event) => this.#onClick(event));
+    this.still.addEventListener("pointermove", (event) => this.#onHover(event));
+  }
+
+  // scene: see drawing.js, without the place; editable says that clicks are for the editor.
+  show(scene, steps, editable) {
+    this.scene = { ...scene, tall: editable };
+    this.steps = steps;
+    this.editable = editable;
+    this.size = editable ? EDITED : steps > LONG_STEPS ? LONG : USUAL;
+    this.still.setAttribute("aria-label", scene.description);
+    this.still.classList.toggle("editable", editable);
+    this.draw();
+  }
+
+  // Draws anew what stands still; the place follows the width.
+  draw() {
+    const width = this.root.clientWidth;
+    if (!width || !this.scene) return;
+    const { labels } = this.scene;
+    const { rowPx, leastStepPx } = this.size;
+    this.place = layOut(width, this.steps, labels.length, rowPx, leastStepPx);
+    this.root.style.height = `${this.place.height}px`;
+    this.palette ??= readPalette(this.root, labels.length);
+    Object.assign(this.scene, { place: this.place, palette: this.palette });
+    drawStill(this.still, this.scene);
+    this.#placeNumbers();
+  }
+
+  // at: the playhead in steps, or null in silence.
+  drawPlayhead(at, glow) {
+    if (this.place) drawLive(this.live, this.scene, at, glow);
+  }
+
+  // What lies at a point of the canvas: {step, row, hit or null}, or null beside the cells.
+  cellAt(x, y) {
+    if (!this.place) return null;
+    const { step, row, isLabel } = this.place.at(x, y);
+    const { hits, labels } = this.scene;
+    const inRow = row >= 0 && row < labels.length;
+    if (isLabel || !inRow) return null;
+    const touched = hits.filter((hit) => hit[1] === row && this.#touches(hit, x, y)).at(-1);
+    if (touched) return { step: touched[0], row, hit: touched };
+    const cell = Math.floor(step);
+    if (cell < 0 || cell >= this.steps) return null;
+    return { step: cell, row, hit: findHit(hits, cell, row) };
+  }
+
+  // Frames a cell, or none.
+  pointAt(cell) {
+    this.cursor.hidden = !cell;
+    if (!cell) return;
+    const { place } = this;
+    const system = place.systemOf(cell.step);
+    this.#put(this.cursor, place.x(cell.step, system), place.y(cell.row, system));
+    this.cursor.style.width = `${place.stepPx}px`;
+    this.cursor.style.height = `${place.rowPx}px`;
+  }
+
+  // Says something beside a hit, or nothing.
+  explain(hit, text) {
+    this.bubble.hidden = !hit;
+    if (!hit) return;
+    const { x, y } = boxOf(this.scene, hit);
+    this.bubble.textContent = text;
+    const most = this.place.width - this.bubble.offsetWidth;
+    this.#put(this.bubble, clamp(x, 0, most), Math.max(0, y - this.bubble.offsetHeight - 6));
+  }
+
+  get controls() {
+    return [...this.numbers.children];
+  }
+
+  #put({ style }, x, y) {
+    style.transform = `translate(${x}px, ${y}px)`;
+  }
+
+  #touches(hit, x, y) {
+    const box = boxOf(this.scene, hit);
+    const system = this.place.systemOf(hit[0]);
+    const inside = y >= this.place.top(system) && y < this.place.bottom(system);
+    return inside && x >= box.x - REACH_PX && x <= box.x + box.width + REACH_PX;
+  }
+
+  #placeNumbers() {
+    const bars = this.steps / STEPS_PER_BAR;
+    const count = bars > 1 ? bars : 0;
+    while (this.numbers.children.length > count) this.numbers.lastElementChild.remove();
+    for (let bar = this.numbers.children.length; bar < count; bar += 1) {
+      const made = button("number", "", String(bar + 1), () => this.on.bar(bar));
+      made.tabIndex = this.still.tabIndex;
+      this.numbers.append(made);
+    }
+    [...this.numbers.children].forEach((number, bar) => {
+      const chosen = this.scene.bar === bar;
+      const label = chosen ? `Loop the whole again` : `Loop bar ${bar + 1} alone`;
+      number.setAttribute("aria-pressed", String(chosen));
+      number.setAttribute("aria-label", label);
+      number.title = label;
+      const system = this.place.systemOf(bar * STEPS_PER_BAR);
+      const x = this.place.x(bar * STEPS_PER_BAR, system);
+      this.#put(number, x, this.place.top(system) - this.place.numbersPx);
+      number.style.width = `${STEPS_PER_BAR * this.place.stepPx}px`;
+    });
+  }
+
+  #onClick({ offsetX, offsetY, altKey, shiftKey }) {
+    const { row, step, isLabel } = this.place.at(offsetX, offsetY);
+    const inRow = row >= 0 && row < this.scene.labels.length;
+    if (isLabel) {
+      if (inRow) this.on.mute(row, altKey || shiftKey);
+    } else if (!this.editable) {
+      this.on.seek(clamp(step, 0, this.steps - 0.01));
+    }
+  }
+
+  #onHover({ offsetX, offsetY }) {
+    if (!this.place) return;
+    const { isLabel } = this.place.at(offsetX, offsetY);
+    const canMute = isLabel && this.scene.canMix;
+    this.still.title = canMute ? "Click to mute, with Shift to solo" : "";
+    this.still.classList.toggle("beside", isLabel && !canMute);
+  }
+}

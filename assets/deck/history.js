@@ -1,0 +1,39 @@
+// The edits of one groove, to take back and to make again.
+
+export class History {
+  #past = [];
+  #future = [];
+
+  constructor(now) {
+    this.now = now;
+  }
+
+  get canUndo() {
+    return this.#past.length > 0;
+  }
+
+  get canRedo() {
+    return this.#future.length > 0;
+  }
+
+  put(next) {
+    this.#past.push(this.now);
+    this.#future = [];
+    this.now = next;
+  }
+
+  undo() {
+    return this.#step(this.#past, this.#future);
+  }
+
+  redo() {
+    return this.#step(this.#future, this.#past);
+  }
+
+  #step(from, to) {
+    if (!from.length) return false;
+    to.push(this.now);
+    this.now = from.pop();
+    return true;
+  }
+}

@@ -1,0 +1,122 @@
+// The mixer of a deck: its volume, and which voices are heard.
+
+import { button, element, icon, labelled } from "./elements.js";
+
+const ECHO_MS = 2_000; // within it, what Python repeats may be older than what was set here
+
+export class Mixer {
+  muted = new Set();
+  soloed = new Set();
+  #said = "";
+  #saidAtMs = -Infinity;
+  #strips = [];
+
+  // on: {volume(level): at once, send([muted, soloed, volume]), draw(): other voices are heard}.
+  constructor(on) {
+    this.on = on;
+    this.slider = element("input", {
+      type: "range",
+      min: "0",
+      max: "1",
+      step: "0.01",
+      value: "1",
+      "aria-label": "Volume",
+      title: "Volume",
+    });
+    this.slider.addEventListener("input", () => this.#showVolume());
+    this.slider.addEventListener("change", () => this.#send());
+    this.voices = element("div", { class: "voices", role: "group", "aria-label": "Voices heard" });
+    this.all = button("all", "", "All voices", () => this.#hearAll());
+    this.root = element(
+      "div",
+      { class: "mixer", hidden: "" },
+      element("label", { class: "volume" }, icon("volume"), this.slider),
+      this.voices,
+      this.all,
+    );
+  }
+
+  // Rows that are not heard.
+  get silent() {
+    const rows = this.#strips.map((_, row) => row);
+    return new Set(rows.filter((row) => !this.#hears(row)));
+  }
+
+  get state() {
+    return { muted: [...this.muted], soloed: [...this.soloed], volume: Number(this.slider.value) };
+  }
+
+  // mix: [muted, soloed, volume]
+  update(mix, labels, shown) {
+    this.root.hidden = !shown;
+    if (!this.#strips.length) this.#build(labels);
+    const isEcho = performance.now() - this.#saidAtMs < ECHO_MS;
+    if (isEcho && JSON.stringify(mix) !== this.#said) return;
+    [this.muted, this.soloed] = [new Set(mix[0]), new Set(mix[1])];
+    if (this.slider.getRootNode().activeElement !== this.slider) this.slider.value = mix[2];
+    this.#showVolume();
+    this.#show();
+  }
+
+  toggle(row, alone) {
+    const [of, other] = alone ? [this.soloed, this.muted] : [this.muted, this.soloed];
+    if (!of.delete(row)) {
+      of.add(row);
+      other.delete(row);
+    }
+    this.#changed();
+  }
+
+  #hears(row) {
+    return this.soloed.size ? this.soloed.has(row) : !this.muted.has(row);
+  }
+
+  #hearAll() {
+    this.muted.clear();
+    this.soloed.clear();
+    this.#changed();
+  }
+
+  #changed() {
+    this.#show();
+    this.on.draw();
+    this.#send();
+  }
+
+  #build(labels) {
+    this.#strips = labels.map((label, row) => {
+      const mute = button("mute", "", label, (event) =>
+        this.toggle(row, event.altKey || event.shiftKey),
+      );
+      const solo = button("solo", "", "S", () => this.toggle(row, true));
+      const strip = element("div", { class: "strip" }, mute, solo);
+      strip.style.setProperty("--voice", `var(--deck-voice-${row})`);
+      this.voices.append(strip);
+      return { strip, mute, solo, label };
+    });
+  }
+
+  #showVolume() {
+    this.slider.style.setProperty("--level", this.slider.value);
+    this.on.volume(Number(this.slider.value));
+  }
+
+  #show() {
+    this.#strips.forEach(({ strip, mute, solo, label }, row) => {
+      strip.classList.toggle("silent", !this.#hears(row));
+      mute.setAttribute("aria-pressed", String(this.muted.has(row)));
+      solo.setAttribute("aria-pressed", String(this.soloed.has(row)));
+      labelled(mute, `Mute ${label}`);
+      labelled(solo, `Solo ${label}`);
+    });
+    this.all.hidden = !this.muted.size && !this.soloed.size;
+  }
+
+  #send() {
+    const sorted = (set) => [...set].sort((a, b) => a - b);
+    const mix = [sorted(this.muted), sorted(this.soloed), Number(this.slider.value)];
+    this.#said = JSON.stringify(mix);
+    this.#saidAtMs = performance.now();
+    this.on.send(mix);
+  }
+}

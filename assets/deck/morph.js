@@ -1,0 +1,160 @@
+// The control that moves between grooves: a strip with two ends, or a pad with four corners.
+
+import { element } from "./elements.js";
+import { clamp } from "./score.js";
+
+const KEYS = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+  Home: [-Infinity, -Infinity],
+  End: [Infinity, Infinity],
+};
+const SETTLED_MS = 250; // of quiet, after which the keys count as let go
+
+const percent = (share) => `${Math.round(100 * share)}%`;
+
+export class MorphControl {
+  #shape = { rows: 1, columns: 1, ends: [] };
+  #saidAt = ""; // the place that Python said last, or was told
+  #timer = null;
+
+  // on: {place(): another groove is chosen, moved([x, y]): it was let go there}.
+  constructor(on) {
+    this.on = on;
+    this.row = this.column = 0;
+    this.held = false;
+    this.marks = element("div", { class: "marks", "aria-hidden": "true" });
+    this.handle = element("div", { class: "handle" });
+    this.field = element("div", { class: "field", role: "slider" }, this.marks, this.handle);
+    this.ends = Array.from({ length: 4 }, () => element("span", { class: "end" }));
+    this.root = element("div", { class: "morph", hidden: "" }, this.field, ...this.ends);
+    const { field } = this;
+    field.addEventListener("pointerdown", (event) => this.#onDown(event));
+    // Raw updates arrive before the browser gathers moves for the next picture.
+    for (const name of ["pointermove", "pointerrawupdate"]) {
+      field.addEventListener(name, (event) => this.held && this.#follow(event));
+    }
+    field.addEventListener("lostpointercapture", () => this.#letGo());
+    field.addEventListener("keydown", (event) => this.#onKey(event));
+    field.addEventListener("blur", () => this.#settle());
+  }
+
+  get index() {
+    return this.row * this.#shape.columns + this.column;
+  }
+
+  // Where the chosen groove lies, 0 to 1 each.
+  get at() {
+    const { rows, columns } = this.#shape;
+    return [this.column / Math.max(1, columns - 1), this.row / Math.max(1, rows - 1)];
+  }
+
+  // morph: {rows, columns, ends, at, places: [{hits}, …]}, or null.
+  update(morph, name) {
+    this.root.hidden = !morph;
+    if (!morph) return;
+    this.#shape = morph;
+    this.root.classList.toggle("pad", morph.rows > 1);
+    this.field.setAttribute("aria-label", `Morph of ${name}`);
+    this.field.setAttribute("aria-valuemin", "0");
+    this.field.setAttribute("aria-valuemax", String(morph.places.length - 1));
+    this.ends.forEach((end, corner) => (end.textContent = morph.ends[corner] ?? ""));
+    this.#mark(morph);
+    if (this.held) return;
+    // What Python repeats is no news: the listener may have moved on since.
+    const news = String(morph.at) !== this.#saidAt;
+    this.#saidAt = String(morph.at);
+    this.#goTo(...(news ? morph.at : this.at), false);
+  }
+
+  // Shows which places can be heard by now.
+  showReady(isReady) {
+    [...this.marks.children].forEach((mark, index) => mark.classList.toggle("ready", isReady(index)));
+  }
+
+  // A mark a place, as large as its groove is busy.
+  #mark({ rows, columns, places }) {
+    const energies = places.map(({ hits }) => hits.reduce((sum, hit) => sum + hit[2], 0));
+    const most = Math.max(...energies, 1);
+    while (this.marks.children.length > places.length) this.marks.lastElementChild.remove();
+    while (this.marks.children.length < places.length) this.marks.append(element("i"));
+    [...this.marks.children].forEach((mark, index) => {
+      mark.style.setProperty("--x", (index % columns) / Math.max(1, columns - 1));
+      mark.style.setProperty("--y", Math.floor(index / columns) / Math.max(1, rows - 1));
+      mark.style.setProperty("--energy", energies[index] / most);
+    });
+  }
+
+  #goTo(x, y, tellsDeck = true) {
+    const { rows, columns, ends } = this.#shape;
+    const before = this.index;
+    this.column = clamp(Math.round(x * (columns - 1)), 0, columns - 1);
+    this.row = clamp(Math.round(y * (rows - 1)), 0, rows - 1);
+    this.#showHandle(x, y);
+    [...this.marks.children].forEach((mark, i) => mark.classList.toggle("chosen", i === this.index));
+    const [across, down] = this.at;
+    const text =
+      rows > 1
+        ? `${percent(across)} across, ${percent(down)} down`
+        : `${percent(across)} of the way from ${ends[0]} to ${ends[1]}`;
+    this.field.setAttribute("aria-valuenow", String(this.index));
+    this.field.setAttribute("aria-valuetext", text);
+    if (tellsDeck && this.index !== before) this.on.place();
+  }
+
+  #showHandle(x, y) {
+    this.handle.style.setProperty("--x", clamp(x, 0, 1));
+    this.handle.style.setProperty("--y", this.#shape.rows > 1 ? clamp(y, 0, 1) : 0.5);
+  }
+
+  #onDown(event) {
+    if (event.button !== 0) return;
+    this.held = true;
+    this.root.classList.add("held");
+    this.field.setPointerCapture(event.pointerId);
+    this.#follow(event);
+  }
+
+  #follow({ clientX, clientY }) {
+    const { left, top, width, height } = this.marks.getBoundingClientRect();
+    this.#goTo((clientX - left) / width, (clientY - top) / height);
+  }
+
+  #letGo() {
+    if (!this.held) return;
+    this.held = false;
+    this.root.classList.remove("held");
+    this.#showHandle(...this.at);
+    this.#tell();
+  }
+
+  #onKey(event) {
+    const [right, down] = KEYS[event.key] ?? [0, 0];
+    if (event.ctrlKey || event.metaKey || event.altKey || !(right || down)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const { rows, columns } = this.#shape;
+    // On a strip, up is more and down is less, as on any slider.
+    const across = rows > 1 || Math.abs(right) === 1 ? right : right - down || right;
+    const column = clamp(this.column + across, 0, columns - 1);
+    const row = clamp(this.row + (rows > 1 ? down : 0), 0, rows - 1);
+    this.#goTo(column / Math.max(1, columns - 1), row / Math.max(1, rows - 1));
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#settle(), SETTLED_MS);
+  }
+
+  #settle() {
+    if (this.#timer === null) return;
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#tell();
+  }
+
+  #tell() {
+    if (String(this.at) === this.#saidAt || !this.on.listens()) return;
+    this.#saidAt = String(this.at);
+    this.on.moved(this.at);
+  }
+}
