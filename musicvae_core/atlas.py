@@ -69,7 +69,7 @@ class Atlas:
     performances
         Those that have a window here.
     attributes
-        By name, (N,) float32 each: those that tell the model's grooves apart.
+        By the names of `controls.CONTROLS`, (N,) float32 each, in their own units.
     principal
         The principal components of the codes.
     tsne

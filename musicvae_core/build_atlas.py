@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae_core.atlas import Atlas, Performance
+from musicvae_core.attributes import beats_of
 from musicvae_core.checkpoint import Checkpoint
+from musicvae_core.controls import controls_of, measure_controls
 from musicvae_core.dataset import Dataset, Windows
 from musicvae_core.latent import encode_features
 from musicvae_core.projection import MIN_CODES, fit_principal, fit_tsne
-from musicvae_core.realism import attribute_table
 
 N_WINDOWS = 4096
 
@@ -46,7 +47,7 @@ def build_atlas(
         performance=performance.astype(np.int64),
         start_bar=some.start_bar,
         performances=tuple(_performance(some, int(index)) for index in present),
-        attributes=_attributes(some.features[..., : checkpoint.model.n_features]),
+        attributes=_attributes(some.features, checkpoint.config.has_feel),
         principal=fit_principal(codes),
         tsne=fit_tsne(codes, seed),
     )
@@ -85,7 +86,8 @@ def _performance(windows: Windows, index: int) -> Performance:
     return Performance(label.name, label.style, label.drummer, label.beat_type, tempo_bpm)
 
 
-def _attributes(features: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    """Return the attributes that differ between windows of what the model plays."""
-    table = {name: v.astype(np.float32) for name, v in attribute_table(features).items()}
-    return {name: values for name, values in table.items() if np.ptp(values) > 0}
+def _attributes(features: NDArray[np.float32], has_feel: bool) -> dict[str, NDArray[np.float32]]:
+    """Return what can be told of what the model plays of the windows, by the controls' names."""
+    names = controls_of(has_feel)
+    table = measure_controls(beats_of(features), names).astype(np.float32)
+    return dict(zip(names, table.T, strict=True))

@@ -202,6 +202,10 @@ def _add_experiment(parser: argparse.ArgumentParser) -> None:
     trade_off.add_argument("checkpoint", type=Path)
     trade_off.add_argument("--betas", type=float, nargs="+", default=[0.2, 0.6])
     trade_off.set_defaults(command=_trade_off)
+    style = kinds.add_parser("style", help="how well style is told from z; CHECKPOINT/style.json")
+    style.add_argument("checkpoint", type=Path)
+    style.add_argument("--data", type=Path, required=True)
+    style.set_defaults(command=_style)
     for kind in (ablation, trade_off):
         kind.add_argument("--data", type=Path, required=True)
         kind.add_argument("--out", type=Path, required=True)
@@ -227,6 +231,19 @@ def _trade_off(options: argparse.Namespace) -> None:
         options.checkpoint, dataset, options.out, options.betas, options.steps, options.device
     )
     (options.out / "trade_off.json").write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def _style(options: argparse.Namespace) -> None:
+    from musicvae_core.atlas import load_atlas
+    from musicvae_core.checkpoint import load_checkpoint
+    from musicvae_core.dataset import load_dataset
+    from musicvae_core.style_probe import probe_style
+
+    checkpoint = load_checkpoint(options.checkpoint)
+    atlas = load_atlas(options.checkpoint, checkpoint.fingerprint())
+    text = json.dumps(probe_style(checkpoint, load_dataset(options.data), atlas), indent=1)
+    (options.checkpoint / "style.json").write_text(text + "\n")
+    print(text)
 
 
 def _add_sample(parser: argparse.ArgumentParser) -> None:

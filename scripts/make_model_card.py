@@ -3,8 +3,8 @@
     python scripts/make_model_card.py checkpoints/groove_2bar --data PATH
 
 Reads, where they lie in the checkpoint's folder, `training.jsonl` (the run's log),
-`origin.md` (the commands that made it, and on what), `trade_off.json` and `ablation.json`
-(of the experiment command);
+`origin.md` (the commands that made it, and on what), `trade_off.json`, `ablation.json` and
+`style.json` (of the experiment command);
 writes `README.md`, `curves.svg` and the metrics in `config.json`.
 """
 
@@ -22,7 +22,7 @@ from musicvae_core.evaluate import evaluate, realism_metrics
 from musicvae_core.experiments import N_WINDOWS
 
 LOG, ORIGIN = "training.jsonl", "origin.md"
-TRADE_OFF, ABLATION = "trade_off.json", "ablation.json"
+TRADE_OFF, ABLATION, STYLE = "trade_off.json", "ablation.json", "style.json"
 EXPRESSION = {
     "sampling_accuracy": "steps with all nine voices right, running free at temperature 0",
     "sampling_accuracy_nonsilent": "the same over steps with a hit",
@@ -87,6 +87,8 @@ def card(folder: Path, about: dict[str, Any]) -> str:
         "## Realism: what it makes up\n\n" + _realism(test),
         "## Smoothness: nearby z, similar grooves\n\n" + _smoothness(test["smoothness"]),
     ]
+    if (folder / STYLE).exists():
+        sections.append(_style(json.loads((folder / STYLE).read_text())))
     if (folder / TRADE_OFF).exists():
         sections.append(_trade_off(folder))
     if (folder / ABLATION).exists():
@@ -157,6 +159,31 @@ def _smoothness(rows: list[dict[str, float]]) -> str:
         f"| {row['distance']:g} | {row['hit_distance']:.3f} | {row['attribute_change']:.3f} |"
         for row in rows
     ]
+    return "\n".join(lines)
+
+
+def _style(report: dict[str, Any]) -> str:
+    majority = report["majority"]
+    rows = {
+        f"always “{majority['style']}”, which is most of the train split": majority,
+        "linear classifier on z": report["linear"],
+        f"vote of the nearest codes, k = {report['space']['neighbours']}": report["space"],
+        f"vote of the nearest on the t-SNE map, k = {report['map']['neighbours']}": report["map"],
+    }
+    lines = [
+        "## Style: what z knows of it",
+        "",
+        f"The style of {report['n_windows']:,} windows of {report['n_performances']} performances "
+        f"of the test split, told from their codes; {report['n_styles']} styles, performances "
+        "whole (`experiment style`). Neighbours are points of the atlas. Balanced: the mean over "
+        "styles of the share that is found.",
+        "",
+        "| | windows right | balanced | performances right |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, row in rows.items():
+        cells = [f"{row[key]:.3f}" for key in ("accuracy", "balanced", "by_performance")]
+        lines.append("| " + " | ".join([name, *cells]) + " |")
     return "\n".join(lines)
 
 

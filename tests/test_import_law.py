@@ -42,6 +42,7 @@ CORE_RANKS = {
     "models.decoders": 3,
     "models.prior": 3,
     "models.musicvae": 4,
+    "models.lab": 4,
     "losses": 4,
     "schedules": 4,
     "realism": 4,
@@ -50,10 +51,16 @@ CORE_RANKS = {
     "latent": 5,
     "smoothness": 5,
     "build_atlas": 6,
+    "style_probe": 6,
     "evaluate": 6,
     "morph": 6,
     "fit_prior": 7,
     "run": 7,
+    "training_loop": 7,
+    "train_lab": 7,
+    "lab_checkpoint": 5,
+    "kept": 3,
+    "hiding": 3,
     "train": 7,
     "studio": 7,
     "bench": 8,
@@ -79,6 +86,12 @@ SAME_RANK = {
     ("models.free_running", "models.heads"),
     ("latent", "checkpoint"),
     ("train", "run"),
+    ("train", "training_loop"),
+    ("train_lab", "run"),
+    ("train_lab", "training_loop"),
+    ("training_loop", "run"),
+    ("hiding", "kept"),
+    ("lab_checkpoint", "checkpoint"),
     ("__main__", "cli"),
     ("cli", "bench"),
     ("cli", "interpolate"),
@@ -93,8 +106,8 @@ TORCH_FREE = {name for name, rank in CORE_RANKS.items() if rank <= 2} | {
     "download",
     "schedules",
 }
-TRAINERS = {"run", "train", "fit_prior"}
-IMPORTERS_OF_TRAINERS = {"cli", "__main__", "bench", "experiments", "train"}
+TRAINERS = {"run", "training_loop", "train", "train_lab", "fit_prior"}
+IMPORTERS_OF_TRAINERS = {"cli", "__main__", "bench", "experiments", *TRAINERS}
 """The command line alone starts a training run, or times one; `train` needs its `run`."""
 
 HIDDEN_FROM_SCREEN = {"torch", "pretty_midi", "fluidsynth", "mido"}
