@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -22,9 +23,10 @@ from pages.components.morph_settings import (
 from pages.components.piece import choose_bars, draw_zip, piece_card
 from pages.components.sending import destinations, send, take_sent
 from pages.components.session import keep_mix, kept_mix
-from pages.components.slots import Source, can_undo, fill, fill_in_turn, swap, undo
+from pages.components.slots import Source, can_undo, fill, fill_all, fill_in_turn, swap, undo
 from pages.components.sources import choose_groove
 from pages.components.studio import shared_studio
+from pages.components.uploads import draw_report, draw_uploader
 
 _ENDS = ("morph.a", "morph.b", "morph.c", "morph.d")
 """Slots of two ends, or of four corners row by row."""
@@ -34,12 +36,13 @@ _AT = "kept.morph.at"
 
 def morph() -> None:
     """Read the settings and the ends, and draw the morph, its ends and its piece."""
-    widgets, buttons = st.container(), st.container(horizontal=True, gap="xsmall", key="buttons")
+    widgets = st.container(horizontal=True, vertical_alignment="bottom", key="settings")
+    buttons = st.container(horizontal=True, gap="xsmall", key="buttons")
     try:
         studio = shared_studio()
         with widgets:
             settings = read_morph_settings(studio, more=buttons)
-        sources = _choose_ends(settings)
+        sources = _choose_ends(studio, settings)
         with buttons:
             _draw_buttons()
         if len(sources) < settings.n_ends:
@@ -57,16 +60,25 @@ def morph() -> None:
         st.error(str(error))
 
 
-def _choose_ends(settings: MorphSettings) -> list[Source]:
+def _choose_ends(studio: Studio, settings: MorphSettings) -> list[Source]:
     """Draw the choice of each end, take in what was sent, and return those that are there."""
     keys = _ENDS[: settings.n_ends]
     for sent in take_sent("morph"):
         fill_in_turn(keys, sent)
+    left, right, last = st.columns(3)
     chosen = []
-    for at, (key, column) in enumerate(zip(keys, st.columns(len(keys)), strict=True)):
-        with column:
-            label, spill = key[-1].upper(), keys[at + 1 :]
-            chosen.append(choose_groove(key, label, model=settings.model, default=at, spill=spill))
+    for at, key in enumerate(keys):
+        with (left, right)[at % 2]:
+            label = key[-1].upper()
+            chosen.append(choose_groove(key, label, model=settings.model, default=at))
+
+    def place(found: Sequence[Source]) -> None:
+        fill_all(dict(zip(keys, found, strict=False)))
+
+    with last:
+        label = f"Drop MIDI files: the first is A, then {', '.join('BCD'[: len(keys) - 1])}"
+        draw_uploader(studio, "morph.upload", label, place)
+        draw_report(studio, "morph.upload", place)
     return [source for source in chosen if source is not None]
 
 
@@ -107,8 +119,15 @@ def _draw_morph(studio: Studio, played: Played) -> None:
 
 
 def _draw_ends(studio: Studio, played: Played) -> None:
+    st.subheader("The ends, and as the model plays them")
+    is_editing = st.toggle(
+        "Edit",
+        key="morph.edit",
+        persist_state="session",
+        help="Click a cell for a hit; drag it up or down for loudness, sideways for timing.",
+    )
     keys = _ENDS[: len(played.sources)]
-    cards = end_cards(studio, played, keys)
+    cards = end_cards(studio, played, keys, editable=is_editing)
     by_id = {card.id: card for card in cards}
 
     def source(card_id: str) -> Source:
@@ -118,7 +137,6 @@ def _draw_ends(studio: Studio, played: Played) -> None:
         before = played.sources[keys.index(card_id)]
         fill(card_id, replace(before, groove=groove, z=None, origin="edited", note=""))
 
-    st.subheader("The ends")
     deck(
         cards,
         key="morph.ends",
@@ -131,13 +149,16 @@ def _draw_ends(studio: Studio, played: Played) -> None:
 
 
 def _draw_piece(studio: Studio, played: Played, n_bars: int) -> None:
-    st.subheader("The piece")
     grooves = played.grooves
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        bars = choose_bars(len(grooves), n_bars)
-        draw_zip(studio, grooves, played.name, played.kit)
-    card = piece_card(studio, grooves, bars, played.name, played.kit)
-    deck([card], key="morph.piece", sound_problem=studio.sound_problem)
+    piece = st.expander("As a piece", key="morph.piece", on_change="rerun")
+    if not piece.open:
+        return
+    with piece:
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            bars = choose_bars(len(grooves), n_bars)
+            draw_zip(studio, grooves, played.name, played.kit)
+        card = piece_card(studio, grooves, bars, played.name, played.kit)
+        deck([card], key="morph.piece.deck", sound_problem=studio.sound_problem)
 
 
 if __name__ == "__main__":

@@ -81,8 +81,10 @@ def morph_card(studio: Studio, played: Played, at: tuple[float, float]) -> Card:
     )
 
 
-def end_cards(studio: Studio, played: Played, keys: Sequence[str]) -> list[Card]:
-    """Return a card to edit for each end, and one of what the model makes of it."""
+def end_cards(
+    studio: Studio, played: Played, keys: Sequence[str], *, editable: bool
+) -> list[Card]:
+    """Return a card for each end, of the id of its slot, and one as the model plays it."""
     backs = played.result.reconstructions
     originals = [back.original.at_tempo(played.tempo_bpm) for back in backs]
     decoded = [back.groove.at_tempo(played.tempo_bpm) for back in backs]
@@ -96,7 +98,7 @@ def end_cards(studio: Studio, played: Played, keys: Sequence[str]) -> list[Card]
                 *(key, f"{letter}: {source.name}", originals[at], studio.midi(originals[at]), own),
                 note=source.origin,
                 kept=is_favourite(originals[at]),
-                editable=True,
+                editable=editable,
             )
         )
         cards.append(

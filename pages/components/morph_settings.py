@@ -16,7 +16,7 @@ from pages.components.studio import identity
 
 ENDS = ("A", "B", "C", "D")
 """Names of the slots: two ends, or four corners row by row."""
-_SHAPES = {2: "two grooves", 4: "four grooves"}
+_SHAPES = {2: "2 ends", 4: "4 corners"}
 _CURVES = {"slerp": "the curve of the space (slerp)", "lerp": "a straight line (lerp)"}
 _MAX_MORPHS = 32
 
@@ -36,42 +36,41 @@ class MorphSettings:
 
 
 def read_morph_settings(studio: Studio, more: DeltaGenerator) -> MorphSettings:
-    """Draw the widgets in rows that wrap, those that few need in `more`.
+    """Draw the widgets, those that few need in `more`.
 
     Raises
     ------
     CheckpointNotFoundError
         If there is no model.
     """
-    with st.container(horizontal=True, vertical_alignment="bottom", key="settings"):
-        name = choose_model(studio)
-        n_ends = st.segmented_control(
-            "Morph between",
-            _SHAPES,
-            default=2,
-            required=True,
-            format_func=_SHAPES.__getitem__,
-            key="morph.n_ends",
-            persist_state="session",
-        )
-        n_steps = st.slider(
-            "Steps",
-            *(3, 33, 9),
-            key="morph.n_steps",
-            width=WIDTH,
-            persist_state="session",
-            disabled=n_ends == 4,
-            help="Four grooves make a pad of 5 by 5." if n_ends == 4 else "Both ends included.",
-        )
-        temperature = st.slider(
-            "Temperature",
-            *(0.0, 2.0, 0.0, 0.05),
-            key="morph.temperature",
-            width=WIDTH,
-            persist_state="session",
-            help="0 always takes the likeliest hit, which is the evenest path.",
-        )
-        kit = choose_kit(studio)
+    name = choose_model(studio)
+    n_ends = st.segmented_control(
+        "Morph between",
+        _SHAPES,
+        default=2,
+        required=True,
+        format_func=_SHAPES.__getitem__,
+        key="morph.n_ends",
+        persist_state="session",
+    )
+    n_steps = st.slider(
+        "Steps",
+        *(3, 33, 9),
+        key="morph.n_steps",
+        width=WIDTH,
+        persist_state="session",
+        disabled=n_ends == 4,
+        help="Four corners make a pad of 5 by 5." if n_ends == 4 else "Both ends included.",
+    )
+    temperature = st.slider(
+        "Temperature",
+        *(0.0, 2.0, 0.0, 0.05),
+        key="morph.temperature",
+        width=WIDTH,
+        persist_state="session",
+        help="0 always takes the likeliest hit, which is the evenest path.",
+    )
+    kit = choose_kit(studio)
     with more:
         curve, seed, exact_ends = _choose_details()
     model = next(model for model in studio.models() if model.name == name)

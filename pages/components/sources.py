@@ -23,9 +23,9 @@ from pages.components.library import add_to_library, library
 from pages.components.names import name_of
 from pages.components.sending import take_sent
 from pages.components.sharing import draw_code_field
-from pages.components.slots import Source, contents, fill, fill_all, page_of, start_with
+from pages.components.slots import Source, contents, fill, page_of, start_with
 from pages.components.studio import shared_studio
-from pages.components.uploads import Place, draw_report, draw_uploader
+from pages.components.uploads import draw_report, draw_uploader
 
 _MAX_SEED = 2**31 - 1
 _FILLINGS = {"repeats": "it is repeated", "silence": "silence follows"}
@@ -37,7 +37,6 @@ def choose_groove(
     *,
     model: ModelInfo | None = None,
     default: int = 0,
-    spill: Sequence[str] = (),
 ) -> Source | None:
     """Draw the choice of a groove and return it; it lasts through changes of page.
 
@@ -52,8 +51,6 @@ def choose_groove(
         fresh samples from it. None takes a groove of any length.
     default
         Which demo groove a first visit finds.
-    spill
-        Slots of the same page that take the second and later files of one upload.
 
     Returns
     -------
@@ -71,7 +68,10 @@ def choose_groove(
         start_with(key, demos[default % len(demos)])
     for sent in take_sent(page_of(key)):
         fill(key, sent)
-    place = _placer([key, *spill])
+
+    def place(found: Sequence[Source]) -> None:
+        fill(key, found[0])
+
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
         _draw_choice(key, label, demos)
         with st.popover("Add", icon=":material/add:", help="Upload, or draw a sample"):
@@ -137,10 +137,6 @@ def _describe(source: Source) -> str:
     mark = "★ " if source.origin == "favourite" else ""
     origin = f" · {source.origin}" if source.origin not in ("favourite", "") else ""
     return f"{mark}{source.name}{origin}"
-
-
-def _placer(keys: Sequence[str]) -> Place:
-    return lambda found: fill_all(dict(zip(keys, found, strict=False)))
 
 
 def _draw_sampler(studio: Studio, key: str, model: ModelInfo | None) -> None:
