@@ -1,0 +1,50 @@
+"""Two pages that choose and send grooves, over a fake `Studio`: for tests of what pages share."""
+
+import json
+
+import numpy as np
+import streamlit as st
+
+from pages.components.favourites import favourites, toggle_favourite
+from pages.components.sending import destinations, offer_pages, send
+from pages.components.sharing import show_share_code
+from pages.components.slots import can_undo, undo
+from pages.components.sources import choose_groove
+from pages.components.studio import shared_studio
+
+
+def tell(name: str, what: object) -> None:
+    st.text(json.dumps({name: what}))
+
+
+def show(page: str, fitted: bool) -> None:
+    model = shared_studio().models()[0] if fitted else None
+    source = choose_groove(f"{page}.groove", "Groove", model=model)
+    st.number_input("Tempo", 20, 400, 120, key="tempo_bpm", persist_state="session")
+    st.selectbox("Kit", shared_studio().kits(), key="kit", persist_state="session")
+    names = [model.name for model in shared_studio().models()]
+    st.selectbox("Model", names, key="model", persist_state="session")
+    assert source is not None
+    st.button("Star", key="star", on_click=lambda: toggle_favourite(source))
+    st.button("Undo", key="undo", disabled=not can_undo(page), on_click=lambda: undo(page))
+    for key in destinations(page):
+        st.button(key, key=f"to {key}", on_click=lambda key=key: send(key, source))
+    tell("page", page)
+    tell("name", source.name)
+    tell("origin", source.origin)
+    tell("note", source.note)
+    tell("bars", source.groove.n_bars)
+    tell("tempo", round(source.groove.tempo_bpm, 2))
+    tell("first", np.argwhere(source.groove.hits)[:5].tolist())
+    tell("has_z", source.z is not None)
+    tell("favourites", [kept.name for kept in favourites().values()])
+
+
+PAGES = [
+    st.Page(lambda: show("attributes", True), title="Attributes", url_path="a", default=True),
+    st.Page(lambda: show("groove_lab", False), title="Groove lab", url_path="b"),
+    st.Page(lambda: tell("page", "about"), title="About", url_path="c"),
+]
+offer_pages(PAGES)
+st.navigation(PAGES).run()
+show_share_code()

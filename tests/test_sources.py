@@ -1,0 +1,259 @@
+"""What pages share: choosing a groove, uploads, favourites, sending, undo and share codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from fake_studio import FakeStudio
+from midi_builders import KICK_PITCH, TICKS_PER_BAR, end, midi_file, name, note, track
+from streamlit.testing.v1 import AppTest
+from tiny_data import drummed_groove
+
+from musicvae_core.errors import CheckpointNotFoundError
+from musicvae_core.groove import Groove
+from musicvae_core.midi import read_midi, write_midi
+from musicvae_core.share import Shared, write_share_code
+from pages.components import studio as shared
+from pages.components.slots import fingerprint
+from pages.components.sources import as_long_as, bars_phrase, first_lively_window
+
+APP = Path(__file__).parent / "groove_app.py"
+KEY = "attributes.groove"
+
+
+@pytest.fixture
+def studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStudio]:
+    fake = FakeStudio()
+    monkeypatch.setattr(shared, "open_studio", lambda: fake)
+    st.cache_resource.clear()
+    yield fake
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def app(studio: FakeStudio) -> AppTest:
+    return AppTest.from_file(str(APP), default_timeout=30).run()
+
+
+def told(app: AppTest) -> dict:
+    """What the page says of itself."""
+    assert not app.exception
+    return {name: what for text in app.text for name, what in json.loads(text.value).items()}
+
+
+def press(app: AppTest, key: str) -> dict:
+    return told(app.button(key=key).click().run())
+
+
+def groove_of(seed: int, n_bars: int = 2, tempo_bpm: float = 97.0) -> Groove:
+    return drummed_groove(np.random.default_rng(seed), n_bars, tempo_bpm)
+
+
+def upload(app: AppTest, **files: bytes) -> dict:
+    """Drop files, named without their ending, on the slot's field."""
+    dropped = [(f"{stem}.mid", data, "audio/midi") for stem, data in files.items()]
+    [field] = app.file_uploader
+    return told(field.set_value(dropped).run())
+
+
+def choices(app: AppTest) -> list[str]:
+    return app.selectbox(key=f"{KEY}.choice").options
+
+
+def tracks_without_drums() -> bytes:
+    first = track(name("Bass"), note(0, KICK_PITCH, channel=0), end(TICKS_PER_BAR))
+    second = track(name("Pads"), note(0, 38, channel=1), note(480, 42, channel=1), end(480))
+    return midi_file(first, second)
+
+
+def test_a_first_visit_finds_a_demo_groove_and_a_choice_of_them(app: AppTest) -> None:
+    assert told(app)["name"] == "Rock"
+    assert len(choices(app)) >= 12
+    assert "Bossa · demo" in choices(app)
+    app.selectbox(key=f"{KEY}.choice").select_index(choices(app).index("Bossa · demo")).run()
+    assert told(app)["name"] == "Bossa"
+
+
+def test_an_upload_takes_the_slot_and_stays_on_offer(app: AppTest) -> None:
+    data = write_midi(groove_of(1))
+    now = upload(app, mine=data)
+    assert (now["name"], now["origin"], now["bars"]) == ("mine", "upload", 2)
+    assert now["tempo"] == pytest.approx(97, abs=0.01)
+    assert now["first"] == np.argwhere(read_midi(data).groove.hits)[:5].tolist()
+    assert "notes read" in app.caption[0].value
+    assert choices(app)[0] == "mine · upload"
+    assert app.file_uploader[0].value == []
+    assert press(app, "to groove_lab")["name"] == "mine"
+
+
+def test_several_files_at_once_and_bad_ones_are_named_with_the_reason(app: AppTest) -> None:
+    now = upload(
+        app, first=write_midi(groove_of(1)), bad=b"no midi", second=write_midi(groove_of(2))
+    )
+    assert now["name"] == "first"
+    assert choices(app)[:2] == ["first · upload", "second · upload"]
+    [error] = app.error
+    assert "bad.mid: This is not a MIDI file." in error.value
+    assert "first" not in error.value
+    upload(app, third=write_midi(groove_of(3)))
+    assert not app.error
+
+
+def test_one_of_many_bad_files_has_each_its_own_reason(app: AppTest) -> None:
+    empty = midi_file(track(end(10)))
+    upload(app, one=b"", two=empty, three=b"MThd" + b"\xff" * 3_000_000)
+    lines = app.error[0].value.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["- one.mid", "- two.mid", "- three.mid"]
+    assert len({line.split(":")[1] for line in lines}) == 3
+    assert told(app)["name"] == "Rock"
+
+
+def test_a_file_without_drums_offers_its_tracks(app: AppTest) -> None:
+    now = upload(app, song=tracks_without_drums(), fine=write_midi(groove_of(1)))
+    assert now["name"] == "fine"
+    assert "song.mid" in app.warning[0].value
+    tracks = app.selectbox(key=f"{KEY}.upload.track.0")
+    assert tracks.options == ["Bass", "Pads"]
+    tracks.select("Pads").run()
+    now = press(app, f"{KEY}.upload.read.0")
+    assert now["name"] == "song"
+    assert now["first"] == [[0, 1], [4, 2], [16, 1], [20, 2]]
+    assert not app.warning
+
+
+def test_a_longer_file_is_windows_to_choose_from_with_the_reason(app: AppTest) -> None:
+    quiet_start = Groove.joined([Groove.silent(1, 97), groove_of(1, 4)])
+    now = upload(app, long=write_midi(quiet_start))
+    assert (now["name"], now["bars"]) == ("long, bars 1 to 2", 2)
+    assert "long has 5 bars and the model hears 2" in app.caption[0].value
+    window = app.select_slider[0]
+    assert window.options == [f"bars {bar} to {bar + 1}" for bar in range(1, 5)]
+    now = told(window.set_value(3).run())
+    assert now["name"] == "long, bars 4 to 5"
+    expected = read_midi(write_midi(quiet_start)).groove.bars(3, 2)
+    assert now["first"] == np.argwhere(expected.hits)[:5].tolist()
+    press(app, "to groove_lab")
+    now = press(app, "to attributes")
+    assert now["name"].startswith("long, bars 4 to 5")
+
+
+def test_a_page_that_takes_any_length_gets_the_whole_file(app: AppTest) -> None:
+    press(app, "to groove_lab")
+    [field] = app.file_uploader
+    field.set_value([("long.mid", write_midi(groove_of(1, 5)), "audio/midi")]).run()
+    assert told(app)["bars"] == 5
+    assert not app.select_slider
+
+
+def test_a_shorter_file_is_repeated_or_padded_and_said_so(app: AppTest) -> None:
+    now = upload(app, short=write_midi(groove_of(1, 1)))
+    assert now["bars"] == 2
+    assert "short has 1 bar and the model hears 2: it is repeated" in app.caption[0].value
+    filling = app.segmented_control[0]
+    filling.set_value("silence").run()
+    assert told(app)["bars"] == 2
+    assert "silence follows" in app.caption[0].value
+
+
+def test_a_fresh_sample_brings_its_code(app: AppTest, studio: FakeStudio) -> None:
+    now = press(app, f"{KEY}.sample")
+    assert (now["origin"], now["has_z"]) == ("sample", True)
+    first = now["name"]
+    assert press(app, f"{KEY}.sample")["name"] != first
+    studio.error = CheckpointNotFoundError("The model is gone: bring it back.")
+    now = press(app, f"{KEY}.sample")
+    assert [error.value for error in app.error] == ["The model is gone: bring it back."]
+
+
+def test_undo_brings_back_the_groove_from_before_also_after_a_change_of_page(app: AppTest) -> None:
+    assert app.button(key="undo").disabled
+    upload(app, one=write_midi(groove_of(1)))
+    upload(app, two=write_midi(groove_of(2)))
+    press(app, "to groove_lab")
+    assert app.button(key="undo").disabled is False  # Rock stood there before
+    app.selectbox(key="groove_lab.groove.choice").select_index(3).run()
+    assert press(app, "to attributes")["page"] == "attributes"
+    assert press(app, "undo")["name"] == "two"
+    assert press(app, "undo")["name"] == "one"
+    assert press(app, "undo")["name"] == "Rock"
+    assert app.button(key="undo").disabled
+
+
+def test_a_star_lasts_through_pages_and_is_offered_on_all(app: AppTest) -> None:
+    upload(app, mine=write_midi(groove_of(1)))
+    assert press(app, "star")["favourites"] == ["mine"]
+    assert choices(app)[0] == "★ mine"
+    now = press(app, "to groove_lab")
+    assert now["favourites"] == ["mine"]
+    options = app.selectbox(key="groove_lab.groove.choice")
+    assert "★ mine" in options.options
+    options.select("★ mine").run()
+    assert told(app)["origin"] == "favourite"
+    assert press(app, "star")["favourites"] == []
+    assert told(app)["name"] == "mine"
+
+
+def test_only_pages_that_are_there_are_destinations(app: AppTest) -> None:
+    keys = [button.key for button in app.button if button.key.startswith("to ")]
+    assert keys == ["to groove_lab", "to share"]
+
+
+def test_a_share_code_restores_groove_model_tempo_and_kit(app: AppTest) -> None:
+    groove = groove_of(5, 2, 133)
+    code = write_share_code(Shared(groove, "drums_2bar", "jazz"))
+    app.text_input(key=f"{KEY}.code").set_value(code).run()
+    now = told(app)
+    assert (now["origin"], now["tempo"]) == ("code", 133)
+    assert now["first"] == np.argwhere(groove.hits)[:5].tolist()
+    assert app.selectbox(key="model").value == "drums_2bar"
+    assert app.selectbox(key="kit").value == "jazz"
+    assert app.number_input(key="tempo_bpm").value == 133
+    assert app.text_input(key=f"{KEY}.code").value == ""
+
+
+def test_a_shared_code_is_shown_and_reads_back(app: AppTest) -> None:
+    upload(app, mine=write_midi(groove_of(1)))
+    before = told(app)
+    press(app, "to share")
+    [code] = app.code
+    press(app, f"{KEY}.sample")
+    assert not app.code
+    app.text_input(key=f"{KEY}.code").set_value(code.value).run()
+    now = told(app)
+    assert now["first"] == before["first"]
+    assert now["tempo"] == pytest.approx(before["tempo"], abs=0.001)
+
+
+def test_a_bad_share_code_is_one_sentence_and_changes_nothing(app: AppTest) -> None:
+    app.text_input(key=f"{KEY}.code").set_value("gs1.nonsense").run()
+    assert "damaged or not whole" in app.error[0].value
+    assert told(app)["name"] == "Rock"
+    unknown = write_share_code(Shared(groove_of(1), "their_model", "their kit"))
+    app.text_input(key=f"{KEY}.code").set_value(unknown).run()
+    assert not app.error
+    assert app.selectbox(key="model").value == "groove_2bar"
+    assert app.selectbox(key="kit").value == "standard"
+
+
+def test_a_groove_is_itself_at_another_tempo_and_through_midi() -> None:
+    groove = groove_of(1)
+    assert fingerprint(groove) == fingerprint(groove.at_tempo(200))
+    assert fingerprint(groove) == fingerprint(read_midi(write_midi(groove)).groove)
+    louder = np.clip(groove.velocities + 1 / 127, 0, 1)
+    other = Groove.from_hits(groove.hits, louder, groove.offsets, groove.tempo_bpm)
+    assert fingerprint(groove) != fingerprint(other)
+
+
+def test_a_groove_of_any_length_is_made_to_fit() -> None:
+    quiet = Groove.silent(2, 97)
+    busy = groove_of(1, 2)
+    assert as_long_as(Groove.joined([quiet, busy]), 2).n_hits >= busy.n_hits / 2
+    assert as_long_as(busy, 2) == busy
+    assert as_long_as(busy, 16).n_bars == 16
+    assert first_lively_window([quiet, quiet]) == 0
+    assert [bars_phrase(2, 1), bars_phrase(2, 2)] == ["bar 3", "bars 3 to 4"]
