@@ -90,10 +90,12 @@ class FakeStudio:
             raise self.error
         corners = self.encode(model, ends)
         codes, n_rows = lay_codes(corners, n_steps, curve)
-        grooves = tuple(groove_at(z, tempo_bpm) for z in codes)
+        n_bars = ends[0].n_bars
+        grooves = tuple(groove_at(z, tempo_bpm).repeated(n_bars) for z in codes)
+        played = [groove_at(z, tempo_bpm).repeated(n_bars) for z in corners]
+        back = [compare(end, groove) for end, groove in zip(ends, played, strict=True)]
         if exact_ends:
             grooves = with_exact_ends(grooves, ends, n_rows)
-        back = [compare(end, groove_at(z, tempo_bpm)) for end, z in zip(ends, corners, strict=True)]
         return Morphed(grooves, codes, n_rows, len(codes) // n_rows, tuple(back))
 
     def read_midi(self, data: bytes, *, treat_as_drums: int | str | None = None) -> MidiReading:
