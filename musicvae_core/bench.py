@@ -24,7 +24,8 @@ from musicvae_core.midi import read_midi, write_midi
 from musicvae_core.render import Renderer
 from musicvae_core.run import Run
 from musicvae_core.studio import SHIPPED_CHECKPOINTS
-from musicvae_core.train import pick_device, train_step
+from musicvae_core.train import train_step
+from musicvae_core.training_loop import pick_device
 
 BATCHES = (1, 16, 256)
 TRAIN_BATCHES = (64, 512)

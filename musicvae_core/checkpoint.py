@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -74,6 +74,19 @@ class Checkpoint:
         return cls(preset.name, preset.title, MusicVAE(preset.model), preset.train)
 
 
+class Described(Protocol):
+    """What every checkpoint says of itself."""
+
+    name: str
+    title: str
+    train: TrainConfig
+    metrics: dict[str, Any]
+
+    @property
+    def config(self) -> Any:
+        """The model's dimensions, a dataclass."""
+
+
 def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, half: bool = False) -> None:
     """Write a checkpoint, each file atomically.
 
@@ -86,34 +99,60 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, half: bool = False)
     half
         Store weights in float16.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = dict(checkpoint.model.state_dict())
+    about: dict[str, Any] = {}
     if checkpoint.prior is not None:
         state = checkpoint.prior.state_dict()
         tensors |= {_PRIOR_PREFIX + name: tensor for name, tensor in state.items()}
+        about["prior"] = dataclasses.asdict(checkpoint.prior.config)
+    write_files(checkpoint, "musicvae", folder, tensors, about, half=half)
+
+
+def write_files(
+    checkpoint: Described,
+    kind: str,
+    folder: Path,
+    tensors: Mapping[str, Tensor],
+    more: Mapping[str, Any],
+    *,
+    half: bool,
+) -> None:
+    """Write the two files of a checkpoint of any kind of model, each atomically.
+
+    Parameters
+    ----------
+    checkpoint
+        What to say of it.
+    kind
+        Of the model.
+    folder
+        Made if missing.
+    tensors
+        The weights.
+    more
+        What else the header says.
+    half
+        Store weights in float16.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     dtype = torch.float16 if half else torch.float32
     stored = {name: t.detach().to("cpu", dtype).contiguous() for name, t in tensors.items()}
-    about = _about(checkpoint)
+    about: dict[str, Any] = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "codec_version": CODEC_VERSION,
+        "kind": kind,
+        "name": checkpoint.name,
+        "title": checkpoint.title,
+        "model": dataclasses.asdict(checkpoint.config),
+        **more,
+    }
     header = {"about": json.dumps(about)}
     content = save(stored, header)  # safetensors' own writer would hide why a write failed
     write_atomically(folder / WEIGHTS_FILE, lambda part: part.write_bytes(content))
     about |= {"train": dataclasses.asdict(checkpoint.train), "metrics": checkpoint.metrics}
     text = json.dumps(about, indent=2) + "\n"
     write_atomically(folder / CONFIG_FILE, lambda part: part.write_text(text))
-
-
-def _about(checkpoint: Checkpoint) -> dict[str, Any]:
-    about: dict[str, Any] = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "codec_version": CODEC_VERSION,
-        "name": checkpoint.name,
-        "title": checkpoint.title,
-        "model": dataclasses.asdict(checkpoint.config),
-    }
-    if checkpoint.prior is not None:
-        about["prior"] = dataclasses.asdict(checkpoint.prior.config)
-    return about
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -124,10 +163,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     CheckpointNotFoundError, CorruptCheckpointError, ForeignCheckpointError, NewerCheckpointError
         Each says which file is at fault and what to do.
     """
-    path = Path(folder) / WEIGHTS_FILE
-    if not path.is_file():
-        raise CheckpointNotFoundError(f"There is no checkpoint at {folder}: {path} is missing.")
-    about, tensors = _read_weights(path)
+    path, about, tensors = read_weights(folder, "musicvae")
     try:
         name, title = about["name"], about["title"]
         config = from_dict(ModelConfig, about["model"])
@@ -145,7 +181,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise CorruptCheckpointError(
             f"{path} does not hold the weights that its header promises: {error}"
         ) from error
-    train, metrics = _read_extras(Path(folder) / CONFIG_FILE)
+    train, metrics = read_extras(folder)
     return Checkpoint(name, title, model.eval(), train, prior, metrics)
 
 
@@ -154,7 +190,20 @@ def _assign(model: MusicVAE, tensors: Mapping[str, Tensor]) -> None:
     model.head.make_tables()
 
 
-def _read_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def read_weights(folder: Path, kind: str) -> tuple[Path, dict[str, Any], dict[str, Tensor]]:
+    """Read a checkpoint's weights in float32 and its header, if it is of that kind of model.
+
+    Returns
+    -------
+    The file, what the header says, and the weights by name.
+
+    Raises
+    ------
+    CheckpointNotFoundError, CorruptCheckpointError, ForeignCheckpointError, NewerCheckpointError
+    """
+    path = Path(folder) / WEIGHTS_FILE
+    if not path.is_file():
+        raise CheckpointNotFoundError(f"There is no checkpoint at {folder}: {path} is missing.")
     try:
         with safe_open(path, framework="pt") as stored:
             header = stored.metadata() or {}
@@ -164,7 +213,12 @@ def _read_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise CorruptCheckpointError(
             f"{path} is damaged or cut short ({error}); fetch or train it again."
         ) from error
-    return about, tensors
+    found = about.get("kind", "musicvae")
+    if found != kind:
+        raise ForeignCheckpointError(
+            f"{path} holds a model of the kind {found!r}, and one of the kind {kind!r} is needed."
+        )
+    return path, about, tensors
 
 
 def _check_header(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
@@ -186,8 +240,9 @@ def _check_header(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
     return about
 
 
-def _read_extras(path: Path) -> tuple[TrainConfig, dict[str, Any]]:
+def read_extras(folder: Path) -> tuple[TrainConfig, dict[str, Any]]:
     """Read what a checkpoint can do without: how it was trained and what was measured."""
+    path = Path(folder) / CONFIG_FILE
     if not path.is_file():
         return TrainConfig(), {}
     try:

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from musicvae_core.config import PRESETS, override, preset
+from musicvae_core.config import LAB_PRESETS, PRESETS, override, preset
 from musicvae_core.errors import MusicVAEError
 
 
@@ -91,7 +91,7 @@ def _print_counts(title: str, values: Iterable[str]) -> None:
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--preset", required=True, help=", ".join(PRESETS))
+    parser.add_argument("--preset", required=True, help=", ".join([*PRESETS, *LAB_PRESETS]))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--resume", action="store_true", help="go on from OUT/training.pt")
@@ -104,10 +104,21 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    chosen = override(preset(options.preset), options.set)
     from musicvae_core.dataset import load_dataset
+
+    if options.preset in LAB_PRESETS:
+        from musicvae_core.train_lab import train_lab
+
+        lab = override(LAB_PRESETS[options.preset], options.set)
+        out, device = options.out, options.device
+        metrics = train_lab(
+            lab, load_dataset(options.data), out, resume=options.resume, device=device
+        )
+        print(json.dumps(metrics, indent=2))
+        return
     from musicvae_core.train import train
 
+    chosen = override(preset(options.preset), options.set)
     dataset = load_dataset(options.data)
     metrics = train(
         chosen,

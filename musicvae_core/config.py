@@ -16,6 +16,7 @@ from musicvae_core.vocabulary import STEPS_PER_BAR
 Head = Literal["categorical", "groove"]
 StepPaths = Literal["both", "encoder"]
 ConfigT = typing.TypeVar("ConfigT")
+PresetT = typing.TypeVar("PresetT", "Preset", "LabPreset")
 _PLAIN_KINDS: dict[Any, tuple[Any, str]] = {
     int: (int, "a whole number"),
     float: ((int, float), "a number"),
@@ -97,6 +98,63 @@ class ModelConfig:
     def has_feel(self) -> bool:
         """Whether the model hears and plays velocity and timing."""
         return self.head == "groove"
+
+
+@dataclass(frozen=True)
+class LabConfig:
+    """The dimensions of a groove lab.
+
+    Parameters
+    ----------
+    n_bars
+        Length of the windows that it is trained on, in bars; it plays any length.
+    reader_size, context_size
+        Width of one direction of the LSTM that reads what is kept, and of what the decoder
+        hears of it at every step.
+    encoder_size, z_size
+        Width of one direction of the posterior's LSTM, and latent dimensions.
+    decoder_size, decoder_layers, feel_size, n_mixtures
+        As `ModelConfig`.
+    styles, drummers
+        Names of what can be asked for, joined by commas.
+    """
+
+    n_bars: int = 4
+    reader_size: int = 192
+    context_size: int = 96
+    encoder_size: int = 192
+    z_size: int = 32
+    decoder_size: int = 256
+    decoder_layers: int = 2
+    feel_size: int = 256
+    n_mixtures: int = 3
+    styles: str = (
+        "afrobeat,afrocuban,blues,country,dance,funk,gospel,highlife,hiphop,jazz,latin,"
+        "middleeastern,neworleans,pop,punk,reggae,rock,soul"
+    )
+    drummers: str = (
+        "drummer1,drummer2,drummer3,drummer4,drummer5,drummer6,drummer7,drummer8,drummer9,drummer10"
+    )
+
+    def __post_init__(self) -> None:
+        _require(2 <= self.n_bars <= 64, "n_bars", self.n_bars, "2 to 64")
+        for name in ("reader_size", "context_size", "encoder_size", "z_size", "decoder_size"):
+            _require(1 <= getattr(self, name) <= 8192, name, getattr(self, name), "1 to 8192")
+        for name in ("decoder_layers", "feel_size", "n_mixtures"):
+            _require(1 <= getattr(self, name) <= 8192, name, getattr(self, name), "1 to 8192")
+        for name in ("styles", "drummers"):
+            names = getattr(self, name).split(",")
+            _require(len(set(names)) == len(names), name, getattr(self, name), "distinct names")
+
+    @property
+    def style_names(self) -> tuple[str, ...]:
+        """The styles that can be asked for."""
+        return tuple(self.styles.split(","))
+
+    @property
+    def drummer_names(self) -> tuple[str, ...]:
+        """The drummers that can be asked for."""
+        return tuple(self.drummers.split(","))
 
 
 @dataclass(frozen=True)
@@ -187,6 +245,16 @@ class Preset:
     train: TrainConfig = field(default_factory=TrainConfig)
 
 
+@dataclass(frozen=True)
+class LabPreset:
+    """A groove lab and its training under one name."""
+
+    name: str
+    title: str
+    model: LabConfig
+    train: TrainConfig
+
+
 def _tiny(preset: Preset) -> Preset:
     """Return the preset at a width that trains in seconds, for tests."""
     sizes = {"encoder_size": 16, "decoder_size": 16, "z_size": 8, "feel_size": 16, "bar_size": 8}
@@ -258,7 +326,7 @@ _GROOVE_16BAR = Preset(
     "groove_16bar",
     "Pieces with feel, 16 bars",
     dataclasses.replace(_16_BARS, head="groove", conductor_size=384),
-    dataclasses.replace(_LONG, n_steps=8_000, beta=0.15, feel_weight=0.5),
+    dataclasses.replace(_LONG, n_steps=8_000, beta=0.08, feel_weight=0.5),
 )
 
 PRESETS: Mapping[str, Preset] = types.MappingProxyType(
@@ -273,6 +341,30 @@ PRESETS: Mapping[str, Preset] = types.MappingProxyType(
         )
         for preset in (base, _large(base), _tiny(base))
     }
+)
+
+
+_GROOVE_LAB = LabPreset(
+    "groove_lab",
+    "Groove lab",
+    LabConfig(),
+    TrainConfig(
+        n_steps=6_000, batch_size=32, beta=0.5, word_dropout=0.1, feel_weight=1.0, augmentation=0.0
+    ),
+)
+_GROOVE_LAB_TINY = LabPreset(
+    "groove_lab_tiny",
+    "Groove lab (tiny)",
+    LabConfig(
+        reader_size=16, context_size=8, encoder_size=16, z_size=4, decoder_size=16, feel_size=16
+    ),
+    dataclasses.replace(
+        _GROOVE_LAB.train, n_steps=20, batch_size=8, validate_every=10, warmup_steps=2
+    ),
+)
+
+LAB_PRESETS: Mapping[str, LabPreset] = types.MappingProxyType(
+    {preset.name: preset for preset in (_GROOVE_LAB, _GROOVE_LAB_TINY)}
 )
 
 
@@ -301,7 +393,7 @@ def from_dict(cls: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
     return cls(**values)
 
 
-def override(preset: Preset, assignments: Iterable[str]) -> Preset:
+def override(preset: PresetT, assignments: Iterable[str]) -> PresetT:
     """Return the preset with `name=value` assignments applied to its typed fields.
 
     Raises

@@ -14,6 +14,11 @@ def kl_nats(mu: Tensor, sigma: Tensor) -> Tensor:
     return per_dimension.sum(dim=-1)
 
 
+def gaussian_kl_nats(mu: Tensor, sigma: Tensor, to_mu: Tensor, to_sigma: Tensor) -> Tensor:
+    """Return the KL divergence of N(mu, sigma) from N(to_mu, to_sigma): (B, Z) to (B,)."""
+    return kl_nats((mu - to_mu) / to_sigma, sigma / to_sigma)
+
+
 def beyond_free_bits(kl: Tensor, free_bits: float) -> Tensor:
     """Return what of a KL (B,) in nats exceeds a budget in bits, per example and in total.
 

@@ -10,31 +10,34 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import torch
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from musicvae_core.checkpoint import Checkpoint, save_checkpoint
-from musicvae_core.config import Preset, TrainConfig
+from musicvae_core.config import LabPreset, Preset, TrainConfig
 from musicvae_core.dataset import Windows
 from musicvae_core.errors import ConfigError, DiskFullError
 from musicvae_core.files import write_atomically
 from musicvae_core.models.musicvae import MusicVAE
 
+ModelT = TypeVar("ModelT", bound=nn.Module)
+
 
 @dataclass
-class Run:
+class ModelRun(Generic[ModelT]):
     """A training run: everything that a resumed one needs to go on as if never stopped.
 
     All randomness of a step is drawn from the seed and the number of the step, so nothing of
     it need be kept.
     """
 
-    preset: Preset
+    preset: Preset | LabPreset
     device: torch.device
-    model: MusicVAE = field(init=False)
+    model: ModelT = field(init=False)
     average: AveragedModel = field(init=False)
     optimiser: torch.optim.AdamW = field(init=False)
     step: int = 0
@@ -44,12 +47,29 @@ class Run:
     def __post_init__(self) -> None:
         torch.manual_seed(self.preset.train.seed)
         config = self.preset.train
-        self.model = MusicVAE(self.preset.model).to(self.device)
+        self.model = self._new_model().to(self.device)
         averaging = get_ema_multi_avg_fn(config.average_decay)  # type: ignore[no-untyped-call]
         self.average = AveragedModel(self.model, multi_avg_fn=averaging)
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), config.learning_rate, weight_decay=config.weight_decay
         )
+
+    def _new_model(self) -> ModelT:
+        raise NotImplementedError
+
+    def save_checkpoint(self, folder: Path, metrics: dict[str, Any]) -> None:
+        """Write the averaged model and its metrics as a checkpoint.
+
+        Raises
+        ------
+        DiskFullError
+        """
+        raise NotImplementedError
+
+    @property
+    def averaged(self) -> ModelT:
+        """The averaged model, ready to use."""
+        return cast("ModelT", self.average.module.eval())
 
     @property
     def config(self) -> TrainConfig:
@@ -62,22 +82,62 @@ class Run:
         has_stalled = 0 < self.config.patience <= self.stale
         return has_stalled or self.step >= self.config.n_steps
 
-    def checkpoint(self, metrics: dict[str, Any]) -> Checkpoint:
-        """Return the averaged model as a checkpoint."""
-        model = self.average.module
-        assert isinstance(model, MusicVAE)
-        return Checkpoint(
-            self.preset.name, self.preset.title, model.eval(), self.config, None, metrics
-        )
-
-    def save_checkpoint(self, folder: Path, metrics: dict[str, Any]) -> None:
-        """Write the averaged model and its metrics as a checkpoint.
+    def save(self, path: Path) -> None:
+        """Write the whole state, atomically.
 
         Raises
         ------
         DiskFullError
         """
-        with _full_disk_named(folder):
+        state = {
+            "config": json.dumps([asdict(self.preset.model), asdict(self.config)]),
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "progress": {"step": self.step, "best": self.best, "stale": self.stale},
+        }
+        buffer = io.BytesIO()
+        torch.save(state, buffer)  # to a file it would hide why a write failed
+        with full_disk_named(path):
+            write_atomically(path, lambda part: part.write_bytes(buffer.getbuffer()))
+
+    def restore(self, path: Path) -> None:
+        """Take up a saved state.
+
+        Raises
+        ------
+        ConfigError
+            If the run was started with another configuration.
+        """
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        if state["config"] != json.dumps([asdict(self.preset.model), asdict(self.config)]):
+            raise ConfigError(
+                f"{path} was trained with other settings; give the same preset and --set, "
+                "or another --out."
+            )
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        for name, value in state["progress"].items():
+            setattr(self, name, value)
+
+
+class Run(ModelRun[MusicVAE]):
+    """A training run of a `MusicVAE`."""
+
+    preset: Preset
+
+    def _new_model(self) -> MusicVAE:
+        return MusicVAE(self.preset.model)
+
+    def checkpoint(self, metrics: dict[str, Any]) -> Checkpoint:
+        """Return the averaged model as a checkpoint."""
+        name, title = self.preset.name, self.preset.title
+        return Checkpoint(name, title, self.averaged, self.config, None, metrics)
+
+    def save_checkpoint(self, folder: Path, metrics: dict[str, Any]) -> None:
+        """Write the averaged model; see `ModelRun.save_checkpoint`."""
+        with full_disk_named(folder):
             save_checkpoint(self.checkpoint(metrics), folder)
 
     def start_from(self, checkpoint: Checkpoint) -> None:
@@ -103,48 +163,10 @@ class Run:
         encoder.spread(encoder(features.to(self.device))[0], self.config.initial_sigma)
         self.average.module.load_state_dict(self.model.state_dict())
 
-    def save(self, path: Path) -> None:
-        """Write the whole state, atomically.
-
-        Raises
-        ------
-        DiskFullError
-        """
-        state = {
-            "config": json.dumps([asdict(self.preset.model), asdict(self.config)]),
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "progress": {"step": self.step, "best": self.best, "stale": self.stale},
-        }
-        buffer = io.BytesIO()
-        torch.save(state, buffer)  # to a file it would hide why a write failed
-        with _full_disk_named(path):
-            write_atomically(path, lambda part: part.write_bytes(buffer.getbuffer()))
-
-    def restore(self, path: Path) -> None:
-        """Take up a saved state.
-
-        Raises
-        ------
-        ConfigError
-            If the run was started with another configuration.
-        """
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["config"] != json.dumps([asdict(self.preset.model), asdict(self.config)]):
-            raise ConfigError(
-                f"{path} was trained with other settings; give the same preset and --set, "
-                "or another --out."
-            )
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        for name, value in state["progress"].items():
-            setattr(self, name, value)
-
 
 @contextlib.contextmanager
-def _full_disk_named(target: Path) -> Iterator[None]:
+def full_disk_named(target: Path) -> Iterator[None]:
+    """Name a full disk as such, with what to do, where `target` is written."""
     try:
         yield
     except OSError as error:

@@ -21,7 +21,8 @@ from musicvae_core.errors import (
     TooFewExamplesError,
 )
 from musicvae_core.run import Run
-from musicvae_core.train import LOG_FILE, STATE_FILE, pick_device, train
+from musicvae_core.train import train
+from musicvae_core.training_loop import LOG_FILE, STATE_FILE, pick_device
 
 BASE = override(preset("groove_2bar_tiny"), ["n_steps=20", "validate_every=10", "batch_size=8"])
 

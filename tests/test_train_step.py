@@ -11,7 +11,8 @@ from musicvae_core.config import override, preset
 from musicvae_core.errors import NonFiniteLossError
 from musicvae_core.models.musicvae import MusicVAE, shift_right
 from musicvae_core.run import Run
-from musicvae_core.train import pick_device, train_step
+from musicvae_core.train import train_step
+from musicvae_core.training_loop import pick_device
 
 BASE = override(preset("groove_2bar_tiny"), ["batch_size=8"])
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from musicvae_core.models.free_running import StepPlan, product_dtype
-from musicvae_core.models.heads import CategoricalHead
+from musicvae_core.models.heads import CategoricalHead, Noise
 from musicvae_core.vocabulary import STEPS_PER_BAR
 
 
@@ -27,6 +27,9 @@ class FlatDecoder(nn.Module):
         Features a step, width, depth, and latent dimensions.
     n_steps, step_size
         Sequence length, and width of the direct path to every step; 0 for none.
+    context_size
+        Width of what else is heard at every step, given from outside and for any number of
+        steps; it takes the place of the direct path.
     """
 
     def __init__(
@@ -37,13 +40,14 @@ class FlatDecoder(nn.Module):
         z_size: int,
         n_steps: int = 0,
         step_size: int = 0,
+        context_size: int = 0,
     ) -> None:
         super().__init__()
         self.n_steps, self.step_size = n_steps, step_size
         self.size, self.n_layers, self.n_features = size, n_layers, n_features
         self.to_initial = nn.Linear(z_size, 2 * n_layers * size)
         self.to_steps = nn.Linear(z_size, n_steps * step_size) if step_size else None
-        n_inputs = n_features + z_size + step_size
+        n_inputs = n_features + z_size + step_size + context_size
         self.lstm = nn.LSTM(n_inputs, size, num_layers=n_layers, batch_first=True)
         self._plans: dict[torch.dtype, StepPlan] = {}
         self._planned_version: tuple[tuple[int, int], ...] = ()
@@ -55,7 +59,7 @@ class FlatDecoder(nn.Module):
         hidden, cell = states.permute(1, 2, 0, 3).contiguous()
         return hidden, cell
 
-    def forward(self, z: Tensor, previous: Tensor) -> Tensor:
+    def forward(self, z: Tensor, previous: Tensor, context: Tensor | None = None) -> Tensor:
         """Decode under given inputs.
 
         Parameters
@@ -64,23 +68,26 @@ class FlatDecoder(nn.Module):
             (B, Z).
         previous
             (B, T, F): at each step the output of the step before, zeros at the first.
+        context
+            (B, T, context size), for a decoder that hears one.
 
         Returns
         -------
         (B, T, H) states for the head.
         """
-        inputs = torch.cat([previous, self._from_z(z).to(previous.dtype)], dim=-1)
+        steps = self._of_steps(z) if context is None else context
+        repeated = z.unsqueeze(1).expand(-1, previous.shape[1], -1)  # (B, T, Z)
+        heard = [previous, repeated, *([] if steps is None else [steps])]
+        inputs = torch.cat([part.to(previous.dtype) for part in heard], dim=-1)
         states: Tensor = self.lstm(inputs, self.initial_states(z))[0]
         return states
 
-    def _from_z(self, z: Tensor) -> Tensor:
-        """Return what every step hears of z (B, Z): (B, T, Z + step size)."""
-        n_steps = self.n_steps
-        repeated = z.unsqueeze(1).expand(-1, n_steps, -1)  # (B, T, Z)
+    def _of_steps(self, z: Tensor) -> Tensor | None:
+        """Return what z says to every single step, (B, T, step size); None without the path."""
         if self.to_steps is None:
-            return repeated
-        steps = self.to_steps(z).view(-1, n_steps, self.step_size)  # (B, T, step size)
-        return torch.cat([repeated, steps.to(z.dtype)], dim=-1)
+            return None
+        steps: Tensor = self.to_steps(z).view(-1, self.n_steps, self.step_size)
+        return steps
 
     def generate(
         self,
@@ -107,17 +114,42 @@ class FlatDecoder(nn.Module):
         (B, T, F) features.
         """
         noise = head.draw_noise((self.n_steps, z.shape[0]), generator) if temperature > 0 else None
-        plan = self._step_plan(head, product_dtype(z.shape[0], z.device))
-        return plan.run(self.initial_states(z), self._heard(z, plan), head, temperature, noise)
+        return self.run(z, self._of_steps(z), self.n_steps, head, temperature, noise)
 
-    def _heard(self, z: Tensor, plan: StepPlan) -> list[Tensor]:
-        """Return, for each step, what z adds to the first layer's gates (B, 4H)."""
+    def run(
+        self,
+        z: Tensor,
+        of_steps: Tensor | None,
+        n_steps: int,
+        head: CategoricalHead,
+        temperature: float,
+        noise: Noise | None,
+    ) -> Tensor:
+        """Decode free-running under given noise.
+
+        Parameters
+        ----------
+        z
+            (B, Z).
+        of_steps
+            (B, T, step or context size): what every step hears of its own; None for nothing.
+        n_steps
+            T.
+        head, temperature, noise
+            As `StepPlan.run`.
+
+        Returns
+        -------
+        (B, T, F) features.
+        """
+        plan = self._step_plan(head, product_dtype(z.shape[0], z.device))
         n_latent = z.shape[1]
         always = torch.addmm(plan.bias, z, plan.from_latent[:n_latent])  # once for all steps
-        if self.to_steps is None:
-            return [always] * self.n_steps
-        steps = self.to_steps(z).view(-1, self.n_steps, self.step_size).transpose(0, 1)
-        return list((steps @ plan.from_latent[n_latent:] + always).unbind(0))
+        heard = [always] * n_steps
+        if of_steps is not None:
+            own = of_steps.transpose(0, 1) @ plan.from_latent[n_latent:]  # (T, B, 4H)
+            heard = list((own + always).unbind(0))
+        return plan.run(self.initial_states(z), heard, head, temperature, noise)
 
     def _step_plan(self, head: CategoricalHead, dtype: torch.dtype) -> StepPlan:
         """Return the weights arranged for running free, made anew when they have changed."""

@@ -183,7 +183,7 @@ class GrooveHead(CategoricalHead):
         hits = features[..., :N_VOICES]
         parameters = self.feel_parameters(self.feel_of_state(states), hits)
         velocities, offsets = parameters.chunk(2, dim=-2)  # each (..., 9, 3K)
-        true_velocities = _velocity_to_unit(features[..., N_VOICES : 2 * N_VOICES])
+        true_velocities = velocity_to_unit(features[..., N_VOICES : 2 * N_VOICES])
         velocity = mixture.log_prob(velocities, true_velocities, VELOCITY_LATTICE)
         offset = mixture.log_prob(offsets, features[..., 2 * N_VOICES :], OFFSET_LATTICE)
         return super().log_prob(states, features) | {
@@ -210,6 +210,12 @@ class GrooveHead(CategoricalHead):
         """Draw hits, then their velocities and offsets: (..., P) to (..., 27)."""
         logits, feel_states = torch.split(projected, [N_COMBINATIONS, self.feel_size], dim=-1)
         hits = self._draw_hits(logits, temperature, noise)
+        return self._draw_feel(feel_states, hits, temperature, noise)
+
+    def _draw_feel(
+        self, feel_states: Tensor, hits: Tensor, temperature: float, noise: Noise | None
+    ) -> Tensor:
+        """Return the features (..., 27) of hits (..., 9) with velocities and offsets drawn."""
         parameters = self.feel_parameters(feel_states, hits)
         if temperature == 0:
             values = mixture.mean(parameters)
@@ -223,11 +229,11 @@ class GrooveHead(CategoricalHead):
         return torch.cat([hits, velocities * hits, OFFSET_LATTICE.snap(offsets) * hits], dim=-1)
 
 
-def _velocity_to_unit(velocities: Tensor) -> Tensor:
+def velocity_to_unit(velocities: Tensor) -> Tensor:
     """Map velocities 1/127..1 to -1..1."""
     return (velocities * VELOCITY_LEVELS - 1) / (VELOCITY_LEVELS - 1) * 2 - 1
 
 
 def _unit_to_velocity(values: Tensor) -> Tensor:
-    """Undo `_velocity_to_unit`."""
+    """Undo `velocity_to_unit`."""
     return ((values + 1) / 2 * (VELOCITY_LEVELS - 1) + 1) / VELOCITY_LEVELS

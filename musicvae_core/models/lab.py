@@ -1,0 +1,205 @@
+"""The groove lab's model: a conditional VAE that completes what a player keeps of a groove."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from musicvae_core.config import LabConfig
+from musicvae_core.kept import n_condition_features
+from musicvae_core.models import mixture
+from musicvae_core.models.decoders import FlatDecoder
+from musicvae_core.models.encoder import MIN_SIGMA, BidirectionalEncoder
+from musicvae_core.models.heads import (
+    OFFSET_LATTICE,
+    VELOCITY_LATTICE,
+    GrooveHead,
+    Noise,
+    velocity_to_unit,
+)
+from musicvae_core.vocabulary import N_COMBINATIONS, N_VOICES
+
+
+class Known(NamedTuple):
+    """What the output is held to.
+
+    features: (..., 27) the truth. cells: (..., 27) bool, where it is known. tapped: (...) bool,
+    where at least one voice has to be hit.
+    """
+
+    features: Tensor
+    cells: Tensor
+    tapped: Tensor
+
+
+class HeldNoise(NamedTuple):
+    """The randomness of a sequence, (T, B, ...), and what its output is held to."""
+
+    noise: Noise
+    known: Known
+    forbidden: Tensor
+    feel_temperature: float
+
+    def steps(self) -> list[HeldNoise]:
+        """Return the part of each step."""
+        known = [Known(*parts) for parts in zip(*(p.unbind(0) for p in self.known), strict=True)]
+        parts = zip(self.noise.steps(), known, self.forbidden.unbind(0), strict=True)
+        return [HeldNoise(*part, self.feel_temperature) for part in parts]
+
+
+class LabHead(GrooveHead):
+    """A `GrooveHead` that is held to what is known.
+
+    Only combinations that agree with the known voices have any probability; known velocities
+    and offsets are given back as they are. So what is kept is kept exactly, and what is
+    learned is the rest, given it.
+    """
+
+    def forbidden(self, known: Known) -> Tensor:
+        """Return which of the 512 combinations contradict what is known: (..., 512) bool."""
+        hits = known.features[..., :N_VOICES].float()
+        cells = known.cells[..., :N_VOICES].float()
+        sounding = self.combinations.T  # (9, 512)
+        conflicts = (cells * hits) @ (1 - sounding) + (cells * (1 - hits)) @ sounding
+        forbidden = conflicts > 0.5
+        is_open = known.tapped & (cells.sum(dim=-1) < N_VOICES)
+        forbidden[..., 0] |= is_open
+        return forbidden
+
+    def log_prob_of_rest(self, states: Tensor, known: Known) -> dict[str, Tensor]:
+        """Return `hits`, `velocities` and `offsets`, (...) nats, of what is not known.
+
+        Parameters
+        ----------
+        states
+            (..., H) decoder states.
+        known
+            The whole truth in its features, and which of it is known.
+        """
+        truth = known.features
+        logits = self.to_logits(states).float()
+        log_probs = logits.masked_fill(self.forbidden(known), -torch.inf).log_softmax(dim=-1)
+        hits, velocities, offsets = torch.split(truth, N_VOICES, dim=-1)
+        _, knows_velocity, knows_offset = torch.split(known.cells, N_VOICES, dim=-1)
+        parameters = self.feel_parameters(self.feel_of_state(states), hits)
+        of_velocity, of_offset = parameters.chunk(2, dim=-2)  # each (..., 9, 3K)
+        velocity = mixture.log_prob(of_velocity, velocity_to_unit(velocities), VELOCITY_LATTICE)
+        offset = mixture.log_prob(of_offset, offsets, OFFSET_LATTICE)
+        return {
+            "hits": log_probs.gather(-1, self.classes(truth).unsqueeze(-1)).squeeze(-1),
+            "velocities": (velocity * hits * ~knows_velocity).sum(dim=-1),
+            "offsets": (offset * hits * ~knows_offset).sum(dim=-1),
+        }
+
+    def draw(self, projected: Tensor, temperature: float, noise: HeldNoise) -> Tensor:  # type: ignore[override]
+        """Draw what is not known of a step: (..., P) to (..., 27)."""
+        logits, feel_states = torch.split(projected, [N_COMBINATIONS, self.feel_size], dim=-1)
+        logits = logits.masked_fill(noise.forbidden, -torch.inf)
+        hits = self._draw_hits(logits, temperature, noise.noise)
+        drawn = self._draw_feel(feel_states, hits, noise.feel_temperature, noise.noise)
+        return torch.where(noise.known.cells, noise.known.features, drawn)
+
+
+class GrooveLab(nn.Module):
+    """A conditional VAE: what is kept, and z for what it leaves open, to a whole groove.
+
+    A bidirectional LSTM reads what is kept; the decoder hears its state at every step, beside
+    z and its own last output. The prior over z is a Gaussian that depends on what is kept, the
+    posterior hears the whole groove as well.
+
+    Source: the encoder, z and decoder are MusicVAE's (Roberts et al. 2018, section 3.1), the
+    tasks GrooVAE's (Gillick et al. 2019, section 4); Sohn et al. 2015 for the conditional
+    prior. Deviations: one model for all tasks where GrooVAE has one for each, the condition,
+    and the head that is held to what is kept.
+
+    Parameters
+    ----------
+    config
+        Dimensions of the parts.
+    """
+
+    def __init__(self, config: LabConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.head = LabHead(config.decoder_size, config.feel_size, config.n_mixtures)
+        n_features = self.head.n_features
+        n_condition = n_condition_features(len(config.style_names), len(config.drummer_names))
+        self.reader = nn.LSTM(n_condition, config.reader_size, bidirectional=True, batch_first=True)
+        self.to_context = nn.Linear(2 * config.reader_size, config.context_size)
+        self.to_prior = nn.Linear(2 * config.reader_size, 2 * config.z_size)
+        self.encoder = BidirectionalEncoder(
+            n_features + n_condition, config.encoder_size, 1, config.z_size
+        )
+        self.decoder = FlatDecoder(
+            n_features,
+            config.decoder_size,
+            config.decoder_layers,
+            config.z_size,
+            context_size=config.context_size,
+        )
+
+    def read(self, condition: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Read what is kept, (B, T, C).
+
+        Returns
+        -------
+        The context (B, T, context size), and the prior's mu and sigma, each (B, Z) float32.
+        """
+        outputs, _ = self.reader(condition)  # (B, T, 2H)
+        context: Tensor = self.to_context(outputs)
+        mu, sigma = self.to_prior(outputs.mean(dim=1)).float().chunk(2, dim=-1)
+        return context, mu, functional.softplus(sigma) + MIN_SIGMA
+
+    def encode(self, features: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the posterior's mu and sigma, (B, Z), of whole grooves (B, T, 27)."""
+        mu, sigma = self.encoder(torch.cat([features, condition], dim=-1))
+        return mu, sigma
+
+    def decode_forced(self, z: Tensor, previous: Tensor, context: Tensor) -> Tensor:
+        """Return decoder states (B, T, H) under given previous outputs (B, T, 27)."""
+        states: Tensor = self.decoder(z, previous, context)
+        return states
+
+    def complete(
+        self,
+        z: Tensor,
+        context: Tensor,
+        known: Known,
+        *,
+        temperature: float = 1.0,
+        feel_temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Complete what is known, free-running.
+
+        Parameters
+        ----------
+        z, context
+            (B, Z) and (B, T, context size), see `read`.
+        known
+            (B, T, ...): what the output is held to.
+        temperature, feel_temperature
+            Of the hits, and of velocities and offsets; 0 takes the most likely hits, and the
+            mean feel.
+        generator
+            Source of randomness.
+
+        Returns
+        -------
+        (B, T, 27) features.
+        """
+        n_examples, n_steps = context.shape[:2]
+        noise = self.head.draw_noise((n_steps, n_examples), generator)
+        by_step = Known(*(part.transpose(0, 1) for part in known))  # (T, B, ...)
+        held = HeldNoise(noise, by_step, self.head.forbidden(by_step), feel_temperature)
+        return self.decoder.run(
+            z,
+            context,
+            n_steps,
+            self.head,
+            temperature,
+            held,  # type: ignore[arg-type]
+        )

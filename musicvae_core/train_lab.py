@@ -1,0 +1,186 @@
+"""Training a groove lab: random tasks, and the likelihood of what they hide."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from musicvae_core import schedules
+from musicvae_core.config import LabConfig, LabPreset
+from musicvae_core.dataset import Dataset, Windows
+from musicvae_core.hiding import hide, hide_controls
+from musicvae_core.kept import UNKNOWN, Controls, Kept, condition_features
+from musicvae_core.lab_checkpoint import LabCheckpoint, save_lab_checkpoint
+from musicvae_core.losses import elbo_losses, gaussian_kl_nats
+from musicvae_core.models.lab import GrooveLab, Known
+from musicvae_core.models.musicvae import shift_right
+from musicvae_core.run import ModelRun, full_disk_named
+from musicvae_core.training_loop import (
+    MIN_TRAIN_WINDOWS,
+    Losses,
+    Metrics,
+    batch_indices,
+    begin,
+    descend,
+    finish,
+    pick_device,
+    step_generator,
+    validation_windows,
+)
+from musicvae_core.vocabulary import N_VOICES
+
+_VALIDATION_SEED = 1
+
+
+class LabRun(ModelRun[GrooveLab]):
+    """A training run of a `GrooveLab`."""
+
+    preset: LabPreset
+
+    def _new_model(self) -> GrooveLab:
+        return GrooveLab(self.preset.model)
+
+    def save_checkpoint(self, folder: Path, metrics: dict[str, Any]) -> None:
+        """Write the averaged model; see `ModelRun.save_checkpoint`."""
+        name, title = self.preset.name, self.preset.title
+        checkpoint = LabCheckpoint(name, title, self.averaged, self.config, metrics)
+        with full_disk_named(folder):
+            save_lab_checkpoint(checkpoint, folder)
+
+
+class Examples(NamedTuple):
+    """Grooves with all that may be told of them.
+
+    features: (B, T, 27) float32.
+    """
+
+    features: NDArray[np.float32]
+    controls: Controls
+
+    def take(self, indices: NDArray[np.int64]) -> Examples:
+        """Return the examples at the indices."""
+        return Examples(np.asarray(self.features[indices]), self.controls.take(indices))
+
+
+def train_lab(
+    preset: LabPreset, dataset: Dataset, out: Path, *, resume: bool = False, device: str = "auto"
+) -> Metrics:
+    """Train a groove lab; files, resuming and errors are as of `train.train`."""
+    run = LabRun(preset, pick_device(device))
+    begin(run, out, resume=resume)
+    minimum = max(MIN_TRAIN_WINDOWS, preset.train.batch_size)
+    windows = dataset.windows("train", preset.model.n_bars, minimum)
+    examples = examples_of(windows, preset.model)
+    held_out = examples_of(validation_windows(dataset, preset.model.n_bars), preset.model)
+    return finish(run, out, lambda: lab_step(run, examples), lambda: _validate(run, held_out))
+
+
+def examples_of(windows: Windows, config: LabConfig) -> Examples:
+    """Return windows with all that may be told of them: tempo, density, style and drummer."""
+
+    def places(names: tuple[str, ...], field: str) -> NDArray[np.int64]:
+        known = {name: place for place, name in enumerate(names)}
+        of_label = [known.get(getattr(label, field), UNKNOWN) for label in windows.labels]
+        return np.array(of_label, np.int64)[windows.performance]
+
+    hits = windows.features[..., :N_VOICES]
+    densities = hits.sum(axis=(1, 2), dtype=np.float32) / np.float32(hits.shape[1])
+    controls = Controls(
+        windows.tempos_bpm,
+        densities,
+        places(config.style_names, "style"),
+        places(config.drummer_names, "drummer"),
+    )
+    return Examples(windows.features, controls)
+
+
+def lab_step(run: LabRun, examples: Examples) -> Losses:
+    """Take one optimiser step on the batch and the tasks that belong to its number.
+
+    Raises
+    ------
+    NonFiniteLossError
+        If the loss is not finite; the weights are left as they were.
+    """
+    config, device = run.config, run.device
+    batch = examples.take(batch_indices(run.step, len(examples.features), config))
+    rng = np.random.default_rng((config.seed, run.step))
+    kept, controls = hide(batch.features, rng), hide_controls(batch.controls, rng)
+    run.model.train()
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type != "mps"):
+        losses = lab_losses(
+            run.model,
+            kept,
+            controls,
+            step_generator(run),
+            beta=schedules.beta(run.step, config),
+            free_bits=config.free_bits,
+            feel_weight=config.feel_weight,
+            word_dropout=config.word_dropout,
+        )
+    return descend(run, losses)
+
+
+def known_of(kept: Kept, device: torch.device | str = "cpu") -> Known:
+    """Return what an output is held to, as tensors."""
+    cells = np.concatenate([kept.hits, kept.velocities, kept.offsets], axis=-1)
+    parts = (np.asarray(kept.features), cells, kept.taps[..., 0] > 0)
+    return Known(*(torch.from_numpy(part).to(device) for part in parts))
+
+
+def lab_losses(
+    model: GrooveLab,
+    kept: Kept,
+    controls: Controls,
+    generator: torch.Generator,
+    *,
+    beta: float,
+    free_bits: float,
+    feel_weight: float,
+    word_dropout: float,
+) -> dict[str, Tensor]:
+    """Return the objective of a batch, whose truth is in `kept.features`; see `elbo_losses`."""
+    config, device = model.config, generator.device
+    n_styles, n_drummers = len(config.style_names), len(config.drummer_names)
+    condition = torch.from_numpy(condition_features(kept, controls, n_styles, n_drummers))
+    condition, known = condition.to(device), known_of(kept, device)
+    context, prior_mu, prior_sigma = model.read(condition)
+    mu, sigma = model.encode(known.features, condition)
+    z = mu + sigma * torch.randn(mu.shape, generator=generator, device=device)
+    previous = shift_right(known.features)
+    heard = torch.rand(previous.shape[:2], generator=generator, device=device) >= word_dropout
+    states = model.decode_forced(z, previous * heard.unsqueeze(-1), context)
+    return elbo_losses(
+        model.head.log_prob_of_rest(states, known),
+        gaussian_kl_nats(mu, sigma, prior_mu, prior_sigma),
+        beta=beta,
+        free_bits=free_bits,
+        feel_weight=feel_weight,
+    )
+
+
+@torch.no_grad()
+def _validate(run: LabRun, held_out: Examples) -> dict[str, float]:
+    """Measure the averaged weights on tasks that are the same every time."""
+    rng = np.random.default_rng(_VALIDATION_SEED)
+    generator = torch.Generator(run.device).manual_seed(_VALIDATION_SEED)
+    kept, controls = hide(held_out.features, rng), hide_controls(held_out.controls, rng)
+    losses = lab_losses(
+        run.averaged,
+        kept,
+        controls,
+        generator,
+        beta=run.config.beta,
+        free_bits=0.0,
+        feel_weight=run.config.feel_weight,
+        word_dropout=0.0,
+    )
+    return {
+        f"validation/{name.removeprefix('loss/total') or 'loss'}": float(value)
+        for name, value in losses.items()
+    }
