@@ -25,6 +25,7 @@ from musicvae_core.config import ModelConfig, from_dict
 from musicvae_core.errors import CheckpointNotFoundError, ConfigError, RenderError
 from musicvae_core.flac import flac_bytes
 from musicvae_core.groove import Groove
+from musicvae_core.journey import journey_codes
 from musicvae_core.latent import PriorName, encode_grooves, nearby_codes, sample_codes
 from musicvae_core.midi import MidiReading, read_midi, write_midi
 from musicvae_core.morph import (
@@ -290,6 +291,18 @@ class Studio:
         pairs = zip(ends, played, strict=True)
         back = tuple(compare(end, take.groove) for end, take in pairs)
         return Morphed(grooves, codes, n_rows, len(codes) // n_rows, back)
+
+    def journey(
+        self,
+        model: str,
+        stops: NDArray[np.float32],
+        steps_a_leg: int,
+        *,
+        tempo_bpm: float = 120.0,
+    ) -> list[Take]:
+        """Decode a path through codes (n, Z), likeliest hits alone; see `journey_codes`."""
+        codes = journey_codes(stops, steps_a_leg)
+        return self.decode(model, codes, temperature=0.0, tempo_bpm=tempo_bpm)
 
     @property
     def sound_problem(self) -> str | None:

@@ -51,6 +51,7 @@ CORE_RANKS = {
     "latent": 5,
     "smoothness": 5,
     "build_atlas": 6,
+    "journey": 6,
     "style_probe": 6,
     "evaluate": 6,
     "morph": 6,

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from musicvae_core.projection import TsneMap, directions, fit_principal, fit_tsne, nearest
+from musicvae_core.projection import (
+    TsneMap,
+    directions,
+    fit_principal,
+    fit_tsne,
+    mean_code,
+    nearest,
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +49,13 @@ def test_principal_components_are_those_of_the_singular_values(groups):
 def test_directions_have_length_one_and_zero_stays():
     made = directions(np.array([[3.0, 4.0], [0.0, 0.0]], np.float32))
     np.testing.assert_allclose(made, [[0.6, 0.8], [0.0, 0.0]])
+
+
+def test_the_middle_of_codes_is_as_long_as_they_are():
+    codes = np.array([[2.0, 0.0], [0.0, 4.0]], np.float32)
+    np.testing.assert_allclose(mean_code(codes), 3 * np.sqrt(0.5) * np.ones(2), rtol=1e-6)
+    np.testing.assert_allclose(mean_code(codes[:1]), codes[0])
+    np.testing.assert_allclose(mean_code(np.zeros((3, 2), np.float32)), [0, 0])
 
 
 def test_the_nearest_codes_are_those_at_the_smallest_angle(groups):
