@@ -1,6 +1,6 @@
 """Checkpoints: a folder with weights, configuration and metrics; one path loads it.
 
-`model.safetensors` holds the weights in float16 or float32 and, in its header, all that is
+`model.safetensors` holds the weights in 32, 16 or 8 bits and, in its header, all that is
 needed to rebuild the model: replacing that one file is atomic, so a checkpoint is never half
 new. `config.json` repeats the header for people and adds training and metrics. Nothing is
 ever unpickled.
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -36,9 +36,13 @@ from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.models.prior import LatentPrior, PriorConfig
 
 FORMAT = "musicvae_core"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Raised when files change so that older code cannot read them: 2 has 8-bit matrices."""
+
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
-_PRIOR_PREFIX = "prior."
+_PRIOR_PREFIX, _SCALE_SUFFIX = "prior.", ".scale"
+_MIN_INT8, _MAX_INT8, _TINY_SCALE = 4096, 127, 1e-12
+Bits = Literal[32, 16, 8]
 
 
 @dataclass
@@ -74,6 +78,29 @@ class Checkpoint:
         return cls(preset.name, preset.title, MusicVAE(preset.model), preset.train)
 
 
+def _packed(tensors: Mapping[str, Tensor], bits: Bits) -> dict[str, Tensor]:
+    """Return tensors as they are stored."""
+    if bits == 32:
+        return {name: tensor.float().contiguous() for name, tensor in tensors.items()}
+    packed = {name: tensor.half().contiguous() for name, tensor in tensors.items()}
+    for name, tensor in tensors.items():
+        if bits == 8 and tensor.dim() == 2 and tensor.numel() >= _MIN_INT8:
+            largest = tensor.abs().amax(dim=1, keepdim=True)
+            scale = largest.clamp(min=_TINY_SCALE) / _MAX_INT8
+            packed[name] = (tensor / scale).round().to(torch.int8)
+            packed[name + _SCALE_SUFFIX] = scale.float()
+    return packed
+
+
+def _unpacked(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Undo `_packed`, into float32."""
+    tensors = {name: t.float() for name, t in packed.items() if not name.endswith(_SCALE_SUFFIX)}
+    for name, tensor in packed.items():
+        if name.endswith(_SCALE_SUFFIX):
+            tensors[name.removesuffix(_SCALE_SUFFIX)] *= tensor
+    return tensors
+
+
 class Described(Protocol):
     """What every checkpoint says of itself."""
 
@@ -87,7 +114,7 @@ class Described(Protocol):
         """The model's dimensions, a dataclass."""
 
 
-def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, half: bool = False) -> None:
+def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, bits: Bits = 32) -> None:
     """Write a checkpoint, each file atomically.
 
     Parameters
@@ -96,8 +123,8 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, half: bool = False)
         What to write.
     folder
         Made if missing; its `model.safetensors` and `config.json` are replaced.
-    half
-        Store weights in float16.
+    bits
+        A weight: 32, 16 (float16), or 8 (matrices as whole numbers, with a scale a row).
     """
     tensors = dict(checkpoint.model.state_dict())
     about: dict[str, Any] = {}
@@ -105,7 +132,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, half: bool = False)
         state = checkpoint.prior.state_dict()
         tensors |= {_PRIOR_PREFIX + name: tensor for name, tensor in state.items()}
         about["prior"] = dataclasses.asdict(checkpoint.prior.config)
-    write_files(checkpoint, "musicvae", folder, tensors, about, half=half)
+    write_files(checkpoint, "musicvae", folder, tensors, about, bits=bits)
 
 
 def write_files(
@@ -115,7 +142,7 @@ def write_files(
     tensors: Mapping[str, Tensor],
     more: Mapping[str, Any],
     *,
-    half: bool,
+    bits: Bits,
 ) -> None:
     """Write the two files of a checkpoint of any kind of model, each atomically.
 
@@ -131,12 +158,11 @@ def write_files(
         The weights.
     more
         What else the header says.
-    half
-        Store weights in float16.
+    bits
+        See `save_checkpoint`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    dtype = torch.float16 if half else torch.float32
-    stored = {name: t.detach().to("cpu", dtype).contiguous() for name, t in tensors.items()}
+    stored = _packed({name: tensor.detach().cpu() for name, tensor in tensors.items()}, bits)
     about: dict[str, Any] = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -208,8 +234,9 @@ def read_weights(folder: Path, kind: str) -> tuple[Path, dict[str, Any], dict[st
         with safe_open(path, framework="pt") as stored:
             header = stored.metadata() or {}
             about = _check_header(path, header)
-            tensors = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, struct.error, ValueError) as error:
+            packed = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        tensors = _unpacked(packed)
+    except (SafetensorError, OSError, struct.error, ValueError, KeyError) as error:
         raise CorruptCheckpointError(
             f"{path} is damaged or cut short ({error}); fetch or train it again."
         ) from error

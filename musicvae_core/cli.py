@@ -137,6 +137,7 @@ def _add_fit_prior(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the checkpoint with its prior")
     parser.add_argument("--steps", type=int, help="optimiser steps")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--bits", type=int, choices=(32, 16, 8), default=16, help="a weight")
     parser.set_defaults(command=_fit_prior)
 
 
@@ -152,7 +153,7 @@ def _fit_prior(options: argparse.Namespace) -> None:
     if options.steps:
         training = dataclasses.replace(training, n_steps=options.steps)
     fitted = fit_prior(checkpoint, windows, training=training)
-    save_checkpoint(fitted, options.out, half=True)
+    save_checkpoint(fitted, options.out, bits=options.bits)
 
 
 def _add_atlas(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from musicvae_core.checkpoint import read_extras, read_weights, write_files
+from musicvae_core.checkpoint import Bits, read_extras, read_weights, write_files
 from musicvae_core.config import LabConfig, TrainConfig, from_dict
 from musicvae_core.errors import ConfigError, CorruptCheckpointError
 from musicvae_core.models.lab import GrooveLab
@@ -32,9 +32,9 @@ class LabCheckpoint:
         return self.model.config
 
 
-def save_lab_checkpoint(checkpoint: LabCheckpoint, folder: Path, *, half: bool = False) -> None:
+def save_lab_checkpoint(checkpoint: LabCheckpoint, folder: Path, *, bits: Bits = 32) -> None:
     """Write a groove lab; see `checkpoint.save_checkpoint`."""
-    write_files(checkpoint, LAB_KIND, folder, checkpoint.model.state_dict(), {}, half=half)
+    write_files(checkpoint, LAB_KIND, folder, checkpoint.model.state_dict(), {}, bits=bits)
 
 
 def load_lab_checkpoint(folder: Path) -> LabCheckpoint:

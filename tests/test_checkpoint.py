@@ -1,5 +1,6 @@
 """Checkpoints: what comes back, what is refused by name, and that no write is ever half done."""
 
+import dataclasses
 import json
 import pickle
 
@@ -23,6 +24,7 @@ from musicvae_core.errors import (
     ForeignCheckpointError,
     NewerCheckpointError,
 )
+from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.models.prior import LatentPrior, PriorConfig
 
 Z = 8
@@ -78,7 +80,7 @@ def test_a_loaded_checkpoint_computes_what_the_saved_one_did(tmp_path, name, wit
 def test_half_the_size_is_half_the_precision(tmp_path):
     before = new_checkpoint(with_prior=True)
     save_checkpoint(before, tmp_path / "whole")
-    save_checkpoint(before, tmp_path / "half", half=True)
+    save_checkpoint(before, tmp_path / "half", bits=16)
     sizes = [(tmp_path / kind / WEIGHTS_FILE).stat().st_size for kind in ("whole", "half")]
     after = load_checkpoint(tmp_path / "half")
     assert sizes[1] < 0.65 * sizes[0]
@@ -86,6 +88,22 @@ def test_half_the_size_is_half_the_precision(tmp_path):
     for name, tensor in (after.model.state_dict() | after.prior.state_dict()).items():
         assert tensor.dtype == torch.float32
         torch.testing.assert_close(tensor, state[name], rtol=1e-3, atol=1e-4)
+
+
+def test_eight_bits_keep_every_weight_to_half_a_step_of_its_row(tmp_path):
+    wide = dataclasses.replace(preset("groove_2bar_tiny").model, encoder_size=64, decoder_size=64)
+    before = Checkpoint("wide", "Wide", MusicVAE(wide))
+    save_checkpoint(before, tmp_path / "half", bits=16)
+    save_checkpoint(before, tmp_path / "int8", bits=8)
+    sizes = [(tmp_path / kind / WEIGHTS_FILE).stat().st_size for kind in ("half", "int8")]
+    assert sizes[1] < 0.65 * sizes[0]
+    state = before.model.state_dict()
+    after = load_checkpoint(tmp_path / "int8").model.state_dict()
+    assert after.keys() == state.keys()
+    for name, tensor in after.items():
+        assert tensor.dtype == torch.float32
+        largest = state[name].abs().amax(dim=-1, keepdim=True)
+        assert ((tensor - state[name]).abs() <= 0.51 * largest / 127 + 1e-3).all()
 
 
 def test_all_about_it_comes_back(tmp_path):
