@@ -15,6 +15,7 @@ from musicvae_core.vocabulary import STEPS_PER_BAR
 
 Head = Literal["categorical", "groove"]
 StepPaths = Literal["both", "encoder"]
+Feel = Literal["mixture", "mean"]
 ConfigT = typing.TypeVar("ConfigT")
 PresetT = typing.TypeVar("PresetT", "Preset", "LabPreset")
 _PLAIN_KINDS: dict[Any, tuple[Any, str]] = {
@@ -44,7 +45,8 @@ class ModelConfig:
     decoder_size, decoder_layers
         Width and depth of the decoder.
     z_size
-        Dimensions of the latent space.
+        Dimensions of the latent space; where the encoder or the decoder knows bars, they share
+        it evenly.
     step_size
         Width of the direct paths between z, or a bar's embedding, and every single step, both
         ways; 0 for none, as in the paper.
@@ -84,6 +86,9 @@ class ModelConfig:
         _require(0 <= self.step_size <= 1024, "step_size", self.step_size, "0 to 1024")
         for name in ("encoder_bar_size", "conductor_size"):
             _require(0 <= getattr(self, name) <= 8192, name, getattr(self, name), "0 to 8192")
+        if self.encoder_bar_size or self.conductor_size:
+            shared = self.z_size % self.n_bars == 0
+            _require(shared, "z_size", self.z_size, f"a multiple of n_bars, {self.n_bars}")
         sizes = ("encoder_size", "decoder_size", "z_size", "feel_size", "n_mixtures", "bar_size")
         for name in (*sizes, "encoder_layers", "decoder_layers"):
             value = getattr(self, name)
@@ -115,6 +120,9 @@ class LabConfig:
         Width of one direction of the posterior's LSTM, and latent dimensions.
     decoder_size, decoder_layers, feel_size, n_mixtures
         As `ModelConfig`.
+    feel
+        `mixture`: velocities and offsets are drawn from learned distributions. `mean`: they are
+        means learned by squared error, as in GrooVAE, to compare; n_mixtures is not used.
     styles, drummers
         Names of what can be asked for, joined by commas.
     """
@@ -128,6 +136,7 @@ class LabConfig:
     decoder_layers: int = 2
     feel_size: int = 256
     n_mixtures: int = 3
+    feel: Feel = "mixture"
     styles: str = (
         "afrobeat,afrocuban,blues,country,dance,funk,gospel,highlife,hiphop,jazz,latin,"
         "middleeastern,neworleans,pop,punk,reggae,rock,soul"
@@ -138,6 +147,7 @@ class LabConfig:
 
     def __post_init__(self) -> None:
         _require(2 <= self.n_bars <= 64, "n_bars", self.n_bars, "2 to 64")
+        _require(self.feel in typing.get_args(Feel), "feel", self.feel, "mixture or mean")
         for name in ("reader_size", "context_size", "encoder_size", "z_size", "decoder_size"):
             _require(1 <= getattr(self, name) <= 8192, name, getattr(self, name), "1 to 8192")
         for name in ("decoder_layers", "feel_size", "n_mixtures"):
@@ -257,7 +267,9 @@ class LabPreset:
 
 def _tiny(preset: Preset) -> Preset:
     """Return the preset at a width that trains in seconds, for tests."""
-    sizes = {"encoder_size": 16, "decoder_size": 16, "z_size": 8, "feel_size": 16, "bar_size": 8}
+    z_size = max(8, preset.model.n_bars)
+    sizes = {"encoder_size": 16, "decoder_size": 16, "feel_size": 16, "bar_size": 8}
+    sizes["z_size"] = z_size
     return Preset(
         f"{preset.name}_tiny",
         f"{preset.title} (tiny)",
@@ -307,9 +319,9 @@ _16_BARS = ModelConfig(
     decoder_size=256,
     z_size=512,
     step_size=16,
-    bar_size=96,
+    bar_size=128,
 )
-_LONG = TrainConfig(n_steps=7_200, batch_size=16, shortest_bars=4, initial_sigma=0.13)
+_LONG = TrainConfig(n_steps=4_000, batch_size=16, shortest_bars=4, initial_sigma=0.13)
 _DRUMS_16BAR_HIER = Preset(
     "drums_16bar_hier",
     "Drum pieces, 16 bars",
@@ -319,14 +331,14 @@ _DRUMS_16BAR_HIER = Preset(
 _DRUMS_16BAR_FLAT = Preset(
     "drums_16bar_flat",
     "Drum pieces, 16 bars, without a conductor",
-    dataclasses.replace(_16_BARS, decoder_size=352, step_paths="encoder"),
+    dataclasses.replace(_16_BARS, decoder_size=288, step_paths="encoder"),
     _LONG,
 )
 _GROOVE_16BAR = Preset(
     "groove_16bar",
     "Pieces with feel, 16 bars",
     dataclasses.replace(_16_BARS, head="groove", conductor_size=384),
-    dataclasses.replace(_LONG, n_steps=8_000, beta=0.08, feel_weight=0.5),
+    dataclasses.replace(_LONG, n_steps=6_000, beta=0.1, feel_weight=0.5),
 )
 
 PRESETS: Mapping[str, Preset] = types.MappingProxyType(
@@ -352,6 +364,12 @@ _GROOVE_LAB = LabPreset(
         n_steps=6_000, batch_size=32, beta=0.5, word_dropout=0.1, feel_weight=1.0, augmentation=0.0
     ),
 )
+_GROOVE_LAB_MEANS = dataclasses.replace(
+    _GROOVE_LAB,
+    name="groove_lab_means",
+    title="Groove lab with averaged feel, to compare",
+    model=dataclasses.replace(_GROOVE_LAB.model, feel="mean"),
+)
 _GROOVE_LAB_TINY = LabPreset(
     "groove_lab_tiny",
     "Groove lab (tiny)",
@@ -364,7 +382,7 @@ _GROOVE_LAB_TINY = LabPreset(
 )
 
 LAB_PRESETS: Mapping[str, LabPreset] = types.MappingProxyType(
-    {preset.name: preset for preset in (_GROOVE_LAB, _GROOVE_LAB_TINY)}
+    {preset.name: preset for preset in (_GROOVE_LAB, _GROOVE_LAB_MEANS, _GROOVE_LAB_TINY)}
 )
 
 

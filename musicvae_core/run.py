@@ -18,7 +18,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from musicvae_core.checkpoint import Checkpoint, save_checkpoint
-from musicvae_core.config import LabPreset, Preset, TrainConfig
+from musicvae_core.config import LabPreset, Preset, TrainConfig, from_dict
 from musicvae_core.dataset import Windows
 from musicvae_core.errors import ConfigError, DiskFullError
 from musicvae_core.files import write_atomically
@@ -110,7 +110,10 @@ class ModelRun(Generic[ModelT]):
             If the run was started with another configuration.
         """
         state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["config"] != json.dumps([asdict(self.preset.model), asdict(self.config)]):
+        model, training = json.loads(state["config"])
+        preset = self.preset
+        started = (from_dict(type(preset.model), model), from_dict(TrainConfig, training))
+        if started != (preset.model, self.config):
             raise ConfigError(
                 f"{path} was trained with other settings; give the same preset and --set, "
                 "or another --out."

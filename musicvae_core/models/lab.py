@@ -22,6 +22,9 @@ from musicvae_core.models.heads import (
 )
 from musicvae_core.vocabulary import N_COMBINATIONS, N_VOICES
 
+_VELOCITY_DEVIATION, _OFFSET_DEVIATION = 0.55, 0.41
+"""Of velocities in -1..1 and of offsets in model units, in the train split."""
+
 
 class Known(NamedTuple):
     """What the output is held to.
@@ -85,14 +88,22 @@ class LabHead(GrooveHead):
         hits, velocities, offsets = torch.split(truth, N_VOICES, dim=-1)
         _, knows_velocity, knows_offset = torch.split(known.cells, N_VOICES, dim=-1)
         parameters = self.feel_parameters(self.feel_of_state(states), hits)
-        of_velocity, of_offset = parameters.chunk(2, dim=-2)  # each (..., 9, 3K)
-        velocity = mixture.log_prob(of_velocity, velocity_to_unit(velocities), VELOCITY_LATTICE)
-        offset = mixture.log_prob(of_offset, offsets, OFFSET_LATTICE)
+        velocity, offset = self._score_feel(parameters, velocity_to_unit(velocities), offsets)
         return {
             "hits": log_probs.gather(-1, self.classes(truth).unsqueeze(-1)).squeeze(-1),
             "velocities": (velocity * hits * ~knows_velocity).sum(dim=-1),
             "offsets": (offset * hits * ~knows_offset).sum(dim=-1),
         }
+
+    def _score_feel(
+        self, parameters: Tensor, velocities: Tensor, offsets: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the log probabilities of velocities in -1..1 and of offsets, (..., 9) each."""
+        of_velocity, of_offset = parameters.chunk(2, dim=-2)  # each (..., 9, 3K)
+        return (
+            mixture.log_prob(of_velocity, velocities, VELOCITY_LATTICE),
+            mixture.log_prob(of_offset, offsets, OFFSET_LATTICE),
+        )
 
     def draw(self, projected: Tensor, temperature: float, noise: HeldNoise) -> Tensor:  # type: ignore[override]
         """Draw what is not known of a step: (..., P) to (..., 27)."""
@@ -101,6 +112,32 @@ class LabHead(GrooveHead):
         hits = self._draw_hits(logits, temperature, noise.noise)
         drawn = self._draw_feel(feel_states, hits, noise.feel_temperature, noise.noise)
         return torch.where(noise.known.cells, noise.known.features, drawn)
+
+
+class MeansHead(LabHead):
+    """A `LabHead` whose feel is a mean learned by squared error, and never drawn: a baseline.
+
+    Source: GrooVAE's outputs (Gillick et al. 2019, section 3). The errors are divided by the
+    variances of the train split, so that they weigh like the other terms.
+    """
+
+    def __init__(self, size: int, feel_size: int) -> None:
+        super().__init__(size, feel_size, n_mixtures=1)
+
+    def _score_feel(
+        self, parameters: Tensor, velocities: Tensor, offsets: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the negative squared errors, as log probabilities up to a constant."""
+        of_velocity, of_offset = mixture.mean(parameters).chunk(2, dim=-1)  # each (..., 9)
+        return (
+            -0.5 * ((velocities - of_velocity) / _VELOCITY_DEVIATION) ** 2,
+            -0.5 * ((offsets - of_offset) / _OFFSET_DEVIATION) ** 2,
+        )
+
+    def _draw_feel(
+        self, feel_states: Tensor, hits: Tensor, temperature: float, noise: Noise | None
+    ) -> Tensor:
+        return super()._draw_feel(feel_states, hits, 0.0, noise)
 
 
 class GrooveLab(nn.Module):
@@ -124,7 +161,7 @@ class GrooveLab(nn.Module):
     def __init__(self, config: LabConfig) -> None:
         super().__init__()
         self.config = config
-        self.head = LabHead(config.decoder_size, config.feel_size, config.n_mixtures)
+        self.head = _head(config)
         n_features = self.head.n_features
         n_condition = n_condition_features(len(config.style_names), len(config.drummer_names))
         self.reader = nn.LSTM(n_condition, config.reader_size, bidirectional=True, batch_first=True)
@@ -203,3 +240,9 @@ class GrooveLab(nn.Module):
             temperature,
             held,  # type: ignore[arg-type]
         )
+
+
+def _head(config: LabConfig) -> LabHead:
+    if config.feel == "mean":
+        return MeansHead(config.decoder_size, config.feel_size)
+    return LabHead(config.decoder_size, config.feel_size, config.n_mixtures)
