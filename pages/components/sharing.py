@@ -9,6 +9,7 @@ import streamlit as st
 from musicvae_core.errors import ShareCodeError
 from musicvae_core.share import MAX_CODE_LENGTH, Shared, read_share_code, write_share_code
 from musicvae_core.studio import Studio
+from pages.components.copying import draw_copy_button
 from pages.components.library import add_to_library
 from pages.components.slots import Source
 
@@ -41,6 +42,7 @@ def _show(source: Source) -> None:
         "them into “Add” beside a choice of grooves has it."
     )
     st.code(code, language=None, wrap_lines=True)
+    draw_copy_button(code, key="share.copy", label="Copy the code")
 
 
 def draw_code_field(studio: Studio, key: str, place: Callable[[Source], None]) -> None:

@@ -1,0 +1,260 @@
+"""The Morph page in a real Chromium: upload, morph, hear, export and read back; send and share."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from real_browser import (
+    ROOT,
+    Browser,
+    Locator,
+    Page,
+    allowed,
+    download,
+    launched,
+    opened,
+    serving,
+    wait_for_sound,
+)
+
+from musicvae_core.groove import Groove
+from musicvae_core.midi import read_midi
+from musicvae_core.vocabulary import TICKS_PER_STEP, VELOCITY_LEVELS
+from pages.components.sources import as_long_as
+
+pytestmark = pytest.mark.browser
+
+APPS = {"fake": ROOT / "tests" / "fake_app.py", "real": ROOT / "app.py"}
+REAL_MODEL = ROOT / "checkpoints" / "groove_2bar" / "model.safetensors"
+PERFORMANCES = ("102_funk_95_beat_4-4.mid", "101_dance-disco_120_beat_4-4.mid")
+PLAYABLE_SECONDS = 1.5
+
+everywhere = pytest.mark.parametrize("address", ["fake", "real"], indirect=True)
+faked = pytest.mark.parametrize("address", ["fake"], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def address(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    if request.param == "real" and not REAL_MODEL.is_file():
+        pytest.skip("checkpoints/groove_2bar is not there: train it first")
+    log = tmp_path_factory.mktemp("streamlit") / "log"
+    with serving(APPS[request.param], log) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(address: str, browser: Browser) -> Iterator[Page]:
+    with opened(browser, address, permissions=["clipboard-read", "clipboard-write"]) as page:
+        yield page
+
+
+@pytest.fixture
+def morph(page: Page) -> Page:
+    go_to(page, "Morph")
+    return page
+
+
+@pytest.fixture(scope="session")
+def performances(real_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("performances")
+    with zipfile.ZipFile(real_archive) as archive:
+        inside = [next(n for n in archive.namelist() if n.endswith(f"/{p}")) for p in PERFORMANCES]
+        return [Path(archive.extract(name, folder)) for name in inside]
+
+
+def go_to(page: Page, title: str) -> None:
+    page.get_by_role("link", name=title, exact=True).click()
+    wait_for_page(page, title)
+
+
+def wait_for_page(page: Page, title: str) -> None:
+    page.wait_for_url(re.compile("/$" if title == "Sample" else f"/{title.lower()}$"))
+    marker = {"Morph": ".morph:visible", "Sample": ".st-key-sample"}.get(title, "h1")
+    page.locator(marker).first.wait_for()
+    if title != "About":
+        wait_for_sound(page)
+
+
+def deck(page: Page, number: int = 0) -> dict:
+    """The state of one of the page's decks: the morph's, the ends', the piece's."""
+    return page.locator(".deck").nth(number).evaluate("deck => deck.deck.state")
+
+
+def until(is_so: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline, f"waited for {what}"
+        time.sleep(0.05)
+
+
+def morph_ends(page: Page) -> list[str]:
+    return deck(page)["cards"][0]["morph"]["ends"]
+
+
+def wait_for_ends(page: Page, *ends: str) -> None:
+    until(lambda: morph_ends(page) == list(ends), f"the ends {ends}")
+
+
+def card(page: Page, name: str) -> Locator:
+    return page.locator(f".card[data-card='{name}']")
+
+
+def upload(page: Page, *paths: Path) -> None:
+    page.locator("input[type=file]").last.set_input_files(paths)
+
+
+def switch(page: Page, label: str) -> None:
+    page.locator("label").filter(has_text=label).first.click()
+
+
+def send(page: Page, card_id: str, choice: str) -> None:
+    card(page, card_id).get_by_role("button", name="Send").click()
+    card(page, card_id).get_by_role("menuitem", name=choice).click()
+
+
+def notes(groove: Groove) -> list[tuple[int, ...]]:
+    """(step, voice, level, tick) of every hit."""
+    levels = np.rint(groove.velocities * VELOCITY_LEVELS).astype(int)
+    ticks = np.rint(groove.offsets * TICKS_PER_STEP).astype(int)
+    cells = np.argwhere(groove.hits).tolist()
+    return [
+        (step, voice, int(levels[step, voice]), int(ticks[step, voice])) for step, voice in cells
+    ]
+
+
+def midi_of(page: Page, card_id: str) -> Groove:
+    """What the card's MIDI button saves."""
+    _, data = download(page, card(page, card_id).get_by_text("MIDI"))
+    return read_midi(data).groove
+
+
+@everywhere
+def test_two_real_files_are_morphed_exported_and_read_back(
+    morph: Page, performances: list[Path]
+) -> None:
+    upload(morph, *performances)
+    stems = [path.stem for path in performances]
+    until(lambda: all(map(str.startswith, morph_ends(morph), stems)), "both uploads")
+    assert all(re.search(r", bars \d+ to \d+$", end) for end in morph_ends(morph))
+    assert morph.get_by_text("and the model hears 2 at a time").count() == 2
+    switch(morph, "Exact ends")
+    wholes = [read_midi(path).groove for path in performances]
+    windows = [as_long_as(whole, 2) for whole in wholes]
+    for key, number in (("Home", 0), ("End", 1)):
+        field = card(morph, "morph").get_by_role("slider")
+        field.focus()
+        morph.keyboard.press(key)
+        until(
+            lambda number=number: notes(midi_of(morph, "morph")) == notes(windows[number]),
+            f"end {number} as it was uploaded",
+        )
+    saved = midi_of(morph, "morph")
+    assert saved.tempo_bpm == pytest.approx(round(wholes[0].tempo_bpm), abs=0.01)
+
+    morph.get_by_text("As a piece").click()
+    card(morph, "piece").and_(morph.locator("[data-sound=ready]")).wait_for()
+    piece = midi_of(morph, "piece")
+    assert piece.n_bars == 18
+    assert notes(piece.bars(0, 2)) == notes(windows[0])
+    assert notes(piece.bars(16, 2)) == notes(windows[1])
+    name, data = download(morph, morph.get_by_role("button", name="All steps"))
+    archive = zipfile.ZipFile(io.BytesIO(data))
+    assert name.endswith(".zip")
+    assert len(archive.namelist()) == 18
+    for step in range(9):
+        read = read_midi(archive.read(f"{step:02d}.mid")).groove
+        expected = piece.bars(2 * step, 2)
+        assert [note[:3] for note in notes(read)] == [note[:3] for note in notes(expected)]
+
+
+@everywhere
+def test_a_new_morph_is_playable_soon_after_it_is_asked_for(morph: Page) -> None:
+    slider = morph.locator(".st-key-morph-n_steps").get_by_role("slider")
+    before = len(deck(morph)["cards"][0]["morph"]["places"])
+    slider.focus()
+    start = time.monotonic()
+    morph.keyboard.press("ArrowRight")
+    until(lambda: len(deck(morph)["cards"][0]["morph"]["places"]) > before, "a step more")
+    wait_for_sound(morph)
+    seconds = time.monotonic() - start
+    print(f"a morph of {before + 1} steps playable after {seconds:.2f} s")
+    assert seconds < allowed(PLAYABLE_SECONDS)
+
+
+@faked
+def test_a_card_is_sent_to_the_morph_and_back_with_its_star(page: Page) -> None:
+    cards = deck(page)["cards"]
+    send(page, cards[2]["id"], "Morph")
+    wait_for_page(page, "Morph")
+    wait_for_ends(page, cards[2]["name"], "Funk")
+    go_to(page, "Sample")
+    card(page, cards[3]["id"]).get_by_role("button", name=re.compile("^Keep")).click()
+    send(page, cards[3]["id"], "Morph")
+    wait_for_page(page, "Morph")
+    wait_for_ends(page, cards[2]["name"], cards[3]["name"])
+    until(lambda: [one["kept"] for one in deck(page, 1)["cards"]][2], "the star of B")
+    page.get_by_role("button", name="Undo").click()
+    wait_for_ends(page, cards[2]["name"], "Funk")
+    go_to(page, "About")
+    go_to(page, "Morph")
+    wait_for_ends(page, cards[2]["name"], "Funk")
+    page.get_by_role("button", name="Undo").click()
+    wait_for_ends(page, "Rock", "Funk")
+    send(page, "morph", "Sample")
+    wait_for_page(page, "Sample")
+    until(lambda: len(deck(page)["cards"]) == 9, "the groove that was sent")
+    assert "step" in deck(page)["cards"][0]["name"]
+    assert [one["kept"] for one in deck(page)["cards"]].count(True) == 1
+
+
+@faked
+def test_a_share_code_is_copied_and_pasted(page: Page) -> None:
+    shared = deck(page)["cards"][1]
+    send(page, shared["id"], "Share code")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name=re.compile("copy", re.IGNORECASE)).click()
+    code = page.evaluate("navigator.clipboard.readText()")
+    assert code.startswith("gs1.")
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+    go_to(page, "Morph")
+    page.get_by_role("button", name="Add").first.click()
+    field = page.get_by_label("Paste a share code")
+    field.fill(code)
+    field.press("Enter")
+    wait_for_ends(page, "Shared groove", "Funk")
+    page.keyboard.press("Escape")
+    until(lambda: deck(page, 1)["cards"][0]["tempo"] == shared["tempo"], "the tempo")
+    own = [[step, voice] for step, voice, *_ in deck(page, 1)["cards"][0]["hits"]]
+    assert own == [[step, voice] for step, voice, *_ in shared["hits"]]
+
+
+@faked
+def test_an_edited_end_changes_the_morph_and_undo_brings_it_back(morph: Page) -> None:
+    switch(morph, "Edit")
+    grid = card(morph, "morph.a").locator("canvas.editable")
+    grid.wait_for()
+    before = deck(morph, 1)["cards"][0]["hits"]
+    grid.scroll_into_view_if_needed()
+    box = grid.bounding_box()
+    assert box
+    grid.click(position={"x": 0.4 * box["width"], "y": 0.3 * box["height"]})
+    until(lambda: deck(morph, 1)["cards"][0]["note"] == "edited", "the edit in Python")
+    assert len(deck(morph, 1)["cards"][0]["hits"]) == len(before) + 1
+    morph.locator(".st-key-morph-undo button:visible").click()
+    until(lambda: deck(morph, 1)["cards"][0]["hits"] == before, "the groove from before")
