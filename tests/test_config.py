@@ -172,3 +172,9 @@ def test_a_configuration_comes_back_from_its_plain_values():
 def test_plain_values_that_do_not_fit_are_refused(values, message):
     with pytest.raises(ConfigError, match=message):
         from_dict(ModelConfig, values)
+
+
+def test_bars_that_share_z_share_it_evenly():
+    with pytest.raises(ConfigError, match="z_size is 100; it must be a multiple of n_bars, 16"):
+        ModelConfig(n_bars=16, z_size=100, conductor_size=8)
+    assert ModelConfig(n_bars=16, z_size=100).z_size == 100

@@ -20,9 +20,10 @@ B = 5
 def narrow(request):
     """Every preset's model with nothing wider than 3."""
     full = PRESETS[request.param].model
-    sizes = ["encoder_size", "decoder_size", "z_size", "feel_size", "bar_size"]
+    sizes = ["encoder_size", "decoder_size", "feel_size", "bar_size"]
     sizes += [name for name in ("encoder_bar_size", "conductor_size") if getattr(full, name)]
-    config = dataclasses.replace(full, **dict.fromkeys(sizes, 3))
+    z_size = 2 * full.n_bars if full.n_bars > 2 else 3
+    config = dataclasses.replace(full, **dict.fromkeys(sizes, 3), z_size=z_size)
     torch.manual_seed(0)
     return MusicVAE(config)
 
@@ -49,7 +50,7 @@ def test_shapes_of_every_preset(narrow):
     n_steps = narrow.config.n_steps
     features = windows(B, narrow.config.n_bars)
     mu, sigma = narrow.encode(features)
-    assert mu.shape == sigma.shape == (B, 3)
+    assert mu.shape == sigma.shape == (B, narrow.config.z_size)
     assert (sigma > 0).all()
     assert narrow.n_features == (27 if narrow.config.has_feel else 9)
     assert narrow.decode(mu).shape == (B, n_steps, narrow.n_features)

@@ -173,8 +173,9 @@ class ConductorDecoder(nn.Module):
 
     Source: Roberts et al. 2018, section 3.2.
 
-    Deviation: a linear layer of z gives the conductor an input at every bar, which is also
-    added to the bar's embedding: the direct path of `FlatDecoder`, for bars.
+    Deviation: every bar has its own part of z, from which a linear layer, the same for all
+    bars, gives the conductor an input; it is also added to the bar's embedding. This is the
+    direct path of `FlatDecoder`, for bars.
 
     Parameters
     ----------
@@ -198,16 +199,16 @@ class ConductorDecoder(nn.Module):
         step_size: int = 0,
     ) -> None:
         super().__init__()
-        self.n_bars, self.bar_size = n_bars, bar_size
+        self.n_bars = n_bars
         self.to_initial = nn.Linear(z_size, 2 * conductor_size)
-        self.to_bars = nn.Linear(z_size, n_bars * bar_size)
+        self.to_bars = nn.Linear(z_size // n_bars, bar_size)
         self.conductor = nn.LSTM(bar_size, conductor_size, batch_first=True)
         self.to_embedding = nn.Linear(conductor_size, bar_size)
         self.bottom = FlatDecoder(n_features, size, n_layers, bar_size, STEPS_PER_BAR, step_size)
 
     def embeddings(self, z: Tensor) -> Tensor:
         """Return the embeddings of all bars, (B, U, bar size), of z (B, Z)."""
-        bars = self.to_bars(z).view(-1, self.n_bars, self.bar_size)  # (B, U, bar size)
+        bars = self.to_bars(z.view(len(z), self.n_bars, -1))  # (B, U, bar size)
         hidden, cell = torch.tanh(self.to_initial(z)).unsqueeze(0).chunk(2, dim=-1)
         outputs, _ = self.conductor(bars, (hidden.contiguous(), cell.contiguous()))
         embeddings: Tensor = bars + self.to_embedding(outputs)

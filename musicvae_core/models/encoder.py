@@ -47,10 +47,10 @@ class _Posterior(nn.Module):
     to_mu: nn.Linear
     to_sigma: nn.Linear
 
-    def posterior(self, for_mu: Tensor, for_sigma: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mu and sigma, each (B, Z), of what tells of each, (B, any)."""
-        mu = self.to_mu(for_mu).float()
-        sigma = functional.softplus(self.to_sigma(for_sigma).float()) + MIN_SIGMA
+    def posterior(self, summary: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mu and sigma, each (..., Z), of a summary (..., S)."""
+        mu = self.to_mu(summary).float()
+        sigma = functional.softplus(self.to_sigma(summary).float()) + MIN_SIGMA
         return mu, sigma
 
     @torch.no_grad()
@@ -71,6 +71,7 @@ class _Posterior(nn.Module):
         `drums_16bar_hier` after 500 steps, on the validation split: .50 of the steps right with
         it and .29 without.
         """
+        mu = mu.view(-1, self.to_mu.out_features)  # a row for every bar, where bars share z
         deviation = mu.std(dim=0)
         self.to_mu.weight.div_(deviation.unsqueeze(1))
         self.to_mu.bias.sub_(mu.mean(dim=0)).div_(deviation)
@@ -116,23 +117,27 @@ class BidirectionalEncoder(_Summary, _Posterior):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return mu and sigma, each (B, Z), of features (B, T, F)."""
-        summary = self.summarise(features)
-        return self.posterior(summary, summary)
+        return self.posterior(self.summarise(features))
 
 
 class HierarchicalEncoder(_Posterior):
     """Encode every bar by itself, all at once, and then the sequence of bars.
 
     A bidirectional LSTM tells each bar in one vector; a second one runs over these vectors.
-    Its final states give sigma, and together with the vectors of all bars themselves mu.
+    z has a part for every bar: one linear layer, the same for all bars, gives its mu from the
+    bar's vector and the second LSTM's state there, another its sigma.
 
-    Source: the hierarchical encoder of Magenta's `hier-*` models. The vectors of all bars
-    beside the final states are the direct path of `BidirectionalEncoder`, for bars.
+    Source: the hierarchical encoder of Magenta's `hier-*` models.
+
+    Deviation: there the final states alone give z. Parts of z for bars, told by the same
+    weights wherever a bar stands, are learned from sixteen times as many examples; with one
+    linear layer over all bars .79 of the steps were right after 4,000 steps of
+    `drums_16bar_hier`, on the validation split, where the data has 233 performances.
 
     Parameters
     ----------
     n_features, size, n_layers, z_size
-        Of the LSTM within a bar, as `BidirectionalEncoder`.
+        Of the LSTM within a bar, as `BidirectionalEncoder`; the bars share z evenly.
     n_bars, bar_size, sequence_size
         Bars a sequence, width of a bar's vector, width of one direction of the LSTM over bars.
     step_size
@@ -153,9 +158,10 @@ class HierarchicalEncoder(_Posterior):
         super().__init__()
         self.bar = _Summary(n_features, size, n_layers, STEPS_PER_BAR, step_size)
         self.to_bar = nn.Linear(self.bar.n_summary, bar_size)
-        self.sequence = _Summary(bar_size, sequence_size, 1, n_bars, 0)
-        self.to_mu = nn.Linear(self.sequence.n_summary + n_bars * bar_size, z_size)
-        self.to_sigma = nn.Linear(self.sequence.n_summary, z_size)
+        self.sequence = nn.LSTM(bar_size, sequence_size, bidirectional=True, batch_first=True)
+        n_told = bar_size + 2 * sequence_size
+        self.to_mu = nn.Linear(n_told, z_size // n_bars)
+        self.to_sigma = nn.Linear(n_told, z_size // n_bars)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return mu and sigma, each (B, Z), of features (B, T, F), T whole bars."""
@@ -163,5 +169,7 @@ class HierarchicalEncoder(_Posterior):
         bars = features.reshape(-1, STEPS_PER_BAR, features.shape[-1])  # (B * U, 16, F)
         vectors = self.to_bar(self.bar.summarise(bars))  # (B * U, bar size)
         vectors = vectors.view(n_examples, -1, vectors.shape[-1])  # (B, U, bar size)
-        whole = self.sequence.summarise(vectors)
-        return self.posterior(torch.cat([whole, vectors.flatten(1)], dim=-1), whole)
+        around, _ = self.sequence(vectors)  # (B, U, 2 * sequence size)
+        told = torch.cat([vectors, around.to(vectors.dtype)], dim=-1)
+        mu, sigma = self.posterior(told)  # each (B, U, Z / U)
+        return mu.flatten(1), sigma.flatten(1)
