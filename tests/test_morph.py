@@ -8,9 +8,11 @@ import pytest
 import torch
 from tiny_data import drummed_groove
 
-from musicvae_core.checkpoint import load_checkpoint
+from musicvae_core.checkpoint import Checkpoint, save_checkpoint
+from musicvae_core.config import preset
 from musicvae_core.errors import CheckpointNotFoundError, ConfigError, GrooveLengthError
 from musicvae_core.groove import Groove
+from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.morph import (
     compare,
     decode_alike,
@@ -110,10 +112,14 @@ def test_exact_ends_stand_at_the_corners_at_the_paths_tempo():
     assert [pad[at] for at in (0, 4, 20, 24)] == [end.at_tempo(120) for end in ends]
 
 
-@pytest.mark.parametrize("name", ["groove_2bar", "drums_2bar"])
-def test_equal_codes_decoded_alike_are_equal_and_else_are_not(checkpoints_dir, name):
-    model = load_checkpoint(checkpoints_dir / name).model
-    z = torch.zeros(6, model.config.z_size)
+ARCHITECTURES = ("groove_2bar", "drums_2bar", "groove_16bar", "drums_16bar_flat")
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_equal_codes_decoded_alike_are_equal_and_else_are_not(name):
+    torch.manual_seed(0)
+    model = MusicVAE(preset(f"{name}_tiny").model).eval()
+    z = torch.randn(1, model.config.z_size).repeat(6, 1)
     with torch.inference_mode():
         alike = decode_alike(model, z, 1.0, torch.Generator().manual_seed(0))
         apart = model.decode(z, 1.0, torch.Generator().manual_seed(0))
@@ -121,6 +127,19 @@ def test_equal_codes_decoded_alike_are_equal_and_else_are_not(checkpoints_dir, n
     assert (alike == alike[0]).all()
     assert not (apart == apart[0]).all()
     np.testing.assert_allclose(alike[0], alone[0], atol=0.02)
+    bars = alike[0].view(model.config.n_bars, -1)
+    assert not (bars == bars[0]).all()
+
+
+@pytest.mark.parametrize("name", ["groove_16bar", "drums_16bar_hier"])
+def test_long_grooves_morph_as_short_ones_do(name, tmp_path):
+    torch.manual_seed(0)
+    save_checkpoint(Checkpoint.new(preset(f"{name}_tiny")), tmp_path / name)
+    n_bars = preset(f"{name}_tiny").model.n_bars
+    ends = [drummed_groove(np.random.default_rng(seed), n_bars) for seed in range(2)]
+    morph = Studio(tmp_path).morph(name, ends, 5, temperature=1.0, exact_ends=True)
+    assert [groove.n_bars for groove in morph.grooves] == [n_bars] * 5
+    assert [morph.grooves[0], morph.grooves[-1]] == ends
 
 
 @pytest.fixture
