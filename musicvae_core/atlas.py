@@ -7,9 +7,6 @@ of its points are decoded from their codes. Nothing in it is ever unpickled.
 from __future__ import annotations
 
 import json
-import struct
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -26,17 +23,12 @@ from musicvae_core.errors import (
     NewerAtlasError,
     StaleAtlasError,
 )
-from musicvae_core.files import write_atomically
+from musicvae_core.files import DAMAGED, read_arrays, write_atomically
 from musicvae_core.projection import N_COMPONENTS, Principal, TsneMap
 
 ATLAS_FILE = "atlas.npz"
 FORMAT = "musicvae_core atlas"
 FORMAT_VERSION = 1
-_BROKEN = (
-    *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error, struct.error),
-)
-"""What reading a damaged file raises, RuntimeError for a compression that there is not."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +140,7 @@ def load_atlas(folder: Path, fingerprint: str) -> Atlas:
     if not path.is_file():
         raise AtlasNotFoundError(f"There is no atlas at {path}: make it with {remedy}")
     try:
-        arrays = _read(path)
+        arrays = read_arrays(path)
         about = json.loads(arrays.pop("about").tobytes())
         if about["format"] != FORMAT:
             raise ValueError(f"its format is {about['format']!r}")
@@ -158,7 +150,7 @@ def load_atlas(folder: Path, fingerprint: str) -> Atlas:
                 f"update it, or make the atlas again with {remedy}"
             )
         atlas = _assembled(about, arrays)
-    except _BROKEN as error:
+    except DAMAGED as error:
         raise CorruptAtlasError(
             f"{path} is damaged or cut short ({error}); make it again with {remedy}"
         ) from error
@@ -167,16 +159,6 @@ def load_atlas(folder: Path, fingerprint: str) -> Atlas:
             f"{path} was made for other weights than the model's; make it again with {remedy}"
         )
     return atlas
-
-
-def _read(path: Path) -> dict[str, NDArray[Any]]:
-    """Return the arrays of an npz file, each checked against its sum before it is parsed."""
-    with zipfile.ZipFile(path) as stored:
-        contents = {name.removesuffix(".npy"): stored.read(name) for name in stored.namelist()}
-    return {
-        name: np.lib.format.read_array(BytesIO(content), allow_pickle=False)
-        for name, content in contents.items()
-    }
 
 
 def _assembled(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Atlas:

@@ -225,7 +225,7 @@ def fill_ness(beats: Beats) -> Array:
     the share of toms among the hits has .82).
     """
     by_beat = beats.hits.reshape(*beats.hits.shape[:-2], -1, STEPS_PER_BEAT, beats.hits.shape[-1])
-    sounding = by_beat.any(axis=-2)  # (..., beats, 9)
+    sounding = np.asarray(by_beat.any(axis=-2))  # (..., beats, 9)
     leaves_time = ~sounding[..., [CLOSED_HAT, OPEN_HAT, RIDE]].any(axis=-1)
     return np.asarray((leaves_time & sounding[..., [SNARE, *_TOMS]].any(axis=-1)).mean(axis=-1))
 
@@ -235,7 +235,7 @@ def _hits_of(beats: Beats, voices: list[int] | slice) -> Array:
 
 
 def _activity(beats: Beats, voices: list[int]) -> Array:
-    return _hits_of(beats, voices) / (beats.hits.shape[-2] / STEPS_PER_BAR)
+    return np.asarray(_hits_of(beats, voices) / (beats.hits.shape[-2] / STEPS_PER_BAR))
 
 
 ATTRIBUTES: Mapping[str, Callable[[Beats], Array]] = MappingProxyType(

@@ -137,6 +137,26 @@ class StaleAtlasError(AtlasError):
     """An atlas of other weights than the checkpoint's."""
 
 
+class VectorsError(MusicVAEError):
+    """Root of the failures of the attribute vectors that lie beside a checkpoint."""
+
+
+class VectorsNotFoundError(VectorsError):
+    """No attribute vectors beside the checkpoint."""
+
+
+class CorruptVectorsError(VectorsError):
+    """Attribute vectors that are truncated, damaged, or not such at all."""
+
+
+class NewerVectorsError(VectorsError):
+    """Attribute vectors written by a later version of this package."""
+
+
+class StaleVectorsError(VectorsError):
+    """Attribute vectors of other weights than the checkpoint's."""
+
+
 class TrainingError(MusicVAEError):
     """Root of the failures of a training run."""
 

@@ -1,0 +1,172 @@
+"""Attribute vectors of a checkpoint: which way z moves to change one thing about a groove.
+
+They lie beside the weights as `attribute_vectors.npz`, so that grooves can be steered without a
+data set. Nothing in it is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicvae_core.errors import (
+    CorruptVectorsError,
+    NewerVectorsError,
+    StaleVectorsError,
+    VectorsNotFoundError,
+)
+from musicvae_core.files import DAMAGED, read_arrays, write_atomically
+
+VECTORS_FILE = "attribute_vectors.npz"
+FORMAT = "musicvae_core attribute vectors"
+FORMAT_VERSION = 1
+FILL = "fill"
+"""The label that tells fills from beats; every other label is a style."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class AttributeVectors:
+    """Directions in z for K attributes and L labels, fitted to the train split.
+
+    Parameters
+    ----------
+    fingerprint
+        `Checkpoint.fingerprint` of the model that they belong to.
+    controls
+        Names of the attributes, of `controls.CONTROLS`: those that vary in the train split.
+    labels
+        Styles, by their names in the data set, and `FILL`.
+    deviations
+        (K,): each attribute's standard deviation, in its own unit.
+    lowest, highest
+        (K,): what 2.5% of the windows lie below and above, in its own unit.
+    plain
+        (K, Z): mean z of the top quartile less that of the bottom quartile.
+    corrected
+        (K, Z): the likeliest change of z that raises one attribute by a standard deviation
+        and no other, in a linear account of all of them together.
+    metric
+        (K, K): the squared Mahalanobis length of a sum of corrected vectors with weights w is
+        w @ metric @ w, the covariance being that of the codes.
+    styles
+        (L, Z): mean z with the label less mean z without it.
+    """
+
+    fingerprint: str
+    controls: tuple[str, ...]
+    labels: tuple[str, ...]
+    deviations: Array
+    lowest: Array
+    highest: Array
+    plain: Array
+    corrected: Array
+    metric: Array
+    styles: Array
+
+    def styled(self, codes: NDArray[np.float32], amounts: Mapping[str, float]) -> Array:
+        """Return codes (..., Z) with so much of each label's vector added."""
+        moves = [amount * self.styles[self.labels.index(name)] for name, amount in amounts.items()]
+        return np.asarray(codes + np.sum(moves, axis=0), np.float64)
+
+
+_ARRAYS = ("deviations", "lowest", "highest", "plain", "corrected", "metric", "styles")
+
+
+def save_vectors(vectors: AttributeVectors, folder: Path) -> Path:
+    """Write vectors into a checkpoint's folder, whole or not at all, and return their path."""
+    about = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "fingerprint": vectors.fingerprint,
+        "controls": vectors.controls,
+        "labels": vectors.labels,
+    }
+    content = BytesIO()
+    np.savez_compressed(
+        content,
+        about=np.frombuffer(json.dumps(about).encode(), np.uint8),
+        **{name: getattr(vectors, name).astype(np.float32) for name in _ARRAYS},
+    )
+    target = Path(folder) / VECTORS_FILE
+    write_atomically(target, lambda part: part.write_bytes(content.getbuffer()))
+    return target
+
+
+def load_vectors(folder: Path, fingerprint: str) -> AttributeVectors:
+    """Load the vectors of a checkpoint's folder.
+
+    Parameters
+    ----------
+    folder
+        The checkpoint's.
+    fingerprint
+        `Checkpoint.fingerprint` of the model beside them.
+
+    Raises
+    ------
+    VectorsNotFoundError, CorruptVectorsError, NewerVectorsError, StaleVectorsError
+        Each says which file is at fault and what to do.
+    """
+    path = Path(folder) / VECTORS_FILE
+    remedy = f"python -m musicvae_core attribute-vectors {folder} --data PATH"
+    if not path.is_file():
+        raise VectorsNotFoundError(
+            f"There are no attribute vectors at {path}: fit them with {remedy}"
+        )
+    try:
+        arrays = read_arrays(path)
+        about = json.loads(arrays.pop("about").tobytes())
+        if about["format"] != FORMAT:
+            raise ValueError(f"its format is {about['format']!r}")
+        if about["format_version"] > FORMAT_VERSION:
+            raise NewerVectorsError(
+                f"{path} was written by a later version of this program; "
+                f"update it, or fit the vectors again with {remedy}"
+            )
+        vectors = _assembled(about, arrays)
+    except DAMAGED as error:
+        raise CorruptVectorsError(
+            f"{path} is damaged or cut short ({error}); fit the vectors again with {remedy}"
+        ) from error
+    if vectors.fingerprint != fingerprint:
+        raise StaleVectorsError(
+            f"{path} was fitted to other weights than the model's; fit it again with {remedy}"
+        )
+    return vectors
+
+
+def _assembled(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> AttributeVectors:
+    """Return the vectors that the parts are; ValueError where they do not fit together."""
+    n_controls, z_size = arrays["plain"].shape
+    if len(about["controls"]) != n_controls:
+        raise ValueError(f"it names {len(about['controls'])} attributes of {n_controls}")
+    each = (n_controls,)
+    shapes = {
+        "deviations": each,
+        "lowest": each,
+        "highest": each,
+        "plain": (n_controls, z_size),
+        "corrected": (n_controls, z_size),
+        "metric": (n_controls, n_controls),
+        "styles": (len(about["labels"]), z_size),
+    }
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{name} has shape {arrays[name].shape} in place of {shape}")
+        if not np.isfinite(arrays[name]).all():
+            raise ValueError(f"not every number of {name} is finite")
+    return AttributeVectors(
+        fingerprint=str(about["fingerprint"]),
+        controls=tuple(about["controls"]),
+        labels=tuple(about["labels"]),
+        **{name: arrays[name].astype(np.float64) for name in _ARRAYS},
+    )
