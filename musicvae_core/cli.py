@@ -16,6 +16,7 @@ from pathlib import Path
 
 from musicvae_core.config import LAB_PRESETS, PRESETS, override, preset
 from musicvae_core.errors import MusicVAEError
+from musicvae_core.experiment_commands import add_experiment
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,8 +41,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands.add_parser("train", help="train a preset"))
     _add_fit_prior(commands.add_parser("fit-prior", help="fit the prior that sampling uses"))
     _add_atlas(commands.add_parser("atlas", help="make the map that lies beside a checkpoint"))
+    _add_attribute_vectors(
+        commands.add_parser("attribute-vectors", help="fit the vectors that sliders move z along")
+    )
     _add_evaluate(commands.add_parser("evaluate", help="measure a checkpoint on held-out music"))
-    _add_experiment(commands.add_parser("experiment", help="make the figures of a model card"))
+    add_experiment(commands.add_parser("experiment", help="make the figures of a model card"))
     _add_sample(commands.add_parser("sample", help="draw grooves and write them as files"))
     _add_interpolate(commands.add_parser("interpolate", help="morph between MIDI files"))
     _add_render(commands.add_parser("render", help="make a WAV file of a drum MIDI file"))
@@ -136,6 +140,7 @@ def _add_fit_prior(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="the checkpoint with its prior")
     parser.add_argument("--steps", type=int, help="optimiser steps")
+    parser.add_argument("--batch-size", type=int, help="codes a step")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bits", type=int, choices=(32, 16, 8), default=16, help="a weight")
     parser.set_defaults(command=_fit_prior)
@@ -152,6 +157,8 @@ def _fit_prior(options: argparse.Namespace) -> None:
     training = PriorTraining(seed=options.seed)
     if options.steps:
         training = dataclasses.replace(training, n_steps=options.steps)
+    if options.batch_size:
+        training = dataclasses.replace(training, batch_size=options.batch_size)
     fitted = fit_prior(checkpoint, windows, training=training)
     save_checkpoint(fitted, options.out, bits=options.bits)
 
@@ -176,6 +183,23 @@ def _atlas(options: argparse.Namespace) -> None:
     size = path.stat().st_size / 2**20
     n = len(atlas.performances)
     print(f"{path}: {len(atlas):,} windows of {n} performances, {size:.2f} MiB")
+
+
+def _add_attribute_vectors(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.set_defaults(command=_attribute_vectors)
+
+
+def _attribute_vectors(options: argparse.Namespace) -> None:
+    from musicvae_core.attribute_vectors import save_vectors
+    from musicvae_core.checkpoint import load_checkpoint
+    from musicvae_core.dataset import load_dataset
+    from musicvae_core.fit_vectors import fit_vectors
+
+    vectors = fit_vectors(load_checkpoint(options.checkpoint), load_dataset(options.data))
+    path = save_vectors(vectors, options.checkpoint)
+    print(f"{path}: {', '.join(vectors.controls)}; {', '.join(vectors.labels)}")
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -203,59 +227,6 @@ def _evaluate(options: argparse.Namespace) -> None:
         prior=options.prior,
     )
     print(json.dumps(metrics, indent=None if options.json else 2))
-
-
-def _add_experiment(parser: argparse.ArgumentParser) -> None:
-    kinds = parser.add_subparsers(required=True, metavar="EXPERIMENT")
-    ablation = kinds.add_parser("ablation", help="train a preset and its variations")
-    ablation.add_argument("--preset", required=True)
-    ablation.set_defaults(command=_ablation)
-    trade_off = kinds.add_parser("trade-off", help="accuracy and realism against the KL")
-    trade_off.add_argument("checkpoint", type=Path)
-    trade_off.add_argument("--betas", type=float, nargs="+", default=[0.2, 0.6])
-    trade_off.set_defaults(command=_trade_off)
-    style = kinds.add_parser("style", help="how well style is told from z; CHECKPOINT/style.json")
-    style.add_argument("checkpoint", type=Path)
-    style.add_argument("--data", type=Path, required=True)
-    style.set_defaults(command=_style)
-    for kind in (ablation, trade_off):
-        kind.add_argument("--data", type=Path, required=True)
-        kind.add_argument("--out", type=Path, required=True)
-        kind.add_argument("--steps", type=int, default=1500)
-        kind.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
-
-
-def _ablation(options: argparse.Namespace) -> None:
-    from musicvae_core.dataset import load_dataset
-    from musicvae_core.experiments import ablate
-
-    chosen, dataset = preset(options.preset), load_dataset(options.data)
-    rows = ablate(chosen, dataset, options.out, options.steps, options.device)
-    (options.out / "ablation.json").write_text(json.dumps(rows, indent=1) + "\n")
-
-
-def _trade_off(options: argparse.Namespace) -> None:
-    from musicvae_core.dataset import load_dataset
-    from musicvae_core.experiments import trade_off
-
-    dataset = load_dataset(options.data)
-    rows = trade_off(
-        options.checkpoint, dataset, options.out, options.betas, options.steps, options.device
-    )
-    (options.out / "trade_off.json").write_text(json.dumps(rows, indent=1) + "\n")
-
-
-def _style(options: argparse.Namespace) -> None:
-    from musicvae_core.atlas import load_atlas
-    from musicvae_core.checkpoint import load_checkpoint
-    from musicvae_core.dataset import load_dataset
-    from musicvae_core.style_probe import probe_style
-
-    checkpoint = load_checkpoint(options.checkpoint)
-    atlas = load_atlas(options.checkpoint, checkpoint.fingerprint())
-    text = json.dumps(probe_style(checkpoint, load_dataset(options.data), atlas), indent=1)
-    (options.checkpoint / "style.json").write_text(text + "\n")
-    print(text)
 
 
 def _add_sample(parser: argparse.ArgumentParser) -> None:

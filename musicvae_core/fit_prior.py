@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from musicvae_core.checkpoint import Checkpoint
+from musicvae_core.config import ModelConfig
 from musicvae_core.dataset import Windows
 from musicvae_core.models.prior import LatentPrior, PriorConfig
 
@@ -57,6 +58,13 @@ def encode_windows(checkpoint: Checkpoint, features: NDArray[np.float32]) -> tup
     return torch.cat(mu).clone(), torch.cat(sigma).clone()
 
 
+def prior_config(model: ModelConfig) -> PriorConfig:
+    """Return the network that fits a model's codes: one over bars where they share z."""
+    if not model.conductor_size:
+        return PriorConfig()
+    return PriorConfig(width=192, depth=5, n_parts=model.n_bars)
+
+
 def fit_prior(
     checkpoint: Checkpoint,
     windows: Windows,
@@ -77,7 +85,8 @@ def fit_prior(
     config, training
         Dimensions of the network and how it is fitted.
     """
-    config, training = config or PriorConfig(), training or PriorTraining()
+    config = config or prior_config(checkpoint.config)
+    training = training or PriorTraining()
     torch.manual_seed(training.seed)
     mu, sigma = encode_windows(checkpoint, windows.features)
     prior = LatentPrior(config, checkpoint.config.z_size)

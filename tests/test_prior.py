@@ -11,6 +11,7 @@ from musicvae_core.fit_prior import PriorTraining, encode_windows, fit_prior
 from musicvae_core.models.prior import LatentPrior, PriorConfig
 
 SMALL = PriorConfig(width=32, depth=2, spread=1.0)
+OVER_BARS = PriorConfig(width=32, depth=2, spread=1.0, n_parts=4)
 CENTRES = torch.tensor([[3.0, 1.0], [-3.0, -1.0]])
 
 
@@ -216,3 +217,47 @@ def test_windows_are_encoded_in_parts_as_in_one(fitted, tiny_dataset, monkeypatc
     for part, expected in zip(encode_windows(checkpoint, features), whole, strict=True):
         assert len(part) == len(features)
         torch.testing.assert_close(part, expected)
+
+
+def test_what_lies_between_the_clusters_is_refined_into_one(learned):
+    between = torch.linspace(-0.8, 0.8, 40)[:, None] * CENTRES[:1]
+    refined = learned.refine(between, torch.full((40,), 0.5))
+    nearest, which = torch.cdist(refined, CENTRES).min(dim=1)
+    assert (torch.cdist(between, CENTRES).min(dim=1).values > 0.5).all()
+    assert (nearest < 1).float().mean() > 0.9
+    assert which.tolist() == sorted(which.tolist(), reverse=True)
+
+
+def test_a_time_of_one_leaves_a_code_and_rows_have_times_of_their_own(learned):
+    codes = noise_of(3, 2)
+    times = torch.tensor([1.0, 0.4, 0.9])
+    refined = learned.refine(codes, times)
+    assert torch.equal(refined[0], codes[0])
+    for at in (1, 2):
+        alone = learned.refine(codes[at : at + 1], times[at : at + 1])
+        torch.testing.assert_close(refined[at], alone[0])
+
+
+def test_over_bars_an_untrained_prior_is_standard_normal_too():
+    prior, noise = LatentPrior(OVER_BARS, 8), noise_of(7, 8)
+    assert torch.equal(prior.sample(noise), noise)
+
+
+@torch.no_grad()
+def test_every_bar_hears_every_other_and_knows_its_place():
+    torch.manual_seed(0)
+    prior = LatentPrior(OVER_BARS, 8)
+    torch.nn.init.normal_(prior.out.weight)
+    x, time = noise_of(1, 8).expand(5, 8).clone(), torch.full((5,), 0.4)
+    for bar in range(4):
+        x[bar + 1, 2 * bar : 2 * bar + 2] += 1
+    velocity = prior(x, time).view(5, 4, 2)
+    moved = (velocity[1:] - velocity[0]).abs().sum(dim=-1)  # (bar moved, bar)
+    assert (moved > 1e-4).all()
+    alike = prior(torch.ones(1, 8), time[:1]).view(4, 2)
+    assert torch.cdist(alike, alike).triu(1).gt(1e-3).sum() == 6
+
+
+def test_heads_share_the_width_evenly():
+    with pytest.raises(ConfigError, match="width is 30; it must be a multiple of n_heads, 4"):
+        PriorConfig(width=30, n_parts=2)
