@@ -30,13 +30,17 @@ CORE_RANKS = {
     "flac": 2,
     "projection": 1,
     "atlas": 2,
+    "attribute_vectors": 2,
+    "figures": 2,
     "attributes": 3,
+    "similarity": 3,
     "augmentation": 3,
     "dataset": 3,
     "download": 3,
     "models": 3,
     "models.mixture": 3,
     "models.heads": 3,
+    "models.fast_lstm": 3,
     "models.free_running": 3,
     "models.encoder": 3,
     "models.decoders": 3,
@@ -46,11 +50,14 @@ CORE_RANKS = {
     "losses": 4,
     "schedules": 4,
     "realism": 4,
+    "ngram": 4,
     "controls": 4,
     "checkpoint": 5,
     "latent": 5,
     "smoothness": 5,
     "build_atlas": 6,
+    "fit_vectors": 6,
+    "steering": 6,
     "journey": 6,
     "style_probe": 6,
     "evaluate": 6,
@@ -67,6 +74,10 @@ CORE_RANKS = {
     "bench": 8,
     "interpolate": 8,
     "experiments": 8,
+    "blending": 8,
+    "long_term": 8,
+    "long_term_report": 8,
+    "experiment_commands": 8,
     "cli": 8,
     "__main__": 8,
 }
@@ -83,7 +94,10 @@ SAME_RANK = {
     ("flac", "sampler"),
     ("models.heads", "models.mixture"),
     ("models.decoders", "models.heads"),
+    ("models.decoders", "models.fast_lstm"),
     ("models.decoders", "models.free_running"),
+    ("models.encoder", "models.fast_lstm"),
+    ("models.free_running", "models.fast_lstm"),
     ("models.free_running", "models.heads"),
     ("latent", "checkpoint"),
     ("train", "run"),
@@ -96,7 +110,11 @@ SAME_RANK = {
     ("__main__", "cli"),
     ("cli", "bench"),
     ("cli", "interpolate"),
-    ("cli", "experiments"),
+    ("cli", "experiment_commands"),
+    ("experiment_commands", "experiments"),
+    ("experiment_commands", "blending"),
+    ("experiment_commands", "long_term"),
+    ("long_term", "long_term_report"),
 }
 """(importer, imported) of one rank, said here and nowhere else."""
 
@@ -106,9 +124,11 @@ TORCH_FREE = {name for name, rank in CORE_RANKS.items() if rank <= 2} | {
     "augmentation",
     "download",
     "schedules",
+    "similarity",
+    "ngram",
 }
 TRAINERS = {"run", "training_loop", "train", "train_lab", "fit_prior"}
-IMPORTERS_OF_TRAINERS = {"cli", "__main__", "bench", "experiments", *TRAINERS}
+IMPORTERS_OF_TRAINERS = {"cli", "__main__", "bench", "experiments", "long_term", *TRAINERS}
 """The command line alone starts a training run, or times one; `train` needs its `run`."""
 
 HIDDEN_FROM_SCREEN = {"torch", "pretty_midi", "fluidsynth", "mido"}

@@ -1,0 +1,126 @@
+"""Paths between windows: what lies on them, what is measured, and what is written."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from tiny_data import dataset_of, drummed_groove
+
+from musicvae_core import blending
+from musicvae_core.blending import FRACTIONS, draw, interpolation
+from musicvae_core.checkpoint import load_checkpoint
+from musicvae_core.cli import main
+from musicvae_core.errors import TooFewExamplesError
+from musicvae_core.latent import REFINING, refine_path
+
+N_PAIRS = 12
+
+
+@pytest.fixture(autouse=True)
+def pictures(monkeypatch):
+    """Collect the figures in place of writing them."""
+    drawn = []
+    monkeypatch.setattr(blending, "write_figure", lambda figure, path: drawn.append(figure))
+    return drawn
+
+
+@pytest.fixture(params=["drums_2bar", "a_flow"])
+def checkpoint(request, checkpoints_dir):
+    return load_checkpoint(checkpoints_dir / request.param)
+
+
+def test_both_paths_are_measured(checkpoint, tiny_dataset, tmp_path, pictures):
+    report = interpolation(checkpoint, tiny_dataset, tmp_path, N_PAIRS)
+    assert json.loads((tmp_path / "interpolation.json").read_text()) == report
+    names = ["slerp", "blending"] if checkpoint.prior is None else ["slerp", "refined", "blending"]
+    assert list(report)[-len(names) :] == names
+    assert 0 < report["ends_apart"] <= 1
+    for name in names:
+        assert len(report[name]["distance"]) == len(report[name]["cost"]) == len(FRACTIONS)
+        assert report[name]["dip"] <= 1 <= report[name]["bulge"]
+        assert min(report[name]["cost"]) > 0
+    assert report["judge"]["order"] >= 1
+    [figure] = pictures
+    assert len(figure.data) == 2 * len(names)
+
+
+def test_blending_starts_at_one_end_arrives_at_the_other_and_is_even():
+    rng = np.random.default_rng(0)
+    starts, ends = rng.integers(0, 200, (500, 32)), rng.integers(200, 400, (500, 32))
+    path = blending._blended(starts, ends, seed=1)
+    assert np.array_equal(path[0], starts)
+    assert np.array_equal(path[-1], ends)
+    assert ((path == starts) | (path == ends)).all()
+    shares = (path == ends).mean(axis=(1, 2))
+    np.testing.assert_allclose(shares, FRACTIONS, atol=0.02)
+
+
+def test_a_path_in_z_has_the_posterior_means_at_its_ends(checkpoint):
+    rng = np.random.default_rng(1)
+    starts, ends = rng.standard_normal((2, 3, checkpoint.config.z_size)).astype(np.float32)
+    path = blending._laid(starts, ends)
+    refined = blending._refined(checkpoint, path)
+    for laid in (path, refined):
+        assert np.array_equal(laid[0], starts)
+        assert np.array_equal(laid[-1], ends)
+    moved = np.abs(refined - path).max(axis=(1, 2))
+    assert (moved > 0).sum() == (0 if checkpoint.prior is None else len(FRACTIONS) - 2)
+
+
+def test_refining_goes_the_farthest_back_in_the_middle(checkpoints_dir):
+    checkpoint = load_checkpoint(checkpoints_dir / "a_flow")  # its flow adds 3 over all its time
+    codes = np.ones((3, checkpoint.config.z_size), np.float32)
+    refined = refine_path(checkpoint, codes, np.array([0.0, 0.5, 1.0]))
+    back = REFINING
+    np.testing.assert_allclose(refined[1], (1 - back) + 3 * back, rtol=1e-5)
+    assert np.array_equal(refined[[0, 2]], codes[[0, 2]])
+    without = dataclasses.replace(checkpoint, prior=None)
+    assert np.array_equal(refine_path(without, codes, np.array([0.0, 0.5, 1.0])), codes)
+
+
+def test_what_is_measured_of_a_path():
+    class Judge:
+        def cost(self, windows):
+            return windows * 1.0
+
+    n = len(FRACTIONS)
+    path = np.ones((n, 1, 4), int)
+    path[:, 0, :2] = 2  # half of the steps differ, from the second step on
+    path[0] = 1
+    path[5] = 3
+    measured = blending._measured(path, np.ones((1, 4), int), 0.6, Judge())
+    assert measured["distance"] == [0, 0.5, 0.5, 0.5, 0.5, 1, 0.5, 0.5, 0.5, 0.5, 0.5]
+    assert measured["unevenness"] == pytest.approx(0.75 / 0.6)
+    assert measured["bulge"] == pytest.approx(3 / 1.25)
+    assert measured["dip"] == 1
+
+
+def test_pairs_are_of_two_performances(checkpoint, tiny_dataset, tmp_path):
+    windows = tiny_dataset.windows("test", 2)
+    starts, ends = blending._pairs(windows, 50, 0)
+    assert (windows.performance[starts] != windows.performance[ends]).all()
+    rng = np.random.default_rng(0)
+    alone = dataset_of(
+        {split: [drummed_groove(rng, 8)] for split in ("train", "validation", "test")}
+    )
+    with pytest.raises(TooFewExamplesError, match="two performances"):
+        interpolation(checkpoint, alone, tmp_path, N_PAIRS)
+
+
+def test_the_figure_shows_cost_and_distance(checkpoint, tiny_dataset, tmp_path):
+    report = interpolation(checkpoint, tiny_dataset, tmp_path, N_PAIRS)
+    lines = {(line.name, line.xaxis): list(line.y) for line in draw(report).data}
+    assert lines["slerp of z", "x"] == report["slerp"]["distance"]
+    assert lines["blending of the notes", "x2"] == report["blending"]["cost"]
+
+
+def test_the_command_prints_what_it_wrote(
+    checkpoints_dir, midi_folder, tmp_path, capsys, own_cache
+):
+    words = ["experiment", "interpolation", checkpoints_dir / "drums_2bar", "--data", midi_folder]
+    words += ["--out", tmp_path / "out", "--pairs", 4, "--seed", 2]
+    assert main([str(word) for word in words]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((tmp_path / "out" / "interpolation.json").read_text())
+    assert (printed["pairs"], printed["seed"]) == (4, 2)

@@ -1,0 +1,21 @@
+"""Figures as files: a picture, or HTML where nothing can draw one."""
+
+import plotly.graph_objects as go
+
+from musicvae_core.figures import write_figure
+
+
+def test_without_a_drawer_it_is_html(tmp_path, monkeypatch, caplog):
+    def fail(*_):
+        raise ValueError("install kaleido")
+
+    monkeypatch.setattr(go.Figure, "write_image", fail)
+    path = write_figure(go.Figure(go.Scatter(y=[1, 2])), tmp_path / "a.svg")
+    assert path == tmp_path / "a.html"
+    assert "scatter" in path.read_text()
+    assert "install kaleido" in caplog.text
+
+
+def test_with_one_it_is_the_picture(tmp_path, monkeypatch):
+    monkeypatch.setattr(go.Figure, "write_image", lambda _, path: path.write_text("<svg/>"))
+    assert write_figure(go.Figure(), tmp_path / "a.svg").read_text() == "<svg/>"
