@@ -16,13 +16,13 @@ from pages.components.favourites import toggle_favourite
 from pages.components.morph_cards import Played, end_cards, morph_card
 from pages.components.morph_settings import (
     MorphSettings,
-    choose_tempo,
     morphed,
     read_morph_settings,
 )
 from pages.components.piece import choose_bars, draw_zip, piece_card
 from pages.components.sending import destinations, send, take_sent
 from pages.components.session import keep_mix, kept_mix
+from pages.components.settings import choose_tempo
 from pages.components.slots import Source, can_undo, fill, fill_all, fill_in_turn, swap, undo
 from pages.components.sources import choose_groove
 from pages.components.studio import shared_studio
@@ -49,7 +49,7 @@ def morph() -> None:
             st.info("Choose a groove for each end.")
             return
         with widgets:
-            tempo_bpm = choose_tempo(sources[0])
+            tempo_bpm = choose_tempo("morph", sources[0].groove, "A")
         result = morphed(studio, settings, tuple(source.groove for source in sources))
         model = settings.model.name
         played = Played(result, tuple(sources), model, tempo_bpm, settings.kit, kept_mix())
@@ -63,8 +63,11 @@ def morph() -> None:
 def _choose_ends(studio: Studio, settings: MorphSettings) -> list[Source]:
     """Draw the choice of each end, take in what was sent, and return those that are there."""
     keys = _ENDS[: settings.n_ends]
-    for sent in take_sent("morph"):
-        fill_in_turn(keys, sent)
+    sent = take_sent("morph")
+    if len(sent) == 1:
+        fill_in_turn(keys, sent[0])
+    else:
+        fill_all(dict(zip(keys, sent, strict=False)))
     left, right, last = st.columns(3)
     chosen = []
     for at, key in enumerate(keys):
@@ -156,7 +159,7 @@ def _draw_piece(studio: Studio, played: Played, n_bars: int) -> None:
     with piece:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             bars = choose_bars(len(grooves), n_bars)
-            draw_zip(studio, grooves, played.name, played.kit)
+            draw_zip(studio, grooves, played.name, played.kit, key="morph.zip")
         card = piece_card(studio, grooves, bars, played.name, played.kit)
         deck([card], key="morph.piece.deck", sound_problem=studio.sound_problem)
 

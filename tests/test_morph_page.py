@@ -144,6 +144,9 @@ def test_what_is_sent_fills_the_ends_in_turn(page: AppTest) -> None:
         ]
         page.run()
     assert morph_of(page)["ends"] == ["three", "two"]
+    together = [Source(name, some_groove(len(name))) for name in ("left", "right")]
+    page.session_state["kept.morph.inbox"] = together
+    assert morph_of(page.run())["ends"] == ["left", "right"]
 
 
 def test_the_piece_is_made_when_asked_for_and_holds_every_step(page: AppTest) -> None:

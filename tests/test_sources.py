@@ -255,5 +255,8 @@ def test_a_groove_of_any_length_is_made_to_fit() -> None:
     assert as_long_as(Groove.joined([quiet, busy]), 2).n_hits >= busy.n_hits / 2
     assert as_long_as(busy, 2) == busy
     assert as_long_as(busy, 16).n_bars == 16
-    assert first_lively_window([quiet, quiet]) == 0
+    late = Groove.joined([quiet, busy, quiet])
+    starts = [first_lively_window(late.windows(n_bars)) for n_bars in (1, 2, 4, 6)]
+    assert starts == [2, 1, 0, 0]
+    assert first_lively_window(quiet.windows(1)) == 0
     assert [bars_phrase(2, 1), bars_phrase(2, 2)] == ["bar 3", "bars 3 to 4"]

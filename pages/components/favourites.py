@@ -23,10 +23,21 @@ def is_favourite(groove: Groove) -> bool:
     return fingerprint(groove) in favourites()
 
 
+def can_undo_star() -> bool:
+    """Return whether a star was given or taken away in this session."""
+    return bool(_past())
+
+
+def undo_star() -> None:
+    """Bring back the favourites from before the last star, or the last name."""
+    if past := _past():
+        st.session_state[_FAVOURITES] = past.pop()
+
+
 def keep_favourite(source: Source) -> None:
     """Give a groove its star; one that has it takes the new name and tempo."""
     kept = replace(source, origin="favourite")
-    st.session_state[_FAVOURITES] = favourites() | {fingerprint(source.groove): kept}
+    _change(favourites() | {fingerprint(source.groove): kept})
 
 
 def toggle_favourite(source: Source) -> None:
@@ -34,6 +45,16 @@ def toggle_favourite(source: Source) -> None:
     if is_favourite(source.groove):
         rest = dict(favourites())
         del rest[fingerprint(source.groove)]
-        st.session_state[_FAVOURITES] = rest
+        _change(rest)
     else:
         keep_favourite(source)
+
+
+def _change(favourites_then: dict[str, Source]) -> None:
+    _past().append(favourites())
+    st.session_state[_FAVOURITES] = favourites_then
+
+
+def _past() -> list[dict[str, Source]]:
+    kept: list[dict[str, Source]] = st.session_state.setdefault("kept.favourites.past", [])
+    return kept

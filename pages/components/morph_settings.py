@@ -9,13 +9,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from musicvae_core.groove import Groove
 from musicvae_core.studio import ModelInfo, Morphed, Studio
-from musicvae_core.vocabulary import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 from pages.components.settings import MAX_SEED, WIDTH, choose_kit, choose_model
-from pages.components.slots import Source
 from pages.components.studio import identity
 
-ENDS = ("A", "B", "C", "D")
-"""Names of the slots: two ends, or four corners row by row."""
 _SHAPES = {2: "2 ends", 4: "4 corners"}
 _CURVES = {"slerp": "the curve of the space (slerp)", "lerp": "a straight line (lerp)"}
 _MAX_MORPHS = 32
@@ -102,20 +98,6 @@ def _choose_details() -> tuple[str, int, bool]:
             help="What chance decides at a temperature above 0, alike for all steps.",
         )
     return curve, seed, exact_ends
-
-
-def choose_tempo(first: Source) -> float:
-    """Draw the tempo, at first that of the first end."""
-    return float(
-        st.number_input(
-            "Tempo, bpm",
-            *(int(MIN_TEMPO_BPM), int(MAX_TEMPO_BPM), round(first.groove.tempo_bpm)),
-            key=f"morph.tempo_bpm.{round(first.groove.tempo_bpm)}",
-            width=WIDTH,
-            persist_state="session",
-            help="At first the tempo of A.",
-        )
-    )
 
 
 @st.cache_resource(max_entries=_MAX_MORPHS, show_spinner=False, hash_funcs={Groove: identity})

@@ -44,17 +44,25 @@ def piece_card(
     return Card("piece", name, piece, studio.midi(piece), sound, note)
 
 
-def draw_zip(studio: Studio, grooves: Sequence[Groove], name: str, kit: str | None) -> None:
-    """Draw a button that saves every step, as MIDI and as sound, in one file."""
+def draw_zip(
+    studio: Studio,
+    grooves: Sequence[Groove],
+    name: str,
+    kit: str | None,
+    *,
+    key: str,
+    label: str = "All steps",
+) -> None:
+    """Draw a button that saves every groove, as MIDI and as sound, in one file."""
     st.download_button(
-        "All steps",
+        label,
         data=lambda: zip_of(studio, grooves, kit),
         file_name=f"{file_stem(name)}.zip",
         mime="application/zip",
         icon=":material/folder_zip:",
-        key="morph.zip",
+        key=key,
         on_click="ignore",
-        help="A zip of a MIDI file, and a WAV file, of each step",
+        help="A zip of a MIDI file, and a WAV file, of each",
     )
 
 

@@ -39,17 +39,18 @@ def destinations(here: str) -> dict[str, str]:
     return listed | {_SHARE: "Share code…"}
 
 
-def send(destination: str, source: Source) -> None:
-    """Put a source into a page's inbox and go there; for a callback.
+def send(destination: str, *sources: Source) -> None:
+    """Put one or more sources into a page's inbox and go there; for a callback.
 
-    The destination `share` stays, and shows the groove's share code.
+    The destination `share` stays, and shows the first groove's share code.
     """
     if destination == _SHARE:
-        ask_to_share(source)
+        ask_to_share(sources[0])
         return
-    add_to_library(source)
+    for source in reversed(sources):
+        add_to_library(source)
     inbox = st.session_state.setdefault(_inbox(destination), [])
-    inbox.append(source)
+    inbox.extend(sources)
     if destination in (pages := st.session_state.get(_PAGES, {})):
         st.switch_page(pages[destination])
 

@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from musicvae_core.errors import CheckpointNotFoundError
+from musicvae_core.groove import Groove
 from musicvae_core.studio import Studio
 from musicvae_core.vocabulary import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 
@@ -142,6 +143,31 @@ def choose_kit(studio: Studio) -> str | None:
         disabled=problem is not None,
         placeholder="No sound",
         help=problem or "Changes the sound of the grooves that are there.",
+    )
+
+
+def choose_tempo(page: str, groove: Groove, of: str) -> float:
+    """Draw the tempo of a page, at first that of its groove, and return it.
+
+    Parameters
+    ----------
+    page
+        The page's key.
+    groove
+        Where the tempo comes from.
+    of
+        What the groove is called in the help.
+    """
+    own = round(groove.tempo_bpm)
+    return float(
+        st.number_input(
+            "Tempo, bpm",
+            *(int(MIN_TEMPO_BPM), int(MAX_TEMPO_BPM), own),
+            key=f"{page}.tempo_bpm.{own}",
+            width=WIDTH,
+            persist_state="session",
+            help=f"At first the tempo of {of}.",
+        )
     )
 
 
