@@ -285,7 +285,7 @@ def _large(preset: Preset) -> Preset:
     sizes = {
         "encoder_size": 2048,
         "decoder_size": 1024,
-        "z_size": 512,
+        "z_size": max(512, preset.model.z_size),
         "feel_size": 512,
         "bar_size": 512,
     }
@@ -337,8 +337,10 @@ _DRUMS_16BAR_FLAT = Preset(
 _GROOVE_16BAR = Preset(
     "groove_16bar",
     "Pieces with feel, 16 bars",
-    dataclasses.replace(_16_BARS, head="groove", conductor_size=384),
-    dataclasses.replace(_LONG, n_steps=6_000, beta=0.1, feel_weight=0.5),
+    dataclasses.replace(
+        _16_BARS, head="groove", conductor_size=384, z_size=1024, step_size=24, bar_size=192
+    ),
+    dataclasses.replace(_LONG, beta=0.12, feel_weight=0.5),
 )
 
 PRESETS: Mapping[str, Preset] = types.MappingProxyType(
