@@ -1,0 +1,68 @@
+"""The page of favourites, over a fake `Studio`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import streamlit as st
+from fake_studio import FakeStudio
+from streamlit.testing.v1 import AppTest
+from tiny_data import drummed_groove
+
+from pages.components import studio as shared
+from pages.components.slots import Source, fingerprint
+
+PAGE = "from pages.favourites import starred\nstarred()"
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+    fake = FakeStudio()
+    monkeypatch.setattr(shared, "open_studio", lambda: fake)
+    st.cache_resource.clear()
+    yield AppTest.from_string(PAGE, default_timeout=30)
+    st.cache_resource.clear()
+
+
+def keep(page: AppTest, *names: str) -> list[Source]:
+    sources = []
+    for at, name in enumerate(names):
+        groove = drummed_groove(np.random.default_rng(at), 1 + at, 80.0 + at)
+        sources.append(Source(name, groove, origin="favourite", note="from a test"))
+    kept = {fingerprint(source.groove): source for source in sources}
+    page.session_state["kept.favourites"] = kept
+    return sources
+
+
+def cards(page: AppTest) -> list[dict]:
+    assert not page.exception
+    [deck] = page.get("bidi_component")
+    return json.loads(deck.proto.json)["cards"]
+
+
+def test_without_favourites_the_page_says_how_to_get_some(page: AppTest) -> None:
+    page.run()
+    assert not page.exception
+    assert "give a groove a star" in page.info[0].value
+    assert page.button(key="favourites.undo").disabled
+
+
+def test_favourites_stand_newest_first_each_at_its_own_tempo_and_length(page: AppTest) -> None:
+    keep(page, "old", "new")
+    found = cards(page.run())
+    assert [card["name"] for card in found] == ["new", "old"]
+    assert [(card["tempo"], card["steps"]) for card in found] == [(81, 32), (80, 16)]
+    assert all(card["kept"] and card["sound"] and card["midi"] for card in found)
+
+
+def test_undo_brings_a_star_back(page: AppTest) -> None:
+    sources = keep(page, "one", "two")
+    page.session_state["kept.favourites.past"] = [{}]
+    page.run()
+    page.button(key="favourites.undo").click().run()
+    assert not page.get("bidi_component")
+    assert page.button(key="favourites.undo").disabled
+    assert len(sources) == 2
