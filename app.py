@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.about import about
+from pages.attributes import attributes
 from pages.components.sending import offer_pages
 from pages.components.sharing import show_share_code
 from pages.morph import morph
@@ -17,6 +18,7 @@ st.html(_ASSETS / "page.css")
 _PAGES = [
     st.Page(sample, title="Sample", icon=":material/casino:", default=True),
     st.Page(morph, title="Morph", icon=":material/timeline:"),
+    st.Page(attributes, title="Attributes", icon=":material/tune:"),
     st.Page(about, title="About", icon=":material/info:"),
 ]
 offer_pages(_PAGES)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from musicvae_core.atlas import Atlas, load_atlas
+from musicvae_core.attribute_vectors import AttributeVectors, load_vectors
 from musicvae_core.checkpoint import CONFIG_FILE, Checkpoint, load_checkpoint
 from musicvae_core.codec import features_to_groove
 from musicvae_core.config import ModelConfig, from_dict
@@ -37,6 +38,7 @@ from musicvae_core.morph import (
     with_exact_ends,
 )
 from musicvae_core.render import Renderer, wav_bytes
+from musicvae_core.steering import steer
 
 SHIPPED_CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
 MAX_TAKES = 1024
@@ -71,6 +73,15 @@ class Take:
     temperature: float
 
 
+@dataclass(frozen=True, eq=False)
+class SteeredTake:
+    """A take that was steered, and its attributes before and after, by `controls.CONTROLS`."""
+
+    take: Take
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+
+
 class Studio:
     """Every model, the renderer and the files, for many sessions at once.
 
@@ -94,6 +105,7 @@ class Studio:
         self._soundfont = soundfont
         self._loaded: dict[str, Checkpoint] = {}
         self._atlases: dict[str, Atlas] = {}
+        self._vectors: dict[str, AttributeVectors] = {}
         self._renderer: Renderer | None = None
         self._lock = threading.Lock()
 
@@ -143,6 +155,20 @@ class Studio:
             if model not in self._atlases:
                 self._atlases[model] = load_atlas(self._folder / model, checkpoint.fingerprint())
             return self._atlases[model]
+
+    def attribute_vectors(self, model: str) -> AttributeVectors:
+        """Return what a model's grooves can be steered along, loaded once.
+
+        Raises
+        ------
+        VectorsError, CheckpointError
+            If there is none, or it is damaged or of other weights; or the model is.
+        """
+        checkpoint = self.checkpoint(model)
+        with self._lock:
+            if model not in self._vectors:
+                self._vectors[model] = load_vectors(self._folder / model, checkpoint.fingerprint())
+            return self._vectors[model]
 
     def sample(
         self,
@@ -303,6 +329,51 @@ class Studio:
         """Decode a path through codes (n, Z), likeliest hits alone; see `journey_codes`."""
         codes = journey_codes(stops, steps_a_leg)
         return self.decode(model, codes, temperature=0.0, tempo_bpm=tempo_bpm)
+
+    def steer(
+        self,
+        model: str,
+        z: NDArray[np.float32],
+        targets: Mapping[str, float],
+        *,
+        styles: Mapping[str, float] | None = None,
+        tempo_bpm: float = 120.0,
+    ) -> SteeredTake:
+        """Move a code so that its groove measures as asked; see `steering.steer`.
+
+        Parameters
+        ----------
+        model
+            One of `models()`, by name.
+        z
+            (Z,): where to start.
+        targets
+            What attributes should measure, in their own units; the others are held.
+        styles
+            How much of each label's vector to add first.
+        tempo_bpm
+            Of the groove.
+
+        Raises
+        ------
+        ConfigError
+            If the model has no such attribute or label.
+        VectorsError, CheckpointError
+            See `attribute_vectors`.
+        """
+        vectors = self.attribute_vectors(model)
+        asked, known = {*targets, *(styles or {})}, {*vectors.controls, *vectors.labels}
+        if asked - known:
+            raise ConfigError(f"{model} cannot be steered by {', '.join(sorted(asked - known))}.")
+        start = vectors.styled(z[None], styles or {}).astype(np.float32)
+        goal = np.array([[targets.get(name, np.nan) for name in vectors.controls]])
+        found = steer(self.checkpoint(model), vectors, start, goal)
+        groove = features_to_groove(found.features[0], tempo_bpm)
+        before, after = (
+            dict(zip(vectors.controls, (float(value) for value in row[0]), strict=True))
+            for row in (found.before, found.after)
+        )
+        return SteeredTake(Take(groove, found.codes[0], model, 0, 0.0), before, after)
 
     @property
     def sound_problem(self) -> str | None:

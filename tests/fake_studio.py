@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import wave
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from musicvae_core.attribute_vectors import FILL, AttributeVectors
+from musicvae_core.attributes import Beats
+from musicvae_core.controls import controls_of, measure_controls
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.flac import flac_bytes
 from musicvae_core.groove import Groove
 from musicvae_core.midi import MidiReading, read_midi, write_midi
 from musicvae_core.morph import Curve, Morphed, compare, lay_codes, with_exact_ends
-from musicvae_core.studio import ModelInfo, Take
+from musicvae_core.studio import ModelInfo, SteeredTake, Take
 from musicvae_core.vocabulary import CLOSED_HAT, CRASH, KICK, N_VOICES, SNARE
 
 SAMPLE_RATE = 44_100
@@ -98,6 +101,31 @@ class FakeStudio:
             grooves = with_exact_ends(grooves, ends, n_rows)
         return Morphed(grooves, codes, n_rows, len(codes) // n_rows, tuple(back))
 
+    def attribute_vectors(self, model: str) -> AttributeVectors:
+        if self.error:
+            raise self.error
+        return fake_vectors(model == "groove_2bar")
+
+    def steer(
+        self,
+        model: str,
+        z: np.ndarray,
+        targets: Mapping[str, float],
+        *,
+        styles: Mapping[str, float] | None = None,
+        tempo_bpm: float = 120.0,
+    ) -> SteeredTake:
+        """Another groove for other wishes; what is set measures as asked, up to a kick of 10."""
+        self.calls.append({"targets": dict(targets), "styles": dict(styles or {})})
+        moved = z + np.float32(sum(targets.values()) + sum((styles or {}).values()))
+        groove = groove_at(moved, tempo_bpm)
+        beats = Beats(groove.hits, groove.velocities, groove.offsets)
+        names = self.attribute_vectors(model).controls
+        before = dict(zip(names, measure_controls(beats, names).tolist(), strict=True))
+        after = before | dict(targets)
+        after["kick_activity"] = min(10.0, after["kick_activity"])
+        return SteeredTake(Take(groove, moved, model, 0, 0.0), before, after)
+
     def read_midi(self, data: bytes, *, treat_as_drums: int | str | None = None) -> MidiReading:
         return read_midi(data, treat_as_drums=treat_as_drums)
 
@@ -114,6 +142,27 @@ class FakeStudio:
 
     def midi(self, groove: Groove) -> bytes:
         return write_midi(groove)
+
+
+def fake_vectors(has_feel: bool) -> AttributeVectors:
+    """Every attribute but the ride, and three labels."""
+    names = tuple(name for name in controls_of(has_feel) if name != "ride_activity")
+    n = len(names)
+    lowest = np.array([-0.3 if name in ("swing", "laid_backness") else 0.0 for name in names])
+    ends = {"activity": 12.0, "swing": 0.5, "backness": 0.2, "looseness": 0.3}
+    highest = np.array([ends.get(name.split("_")[-1], 0.9) for name in names])
+    return AttributeVectors(
+        fingerprint="",
+        controls=names,
+        labels=("funk", "neworleans", FILL),
+        deviations=np.ones(n),
+        lowest=lowest,
+        highest=highest,
+        plain=np.ones((n, Z_SIZE)),
+        corrected=np.ones((n, Z_SIZE)),
+        metric=np.eye(n),
+        styles=np.ones((3, Z_SIZE)),
+    )
 
 
 def groove_at(z: np.ndarray, tempo_bpm: float) -> Groove:

@@ -1,0 +1,121 @@
+"""Attributes: sliders that say what a groove should be, and the groove that is so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from musicvae_core.errors import MusicVAEError
+from musicvae_core.groove import Groove
+from musicvae_core.studio import ModelInfo, SteeredTake, Studio
+from pages.components.deck import Card, deck
+from pages.components.entry import run_app
+from pages.components.favourites import is_favourite, toggle_favourite
+from pages.components.sending import destinations, send
+from pages.components.session import keep_mix, kept_mix
+from pages.components.settings import choose_kit, choose_model, choose_tempo
+from pages.components.sliders import Panel, draw_sliders, draw_styles, in_words
+from pages.components.slots import Source
+from pages.components.sources import choose_groove
+from pages.components.studio import identity, loop_sounds, shared_studio
+from pages.components.wishes import Wishes, ask, can_take_back, take_back, wishes_of
+
+PRESS = 0.5
+"""How much of a style's vector one press of its button adds."""
+_MAX_STEERED = 64
+
+
+def attributes() -> None:
+    """Read what is asked of the groove, steer it there, and draw it above the sliders."""
+    try:
+        studio = shared_studio()
+        with st.container(horizontal=True, vertical_alignment="bottom", key="settings"):
+            name = choose_model(studio)
+            model = next(model for model in studio.models() if model.name == name)
+            kit = choose_kit(studio)
+            source = choose_groove("attributes.groove", "Groove", model=model)
+            if source is None:
+                st.info("Choose a groove to steer.")
+                return
+            tempo_bpm = choose_tempo("attributes", source.groove, "the groove")
+        vectors = studio.attribute_vectors(name)
+        wishes = wishes_of(source.id)
+        followed = wishes.limited_to({*vectors.controls, *vectors.labels})
+        steered = _steered(studio, model, source.groove, *followed.as_key())
+        panel = Panel(source.id, model, vectors, wishes, steered)
+        _draw_deck(studio, steered, source, followed, tempo_bpm, kit)
+        _draw_buttons(panel)
+        draw_styles(panel)
+        draw_sliders(panel)
+    except MusicVAEError as error:
+        st.error(str(error))
+
+
+@st.cache_resource(max_entries=_MAX_STEERED, show_spinner=False, hash_funcs={Groove: identity})
+def _steered(
+    _studio: Studio,
+    model: ModelInfo,
+    groove: Groove,
+    targets: tuple[tuple[str, float], ...],
+    presses: tuple[tuple[str, int], ...],
+) -> SteeredTake:
+    """Return a groove steered as asked, computed once for all sessions."""
+    [z] = _studio.encode(model.name, [groove])
+    styles = {label: PRESS * count for label, count in presses}
+    tempo_bpm = groove.tempo_bpm
+    return _studio.steer(model.name, z, dict(targets), styles=styles, tempo_bpm=tempo_bpm)
+
+
+def _draw_deck(
+    studio: Studio,
+    steered: SteeredTake,
+    source: Source,
+    wishes: Wishes,
+    tempo_bpm: float,
+    kit: str | None,
+) -> None:
+    take, mix = steered.take, kept_mix()
+    before, groove = source.groove.at_tempo(tempo_bpm), take.groove.at_tempo(tempo_bpm)
+    [own, wav], problem = loop_sounds(studio, [before, groove], kit, mix=mix)
+    if problem:
+        st.warning(problem, icon=":material/volume_off:")
+    name = f"{source.name}, steered" if wishes else source.name
+    result = Source(name, groove, take.z, take.model, "steered")
+    midi, kept = studio.midi(groove), is_favourite(groove)
+    card = Card("steered", name, groove, midi, wav, in_words(wishes), kept)
+    deck(
+        [replace(card, before=before, before_wav=own)],
+        key="attributes.deck",
+        sound_problem=problem,
+        mix=mix,
+        destinations=destinations("attributes"),
+        on_keep=lambda _: toggle_favourite(result),
+        on_send=lambda _, destination: send(destination, result),
+        on_mix=keep_mix,
+    )
+
+
+def _draw_buttons(panel: Panel) -> None:
+    with st.container(horizontal=True, gap="xsmall", key="buttons"):
+        st.button(
+            "Reset all",
+            icon=":material/restart_alt:",
+            key="attributes.reset",
+            disabled=not panel.wishes,
+            help="Let every slider rest" if panel.wishes else "Everything rests",
+            on_click=lambda: ask(panel.groove, Wishes()),
+        )
+        was_asked = can_take_back(panel.groove)
+        st.button(
+            "Undo",
+            icon=":material/undo:",
+            key="attributes.undo",
+            disabled=not was_asked,
+            help="Take back the last change" if was_asked else "Nothing to undo yet",
+            on_click=lambda: take_back(panel.groove),
+        )
+
+
+if __name__ == "__main__":
+    run_app()
