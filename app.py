@@ -8,6 +8,8 @@ from pages.about import about
 from pages.attributes import attributes
 from pages.components.sending import offer_pages
 from pages.components.sharing import show_share_code
+from pages.favourites import starred
+from pages.map import groove_map
 from pages.morph import morph
 from pages.sample import sample
 
@@ -19,6 +21,8 @@ _PAGES = [
     st.Page(sample, title="Sample", icon=":material/casino:", default=True),
     st.Page(morph, title="Morph", icon=":material/timeline:"),
     st.Page(attributes, title="Attributes", icon=":material/tune:"),
+    st.Page(groove_map, title="Map", url_path="map", icon=":material/map:"),
+    st.Page(starred, title="Favourites", url_path="favourites", icon=":material/star:"),
     st.Page(about, title="About", icon=":material/info:"),
 ]
 offer_pages(_PAGES)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import io
 import wave
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 
+from musicvae_core.atlas import Atlas, Performance
 from musicvae_core.attribute_vectors import FILL, AttributeVectors
 from musicvae_core.attributes import Beats
 from musicvae_core.controls import controls_of, measure_controls
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.flac import flac_bytes
 from musicvae_core.groove import Groove
+from musicvae_core.journey import journey_codes
 from musicvae_core.midi import MidiReading, read_midi, write_midi
 from musicvae_core.morph import Curve, Morphed, compare, lay_codes, with_exact_ends
+from musicvae_core.projection import Principal
 from musicvae_core.studio import ModelInfo, SteeredTake, Take
 from musicvae_core.vocabulary import CLOSED_HAT, CRASH, KICK, N_VOICES, SNARE
 
@@ -75,6 +79,16 @@ class FakeStudio:
         self, model: str, codes: np.ndarray, *, tempo_bpm: float = 120.0, **settings: object
     ) -> list[Take]:
         return [Take(groove_at(z, tempo_bpm), z, model, 0, 0.0) for z in codes]
+
+    def atlas(self, model: str) -> Atlas:
+        if self.error:
+            raise self.error
+        return fake_atlas(model)
+
+    def journey(
+        self, model: str, stops: np.ndarray, steps_a_leg: int, *, tempo_bpm: float = 120.0
+    ) -> list[Take]:
+        return self.decode(model, journey_codes(stops, steps_a_leg), tempo_bpm=tempo_bpm)
 
     def morph(
         self,
@@ -142,6 +156,40 @@ class FakeStudio:
 
     def midi(self, groove: Groove) -> bytes:
         return write_midi(groove)
+
+
+@cache
+def fake_atlas(model: str) -> Atlas:
+    """96 points of six performances in three styles, each style a corner of the map."""
+    rng = np.random.default_rng(5)
+    styles = ("rock", "funk", "neworleans")
+    performances = tuple(
+        Performance(
+            name=f"drummer{at % 2 + 1}/{at}.mid",
+            style=styles[at // 2],
+            drummer=f"drummer{at % 2 + 1}",
+            beat_type=("beat", "fill")[at % 2],
+            tempo_bpm=80.0 + 10 * at,
+        )
+        for at in range(6)
+    )
+    performance = np.repeat(np.arange(6), 16)
+    corners = 4 * np.eye(Z_SIZE, dtype=np.float32)[performance // 2]
+    codes = corners + rng.standard_normal((96, Z_SIZE)).astype(np.float32)
+    principal = Principal(
+        codes.mean(axis=0), np.eye(3, Z_SIZE, dtype=np.float32), np.float32([0.4, 0.3, 0.2])
+    )
+    return Atlas(
+        fingerprint=model,
+        n_bars=_N_BARS,
+        codes=codes,
+        performance=performance,
+        start_bar=np.tile(np.arange(16), 6),
+        performances=performances,
+        attributes={"note_density": rng.uniform(1, 6, 96).astype(np.float32)},
+        principal=principal,
+        tsne=4 * codes[:, :2],
+    )
 
 
 def fake_vectors(has_feel: bool) -> AttributeVectors:

@@ -61,7 +61,7 @@ export class Grid {
 
   // at: the playhead in steps, or null in silence.
   drawPlayhead(at, glow) {
-    if (this.place) drawLive(this.live, this.scene, at, glow);
+    if (this.scene?.place) drawLive(this.live, this.scene, at, glow); // hidden, it has none
   }
 
   // What lies at a point of the canvas: {step, row, hit or null}, or null beside the cells.

@@ -7,7 +7,6 @@ Streamlit component takes. What it expects and what it sends back stands at the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from musicvae_core.groove import Groove
 from pages.components.card import Card, Mix, Morph
 from pages.components.deck_events import edit_of, known, mix_of, moved_to
 from pages.components.deck_payload import file_stem, payload
+from pages.components.front import joined_script
 
 __all__ = ["ROW_LABELS", "Card", "Mix", "Morph", "deck", "file_stem"]
 
@@ -142,13 +142,8 @@ def _ignore(value: object) -> None:
     """Do nothing: the page does not listen to this event."""
 
 
-def _script() -> str:
-    """Return the modules of the front as one, without the imports between them."""
-    parts = [(_ASSETS / module).read_text("utf-8") for module in _MODULES]
-    joined = re.sub(r"^import .*$", "", "\n".join(parts), flags=re.MULTILINE)
-    return re.sub(r"^export (?!default)", "", joined, flags=re.MULTILINE)
-
-
 _mount = st.components.v2.component(
-    "groove_deck", js=_script(), css=(_ASSETS / "deck.css").read_text("utf-8")
+    "groove_deck",
+    js=joined_script(_ASSETS, _MODULES),
+    css=(_ASSETS / "deck.css").read_text("utf-8"),
 )

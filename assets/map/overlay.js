@@ -1,0 +1,175 @@
+// What changes on the map while its chart stays: the grooves that the listener brought, the one
+// in hand, the path, and the point that moves along it. It lies over the Plotly chart, follows
+// its zoom, and needs no server to move.
+//
+// Data: {chart: selector of what contains the chart, marks: [{id, kind, name, at}], now: {name,
+// at} or null, path: {stops: [at], trail: [at], strip, piece} or null}, with coordinates of the
+// chart, two or three. To Python: the event pick(id), for a click on a mark, or on a point where
+// Streamlit's own selection does not answer; the state view, [x0, x1, y0, y1] of a flat chart
+// that was moved or zoomed, else null.
+//
+// For tests and the curious, the root element has a property `overlay`: {place: on the trail,
+// or null; view: whether the chart was found}.
+
+import { rangesOf, viewOf } from "./place.js";
+import { between, placeOnPath } from "./traveller.js";
+
+const SHAPES = {
+  favourite: "M0-9 2.6-2.9 9.1-2.4 4.1 1.9 5.7 8.3 0 4.9-5.7 8.3-4.1 1.9-9.1-2.4-2.6-2.9z",
+  upload: "M0-8 8 6H-8z",
+  other: "M0-7 7 0 0 7-7 0z",
+};
+const MARGIN = 12; // pixels beyond the edge at which a mark is hidden
+const overlays = new Map(); // parent element → Overlay
+
+function svg(tag, attributes = {}, ...children) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+class Overlay {
+  #marks = svg("g");
+  #trail = svg("polyline", { class: "trail" });
+  #stops = svg("g");
+  #now = svg("circle", { class: "now", r: 11 });
+  #dot = svg("circle", { class: "dot", r: 8 });
+  #heard = new WeakSet(); // charts whose clicks are heard
+  #items = []; // {node, at} of all that stands still on the map
+
+  constructor(parent) {
+    const layers = [this.#trail, this.#stops, this.#marks, this.#now, this.#dot];
+    this.canvas = svg("svg", {}, ...layers);
+    this.root = document.createElement("div");
+    this.root.className = "overlay";
+    this.root.append(this.canvas);
+    this.root.overlay = { place: null, view: false };
+    parent.append(this.root);
+    this.frame = requestAnimationFrame(() => this.#follow());
+  }
+
+  update(data) {
+    this.data = data;
+    this.#marks.replaceChildren(...data.marks.map((mark) => this.#mark(mark)));
+    const stops = data.path?.stops ?? [];
+    this.#stops.replaceChildren(...stops.map((_, index) => stop(index + 1)));
+    this.#now.replaceChildren(title(data.now?.name ?? ""));
+    this.#items = [
+      ...data.marks.map(({ at }, index) => ({ node: this.#marks.children[index], at })),
+      ...stops.map((at, index) => ({ node: this.#stops.children[index], at })),
+      { node: this.#now, at: data.now?.at ?? null },
+    ];
+    this.key = null;
+  }
+
+  destroy() {
+    cancelAnimationFrame(this.frame);
+  }
+
+  #mark({ id, kind, name }) {
+    const shape = svg("path", { d: SHAPES[kind] ?? SHAPES.other });
+    const label = `${name}, ${kind}`;
+    const attributes = { class: `mark ${kind}`, tabindex: 0, role: "button", "aria-label": label };
+    const mark = svg("g", attributes, shape, title(label));
+    mark.dataset.mark = id;
+    mark.addEventListener("click", () => this.pick(id));
+    mark.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      this.pick(id);
+    });
+    return mark;
+  }
+
+  #follow() {
+    this.frame = requestAnimationFrame(() => this.#follow());
+    if (!this.chart?.isConnected) this.chart = this.#findChart();
+    const view = this.chart && viewOf(this.chart);
+    this.root.overlay.view = Boolean(view);
+    this.canvas.style.display = view ? "" : "none";
+    if (!view) return;
+    this.#hear(this.chart);
+    this.#lieOver(view);
+    this.#draw(view);
+    this.#move(view);
+  }
+
+  #findChart() {
+    return document.querySelector(`${this.data.chart} .js-plotly-plot`);
+  }
+
+  // Hears where the chart is moved to, and clicks. Streamlit answers a click on a point of a flat chart, but not while a lasso or box is
+  // chosen, nor in space.
+  #hear(chart) {
+    if (this.#heard.has(chart)) return;
+    this.#heard.add(chart);
+    chart.on("plotly_relayout", () => this.see(rangesOf(chart)));
+    chart.on("plotly_click", ({ points }) => {
+      const { dragmode, scene } = chart._fullLayout;
+      const answered = !scene && dragmode !== "lasso" && dragmode !== "select";
+      const point = points[0]?.customdata;
+      if (!answered && point !== undefined) this.pick(`point.${[point].flat()[0]}`);
+    });
+  }
+
+  #lieOver({ box }) {
+    const chart = this.chart.getBoundingClientRect();
+    const root = this.root.getBoundingClientRect();
+    const { style } = this.canvas;
+    style.left = `${chart.left - root.left + box.left}px`;
+    style.top = `${chart.top - root.top + box.top}px`;
+    style.width = `${box.width}px`;
+    style.height = `${box.height}px`;
+  }
+
+  // Only when the view or the data has changed.
+  #draw(view) {
+    if (this.key === view.key) return;
+    this.key = view.key;
+    for (const { node, at } of this.#items) put(node, at && view.at(at), view.box);
+    const trail = this.data.path?.trail ?? [];
+    this.#trail.setAttribute("points", trail.map((at) => view.at(at).join()).join(" "));
+  }
+
+  #move(view) {
+    const { path } = this.data;
+    const place = path && placeOnPath(path);
+    this.root.overlay.place = place;
+    put(this.#dot, place === null ? null : view.at(between(path.trail, place)), view.box);
+  }
+}
+
+function stop(number) {
+  const text = svg("text", { dy: "0.35em" });
+  text.textContent = number;
+  return svg("g", { class: "stop" }, svg("circle", { r: 9 }), text);
+}
+
+function title(text) {
+  const made = svg("title");
+  made.textContent = text;
+  return made;
+}
+
+// Moves a node to a place in pixels, or hides it where there is none in view.
+function put(node, at, { width, height }) {
+  const isIn = (value, length) => value > -MARGIN && value < length + MARGIN;
+  const shown = at && isIn(at[0], width) && isIn(at[1], height);
+  node.style.display = shown ? "" : "none";
+  if (shown) node.setAttribute("transform", `translate(${at[0].toFixed(2)} ${at[1].toFixed(2)})`);
+}
+
+export default function mount({ data, parentElement, setStateValue, setTriggerValue }) {
+  const overlay = overlays.get(parentElement) ?? new Overlay(parentElement);
+  overlays.set(parentElement, overlay);
+  overlay.see = (view) => setStateValue("view", view);
+  overlay.pick = (id) => setTriggerValue("pick", id);
+  overlay.update(data);
+  return () =>
+    setTimeout(() => {
+      if (overlay.root.isConnected) return;
+      overlay.destroy();
+      overlays.delete(parentElement);
+    });
+}

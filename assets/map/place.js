@@ -1,0 +1,60 @@
+// Where data coordinates of a Plotly chart lie, in pixels of its element.
+
+// Returns {box: {left, top, width, height}, at: (coordinates) => [x, y], key: a text that changes
+// with the view}, or null while the chart is not drawn.
+export function viewOf(chart) {
+  const layout = chart?._fullLayout;
+  if (layout?.scene?._scene) return sceneView(chart, layout.scene._scene);
+  if (layout?.xaxis?._length) return planeView(layout.xaxis, layout.yaxis);
+  return null;
+}
+
+// Returns [x0, x1, y0, y1] of a flat chart that does not show all; else null.
+export function rangesOf(chart) {
+  const { scene, xaxis, yaxis } = chart._fullLayout;
+  if (scene || xaxis.autorange || yaxis.autorange) return null;
+  return [...xaxis.range, ...yaxis.range];
+}
+
+function planeView(xaxis, yaxis) {
+  const box = {
+    left: xaxis._offset,
+    top: yaxis._offset,
+    width: xaxis._length,
+    height: yaxis._length,
+  };
+  const [x0, x1] = xaxis.range;
+  const [y0, y1] = yaxis.range;
+  const at = ([x, y]) => [
+    ((x - x0) / (x1 - x0)) * box.width,
+    (1 - (y - y0) / (y1 - y0)) * box.height,
+  ];
+  return { box, at, key: [x0, x1, y0, y1, ...Object.values(box)].join() };
+}
+
+function sceneView(chart, scene) {
+  const camera = scene.glplot?.cameraParams;
+  if (!camera) return null;
+  const outer = chart.getBoundingClientRect();
+  const inner = scene.container.getBoundingClientRect();
+  const box = {
+    left: inner.left - outer.left,
+    top: inner.top - outer.top,
+    width: inner.width,
+    height: inner.height,
+  };
+  const at = (point) => {
+    const scaled = [...point.map((value, axis) => value * scene.dataScale[axis]), 1];
+    const [x, y, , w] = [camera.model, camera.view, camera.projection].reduce(times, scaled);
+    return [((1 + x / w) / 2) * box.width, ((1 - y / w) / 2) * box.height];
+  };
+  const parts = [...camera.view, ...camera.projection, ...camera.model, ...Object.values(box)];
+  return { box, at, key: parts.map((value) => value.toFixed(4)).join() };
+}
+
+// A vector times a matrix that stands column by column.
+function times([x, y, z, w], matrix) {
+  return [0, 1, 2, 3].map(
+    (row) => matrix[row] * x + matrix[4 + row] * y + matrix[8 + row] * z + matrix[12 + row] * w,
+  );
+}

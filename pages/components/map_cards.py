@@ -1,0 +1,130 @@
+"""The grooves of the map as cards: the one in hand, its neighbours, and a path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from musicvae_core.groove import Groove
+from musicvae_core.projection import directions, nearest
+from musicvae_core.studio import Studio
+from pages.components.card import Card, Mix, Morph
+from pages.components.favourites import is_favourite
+from pages.components.map_points import Spot, point_spot
+from pages.components.map_settings import MapSettings
+from pages.components.map_state import Hand
+from pages.components.studio import loop_sounds
+
+N_NEIGHBOURS = 6
+STRIP, PIECE = "strip", "piece"
+"""Ids of the cards of a path."""
+_MAX_DECODED = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Sounding:
+    """How the page sounds: whose model, which kit and mix."""
+
+    studio: Studio
+    model: str
+    kit: str | None
+    mix: Mix
+
+    def groove_of(self, spot: Spot) -> Groove:
+        """Return what a spot plays."""
+        if spot.groove is not None:
+            return spot.groove
+        return decoded(self.studio, self.model, spot.z, spot.tempo_bpm)
+
+    def cards(self, spots: Sequence[Spot]) -> list[Card]:
+        """Return a card for each spot, of its id."""
+        grooves = [self.groove_of(spot) for spot in spots]
+        sounds, _ = loop_sounds(self.studio, grooves, self.kit, mix=self.mix)
+        return [
+            Card(
+                *(spot.id, spot.name, groove, self.studio.midi(groove), sound, spot.note),
+                kept=is_favourite(groove),
+            )
+            for spot, groove, sound in zip(spots, grooves, sounds, strict=True)
+        ]
+
+
+@st.cache_resource(max_entries=_MAX_DECODED, show_spinner=False)
+def decoded(_studio: Studio, model: str, z: NDArray[np.float32], tempo_bpm: float) -> Groove:
+    """Return the groove at a code, its likeliest hits, decoded once for all sessions."""
+    [take] = _studio.decode(model, z[None], temperature=0.0, tempo_bpm=tempo_bpm)
+    return take.groove
+
+
+def neighbours_of(settings: MapSettings, spot: Spot) -> list[Spot]:
+    """Return the points of the atlas nearest in angle to a spot, of those that are shown."""
+    points = np.flatnonzero(settings.shown)
+    if not len(points):
+        return []
+    atlas = settings.atlas
+    near = points[nearest(atlas.codes[points], spot.z, N_NEIGHBOURS + 1)]
+    return [point_spot(atlas, int(point)) for point in near if spot.id != f"point.{point}"][
+        :N_NEIGHBOURS
+    ]
+
+
+def near_cards(sounding: Sounding, spot: Spot, neighbours: Sequence[Spot]) -> list[Card]:
+    """Return the cards of a spot's neighbours, which say how far they are."""
+    told = [
+        replace(one, note=f"{degrees_between(spot, one):.0f}° away · {one.note}")
+        for one in neighbours
+    ]
+    return sounding.cards(told)
+
+
+def degrees_between(one: Spot, other: Spot) -> float:
+    """Return the angle between two spots' codes."""
+    cosine = float(directions(one.z) @ directions(other.z))
+    return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """A path through the stops in hand: codes (n, Z) and a groove for each."""
+
+    name: str
+    ends: tuple[str, str]
+    codes: NDArray[np.float32]
+    grooves: tuple[Groove, ...]
+
+
+def strip_card(sounding: Sounding, path: Path, at: tuple[float, float]) -> Card:
+    """Return the card that morphs along a path, its pointer at (x, 0)."""
+    sounds, _ = loop_sounds(
+        sounding.studio, path.grooves, sounding.kit, mix=sounding.mix, compressed=True
+    )
+    morph = Morph(path.grooves, tuple(sounds), 1, len(path.grooves), path.ends, at)
+    groove = path.grooves[morph.index_at(at)]
+    midi, note = sounding.studio.midi(groove), f"{len(path.grooves)} steps"
+    return Card(STRIP, path.name, groove, midi, None, note, is_favourite(groove), morph=morph)
+
+
+def path_of(sounding: Sounding, hand: Hand, steps_a_leg: int) -> Path | None:
+    """Return the path through the stops in hand, at the middle of their tempos."""
+    stops = hand.path
+    if len(stops) < 2:
+        return None
+    tempo_bpm = float(round(float(np.median([stop.tempo_bpm for stop in stops]))))
+    codes = np.stack([stop.z for stop in stops])
+    takes = travelled(sounding.studio, sounding.model, codes, steps_a_leg, tempo_bpm)
+    ends = (stops[0].name, stops[-1].name)
+    name = f"{ends[0]} to {ends[1]}"
+    return Path(name, ends, np.stack([z for _, z in takes]), tuple(groove for groove, _ in takes))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def travelled(
+    _studio: Studio, model: str, stops: NDArray[np.float32], steps_a_leg: int, tempo_bpm: float
+) -> list[tuple[Groove, NDArray[np.float32]]]:
+    """Return grooves and codes from stop to stop, computed once for all sessions."""
+    takes = _studio.journey(model, stops, steps_a_leg, tempo_bpm=tempo_bpm)
+    return [(take.groove, take.z) for take in takes]

@@ -1,0 +1,124 @@
+"""Map: the space of a model as drummers fill it, to hear, to search and to travel."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from musicvae_core.errors import MusicVAEError
+from pages.components.deck import Card, deck
+from pages.components.entry import run_app
+from pages.components.favourites import toggle_favourite
+from pages.components.map_actions import Actions
+from pages.components.map_cards import (
+    PIECE,
+    STRIP,
+    Path,
+    Sounding,
+    near_cards,
+    neighbours_of,
+    strip_card,
+)
+from pages.components.map_chart import draw_chart
+from pages.components.map_list import draw_list
+from pages.components.map_path import draw_path_controls
+from pages.components.map_points import Spot, brought_spots
+from pages.components.map_settings import read_map_settings
+from pages.components.piece import choose_bars, piece_card
+from pages.components.sending import destinations, send
+from pages.components.session import keep_mix, kept_mix
+from pages.components.slots import Source
+from pages.components.studio import shared_studio
+
+_AT = "kept.map.at"
+"""Session key of where the pointer of the path's strip is."""
+
+
+def groove_map() -> None:
+    """Read the settings; draw the map, what is in hand, what is inside and what is near."""
+    try:
+        studio = shared_studio()
+        settings = read_map_settings(studio)
+        actions = Actions(settings, brought_spots(studio, settings.model))
+        actions.take_sent()
+        sounding = Sounding(studio, settings.model.name, settings.kit, kept_mix())
+        chart, side = st.columns([3, 2])
+        with side:
+            path = draw_path_controls(sounding, actions)
+        with chart:
+            draw_chart(settings, actions, path)
+        with side:
+            _draw_hand(sounding, actions, path)
+        draw_list(settings, actions.now, actions.take)
+        _draw_neighbours(sounding, actions)
+    except MusicVAEError as error:
+        st.error(str(error))
+
+
+def _draw_hand(sounding: Sounding, actions: Actions, path: Path | None) -> None:
+    """Draw the groove in hand and, where there is one, the path."""
+    now = actions.now
+    problem = sounding.studio.sound_problem
+    if problem:
+        st.warning(problem, icon=":material/volume_off:")
+    if now.spot is None:
+        st.info("Click a point to hear it. Scroll to zoom, drag to move; lasso or box for many.")
+        return
+    cards = sounding.cards([now.spot])
+    if path:
+        cards.append(strip_card(sounding, path, st.session_state.get(_AT, (0.0, 0.0))))
+    if path and now.is_travelling:
+        bars = choose_bars(len(path.grooves), actions.settings.model.n_bars)
+        cards.append(piece_card(sounding.studio, path.grooves, bars, path.name, sounding.kit))
+    sources = _sources(sounding, now.spot, cards, path)
+    deck(
+        cards,
+        key="map.deck",
+        sound_problem=problem,
+        mix=sounding.mix,
+        destinations=destinations("map"),
+        play=(PIECE if now.is_travelling else now.spot.id, str(now.n_chosen)),
+        on_keep=lambda card_id: toggle_favourite(sources[card_id]),
+        on_send=lambda card_id, destination: send(destination, sources[card_id]),
+        on_move=lambda _, at: st.session_state.update({_AT: at}),
+        on_mix=keep_mix,
+    )
+
+
+def _sources(
+    sounding: Sounding, spot: Spot, cards: list[Card], path: Path | None
+) -> dict[str, Source]:
+    """Return what each card is to a favourite or another page, by the cards' ids."""
+    found = {card.id: Source(card.name, card.groove, origin="map") for card in cards}
+    found[spot.id] = spot.source(cards[0].groove, sounding.model)
+    if path and cards[1].morph:
+        z = path.codes[cards[1].morph.index_at(cards[1].morph.at)]
+        found[STRIP] = Source(path.name, cards[1].groove, z, sounding.model, "map")
+    return found
+
+
+def _draw_neighbours(sounding: Sounding, actions: Actions) -> None:
+    spot = actions.now.spot
+    if spot is None:
+        return
+    near = neighbours_of(actions.settings, spot)
+    if not near:
+        return
+    st.subheader(f"Nearest to {spot.name}")
+    cards = near_cards(sounding, spot, near)
+    sources = {
+        one.id: one.source(card.groove, sounding.model)
+        for one, card in zip(near, cards, strict=True)
+    }
+    deck(
+        cards,
+        key="map.near",
+        sound_problem=sounding.studio.sound_problem,
+        destinations=destinations("map"),
+        on_more=actions.take,
+        on_keep=lambda card_id: toggle_favourite(sources[card_id]),
+        on_send=lambda card_id, destination: send(destination, sources[card_id]),
+    )
+
+
+if __name__ == "__main__":
+    run_app()
