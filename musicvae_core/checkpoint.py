@@ -40,6 +40,7 @@ FORMAT_VERSION = 2
 """Raised when files change so that older code cannot read them: 2 has 8-bit matrices."""
 
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
+DEFAULT_KIND = "musicvae"
 _PRIOR_PREFIX, _SCALE_SUFFIX = "prior.", ".scale"
 _MIN_INT8, _MAX_INT8, _TINY_SCALE = 4096, 127, 1e-12
 Bits = Literal[32, 16, 8]
@@ -132,7 +133,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, bits: Bits = 32) ->
         state = checkpoint.prior.state_dict()
         tensors |= {_PRIOR_PREFIX + name: tensor for name, tensor in state.items()}
         about["prior"] = dataclasses.asdict(checkpoint.prior.config)
-    write_files(checkpoint, "musicvae", folder, tensors, about, bits=bits)
+    write_files(checkpoint, DEFAULT_KIND, folder, tensors, about, bits=bits)
 
 
 def write_files(
@@ -189,7 +190,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     CheckpointNotFoundError, CorruptCheckpointError, ForeignCheckpointError, NewerCheckpointError
         Each says which file is at fault and what to do.
     """
-    path, about, tensors = read_weights(folder, "musicvae")
+    path, about, tensors = read_weights(folder, DEFAULT_KIND)
     try:
         name, title = about["name"], about["title"]
         config = from_dict(ModelConfig, about["model"])
@@ -216,6 +217,16 @@ def _assign(model: MusicVAE, tensors: Mapping[str, Tensor]) -> None:
     model.head.make_tables()
 
 
+def kind_of(folder: Path) -> str:
+    """Return the kind of model that a checkpoint holds, `musicvae` or another.
+
+    Raises
+    ------
+    CheckpointNotFoundError, CorruptCheckpointError, ForeignCheckpointError, NewerCheckpointError
+    """
+    return str(_read(folder)[1].get("kind", DEFAULT_KIND))
+
+
 def read_weights(folder: Path, kind: str) -> tuple[Path, dict[str, Any], dict[str, Tensor]]:
     """Read a checkpoint's weights in float32 and its header, if it is of that kind of model.
 
@@ -227,6 +238,16 @@ def read_weights(folder: Path, kind: str) -> tuple[Path, dict[str, Any], dict[st
     ------
     CheckpointNotFoundError, CorruptCheckpointError, ForeignCheckpointError, NewerCheckpointError
     """
+    path, about, tensors = _read(folder)
+    found = about.get("kind", DEFAULT_KIND)
+    if found != kind:
+        raise ForeignCheckpointError(
+            f"{path} holds a model of the kind {found!r}, and one of the kind {kind!r} is needed."
+        )
+    return path, about, tensors
+
+
+def _read(folder: Path) -> tuple[Path, dict[str, Any], dict[str, Tensor]]:
     path = Path(folder) / WEIGHTS_FILE
     if not path.is_file():
         raise CheckpointNotFoundError(f"There is no checkpoint at {folder}: {path} is missing.")
@@ -240,11 +261,6 @@ def read_weights(folder: Path, kind: str) -> tuple[Path, dict[str, Any], dict[st
         raise CorruptCheckpointError(
             f"{path} is damaged or cut short ({error}); fetch or train it again."
         ) from error
-    found = about.get("kind", "musicvae")
-    if found != kind:
-        raise ForeignCheckpointError(
-            f"{path} holds a model of the kind {found!r}, and one of the kind {kind!r} is needed."
-        )
     return path, about, tensors
 
 

@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_attribute_vectors(
         commands.add_parser("attribute-vectors", help="fit the vectors that sliders move z along")
     )
+    _add_store(commands.add_parser("store", help="write a checkpoint in fewer bits, to ship it"))
     _add_evaluate(commands.add_parser("evaluate", help="measure a checkpoint on held-out music"))
     add_experiment(commands.add_parser("experiment", help="make the figures of a model card"))
     _add_sample(commands.add_parser("sample", help="draw grooves and write them as files"))
@@ -200,6 +201,24 @@ def _attribute_vectors(options: argparse.Namespace) -> None:
     vectors = fit_vectors(load_checkpoint(options.checkpoint), load_dataset(options.data))
     path = save_vectors(vectors, options.checkpoint)
     print(f"{path}: {', '.join(vectors.controls)}; {', '.join(vectors.labels)}")
+
+
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--bits", type=int, choices=(32, 16, 8), default=16, help="a weight")
+    parser.set_defaults(command=_store)
+
+
+def _store(options: argparse.Namespace) -> None:
+    from musicvae_core.checkpoint import kind_of, load_checkpoint, save_checkpoint
+    from musicvae_core.lab_checkpoint import LAB_KIND, load_lab_checkpoint, save_lab_checkpoint
+
+    if kind_of(options.checkpoint) == LAB_KIND:
+        lab = load_lab_checkpoint(options.checkpoint)
+        save_lab_checkpoint(lab, options.out, bits=options.bits)
+    else:
+        save_checkpoint(load_checkpoint(options.checkpoint), options.out, bits=options.bits)
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:

@@ -14,16 +14,24 @@ from musicvae_core.checkpoint import (
     FORMAT,
     WEIGHTS_FILE,
     Checkpoint,
+    kind_of,
     load_checkpoint,
     save_checkpoint,
 )
-from musicvae_core.config import TrainConfig, preset
+from musicvae_core.config import LAB_PRESETS, TrainConfig, preset
 from musicvae_core.errors import (
     CheckpointNotFoundError,
     CorruptCheckpointError,
     ForeignCheckpointError,
     NewerCheckpointError,
 )
+from musicvae_core.lab_checkpoint import (
+    LAB_KIND,
+    LabCheckpoint,
+    load_lab_checkpoint,
+    save_lab_checkpoint,
+)
+from musicvae_core.models.lab import GrooveLab
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.models.prior import LatentPrior, PriorConfig
 
@@ -267,3 +275,16 @@ def test_a_save_that_fails_leaves_the_old_one_and_no_litter(saved, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         save_checkpoint(new_checkpoint("drums_2bar_tiny"), saved)
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
+
+
+def test_a_checkpoint_of_another_kind_is_refused_by_name(tmp_path):
+    lab = LabCheckpoint("lab", "Lab", GrooveLab(LAB_PRESETS["groove_lab_tiny"].model))
+    save_lab_checkpoint(lab, tmp_path / "lab", bits=8)
+    save_checkpoint(new_checkpoint(), tmp_path / "other")
+    assert kind_of(tmp_path / "lab") == LAB_KIND
+    assert kind_of(tmp_path / "other") == "musicvae"
+    with pytest.raises(ForeignCheckpointError, match="kind 'lab', and one of the kind 'musicvae'"):
+        load_checkpoint(tmp_path / "lab")
+    with pytest.raises(ForeignCheckpointError, match="kind 'musicvae', and one of the kind 'lab'"):
+        load_lab_checkpoint(tmp_path / "other")
+    assert load_lab_checkpoint(tmp_path / "lab").config == lab.config
