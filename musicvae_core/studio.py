@@ -28,6 +28,15 @@ from musicvae_core.flac import flac_bytes
 from musicvae_core.groove import Groove
 from musicvae_core.journey import journey_codes
 from musicvae_core.latent import PriorName, encode_grooves, nearby_codes, sample_codes
+from musicvae_core.latent_path import Route, Stop, play_path
+from musicvae_core.long_form import (
+    Piece,
+    cross_over,
+    morph_pieces,
+    piece_of,
+    sample_piece,
+    vary_bars,
+)
 from musicvae_core.midi import MidiReading, read_midi, write_midi
 from musicvae_core.morph import (
     Curve,
@@ -57,6 +66,7 @@ class ModelInfo:
     title: str
     n_bars: int
     has_feel: bool
+    has_conductor: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +132,8 @@ class Studio:
         try:
             about = json.loads(path.read_text())
             config = from_dict(ModelConfig, about["model"])
-            return ModelInfo(name, about["title"], config.n_bars, config.has_feel)
+            has_conductor = config.conductor_size > 0
+            return ModelInfo(name, about["title"], config.n_bars, config.has_feel, has_conductor)
         except (OSError, ValueError, KeyError, TypeError) as error:
             log.warning("The model %s is left out: %s is damaged (%s).", name, path, error)
             return None
@@ -255,10 +266,7 @@ class Studio:
         alike: bool = False,
     ) -> list[Take]:
         """Decode codes (n, Z) into as many takes; see `sample`, and `decode_alike`."""
-        if not 0 <= temperature <= MAX_TEMPERATURE:
-            raise ConfigError(
-                f"The temperature is {temperature:g}; it must lie in 0 to {MAX_TEMPERATURE:g}."
-            )
+        _check_temperature(temperature)
         generator = torch.Generator().manual_seed(seed)
         network = self.checkpoint(model).model
         with torch.inference_mode():
@@ -375,6 +383,43 @@ class Studio:
         )
         return SteeredTake(Take(groove, found.codes[0], model, 0, 0.0), before, after)
 
+    def sample_piece(
+        self,
+        model: str,
+        *,
+        temperature: float = 1.0,
+        tempo_bpm: float = 120.0,
+        seed: int = 0,
+        prior: PriorName = "learned",
+    ) -> Piece:
+        """Draw a piece whose bars can be changed alone; see `sample` and `long_form`."""
+        _check_temperature(temperature)
+        checkpoint = self.checkpoint(model)
+        return sample_piece(checkpoint, model, prior, seed, temperature, tempo_bpm)
+
+    def piece_of(self, model: str, groove: Groove, z: NDArray[np.float32] | None = None) -> Piece:
+        """Take up a groove as a piece; see `long_form.piece_of`."""
+        return piece_of(self.checkpoint(model), model, groove, z)
+
+    def vary_bars(self, piece: Piece, bars: Sequence[int], amount: float, seed: int = 0) -> Piece:
+        """Change some bars and hold all others exactly; see `long_form.vary_bars`."""
+        return vary_bars(self.checkpoint(piece.model), piece, bars, amount, seed)
+
+    def morph_pieces(self, start: Piece, end: Piece, n_steps: int = 5) -> tuple[Groove, ...]:
+        """Return pieces from one to another, both included; see `long_form.morph_pieces`."""
+        return morph_pieces(self.checkpoint(start.model), start, end, n_steps)
+
+    def cross_over(self, start: Piece, end: Piece) -> Piece:
+        """Return one piece that leads from one to another; see `long_form.cross_over`."""
+        return cross_over(self.checkpoint(start.model), start, end)
+
+    def play_path(
+        self, model: str, stops: Sequence[Stop], route: Route, tempo_bpm: float = 120.0
+    ) -> Groove:
+        """Return the piece that a path through z makes; see `latent_path.play_path`."""
+        _check_temperature(route.temperature)
+        return play_path(self.checkpoint(model), stops, route, tempo_bpm)
+
     @property
     def sound_problem(self) -> str | None:
         """Why there is no sound, in one sentence with what to do; None where there is."""
@@ -416,3 +461,10 @@ class Studio:
 def _check_number(n: int) -> None:
     if not 1 <= n <= MAX_TAKES:
         raise ConfigError(f"{n} grooves were asked for; ask for 1 to {MAX_TAKES}.")
+
+
+def _check_temperature(temperature: float) -> None:
+    if not 0 <= temperature <= MAX_TEMPERATURE:
+        raise ConfigError(
+            f"The temperature is {temperature:g}; it must lie in 0 to {MAX_TEMPERATURE:g}."
+        )

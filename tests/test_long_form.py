@@ -1,0 +1,164 @@
+"""Pieces: bars that change alone while the others are held bit for bit, and ways between pieces."""
+
+import numpy as np
+import pytest
+import torch
+from tiny_data import drummed_groove
+
+from musicvae_core.checkpoint import Checkpoint, save_checkpoint
+from musicvae_core.config import preset
+from musicvae_core.errors import ConfigError, GrooveLengthError
+from musicvae_core.groove import Groove
+from musicvae_core.latent import slerp
+from musicvae_core.long_form import embed, splice
+from musicvae_core.studio import Studio
+
+N_BARS = 16
+HELD = {"drums": "drums_16bar_hier", "groove": "groove_16bar", "flat": "drums_16bar_flat"}
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    """Untrained long models whose embeddings matter: `drums`, `groove` and `flat`."""
+    folder = tmp_path_factory.mktemp("long")
+    torch.manual_seed(0)
+    for name, preset_name in HELD.items():
+        checkpoint = Checkpoint.new(preset(f"{preset_name}_tiny"))
+        decoder = checkpoint.model.decoder
+        with torch.no_grad():
+            for part in (getattr(decoder, "bottom", decoder), checkpoint.model.head):
+                for parameter in part.parameters():
+                    parameter.mul_(10)
+        save_checkpoint(checkpoint, folder / name)
+    return Studio(folder)
+
+
+@pytest.fixture(params=["drums", "groove"])
+def piece(request, studio):
+    return studio.sample_piece(request.param, seed=3, prior="normal", tempo_bpm=97)
+
+
+def bars_that_differ(one: Groove, other: Groove) -> list[int]:
+    pairs = zip(one.windows(1), other.windows(1), strict=True)
+    return [bar for bar, (a, b) in enumerate(pairs) if a != b]
+
+
+def test_a_piece_is_what_sample_draws(studio, piece):
+    take = studio.sample(piece.model, 1, seed=3, prior="normal", tempo_bpm=97)[0]
+    assert piece.groove == take.groove
+    assert piece.groove.n_bars == N_BARS
+    assert len({tuple(bar.hits.ravel()) for bar in piece.groove.windows(1)}) > N_BARS // 2
+    [embeddings] = embed(studio.checkpoint(piece.model), take.z[None])
+    np.testing.assert_array_equal(piece.embeddings, embeddings)
+
+
+@pytest.mark.parametrize("bars", [[0], [5], [15], [4, 9], range(11, 16), range(16)])
+def test_bars_change_and_all_others_are_held_exactly(studio, piece, bars):
+    varied = studio.vary_bars(piece, bars, 1.0, seed=8)
+    assert bars_that_differ(piece.groove, varied.groove) == list(bars)
+    moved = (piece.embeddings != varied.embeddings).any(axis=1)
+    assert np.flatnonzero(moved).tolist() == list(bars)
+    assert varied.groove.tempo_bpm == 97
+
+
+def test_what_was_played_by_hand_is_held_too(studio, piece):
+    played = drummed_groove(np.random.default_rng(0), N_BARS)
+    taken = studio.piece_of(piece.model, played)
+    assert taken.groove == played
+    varied = studio.vary_bars(taken, [7], 0.9, seed=1)
+    assert bars_that_differ(played, varied.groove) == [7]
+
+
+def test_changes_add_up(studio, piece):
+    once = studio.vary_bars(piece, [2], 1.0, seed=1)
+    twice = studio.vary_bars(once, [9], 1.0, seed=2)
+    assert bars_that_differ(piece.groove, twice.groove) == [2, 9]
+    assert bars_that_differ(once.groove, twice.groove) == [9]
+    back = studio.vary_bars(once, [2], 1.0, seed=2)
+    assert bars_that_differ(piece.groove, back.groove) == [2]
+
+
+def test_an_amount_of_0_changes_nothing_and_1_is_the_other_piece_s_bar(studio, piece):
+    assert studio.vary_bars(piece, [3, 4], 0.0, seed=5).groove == piece.groove
+    varied = studio.vary_bars(piece, range(16), 1.0, seed=5)
+    other = studio.sample_piece(piece.model, seed=5, prior="normal")
+    np.testing.assert_array_equal(varied.embeddings, other.embeddings)
+    half = studio.vary_bars(piece, range(16), 0.5, seed=5)
+    between = np.linalg.norm(half.embeddings - piece.embeddings, axis=1)
+    whole = np.linalg.norm(varied.embeddings - piece.embeddings, axis=1)
+    assert (between < whole).all()
+
+
+def test_the_same_seed_gives_the_same_change_and_another_another(studio, piece):
+    first, again, other = (studio.vary_bars(piece, [6], 1.0, seed=s).groove for s in (4, 4, 5))
+    assert first == again != other
+
+
+def test_a_morph_has_both_pieces_at_its_ends(studio, piece):
+    end = studio.sample_piece(piece.model, seed=4, prior="normal")
+    morph = studio.morph_pieces(piece, end, 5)
+    assert len(morph) == 5
+    assert morph[0] == piece.groove
+    assert morph[-1] == end.groove.at_tempo(97)
+    assert {groove.tempo_bpm for groove in morph} == {97}
+    distances = [(groove.hits != piece.groove.hits).sum() for groove in morph]
+    assert distances[0] == 0 < distances[1] < distances[-1]
+
+
+def test_the_middle_of_a_morph_decodes_what_lies_between(studio):
+    start, end = (studio.sample_piece("drums", seed=s, prior="normal") for s in (3, 4))
+    middle = studio.morph_pieces(start, end, 3)[1]
+    pairs = zip(start.embeddings, end.embeddings, strict=True)
+    halfway = torch.from_numpy(np.stack([slerp(a, b, 0.5) for a, b in pairs]))[None]
+    model, generator = studio.checkpoint("drums").model, torch.Generator().manual_seed(3)
+    with torch.inference_mode():
+        features = model.decoder.generate_bars(halfway, model.head, 1.0, generator)
+    np.testing.assert_array_equal(features[0].numpy() > 0.5, middle.hits)
+
+
+def test_a_crossing_leads_from_one_to_the_other_bar_by_bar(studio, piece):
+    end = studio.sample_piece(piece.model, seed=4, prior="normal", tempo_bpm=120)
+    crossing = studio.cross_over(piece, end)
+    assert crossing.groove.tempo_bpm == 97
+    assert crossing.groove.bars(0, 1) == piece.groove.bars(0, 1)
+    assert crossing.groove.bars(15, 1) == end.groove.bars(15, 1).at_tempo(97)
+    for bar in range(N_BARS):
+        wanted = slerp(piece.embeddings[bar], end.embeddings[bar], bar / 15)
+        np.testing.assert_allclose(crossing.embeddings[bar], wanted, rtol=1e-5)
+    varied = studio.vary_bars(crossing, [8], 1.0, seed=1)
+    assert bars_that_differ(crossing.groove, varied.groove) == [8]
+
+
+def test_splicing_takes_whole_bars_with_their_feel():
+    rng = np.random.default_rng(4)
+    one, other = drummed_groove(rng, 4, 90), drummed_groove(rng, 4, 130)
+    spliced = splice(one, other, [1, 3])
+    for bar in range(4):
+        wanted = other.at_tempo(90) if bar in (1, 3) else one
+        assert spliced.bars(bar, 1) == wanted.bars(bar, 1)
+
+
+def test_a_flat_model_makes_no_pieces_but_says_so(studio):
+    with pytest.raises(ConfigError, match="no conductor"):
+        studio.sample_piece("flat", prior="normal")
+    with pytest.raises(ConfigError, match="no conductor"):
+        studio.piece_of("flat", Groove.silent(N_BARS))
+    said = {info.name: info.has_conductor for info in studio.models()}
+    assert said == {"drums": True, "groove": True, "flat": False}
+
+
+def test_bad_numbers_are_refused(studio, piece):
+    for bars in ([], [16], [-1], [3, 99]):
+        with pytest.raises(ConfigError, match="choose some of 0 to 15"):
+            studio.vary_bars(piece, bars, 0.5)
+    for amount in (-0.1, 1.1):
+        with pytest.raises(ConfigError, match="amount"):
+            studio.vary_bars(piece, [1], amount)
+    with pytest.raises(ConfigError, match="3 to 33"):
+        studio.morph_pieces(piece, piece, 2)
+    with pytest.raises(ConfigError, match="temperature"):
+        studio.sample_piece(piece.model, temperature=2.5, prior="normal")
+    with pytest.raises(ConfigError, match="learned prior"):
+        studio.sample_piece(piece.model)
+    with pytest.raises(GrooveLengthError, match="hears 16"):
+        studio.piece_of(piece.model, Groove.silent(4))
