@@ -82,8 +82,8 @@ def card(folder: Path, about: dict[str, Any]) -> str:
         f"# {about['name']}: {about['title'].lower()}",
         _origin(folder),
         "## Expression: what it gives back\n\nOn the "
-        f"{test['n_examples']:,} two-bar windows of the test split, encoded to the mean of z "
-        "and decoded again.\n\n" + _expression(test),
+        f"{test['n_examples']:,} windows of {about['model']['n_bars']} bars of the test split, "
+        "encoded to the mean of z and decoded again.\n\n" + _expression(test),
         "## Realism: what it makes up\n\n" + _realism(test),
         "## Smoothness: nearby z, similar grooves\n\n" + _smoothness(test["smoothness"]),
     ]
