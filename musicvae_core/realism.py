@@ -20,9 +20,10 @@ _JUDGE = {
     "max_iter": 100,
     "learning_rate": 0.15,
     "max_leaf_nodes": 15,
-    "max_features": 0.3,
     "max_bins": 63,
 }
+_COLUMN_SHARE, _MAX_COLUMNS = 0.3, 300
+"""Share of the columns that a split of a tree chooses from, and at most how many."""
 
 
 def attribute_table(features: Features) -> dict[str, NDArray[np.float64]]:
@@ -99,9 +100,10 @@ def judge_auc(
         imitated = performances.max(initial=0) + 1 + np.arange(len(generated))
     groups = np.concatenate([imitated, performances])
     scores = np.zeros(len(labels))
+    share = min(_COLUMN_SHARE, _MAX_COLUMNS / table.shape[1])
     folds = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=seed)
     for fitted, held_out in folds.split(table, labels, groups):
-        judge = HistGradientBoostingClassifier(**_JUDGE, random_state=seed)
+        judge = HistGradientBoostingClassifier(**_JUDGE, max_features=share, random_state=seed)
         judge.fit(table[fitted], labels[fitted])
         scores[held_out] = judge.predict_proba(table[held_out])[:, 1]
     return float(roc_auc_score(labels, scores))
