@@ -186,7 +186,7 @@ def fake_atlas(model: str) -> Atlas:
         performance=performance,
         start_bar=np.tile(np.arange(16), 6),
         performances=performances,
-        attributes={"note_density": rng.uniform(1, 6, 96).astype(np.float32)},
+        attributes={"kick_activity": rng.uniform(1, 6, 96).astype(np.float32)},
         principal=principal,
         tsne=4 * codes[:, :2],
     )

@@ -8,6 +8,7 @@ import pytest
 from musicvae_core.atlas import ATLAS_FILE, load_atlas, save_atlas
 from musicvae_core.build_atlas import build_atlas, spread
 from musicvae_core.checkpoint import load_checkpoint
+from musicvae_core.controls import controls_of
 from musicvae_core.errors import (
     AtlasNotFoundError,
     CorruptAtlasError,
@@ -193,6 +194,8 @@ def test_a_shipped_atlas_has_thousands_of_points_in_little_room(name):
     assert (SHIPPED_CHECKPOINTS / name / ATLAS_FILE).stat().st_size <= 6 * 2**20
     assert len({one.style for one in atlas.performances}) > 10
     assert len({one.drummer for one in atlas.performances}) > 5
+    has_feel = Studio().checkpoint(name).config.has_feel
+    assert tuple(atlas.attributes) == controls_of(has_feel), "make the atlas again"
 
 
 @shipped

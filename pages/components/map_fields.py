@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,6 +15,7 @@ from pages.components.map_points import UNKNOWN, drummer_title, label_of, style_
 
 LABELS = {"style": "Style", "drummer": "Drummer", "kind": "Beat or fill"}
 TEMPO = "tempo"
+_WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +74,21 @@ def hover_texts(atlas: Atlas) -> NDArray[np.str_]:
 
 
 def matching(atlas: Atlas, search: str) -> NDArray[np.bool_]:
-    """Return which points have every word of a search in what is known of them, (N,)."""
-    words = search.lower().split()
+    """Return which points have every word of a search in what is known of them, (N,).
+
+    A word may be cut short, a number may not: 12 does not find 120.
+    """
+    words = _WORD.findall(search.lower())
     known = [
-        f"{style_title(one.style)} {one.style} {drummer_title(one.drummer)} {one.drummer} "
-        f"{one.tempo_bpm:.0f} {one.tempo_bpm:.0f} bpm {one.beat_type} {one.name}".lower()
+        _WORD.findall(
+            f"{style_title(one.style)} {one.style} {drummer_title(one.drummer)} {one.drummer} "
+            f"{one.tempo_bpm:.0f} bpm {one.beat_type} {one.name}".lower()
+        )
         for one in atlas.performances
     ]
-    found = np.array([all(word in text for word in words) for text in known], bool)
-    return found[atlas.performance]
+    found = [all(any(_finds(word, one) for one in those) for word in words) for those in known]
+    return np.array(found, bool)[atlas.performance]
+
+
+def _finds(word: str, known: str) -> bool:
+    return known == word or (not word[-1].isdigit() and known.startswith(word))

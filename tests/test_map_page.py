@@ -1,0 +1,342 @@
+"""The Map page over a fake `Studio`: what is drawn, listed and in hand."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import streamlit as st
+from fake_studio import FakeStudio, fake_atlas, groove_at
+from streamlit.testing.v1 import AppTest
+from tiny_data import drummed_groove
+
+from musicvae_core.errors import AtlasNotFoundError
+from musicvae_core.groove import Groove
+from musicvae_core.projection import mean_code
+from pages.components import studio as shared
+from pages.components.map_fields import fields_of, matching
+from pages.components.map_figure import map_figure
+from pages.components.map_list import rows_of, summary
+from pages.components.map_points import middle_spot, mine_id, point_of, point_spot
+from pages.components.map_state import MAX_STOPS, Hand
+from pages.components.shelf import Shelf
+from pages.components.slots import Source, fingerprint
+from pages.components.sources import bars_phrase
+
+PAGE = "from pages.map import groove_map\ngroove_map()"
+MODEL = "groove_2bar"
+ATLAS = fake_atlas(MODEL)
+HAND = f"kept.map.hand.{MODEL}"
+
+
+@pytest.fixture
+def studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStudio]:
+    fake = FakeStudio()
+    monkeypatch.setattr(shared, "open_studio", lambda: fake)
+    st.cache_resource.clear()
+    yield fake
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def page(studio: FakeStudio) -> AppTest:
+    return AppTest.from_string(PAGE, default_timeout=60).run()
+
+
+def numbers(encoded: object) -> list[float]:
+    """What a figure says of an array: a list, or its bytes."""
+    if isinstance(encoded, list):
+        return encoded
+    assert isinstance(encoded, dict)
+    return np.frombuffer(base64.b64decode(encoded["bdata"]), encoded["dtype"]).tolist()
+
+
+def figure(page: AppTest) -> dict:
+    assert not page.exception
+    [chart] = page.get("plotly_chart")
+    return json.loads(chart.proto.spec)
+
+
+def points(page: AppTest) -> list[int]:
+    """The points of the atlas that are drawn in colour."""
+    traces = [trace for trace in figure(page)["data"] if "customdata" in trace]
+    return sorted(int(point) for trace in traces for point in numbers(trace["customdata"]))
+
+
+def components(page: AppTest) -> list[dict]:
+    assert not page.exception
+    return [json.loads(one.proto.json) for one in page.get("bidi_component")]
+
+
+def overlay(page: AppTest) -> dict:
+    [found] = [data for data in components(page) if "marks" in data]
+    return found
+
+
+def decks(page: AppTest) -> list[dict]:
+    return [data for data in components(page) if "cards" in data]
+
+
+def take(page: AppTest, *chosen: int, to_path: bool = False) -> AppTest:
+    """Do what clicks on points of the atlas do."""
+    now = page.session_state[HAND] if HAND in page.session_state else Hand()
+    for point in chosen:
+        now = now.taking(point_spot(ATLAS, point), to_path=to_path)
+    page.session_state[HAND] = now
+    return page.run()
+
+
+def some_groove(seed: int, n_bars: int = 2) -> Groove:
+    return drummed_groove(np.random.default_rng(seed), n_bars, 97.0)
+
+
+def test_a_first_visit_finds_every_point_and_is_told_what_to_do(page: AppTest) -> None:
+    assert points(page) == list(range(96))
+    assert {trace["name"] for trace in figure(page)["data"]} == {
+        *("Rock (32)", "Funk (32)", "New Orleans (32)")
+    }
+    assert "Click a point" in page.info[0].value
+    assert not decks(page)
+    assert overlay(page) | {"chart": ""} == {"chart": "", "marks": [], "now": None, "path": None}
+
+
+def test_the_chart_is_of_webgl_with_an_id_and_a_text_for_each_point(page: AppTest) -> None:
+    for trace in figure(page)["data"]:
+        assert trace["type"] == "scattergl"
+        n = len(numbers(trace["customdata"]))
+        assert len(numbers(trace["x"])) == len(trace["text"]) == n
+        at = int(numbers(trace["customdata"])[5])
+        assert numbers(trace["x"])[5] == pytest.approx(float(ATLAS.tsne[at, 0]))
+
+
+def test_a_chosen_point_plays_and_its_neighbours_stand_below(page: AppTest) -> None:
+    hand, near = decks(take(page, 40))
+    assert [card["id"] for card in hand["cards"]] == ["point.40"]
+    assert hand["play"] == ["point.40", "1"]
+    performance = ATLAS.performance_of(40)
+    assert hand["cards"][0]["tempo"] == performance.tempo_bpm
+    assert performance.name in hand["cards"][0]["note"]
+    assert hand["cards"][0]["hits"] == hits_of(groove_at(ATLAS.codes[40], performance.tempo_bpm))
+    angles = [
+        np.arccos(code @ ATLAS.codes[40] / np.linalg.norm(code) / np.linalg.norm(ATLAS.codes[40]))
+        for code in ATLAS.codes
+    ]
+    nearest = [f"point.{at}" for at in np.argsort(angles) if at != 40][:6]
+    assert [card["id"] for card in near["cards"]] == nearest
+    assert near["cards"][0]["note"].startswith(f"{np.degrees(sorted(angles)[1]):.0f}° away")
+    assert overlay(page)["now"]["at"] == pytest.approx(ATLAS.tsne[40].tolist(), abs=1e-4)
+
+
+def hits_of(groove: Groove) -> list[list[float]]:
+    return [
+        [
+            int(step),
+            int(voice),
+            round(float(groove.velocities[step, voice]), 4),
+            round(float(groove.offsets[step, voice]), 4),
+        ]
+        for step, voice in np.argwhere(groove.hits)
+    ]
+
+
+def test_choosing_again_plays_again(page: AppTest) -> None:
+    take(page, 3)
+    assert decks(take(page, 3))[0]["play"] == ["point.3", "2"]
+
+
+def test_the_chart_stays_as_it_is_while_grooves_are_chosen(page: AppTest) -> None:
+    [before] = page.get("plotly_chart")
+    take(page, 3, 70, to_path=True)
+    [after] = page.get("plotly_chart")
+    assert (before.proto.id, before.proto.spec) == (after.proto.id, after.proto.spec)
+
+
+def test_a_rerun_decodes_and_renders_nothing_again(
+    page: AppTest, studio: FakeStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = components(take(page, 3, 70, to_path=True))
+    for name in ("decode", "journey", "wav", "flac", "encode"):
+        monkeypatch.setattr(studio, name, None)
+    assert components(page.run()) == before
+
+
+def test_two_points_make_a_morph_and_more_a_journey(page: AppTest) -> None:
+    hand = decks(take(page, 3, 70, to_path=True))[0]
+    strip = hand["cards"][1]
+    assert strip["id"] == overlay(page)["path"]["strip"]
+    assert len(strip["morph"]["places"]) == 5
+    hand = decks(take(page, 20, to_path=True))[0]
+    assert len(hand["cards"][1]["morph"]["places"]) == 9
+    path = overlay(page)["path"]
+    assert len(path["stops"]) == 3
+    assert len(path["trail"]) == 9
+    np.testing.assert_allclose(path["stops"], ATLAS.tsne[[3, 70, 20]], atol=1e-4)
+    page.button(key="map.travel").click().run()
+    hand = decks(page)[0]
+    piece = hand["cards"][2]
+    assert hand["play"][0] == piece["id"] == overlay(page)["path"]["piece"]
+    assert piece["steps"] == 9 * 32
+
+
+def test_a_path_is_taken_back_stop_by_stop_or_as_a_whole(page: AppTest) -> None:
+    take(page, 3, 70, 20, to_path=True)
+    page.button(key="map.back").click().run()
+    assert len(overlay(page)["path"]["stops"]) == 2
+    page.button(key="map.clear").click().run()
+    assert overlay(page)["path"] is None
+    assert [card["id"] for card in decks(page)[0]["cards"]] == ["point.20"]
+
+
+def test_a_path_has_as_many_stops_as_it_may_and_none_twice_in_a_row() -> None:
+    spots = [point_spot(ATLAS, at) for at in range(MAX_STOPS + 3)]
+    now = Hand()
+    for spot in [spots[0], spots[0], *spots[1:]]:
+        now = now.taking(spot, to_path=True)
+    assert [spot.id for spot in now.path] == [spot.id for spot in spots[:MAX_STOPS]]
+    assert now.spot is spots[-1]
+    assert not now.taking(spots[0]).is_travelling
+
+
+def test_the_middle_of_a_lasso_plays_and_what_is_inside_is_listed(page: AppTest) -> None:
+    inside = (2, 5, 40)
+    spot = middle_spot(ATLAS, np.array(inside))
+    np.testing.assert_allclose(spot.z, mean_code(ATLAS.codes[list(inside)]))
+    page.session_state[HAND] = Hand().around(spot, inside)
+    page.run()
+    assert page.subheader[0].value == "Inside: 3 grooves"
+    assert page.dataframe[0].value["Style"].tolist() == ["Rock", "Rock", "Funk"]
+    assert decks(page)[0]["cards"][0]["name"] == "Middle of 3"
+
+
+def test_search_leaves_ghosts_and_a_list(page: AppTest) -> None:
+    page.text_input(key="map.search").set_value("new orleans fill").run()
+    assert points(page) == list(range(80, 96))
+    ghosts = figure(page)["data"][0]
+    assert ghosts["hoverinfo"] == "skip"
+    assert len(numbers(ghosts["x"])) == 80
+    assert page.subheader[0].value == "Found: 16 grooves"
+    page.text_input(key="map.search").set_value("nothing like it").run()
+    assert points(page) == []
+    assert page.subheader[0].value == "Found: 0 grooves"
+
+
+def test_filters_add_up(page: AppTest) -> None:
+    page.multiselect(key=f"map.style.{MODEL}").set_value(["Rock", "Funk"]).run()
+    page.multiselect(key=f"map.kind.{MODEL}").set_value(["fill"]).run()
+    assert points(page) == [*range(16, 32), *range(48, 64)]
+    page.slider(key=f"map.tempo.{MODEL}").set_value((100.0, 130.0)).run()
+    assert points(page) == list(range(48, 64))
+    take(page, 50)
+    near = decks(page)[1]["cards"]
+    assert all(48 <= point_of(card["id"]) < 64 for card in near)
+
+
+def test_an_attribute_colours_and_filters(page: AppTest) -> None:
+    page.selectbox(key=f"map.colour.{MODEL}").set_value("kick_activity").run()
+    [trace] = figure(page)["data"]
+    field = fields_of(ATLAS)["kick_activity"]
+    np.testing.assert_allclose(numbers(trace["marker"]["color"]), field.values, rtol=1e-6)
+    assert "hits a bar" in trace["marker"]["colorbar"]["title"]["text"]
+    page.selectbox(key=f"map.attribute.{MODEL}").set_value("kick_activity").run()
+    page.slider(key=f"map.range.kick_activity.{MODEL}").set_value((2.0, 4.0)).run()
+    expected = np.flatnonzero((field.values >= 2) & (field.values <= 4))
+    assert points(page) == expected.tolist()
+
+
+@pytest.mark.parametrize(("projection", "n_axes"), [("pca", 2), ("pca3", 3)])
+def test_principal_components_say_their_share(page: AppTest, projection: str, n_axes: int) -> None:
+    page.selectbox(key="map.projection").set_value(projection).run()
+    take(page, 7)
+    drawn = figure(page)
+    kind = "scatter3d" if n_axes == 3 else "scattergl"
+    assert {trace["type"] for trace in drawn["data"]} == {kind}
+    assert "PC 1, 40.0% of the variance" in json.dumps(drawn["layout"])
+    assert "PC 2, 30.0% of the variance" in page.caption[0].value
+    expected = ATLAS.principal.place(ATLAS.codes[[7]])[0, :n_axes]
+    assert overlay(page)["now"]["at"] == pytest.approx(expected.tolist(), abs=1e-4)
+
+
+def test_what_the_listener_brought_lies_on_the_map_once(page: AppTest, studio: FakeStudio) -> None:
+    upload = Source("Mine", some_groove(1, n_bars=5), origin="upload")
+    short = Source("Short", some_groove(2, n_bars=1), origin="demo")
+    star = Source("Star", some_groove(3), origin="favourite")
+    [sample] = studio.sample(MODEL, 1, seed=9)
+    page.session_state["kept.library"] = {
+        source.id: source for source in (upload, short, Source("Twin", star.groove))
+    }
+    page.session_state["kept.favourites"] = {fingerprint(star.groove): star}
+    page.session_state["kept.sample.shelf"] = Shelf().renewed([sample], "seed 9")
+    marks = {mark["name"]: mark for mark in overlay(page.run())["marks"]}
+    kinds = {name: marks[name]["kind"] for name in ("Mine", "Short", "Star")}
+    assert kinds == {"Mine": "upload", "Short": "other", "Star": "favourite"}
+    assert len(marks) == 4
+    page.selectbox(key="map.projection").set_value("pca").run()
+    [sampled] = [m for m in overlay(page)["marks"] if m["name"] not in kinds]
+    expected = ATLAS.principal.place(sample.z[None])[0, :2]
+    assert sampled["at"] == pytest.approx(expected.tolist(), abs=1e-4)
+
+
+def test_a_groove_that_was_sent_is_in_hand_and_plays_as_it_is(page: AppTest) -> None:
+    sent = Source("Sent", some_groove(4), origin="sample")
+    page.session_state["kept.library"] = {sent.id: sent}
+    page.session_state["kept.map.inbox"] = [sent]
+    [card] = decks(page.run())[0]["cards"]
+    assert (card["id"], card["name"], card["tempo"]) == (mine_id(sent.groove), "Sent", 97.0)
+    assert card["hits"] == hits_of(sent.groove)
+    assert decks(page)[0]["play"] == [card["id"], "1"]
+
+
+def test_each_model_has_a_hand_of_its_own(page: AppTest) -> None:
+    take(page, 3)
+    page.selectbox(key="model").set_value("drums_2bar").run()
+    assert not decks(page)
+    page.selectbox(key="model").set_value(MODEL).run()
+    assert decks(page)[0]["cards"][0]["id"] == "point.3"
+
+
+def test_a_missing_atlas_is_one_sentence_and_other_models_can_be_chosen(
+    page: AppTest, studio: FakeStudio
+) -> None:
+    studio.error = AtlasNotFoundError("There is no atlas: make it with the atlas command.")
+    page.run()
+    assert [error.value for error in page.error] == [str(studio.error)]
+    studio.error = None
+    page.selectbox(key="model").set_value("drums_2bar").run()
+    assert not page.error
+    assert points(page) == list(range(96))
+
+
+def test_without_sound_points_are_drawn_and_saved(page: AppTest, studio: FakeStudio) -> None:
+    studio.sound_problem = "FluidSynth is missing: install libfluidsynth3."
+    [card] = decks(take(page, 3))[0]["cards"]
+    assert card["sound"] is None
+    assert card["midi"]
+    assert [warning.value for warning in page.warning] == [studio.sound_problem]
+
+
+def test_a_view_is_part_of_the_figure_and_the_figure_is_made_once() -> None:
+    shown = np.ones(96, bool)
+    whole = map_figure(ATLAS, "tsne", "style", shown, None)
+    near = map_figure(ATLAS, "tsne", "style", shown, (0.0, 2.0, 1.0, 3.0))
+    assert whole.layout.xaxis.range is None
+    assert (near.layout.xaxis.range, near.layout.yaxis.range) == ((0.0, 2.0), (1.0, 3.0))
+    assert map_figure(ATLAS, "tsne", "style", shown.copy(), None) is whole
+
+
+def test_a_search_finds_words_of_all_that_is_known() -> None:
+    assert matching(ATLAS, "").all()
+    assert np.flatnonzero(matching(ATLAS, "FUNK 110 bpm")).tolist() == list(range(48, 64))
+    for search in ("drummer 2 neworleans", "drummer2 new orl", "fill New Orleans 130"):
+        assert np.flatnonzero(matching(ATLAS, search)).tolist() == list(range(80, 96))
+    assert not matching(ATLAS, "drummer2 funk 11").any()
+
+
+def test_the_list_names_performance_and_window() -> None:
+    rows = rows_of(ATLAS, [0, 95])
+    assert rows["Performance"] == ["drummer1/0.mid", "drummer2/5.mid"]
+    assert rows["Window"] == [bars_phrase(0, 2), bars_phrase(15, 2)]
+    assert rows["Style"] == ["Rock", "New Orleans"]
+    assert summary(ATLAS, [0, 1, 95]) == "Rock 2, New Orleans 1. 2 drummers; 80 to 130 bpm."
