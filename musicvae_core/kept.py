@@ -74,6 +74,18 @@ class Kept:
             offsets=self.offsets | cells,
         )
 
+    def at(self, steps: slice) -> Kept:
+        """Return what is known of some steps alone."""
+        return Kept(*(part[:, steps] for part in self._parts()))
+
+    def followed_by(self, other: Kept) -> Kept:
+        """Return what is known of these grooves with others after them."""
+        pairs = zip(self._parts(), other._parts(), strict=True)
+        return Kept(*(np.concatenate(pair, axis=1) for pair in pairs))
+
+    def _parts(self) -> tuple[Floats, Flags, Flags, Flags, Floats]:
+        return self.features, self.hits, self.velocities, self.offsets, self.taps
+
     def known_features(self) -> Floats:
         """Return (B, T, 54) float32: the features, 0 where unknown, and what is known of them."""
         known = np.concatenate([self.hits, self.velocities, self.offsets], axis=-1)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from musicvae_core import schedules
-from musicvae_core.config import LabConfig, LabPreset
-from musicvae_core.dataset import Dataset, Windows
+from musicvae_core.config import LabPreset
+from musicvae_core.dataset import Dataset
 from musicvae_core.hiding import hide, hide_controls
-from musicvae_core.kept import UNKNOWN, Controls, Kept, condition_features
+from musicvae_core.kept import Controls, Kept, condition_features
 from musicvae_core.lab_checkpoint import LabCheckpoint, save_lab_checkpoint
+from musicvae_core.lab_examples import Examples, examples_of
 from musicvae_core.losses import elbo_losses, gaussian_kl_nats
-from musicvae_core.models.lab import GrooveLab, Known
+from musicvae_core.models.lab import GrooveLab, known_of
 from musicvae_core.models.musicvae import shift_right
 from musicvae_core.run import ModelRun, full_disk_named
 from musicvae_core.training_loop import (
@@ -32,7 +32,6 @@ from musicvae_core.training_loop import (
     step_generator,
     validation_windows,
 )
-from musicvae_core.vocabulary import N_VOICES
 
 _VALIDATION_SEED = 1
 
@@ -53,20 +52,6 @@ class LabRun(ModelRun[GrooveLab]):
             save_lab_checkpoint(checkpoint, folder)
 
 
-class Examples(NamedTuple):
-    """Grooves with all that may be told of them.
-
-    features: (B, T, 27) float32.
-    """
-
-    features: NDArray[np.float32]
-    controls: Controls
-
-    def take(self, indices: NDArray[np.int64]) -> Examples:
-        """Return the examples at the indices."""
-        return Examples(np.asarray(self.features[indices]), self.controls.take(indices))
-
-
 def train_lab(
     preset: LabPreset, dataset: Dataset, out: Path, *, resume: bool = False, device: str = "auto"
 ) -> Metrics:
@@ -78,25 +63,6 @@ def train_lab(
     examples = examples_of(windows, preset.model)
     held_out = examples_of(validation_windows(dataset, preset.model.n_bars), preset.model)
     return finish(run, out, lambda: lab_step(run, examples), lambda: _validate(run, held_out))
-
-
-def examples_of(windows: Windows, config: LabConfig) -> Examples:
-    """Return windows with all that may be told of them: tempo, density, style and drummer."""
-
-    def places(names: tuple[str, ...], field: str) -> NDArray[np.int64]:
-        known = {name: place for place, name in enumerate(names)}
-        of_label = [known.get(getattr(label, field), UNKNOWN) for label in windows.labels]
-        return np.array(of_label, np.int64)[windows.performance]
-
-    hits = windows.features[..., :N_VOICES]
-    densities = hits.sum(axis=(1, 2), dtype=np.float32) / np.float32(hits.shape[1])
-    controls = Controls(
-        windows.tempos_bpm,
-        densities,
-        places(config.style_names, "style"),
-        places(config.drummer_names, "drummer"),
-    )
-    return Examples(windows.features, controls)
 
 
 def lab_step(run: LabRun, examples: Examples) -> Losses:
@@ -124,13 +90,6 @@ def lab_step(run: LabRun, examples: Examples) -> Losses:
             word_dropout=config.word_dropout,
         )
     return descend(run, losses)
-
-
-def known_of(kept: Kept, device: torch.device | str = "cpu") -> Known:
-    """Return what an output is held to, as tensors."""
-    cells = np.concatenate([kept.hits, kept.velocities, kept.offsets], axis=-1)
-    parts = (np.asarray(kept.features), cells, kept.taps[..., 0] > 0)
-    return Known(*(torch.from_numpy(part).to(device) for part in parts))
 
 
 def lab_losses(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from musicvae_core.config import LabConfig
-from musicvae_core.kept import n_condition_features
+from musicvae_core.kept import Kept, n_condition_features
 from musicvae_core.models import mixture
 from musicvae_core.models.decoders import FlatDecoder
 from musicvae_core.models.encoder import MIN_SIGMA, BidirectionalEncoder
@@ -36,6 +37,13 @@ class Known(NamedTuple):
     features: Tensor
     cells: Tensor
     tapped: Tensor
+
+
+def known_of(kept: Kept, device: torch.device | str = "cpu") -> Known:
+    """Return what an output is held to, as tensors."""
+    cells = np.concatenate([kept.hits, kept.velocities, kept.offsets], axis=-1)
+    parts = (np.asarray(kept.features), cells, kept.taps[..., 0] > 0)
+    return Known(*(torch.from_numpy(part).to(device) for part in parts))
 
 
 class HeldNoise(NamedTuple):

@@ -1,0 +1,112 @@
+"""What a player asks of the groove lab: how much of it, in what style, by what chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicvae_core.errors import ConfigError
+from musicvae_core.groove import Groove
+from musicvae_core.vocabulary import TICKS_PER_STEP, VELOCITY_LEVELS
+
+MAX_TEMPERATURE = 2.0
+MAX_SEED = 2**63 - 1
+MAX_HITS_A_BAR = 64.0
+_SOFTEST = 1 / VELOCITY_LEVELS
+_LATEST = 0.5 - 0.5 / TICKS_PER_STEP
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Chance:
+    """How much is left to chance, and which.
+
+    Parameters
+    ----------
+    temperature, feel_temperature
+        Of the hits, and of velocities and offsets, 0 to 2; 0 takes the likeliest hits, and the
+        mean feel.
+    seed
+        The same seed gives the same groove.
+    """
+
+    temperature: float = 1.0
+    feel_temperature: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check("temperature", self.temperature, 0, MAX_TEMPERATURE)
+        _check("feel temperature", self.feel_temperature, 0, MAX_TEMPERATURE)
+        _check("seed", self.seed, 0, MAX_SEED)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is asked of a groove; what is None is left to the model.
+
+    Parameters
+    ----------
+    style, drummer
+        Names out of `LabConfig.style_names` and `LabConfig.drummer_names`.
+    hits_a_bar
+        How many notes of all voices together, more than 0 and up to 64.
+    """
+
+    style: str | None = None
+    drummer: str | None = None
+    hits_a_bar: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.hits_a_bar is not None:
+            _check("number of hits a bar", self.hits_a_bar, 0, MAX_HITS_A_BAR)
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """How far a groove is moved from how it was played to how it is to be played.
+
+    Parameters
+    ----------
+    dynamics, timing
+        Of the new velocities and offsets, 0 to 2: 0 keeps those that were, 1 takes the new
+        ones, and more goes beyond them.
+    quantise
+        0 leaves the timing as it is then; 1 puts every hit on the grid.
+    """
+
+    dynamics: float = 1.0
+    timing: float = 1.0
+    quantise: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, most in (("dynamics", 2), ("timing", 2), ("quantise", 1)):
+            _check(f"amount of {name}", getattr(self, name), 0, most)
+
+    def apply(self, before: Groove, after: Groove) -> Groove:
+        """Return the notes of both, which are the same, played between the two or beyond."""
+        assert np.array_equal(before.hits, after.hits)
+        offsets = _between(before.offsets, after.offsets, self.timing, -0.5, _LATEST)
+        if self.quantise:
+            offsets = offsets * np.float32(1 - self.quantise)
+        velocities = _between(before.velocities, after.velocities, self.dynamics, _SOFTEST, 1.0)
+        return Groove.from_hits(before.hits, velocities, offsets, before.tempo_bpm)
+
+
+def _between(before: Floats, after: Floats, amount: float, lowest: float, highest: float) -> Floats:
+    """Interpolate within limits, or extrapolate; at 0 and 1 exactly one or the other."""
+    if amount in (0, 1):
+        return after if amount else before
+    moved = before + np.float32(amount) * (after - before)
+    return np.clip(moved, lowest, highest).astype(np.float32)
+
+
+def _check(name: str, value: float, lowest: float, highest: float) -> None:
+    if not lowest <= value <= highest:
+        raise ConfigError(f"The {name} is {value:g}; it must lie in {lowest:g} to {highest:g}.")
+
+
+FULLY, ANYTHING, USUAL = Amounts(), Wishes(), Chance()
+"""What is meant where nothing is said."""
