@@ -1,7 +1,7 @@
 """A deck with everything on, over a fake `Studio`: `streamlit run tests/fake_deck_app.py`.
 
-The address says what is on it: `?show=strip` (or `pad`, `edit`, `compare`, `long`), several
-with commas between. What came back to Python stands in a code block at the end.
+The address says what is on it: `?show=strip` (or `pad`, `noise`, `edit`, `compare`, `long`),
+several with commas between. What came back to Python stands in a code block at the end.
 """
 
 import json
@@ -14,9 +14,11 @@ import streamlit as st
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [path for path in (str(ROOT), str(ROOT / "tests")) if path not in sys.path]
 
-from fake_studio import FakeStudio, groove_at  # noqa: E402
+from fake_studio import SAMPLE_RATE, FakeStudio, groove_at  # noqa: E402
+from noise_loops import noise_loop  # noqa: E402
 
 import pages.components.studio as shared  # noqa: E402
+from musicvae_core.flac import flac_bytes  # noqa: E402
 from musicvae_core.groove import Groove  # noqa: E402
 from pages.components.deck import Card, Mix, Morph, deck  # noqa: E402
 from pages.components.session import keep_mix, kept_mix  # noqa: E402
@@ -48,6 +50,16 @@ def morph(rows: int, columns: int) -> Card:
     name = "strip" if rows == 1 else "pad"
     st.session_state[f"key.{name}"] = key
     return card(name, grooves[0], morph=made)
+
+
+def noise() -> Card:
+    """A strip of seven loops that are told apart by a moment of their sound."""
+    groove = groove_at(np.ones(4), tempo_bpm)
+    n_samples = round(groove.duration_seconds * SAMPLE_RATE)
+    loops = [noise_loop(index, n_samples) for index in range(7)]
+    files = tuple(flac_bytes(np.stack([loop, loop], 1), SAMPLE_RATE) for loop in loops)
+    grooves = tuple(groove_at(np.full(4, x), tempo_bpm) for x in range(7))
+    return card("noise", groove, morph=Morph(grooves, files, 1, 7, ("A", "B")))
 
 
 def edited() -> Card:
@@ -84,11 +96,12 @@ tempo_bpm = st.number_input("Tempo, bpm", 40, 240, int(TEMPO_BPM))
 makers = {
     "strip": lambda: morph(1, 33),
     "pad": lambda: morph(5, 5),
+    "noise": noise,
     "edit": edited,
     "compare": compared,
     "long": long,
 }
-shown = st.query_params.get("show", ",".join(makers)).split(",")
+shown = st.query_params.get("show", "strip,pad,edit,compare,long").split(",")
 deck(
     [makers[name]() for name in shown],
     key="deck",

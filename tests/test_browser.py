@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 import io
-import os
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 import wave
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
+from real_browser import (
+    ROOT,
+    Browser,
+    Locator,
+    Page,
+    allowed,
+    download,
+    ids,
+    launched,
+    loudest,
+    opened,
+    play,
+    serving,
+    state,
+    wait_for_sound,
+    wait_for_state,
+)
 
 from musicvae_core.midi import read_midi
 from musicvae_core.vocabulary import TICKS_PER_STEP
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-Browser, Locator, Page = playwright.Browser, playwright.Locator, playwright.Page
-
 pytestmark = pytest.mark.browser
 
-ROOT = Path(__file__).parents[1]
 APPS = {"fake": ROOT / "tests" / "fake_app.py", "real": ROOT / "app.py"}
 REAL_MODEL = ROOT / "checkpoints" / "groove_2bar" / "model.safetensors"
-CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-)
-PATIENCE_MS = 60_000
 USABLE_SECONDS, PLAYABLE_SECONDS = 4.0, 1.0
-SLACK = 3.0
-"""The bounds are for two quiet cores: see `allowed`."""
 AUDIBLE = 0.01
 
 everywhere = pytest.mark.parametrize("url", ["fake", "real"], indirect=True)
@@ -46,89 +45,20 @@ faked = pytest.mark.parametrize("url", ["fake"], indirect=True)
 def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if request.param == "real" and not REAL_MODEL.is_file():
         pytest.skip("checkpoints/groove_2bar is not there: train it first")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(APPS[request.param])]
-    options = [f"--server.port={port}", "--server.headless=true", "--server.fileWatcherType=none"]
-    log = (tmp_path_factory.mktemp("streamlit") / "log").open("wb")
-    server = subprocess.Popen(command + options, cwd=ROOT, stdout=log, stderr=log)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_until_up(f"{address}/_stcore/health")
+    with serving(APPS[request.param], tmp_path_factory.mktemp("streamlit") / "log") as address:
         yield address
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
-        log.close()
-
-
-def wait_until_up(address: str) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(address, timeout=2).close()
-            return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail("streamlit did not answer within a minute")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if not CHROMIUM.is_file():
-        pytest.skip(f"{CHROMIUM} is not there: install chromium, or name it in $CHROMIUM")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
 def page(url: str, browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    failures: list[str] = []
-    page.on("pageerror", lambda error: failures.append(str(error)))
-    page.on("requestfailed", lambda request: failures.append(request.url))
-    page.goto(url)
-    wait_for_sound(page)
-    yield page
-    seen = list(failures)  # closing cancels what is still under way
-    context.close()
-    assert not seen
-
-
-def allowed(seconds: float) -> float:
-    """The bound with slack for other machines, and longer where many processes share the cores."""
-    share = os.getloadavg()[0] / (os.cpu_count() or 1)
-    return seconds * SLACK * max(1.0, share)
-
-
-def wait_for_sound(page: Page, card: int = 0) -> None:
-    page.locator(".card").nth(card).and_(page.locator("[data-sound=ready]")).wait_for()
-
-
-def state(page: Page) -> dict:
-    return page.locator(".deck").evaluate("deck => deck.deck.state")
-
-
-def ids(page: Page) -> list[str]:
-    return [card["id"] for card in state(page)["cards"]]
-
-
-def play(page: Page, card: int = 0) -> None:
-    page.locator(".card .play").nth(card).click()
-    wait_for_state(page, f"now.playing === {ids(page)[card]!r}")
-
-
-def wait_for_state(page: Page, condition: str) -> None:
-    """Wait for a condition in JavaScript on `now`, the state of the deck."""
-    deck = page.locator(".deck").element_handle()
-    page.wait_for_function(
-        f"deck => {{ const now = deck.deck.state; return {condition}; }}", arg=deck
-    )
+    with opened(browser, url) as page:
+        yield page
 
 
 def tempo_field(page: Page) -> Locator:
@@ -139,30 +69,6 @@ def set_tempo(page: Page, tempo_bpm: int) -> None:
     tempo_field(page).fill(str(tempo_bpm))
     page.keyboard.press("Enter")
     wait_for_state(page, f"now.cards[0].tempo === {tempo_bpm}")
-
-
-def loudest(page: Page, seconds: float = 1.0) -> float:
-    """Highest sample that passes the analyser within some seconds."""
-    return page.locator(".deck").evaluate(
-        """async (deck, seconds) => {
-            const samples = new Float32Array(deck.deck.analyser.fftSize);
-            const end = performance.now() + 1000 * seconds;
-            let peak = 0;
-            while (performance.now() < end) {
-                deck.deck.analyser.getFloatTimeDomainData(samples);
-                for (const sample of samples) peak = Math.max(peak, Math.abs(sample));
-                await new Promise((resume) => setTimeout(resume, 10));
-            }
-            return peak;
-        }""",
-        seconds,
-    )
-
-
-def download(page: Page, button: Locator) -> tuple[str, bytes]:
-    with page.expect_download() as event:
-        button.click()
-    return event.value.suggested_filename, Path(event.value.path()).read_bytes()
 
 
 def played(hits: list[list[float]], n_steps: int) -> np.ndarray:

@@ -251,7 +251,7 @@ class Deck {
   #edits() {
     const isNew = ({ editor, card }) => card.editable && editor.revision > card.revision;
     const edited = [...this.views.values()].filter(isNew);
-    return edited.map(({ card, editor }) => [card.id, editor.revision, editor.hits]);
+    return edited.map(({ card, editor }) => [card.id, editor.revision, editor.history.now]);
   }
 
   #follow() {

@@ -55,6 +55,7 @@ export class MorphControl {
   update(morph, name) {
     this.root.hidden = !morph;
     if (!morph) return;
+    const { at } = this; // in shares, which another shape has too
     this.#shape = morph;
     this.root.classList.toggle("pad", morph.rows > 1);
     this.field.setAttribute("aria-label", `Morph of ${name}`);
@@ -66,7 +67,7 @@ export class MorphControl {
     // What Python repeats is no news: the listener may have moved on since.
     const news = String(morph.at) !== this.#saidAt;
     this.#saidAt = String(morph.at);
-    this.#goTo(...(news ? morph.at : this.at), false);
+    this.#goTo(...(news ? morph.at : at), false);
   }
 
   // Shows which places can be heard by now.

@@ -30,6 +30,7 @@ export class Player {
     const position = Math.round(phase * buffer.length);
     this.#sounding = this.#begin(buffer, at, position % buffer.length, at - position);
     if (position) this.#curve(this.#sounding, crossfade(1).rise, at);
+    else this.#sounding.gain.gain.value = 1;
     this.owner = owner;
   }
 
@@ -124,7 +125,7 @@ export class Player {
 
   #begin(buffer, at, position, origin) {
     const source = new AudioBufferSourceNode(this.#context, { buffer, loop: true });
-    const gain = new GainNode(this.#context); // of crossfades
+    const gain = new GainNode(this.#context, { gain: 0 }); // of crossfades
     const out = new GainNode(this.#context); // of the end
     source.connect(gain).connect(out).connect(this.#volume);
     source.onended = () => out.disconnect();

@@ -35,6 +35,14 @@ async function decode(blob) {
   return context.decodeAudioData(bytes);
 }
 
+// Browsers disagree on whether sample 32767 is 1 or a little less: that which makes all samples
+// whole numbers is the one of this browser.
+function fullScaleOf(samples) {
+  const rest = (scale) =>
+    samples.reduce((sum, x) => sum + (x > 0 ? Math.abs(x * scale - Math.round(x * scale)) : 0), 0);
+  return rest(32767) < rest(32768) ? 32767 : 32768;
+}
+
 // A 16-bit WAV file of a decoded sound: the very samples that were sent.
 function writeWav(buffer) {
   const { numberOfChannels, sampleRate, length } = buffer;
@@ -54,8 +62,10 @@ function writeWav(buffer) {
   text(36, "data");
   view.setUint32(40, length * frameBytes, true);
   for (let channel = 0; channel < numberOfChannels; channel += 1) {
-    buffer.getChannelData(channel).forEach((sample, frame) => {
-      const value = Math.min(Math.max(Math.round(sample * 32768), -32768), 32767);
+    const samples = buffer.getChannelData(channel);
+    const fullScale = fullScaleOf(samples);
+    samples.forEach((sample, frame) => {
+      const value = Math.min(Math.round(sample * (sample > 0 ? fullScale : 32768)), 32767);
       view.setInt16(WAV_HEADER_BYTES + frame * frameBytes + 2 * channel, value, true);
     });
   }

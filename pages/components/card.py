@@ -41,8 +41,8 @@ class Morph:
 
     def index_at(self, at: tuple[float, float]) -> int:
         """Return which groove is heard at (x, y)."""
-        column = round(at[0] * (self.n_columns - 1))
-        row = round(at[1] * (self.n_rows - 1))
+        column = int(at[0] * (self.n_columns - 1) + 0.5)  # halves go up, as in the browser
+        row = int(at[1] * (self.n_rows - 1) + 0.5)
         return row * self.n_columns + column
 
     def place_of(self, index: int) -> tuple[float, float]:

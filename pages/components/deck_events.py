@@ -12,6 +12,7 @@ from musicvae_core.errors import InvalidGrooveError
 from musicvae_core.groove import Groove
 from musicvae_core.vocabulary import N_VOICES, VELOCITY_LEVELS
 from pages.components.card import Card, Mix, Morph
+from pages.components.deck_payload import as_sent
 
 _LATEST_OFFSET = 0.499
 """Offsets are below half a step: the next step has the rest."""
@@ -37,6 +38,8 @@ def read_hits(hits: object, like: Groove) -> Groove:
     """Return a groove of `like`'s length and tempo with hits [step, voice, velocity, offset].
 
     Velocities and offsets are moved into their ranges; of two hits in one cell the last counts.
+    The browser knows `like` in rounded numbers: those that it sends back as it had them keep
+    all their digits.
 
     Raises
     ------
@@ -55,8 +58,12 @@ def read_hits(hits: object, like: Groove) -> Groove:
             raise InvalidGrooveError(f"There is no cell at step {step}, voice {voice}.")
         cell = int(step), int(voice)
         arrays[0][cell] = True
-        arrays[1][cell] = _within(velocity, 1 / VELOCITY_LEVELS, 1.0)
-        arrays[2][cell] = _within(offset, -0.5, _LATEST_OFFSET)
+        old_velocity, old_offset = like.velocities[cell], like.offsets[cell]
+        if velocity != as_sent(old_velocity):
+            old_velocity = _within(velocity, 1 / VELOCITY_LEVELS, 1.0)
+        if offset != as_sent(old_offset):
+            old_offset = _within(offset, -0.5, _LATEST_OFFSET)
+        arrays[1][cell], arrays[2][cell] = old_velocity, old_offset
     return Groove(*arrays, like.tempo_bpm)
 
 

@@ -77,14 +77,14 @@ def _midi(groove: Groove) -> bytes:
 def _hits(groove: Groove) -> list[list[float]]:
     """Return [step, row, velocity, offset] of every hit."""
     return [
-        [
-            int(step),
-            int(voice),
-            round(float(groove.velocities[step, voice]), 4),
-            round(float(groove.offsets[step, voice]), 4),
-        ]
-        for step, voice in np.argwhere(groove.hits)
+        [step, voice, as_sent(groove.velocities[step, voice]), as_sent(groove.offsets[step, voice])]
+        for step, voice in np.argwhere(groove.hits).tolist()
     ]
+
+
+def as_sent(value: np.float32) -> float:
+    """Return a velocity or an offset as the browser is told it."""
+    return round(float(value), 4)
 
 
 def _text(data: bytes) -> str:

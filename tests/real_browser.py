@@ -1,0 +1,215 @@
+"""What tests in a real Chromium share: servers, the browser, the deck's state, a tape recorder."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+Browser, Locator, Page = playwright.Browser, playwright.Locator, playwright.Page
+
+ROOT = Path(__file__).parents[1]
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+)
+PATIENCE_MS = 60_000
+SLACK = 3.0
+"""The bounds are for two quiet cores: see `allowed`."""
+
+_START_TAPE = """
+async (root) => {
+    const { analyser } = root.deck;
+    const { context } = analyser;
+    const code = `registerProcessor("tape", class extends AudioWorkletProcessor {
+        process([input]) {
+            this.port.postMessage([currentFrame, input[0]?.slice() ?? new Float32Array(128)]);
+            return true;
+        }
+    });`;
+    const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+    await context.audioWorklet.addModule(url);
+    const node = new AudioWorkletNode(context, "tape");
+    const tape = (window.tape = { context, node, analyser, blocks: [], moves: [] });
+    node.port.onmessage = ({ data }) => tape.blocks.push(data);
+    analyser.connect(node).connect(context.destination);
+    const onMove = (event) => {
+        const lateSeconds = (performance.now() - event.timeStamp) / 1000;
+        tape.moves.push((context.currentTime - lateSeconds) * context.sampleRate);
+    };
+    for (const kind of ["pointerrawupdate", "pointermove"]) {
+        window.addEventListener(kind, onMove, { capture: true });
+    }
+}
+"""
+_READ_TAPE = """
+() => {
+    const { blocks, moves } = window.tape;
+    const bytes = new Uint8Array(blocks.length * 512);
+    blocks.forEach(([, block], index) => bytes.set(new Uint8Array(block.buffer), index * 512));
+    let text = "";
+    for (let at = 0; at < bytes.length; at += 32768) {
+        text += String.fromCharCode(...bytes.subarray(at, at + 32768));
+    }
+    return { first: blocks[0]?.[0] ?? 0, text: btoa(text), moves };
+}
+"""
+
+
+@contextmanager
+def serving(app: Path, log: Path) -> Iterator[str]:
+    """Run a Streamlit script on a free port; yield its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(app)]
+    options = [f"--server.port={port}", "--server.headless=true", "--server.fileWatcherType=none"]
+    with log.open("wb") as file:
+        server = subprocess.Popen(command + options, cwd=ROOT, stdout=file, stderr=file)
+        address = f"http://127.0.0.1:{port}"
+        try:
+            wait_until_up(f"{address}/_stcore/health")
+            yield address
+        finally:
+            server.terminate()
+            server.wait(timeout=20)
+
+
+def wait_until_up(address: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(address, timeout=2).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail("streamlit did not answer within a minute")
+
+
+@contextmanager
+def launched() -> Iterator[Browser]:
+    """Start Chromium, or skip the test without it."""
+    if not CHROMIUM.is_file():
+        pytest.skip(f"{CHROMIUM} is not there: install chromium, or name it in $CHROMIUM")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(browser: Browser, url: str, **options: object) -> Iterator[Page]:
+    """Open a page; fail afterwards if it threw an error or could not fetch something."""
+    options = {"viewport": {"width": 1280, "height": 900}, "accept_downloads": True} | options
+    context = browser.new_context(**options)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    failures: list[str] = []
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.on("requestfailed", lambda request: failures.append(request.url))
+    page.goto(url)
+    wait_for_sound(page)
+    yield page
+    seen = list(failures)  # closing cancels what is still under way
+    context.close()
+    assert not seen
+
+
+def allowed(seconds: float) -> float:
+    """The bound with slack for other machines, and longer where many processes share the cores."""
+    share = os.getloadavg()[0] / (os.cpu_count() or 1)
+    return seconds * SLACK * max(1.0, share)
+
+
+def wait_for_sound(page: Page, card: int = 0) -> None:
+    page.locator(".card").nth(card).and_(page.locator("[data-sound=ready]")).wait_for()
+
+
+def state(page: Page) -> dict:
+    return page.locator(".deck").evaluate("deck => deck.deck.state")
+
+
+def ids(page: Page) -> list[str]:
+    return [card["id"] for card in state(page)["cards"]]
+
+
+def play(page: Page, card: int = 0) -> None:
+    page.locator(".card .play").nth(card).click()
+    wait_for_state(page, f"now.playing === {ids(page)[card]!r}")
+
+
+def wait_for_state(page: Page, condition: str) -> None:
+    """Wait for a condition in JavaScript on `now`, the state of the deck."""
+    deck = page.locator(".deck").element_handle()
+    page.wait_for_function(
+        f"deck => {{ const now = deck.deck.state; return {condition}; }}", arg=deck
+    )
+
+
+def loudest(page: Page, seconds: float = 1.0) -> float:
+    """Highest sample that passes the analyser within some seconds."""
+    return page.locator(".deck").evaluate(
+        """async (deck, seconds) => {
+            const samples = new Float32Array(deck.deck.analyser.fftSize);
+            const end = performance.now() + 1000 * seconds;
+            let peak = 0;
+            while (performance.now() < end) {
+                deck.deck.analyser.getFloatTimeDomainData(samples);
+                for (const sample of samples) peak = Math.max(peak, Math.abs(sample));
+                await new Promise((resume) => setTimeout(resume, 10));
+            }
+            return peak;
+        }""",
+        seconds,
+    )
+
+
+def download(page: Page, button: Locator) -> tuple[str, bytes]:
+    with page.expect_download() as event:
+        button.click()
+    return event.value.suggested_filename, Path(event.value.path()).read_bytes()
+
+
+class Tape:
+    """Records every sample of the left channel that the deck plays, from now on.
+
+    Something has to have played before. `sound` is what was recorded up to the last `stop`,
+    `moves` are the samples of it at which the pointer moved.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        page.locator(".deck").evaluate(_START_TAPE)
+
+    def stop(self) -> np.ndarray:
+        """Return all that was recorded, and keep it."""
+        read = self.page.evaluate(_READ_TAPE)
+        self.sound = np.frombuffer(base64.b64decode(read["text"]), "<f4")
+        self.moves = np.array(read["moves"]) - read["first"]
+        return self.sound
+
+
+def origin_of(loop: np.ndarray, heard: np.ndarray) -> int:
+    """Return which sample of a loop the first of `heard` is, a stretch of that loop."""
+    n = len(loop)
+    pieces = -(-len(heard) // n) * n
+    folded = np.pad(heard, (0, pieces - len(heard))).reshape(-1, n).sum(axis=0)
+    spectrum = np.conj(np.fft.rfft(folded)) * np.fft.rfft(loop)
+    return int(np.argmax(np.fft.irfft(spectrum, n)))
+
+
+def looped(loop: np.ndarray, origin: int, n_samples: int) -> np.ndarray:
+    """Return `n_samples` of a loop that begins at its sample `origin`."""
+    return loop[(origin + np.arange(n_samples)) % len(loop)]
