@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from musicvae_core.codec import OFFSET_SCALE
 from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BAR, TICKS_PER_STEP, VELOCITY_LEVELS
@@ -66,7 +66,7 @@ class Law:
         half = self.bin_width / 2
         upper = np.where(values >= self.highest - half, np.inf, values + half)
         lower = np.where(values <= self.lowest + half, -np.inf, values - half)
-        mass = ndtr((upper - means) / deviations) - ndtr((lower - means) / deviations)
+        mass = _normal_cdf((upper - means) / deviations) - _normal_cdf((lower - means) / deviations)
         return float(-np.log(np.maximum(mass[hits], _LEAST_MASS)).mean())
 
     def _laid_out(self, hits: NDArray[np.bool_]) -> tuple[Doubles, Doubles]:
@@ -159,3 +159,7 @@ def _before(hits: NDArray[np.bool_], residuals: Doubles) -> Doubles:
     before = np.concatenate([np.full((len(hits), 1), -1), latest[:, :-1]], axis=1)
     found = np.take_along_axis(residuals.reshape(flat_hits.shape), np.maximum(before, 0), axis=1)
     return np.where(before >= 0, found, np.nan).reshape(hits.shape)
+
+
+def _normal_cdf(values: Doubles) -> Doubles:
+    return np.asarray(torch.special.ndtr(torch.from_numpy(values)).numpy())

@@ -76,15 +76,23 @@ class Kept:
 
     def at(self, steps: slice) -> Kept:
         """Return what is known of some steps alone."""
-        return Kept(*(part[:, steps] for part in self._parts()))
+        return Kept(
+            self.features[:, steps],
+            self.hits[:, steps],
+            self.velocities[:, steps],
+            self.offsets[:, steps],
+            self.taps[:, steps],
+        )
 
     def followed_by(self, other: Kept) -> Kept:
         """Return what is known of these grooves with others after them."""
-        pairs = zip(self._parts(), other._parts(), strict=True)
-        return Kept(*(np.concatenate(pair, axis=1) for pair in pairs))
-
-    def _parts(self) -> tuple[Floats, Flags, Flags, Flags, Floats]:
-        return self.features, self.hits, self.velocities, self.offsets, self.taps
+        return Kept(
+            np.concatenate([self.features, other.features], axis=1),
+            np.concatenate([self.hits, other.hits], axis=1),
+            np.concatenate([self.velocities, other.velocities], axis=1),
+            np.concatenate([self.offsets, other.offsets], axis=1),
+            np.concatenate([self.taps, other.taps], axis=1),
+        )
 
     def known_features(self) -> Floats:
         """Return (B, T, 54) float32: the features, 0 where unknown, and what is known of them."""
