@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
 from musicvae_core.groove import Groove
 from pages.components.card import Card, Mix, Morph
-from pages.components.deck_events import edit_of, known, mix_of, moved_to
+from pages.components.deck_events import calls, revisions_of
 from pages.components.deck_payload import file_stem, payload
 from pages.components.front import joined_script
 
@@ -86,41 +85,18 @@ def deck(
         Called with a card's id and the bar that loops alone, counted from 0, or None for
         the whole; bars can be chosen without it, too.
     """
-    by_id = {card.id: card for card in cards}
-
-    def when(event: str, act: Callable[[Any], None]) -> Callable[[], None]:
-        def call() -> None:
-            value = st.session_state[key].get(event)
-            if value is not None:
-                act(value)
-
-        return call
-
-    def edit(value: Any) -> None:
-        for card_id, revision, hits in value:
-            card = known(by_id, card_id)
-            if card and on_edit:
-                revisions[card_id] = int(revision)
-                groove = edit_of(hits, card.groove)
-                if groove is not None:
-                    on_edit(card_id, groove)
-
-    def move(value: Any) -> None:
-        card = known(by_id, value[0])
-        if card and card.morph and on_move:
-            on_move(card.id, moved_to(card.morph, value[1:]))
-
     revisions: dict[str, int] = st.session_state.setdefault(f"{key}.revisions", {})
-    callbacks = {
+    callbacks: dict[str, Callable[..., None] | None] = {
         "more": on_more,
         "keep": on_keep,
-        "rename": on_rename and (lambda value: on_rename(*value)),
-        "move": on_move and move,
-        "edit": on_edit and edit,
-        "mix": on_mix and (lambda value: on_mix(mix_of(value))),
-        "send": on_send and (lambda value: on_send(*value)),
-        "bar": on_bar and (lambda value: on_bar(*value)),
+        "rename": on_rename,
+        "move": on_move,
+        "edit": on_edit,
+        "mix": on_mix,
+        "send": on_send,
+        "bar": on_bar,
     }
+    by_id = {card.id: card for card in cards}
     shown = mix or Mix()
     _mount(
         key=key,
@@ -134,12 +110,28 @@ def deck(
             "play": play,
             "cards": [payload(card, key, revisions.get(card.id, 0)) for card in cards],
         },
-        **{f"on_{event}_change": when(event, act or _ignore) for event, act in callbacks.items()},
+        **{
+            f"on_{event}_change": _teller(key, event, callback, by_id)
+            for event, callback in callbacks.items()
+        },
     )
 
 
-def _ignore(value: object) -> None:
-    """Do nothing: the page does not listen to this event."""
+def _teller(
+    key: str, event: str, callback: Callable[..., None] | None, cards: Mapping[str, Card]
+) -> Callable[[], None]:
+    """Return what Streamlit calls when a deck's event may have happened."""
+
+    def tell() -> None:
+        value = st.session_state[key].get(event)
+        if callback is None or value is None:
+            return
+        if event == "edit":
+            st.session_state[f"{key}.revisions"].update(revisions_of(value))
+        for arguments in calls(event, value, cards):
+            callback(*arguments)
+
+    return tell
 
 
 _mount = st.components.v2.component(

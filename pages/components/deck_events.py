@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Real
-from typing import Any
+from typing import Any, TypeGuard
 
 from musicvae_core.errors import InvalidGrooveError
 from musicvae_core.groove import Groove
 from musicvae_core.vocabulary import N_VOICES, VELOCITY_LEVELS
-from pages.components.card import Card, Mix, Morph
+from pages.components.card import Card, Mix
 from pages.components.deck_payload import as_sent
 
 _LATEST_OFFSET = 0.499
@@ -20,18 +20,37 @@ _LATEST_OFFSET = 0.499
 log = logging.getLogger(__name__)
 
 
-def known(cards: Mapping[str, Card], card_id: object) -> Card | None:
-    """Return the card of that id, or None where it has left the deck meanwhile."""
-    return cards.get(card_id) if isinstance(card_id, str) else None
+def calls(event: str, value: Any, cards: Mapping[str, Card]) -> list[tuple[Any, ...]]:
+    """Return with what the page's callback is to be called, once for each tuple.
 
-
-def edit_of(hits: object, before: Groove) -> Groove | None:
-    """Return a groove of `before`'s length and tempo with these hits, or None if they are bad."""
+    Parameters
+    ----------
+    event
+        One of those at the top of `assets/deck/deck.js`.
+    value
+        What came with it.
+    cards
+        The deck's, by id: what is said of others is passed over, they have left the deck
+        meanwhile. So is what makes no sense, with a line in the log.
+    """
     try:
-        return read_hits(hits, before)
-    except InvalidGrooveError as error:
-        log.warning("An edit is left out: %s", error)
-        return None
+        if event == "mix":
+            return [(_mix(*value),)]
+        if event == "edit":
+            return [found for one in value for found in _edit(*one, cards)]
+        card_id, *rest = [value] if isinstance(value, str) else value
+        card = cards[card_id]
+        return [(card.id, *_READERS[event](card, *rest))]
+    except KeyError:
+        return []
+    except (InvalidGrooveError, TypeError, ValueError) as error:
+        log.warning("A deck's %s is passed over: %s", event, error)
+        return []
+
+
+def revisions_of(edits: Any) -> dict[str, int]:
+    """Return the number of the last edit of each card, which tells the browser what was seen."""
+    return {card_id: int(revision) for card_id, revision, _ in edits}
 
 
 def read_hits(hits: object, like: Groove) -> Groove:
@@ -67,24 +86,52 @@ def read_hits(hits: object, like: Groove) -> Groove:
     return Groove(*arrays, like.tempo_bpm)
 
 
-def mix_of(value: Any) -> Mix:
-    """Return the mix that [muted, soloed, volume] says."""
-    muted, soloed, volume = value
+def _edit(
+    card_id: str, _revision: int, hits: object, cards: Mapping[str, Card]
+) -> list[tuple[str, Groove]]:
+    card = cards.get(card_id)
+    return [(card.id, read_hits(hits, card.groove))] if card and card.editable else []
+
+
+def _mix(muted: list[int], soloed: list[int], volume: object) -> Mix:
     voices = range(N_VOICES)
     return Mix(
         frozenset(voice for voice in muted if voice in voices),
         frozenset(voice for voice in soloed if voice in voices),
-        _within(volume, 0.0, 1.0) if _is_number(volume) else 1.0,
+        _share(volume),
     )
 
 
-def moved_to(morph: Morph, at: Any) -> tuple[float, float]:
-    """Return the place of a morph that is nearest to [x, y]."""
-    x, y = (_within(value, 0.0, 1.0) if _is_number(value) else 0.0 for value in at)
-    return morph.place_of(morph.index_at((x, y)))
+def _place(card: Card, x: object, y: object) -> tuple[tuple[float, float]]:
+    """Return the place of a card's morph that is nearest to (x, y)."""
+    if card.morph is None:
+        raise ValueError(f"{card.id} has no morph.")
+    return (card.morph.place_of(card.morph.index_at((_share(x), _share(y)))),)
 
 
-def _is_number(value: object) -> bool:
+def _bar(card: Card, bar: object) -> tuple[int | None]:
+    if bar is not None and bar not in range(card.groove.n_bars):
+        raise ValueError(f"{card.id} has no bar {bar}.")
+    return (None if bar is None else int(bar),)
+
+
+_READERS: dict[str, Callable[..., tuple[Any, ...]]] = {
+    "more": lambda card: (),
+    "keep": lambda card: (),
+    "rename": lambda card, name: (str(name),),
+    "send": lambda card, destination: (str(destination),),
+    "move": _place,
+    "bar": _bar,
+}
+
+
+def _share(value: object) -> float:
+    if not _is_number(value):
+        raise ValueError(f"{value!r} is no number.")
+    return _within(value, 0.0, 1.0)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
