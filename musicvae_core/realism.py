@@ -10,7 +10,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from musicvae_core.attributes import ATTRIBUTES, beats_of
 from musicvae_core.errors import TooFewExamplesError
-from musicvae_core.vocabulary import N_VOICES
+from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BAR
 
 Features = NDArray[np.float32]
 
@@ -20,10 +20,9 @@ _JUDGE = {
     "max_iter": 100,
     "learning_rate": 0.15,
     "max_leaf_nodes": 15,
+    "max_features": 0.3,
     "max_bins": 63,
 }
-_COLUMN_SHARE, _MAX_COLUMNS = 0.3, 300
-"""Share of the columns that a split of a tree chooses from, and at most how many."""
 
 
 def attribute_table(features: Features) -> dict[str, NDArray[np.float64]]:
@@ -62,7 +61,8 @@ def judge_auc(
 ) -> float:
     """Return how well gradient-boosted trees tell samples from real windows.
 
-    The judge sees every cell of the grid and every attribute. It is tested on folds that it
+    The judge sees every attribute, and every cell of the first bar and of the one halfway: of
+    two bars, that is all. It is tested on folds that it
     was not fitted on, and a performance is never in both; 0.5 is chance.
 
     Parameters
@@ -94,24 +94,25 @@ def judge_auc(
             f"{n_performances} performances, to judge by; at least {N_FOLDS} of each, of 2 "
             "performances, are needed: raise the limit or add data."
         )
-    table = np.concatenate([_judge_view(generated), _judge_view(real)])
+    table = np.concatenate([judge_view(generated), judge_view(real)])
     labels = np.repeat([0, 1], [len(generated), len(real)])
     if imitated is None or n_performances < MIN_PERFORMANCES:
         imitated = performances.max(initial=0) + 1 + np.arange(len(generated))
     groups = np.concatenate([imitated, performances])
     scores = np.zeros(len(labels))
-    share = min(_COLUMN_SHARE, _MAX_COLUMNS / table.shape[1])
     folds = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=seed)
     for fitted, held_out in folds.split(table, labels, groups):
-        judge = HistGradientBoostingClassifier(**_JUDGE, max_features=share, random_state=seed)
+        judge = HistGradientBoostingClassifier(**_JUDGE, random_state=seed)
         judge.fit(table[fitted], labels[fitted])
         scores[held_out] = judge.predict_proba(table[held_out])[:, 1]
     return float(roc_auc_score(labels, scores))
 
 
-def _judge_view(features: Features) -> NDArray[np.float32]:
+def judge_view(features: Features) -> NDArray[np.float32]:
+    """Return what the judge sees of windows (N, T, F): cells first, then attributes."""
     attributes = np.stack(list(attribute_table(features).values()), axis=1)
-    cells = features.reshape(len(features), -1)
+    bars = features.reshape(len(features), -1, STEPS_PER_BAR, features.shape[-1])
+    cells = bars[:, :: max(1, bars.shape[1] // 2)].reshape(len(features), -1)
     return np.concatenate([cells, attributes], axis=1).astype(np.float32)
 
 

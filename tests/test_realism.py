@@ -11,6 +11,7 @@ from musicvae_core.realism import (
     distinct_share,
     feature_gaps,
     judge_auc,
+    judge_view,
     nearest_windows,
 )
 from musicvae_core.vocabulary import N_VOICES
@@ -155,3 +156,19 @@ def test_a_sample_kept_with_what_it_imitates_does_not_pass_for_real():
     together = judge_auc(copies, real, performances, imitated=imitated)
     assert alone < together
     assert together == pytest.approx(0.5, abs=0.1)
+
+
+def test_of_a_long_piece_the_judge_sees_the_first_bar_and_the_one_halfway():
+    rng = np.random.default_rng(0)
+    hits = (rng.random((120, 8 * 16, 9)) < 0.2).astype(np.float32)
+    performances = np.arange(120) % 12
+    for bar, is_seen in ((0, True), (4, True), (6, False)):
+        marked = hits.copy()
+        steps = slice(bar * 16, bar * 16 + 16)
+        marked[:, steps] = np.roll(hits[:, steps], 3, axis=0)  # the same beats, elsewhere
+        marked[:, bar * 16] = np.roll(marked[:, bar * 16], 1, axis=1)
+        view, other = judge_view(hits), judge_view(marked)
+        n_attributes = view.shape[1] - 2 * 16 * 9
+        cells = slice(0, view.shape[1] - n_attributes)
+        assert (view[:, cells] != other[:, cells]).any() == is_seen
+    assert 0 <= judge_auc(hits[:60], hits[60:], performances[60:]) <= 1
