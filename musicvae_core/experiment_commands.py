@@ -35,10 +35,15 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
     interpolation.add_argument("checkpoint", type=Path)
     interpolation.add_argument("--pairs", type=int, default=512)
     interpolation.set_defaults(command=_interpolation)
-    for kind in (ablation, trade_off, long_term, interpolation):
+    attributes = kinds.add_parser("attributes", help="what sliders and attribute vectors do")
+    attributes.add_argument("checkpoint", type=Path)
+    attributes.add_argument("--split", default="test", choices=("train", "validation", "test"))
+    attributes.add_argument("--windows", type=int, default=512)
+    attributes.set_defaults(command=_attributes)
+    for kind in (ablation, trade_off, long_term, interpolation, attributes):
         kind.add_argument("--data", type=Path, required=True)
         kind.add_argument("--out", type=Path, required=True)
-    for kind in (long_term, interpolation):
+    for kind in (long_term, interpolation, attributes):
         kind.add_argument("--seed", type=int, default=0)
     for kind in (ablation, trade_off, long_term):
         kind.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
@@ -122,3 +127,23 @@ def _interpolation(options: argparse.Namespace) -> None:
         options.seed,
     )
     print(json.dumps(report, indent=1))
+
+
+def _attributes(options: argparse.Namespace) -> None:
+    from musicvae_core.attribute_experiment import attribute_experiment, misses
+    from musicvae_core.attribute_vectors import load_vectors
+    from musicvae_core.checkpoint import load_checkpoint
+    from musicvae_core.dataset import load_dataset
+
+    checkpoint = load_checkpoint(options.checkpoint)
+    report = attribute_experiment(
+        checkpoint,
+        load_vectors(options.checkpoint, checkpoint.fingerprint()),
+        load_dataset(options.data),
+        options.out,
+        split=options.split,
+        n=options.windows,
+        seed=options.seed,
+    )
+    print(json.dumps(report["sliders"], indent=1))
+    print("\n".join(["Sliders that miss a target:", *(misses(report) or ["none"])]))

@@ -21,7 +21,7 @@ from pages.components.sources import choose_groove
 from pages.components.studio import identity, loop_sounds, shared_studio
 from pages.components.wishes import Wishes, ask, can_take_back, take_back, wishes_of
 
-PRESS = 0.5
+PRESS = 1.0
 """How much of a style's vector one press of its button adds."""
 _MAX_STEERED = 64
 
@@ -44,9 +44,12 @@ def attributes() -> None:
         followed = wishes.limited_to({*vectors.controls, *vectors.labels})
         steered = _steered(studio, model, source.groove, *followed.as_key())
         panel = Panel(source.id, model, vectors, wishes, steered)
-        _draw_deck(studio, steered, source, followed, tempo_bpm, kit)
-        _draw_buttons(panel)
-        draw_styles(panel)
+        left, right = st.columns(2, gap="large")
+        with left:
+            _draw_deck(studio, steered, source, followed, tempo_bpm, kit)
+        with right:
+            _draw_buttons(panel)
+            draw_styles(panel)
         draw_sliders(panel)
     except MusicVAEError as error:
         st.error(str(error))

@@ -77,6 +77,8 @@ CORE_RANKS = {
     "interpolate": 8,
     "experiments": 8,
     "blending": 8,
+    "attribute_figure": 7,
+    "attribute_experiment": 8,
     "long_term": 8,
     "long_term_report": 8,
     "experiment_commands": 8,
@@ -117,6 +119,7 @@ SAME_RANK = {
     ("cli", "experiment_commands"),
     ("experiment_commands", "experiments"),
     ("experiment_commands", "blending"),
+    ("experiment_commands", "attribute_experiment"),
     ("experiment_commands", "long_term"),
     ("long_term", "long_term_report"),
 }
