@@ -28,7 +28,10 @@ from musicvae_core.projection import N_COMPONENTS, Principal, TsneMap
 
 ATLAS_FILE = "atlas.npz"
 FORMAT = "musicvae_core atlas"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Raised when older code cannot read what is written: 2 has codes in 8 bits."""
+
+_MAX_HALF_CODES, _TINY = 3_000_000, np.float32(1e-12)
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Atlas:
     n_bars
         Length of a window.
     codes
-        (N, Z) float32: posterior means, rounded to float16.
+        (N, Z) float32: posterior means, rounded to float16, or to 8 bits where they are many.
     performance
         (N,) int64: the index in `performances` of the one each was cut from.
     start_bar
@@ -91,6 +94,20 @@ class Atlas:
         return TsneMap(self.codes, self.tsne)
 
 
+def _pack_codes(codes: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    """Return codes (N, Z) as they are stored: many in 8 bits with a scale a dimension."""
+    if codes.size <= _MAX_HALF_CODES:
+        return {"codes": codes.astype(np.float16)}
+    scale = np.maximum(np.abs(codes).max(axis=0), _TINY) / np.float32(127)  # (Z,)
+    return {"codes": np.rint(codes / scale).astype(np.int8), "scale": scale}
+
+
+def _unpack_codes(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+    """Undo `_pack_codes`."""
+    codes = arrays["codes"].astype(np.float32)
+    return codes * arrays["scale"] if "scale" in arrays else codes
+
+
 def save_atlas(atlas: Atlas, folder: Path) -> Path:
     """Write an atlas into a checkpoint's folder, whole or not at all, and return its path."""
     about = {
@@ -106,7 +123,7 @@ def save_atlas(atlas: Atlas, folder: Path) -> Path:
     np.savez_compressed(
         content,
         about=np.frombuffer(json.dumps(about).encode(), np.uint8),
-        codes=atlas.codes.astype(np.float16),
+        **_pack_codes(atlas.codes),
         performance=atlas.performance.astype(np.int32),
         start_bar=atlas.start_bar.astype(np.int32),
         attributes=np.asarray(table, np.float16).reshape(len(atlas), len(atlas.attributes)),
@@ -163,7 +180,7 @@ def load_atlas(folder: Path, fingerprint: str) -> Atlas:
 
 def _assembled(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Atlas:
     """Return the atlas that the parts are; ValueError where they do not fit together."""
-    codes = arrays["codes"].astype(np.float32)
+    codes = _unpack_codes(arrays)
     n, z_size = codes.shape
     names = about["attributes"]
     shapes = {

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from musicvae_core import atlas as atlas_module
 from musicvae_core.atlas import ATLAS_FILE, load_atlas, save_atlas
 from musicvae_core.build_atlas import build_atlas, spread
 from musicvae_core.checkpoint import load_checkpoint
@@ -228,3 +229,12 @@ def test_a_point_of_a_shipped_atlas_decodes_to_the_window_it_is_of(name, real_ar
         hits = windows.features[at, :, :9] > 0.5
         exact.append((take.groove.hits == hits).all(axis=1).mean())
     assert np.mean(exact) > 0.97
+
+
+def test_many_codes_are_kept_in_eight_bits(atlas, folder, monkeypatch):
+    monkeypatch.setattr(atlas_module, "_MAX_HALF_CODES", 10)
+    save_atlas(atlas, folder)
+    loaded = load_atlas(folder, atlas.fingerprint)
+    largest = np.abs(atlas.codes).max(axis=0)
+    assert (np.abs(loaded.codes - atlas.codes) <= 0.51 * largest / 127).all()
+    assert not np.array_equal(loaded.codes, atlas.codes)
