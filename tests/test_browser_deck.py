@@ -258,6 +258,16 @@ def free_step(hits: list[list[float]], voice: int) -> int:
     return next(step for step in range(20, 31) if not taken & {step - 1, step, step + 1})
 
 
+def wait_for_new_sound(page: Page) -> tuple[np.ndarray, int]:
+    """Wait until half a pass of an edited loop was heard; return it, and its first pass."""
+    sound, now = card(page)["sound"], int(state(page)["passes"])
+    wait_for_state(page, f"now.cards[0].sound !== {sound!r}")
+    if state(page)["passes"] > now + 0.95:
+        pytest.skip("the machine is too busy to render a loop within a pass")
+    wait_for_state(page, f"now.passes > {now + 1.5}")
+    return loop_at(page, card(page)["sound"]), now + 1
+
+
 @showing("edit")
 def test_a_click_sets_a_hit_that_sounds_from_the_next_pass_and_undo_takes_it_back(
     page: Page,
@@ -270,16 +280,14 @@ def test_a_click_sets_a_hit_that_sounds_from_the_next_pass_and_undo_takes_it_bac
     page.mouse.click(*cell(page, step, SNARE))
     after = card(page)["shown"]["hits"]
     assert [hit[:2] for hit in after if hit not in before] == [[step, SNARE]]
-    wait_for_state(page, "now.passes > 0.9")
-    new = loop_at(page, card(page)["sound"])
-    wait_for_state(page, "now.passes > 1.5")
+    new, first_pass = wait_for_new_sound(page)
     page.keyboard.press("Control+z")
     assert card(page)["shown"]["hits"] == before
-    wait_for_state(page, "now.passes > 2.3")
+    _, second_pass = wait_for_new_sound(page)
     heard = tape.stop()
 
     origin = origin_of(old, heard[: SAMPLE_RATE // 5])
-    first, second = len(old) * np.arange(1, 3) - origin
+    first, second = len(old) * np.array([first_pass, second_pass]) - origin
     fade = round(FADE_SECONDS * SAMPLE_RATE)
     snare_at = step * len(old) // 32
     assert is_loop(new, old, 0)[: snare_at - 1].all()
@@ -352,7 +360,8 @@ def test_a_muted_voice_is_gone_within_the_pass_and_comes_back_in_phase(page: Pag
     without = loop_at(page, card(page)["sound"])
     page.wait_for_timeout(300)
     muted_at = len(tape.stop())
-    assert state(page)["passes"] < 1
+    print(f"a voice was muted by pass {state(page)['passes']:.2f}")
+    assert state(page)["passes"] < allowed(1)
     page.get_by_role("button", name="Mute kick").click()
     wait_for_state(page, f"now.cards[0].sound === {sound!r}")
     page.wait_for_timeout(500)
@@ -389,6 +398,7 @@ def test_the_volume_is_heard_at_once_and_kept(page: Page) -> None:
     for _ in range(50):
         page.keyboard.press("ArrowLeft")
     page.wait_for_timeout(600)
+    assert state(page)["mix"]["volume"] == 0.5
     heard = tape.stop()
     origin = origin_of(loop, heard[: SAMPLE_RATE // 5])
     tail = looped(loop, origin, len(heard))[-SAMPLE_RATE // 4 :]

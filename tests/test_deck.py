@@ -18,7 +18,7 @@ from musicvae_core.render import SAMPLE_RATE, wav_bytes
 from musicvae_core.vocabulary import CLOSED_HAT, KICK, SNARE, VOICES
 from pages.components.card import Card, Mix, Morph
 from pages.components.deck import ROW_LABELS
-from pages.components.deck_events import calls, read_hits, revisions_of
+from pages.components.deck_events import MIX, calls, read_hits, revisions_of
 from pages.components.deck_payload import as_sent
 from pages.components.studio import loop_sounds
 
@@ -96,9 +96,11 @@ def test_events_become_calls() -> None:
     assert calls("bar", ["one", 1], cards) == [("one", 1)]
     assert calls("bar", ["one", None], cards) == [("one", None)]
     assert calls("edit", [["one", 4, sent(GROOVE)]], cards) == [("one", GROOVE)]
-    assert revisions_of([["one", 4, []], ["two", 1, []]]) == {"one": 4, "two": 1}
+    assert revisions_of("edit", [["one", 4, []], ["two", 1, []]]) == {"one": 4, "two": 1}
+    assert revisions_of("mix", [[], [], 1, 7]) == {MIX: 7}
+    assert revisions_of("keep", "one") == revisions_of("mix", 3) == {}
     mix = Mix(frozenset({KICK}), frozenset(), 0.5)
-    assert calls("mix", [[KICK, 99], [], 0.5], cards) == [(mix,)]
+    assert calls("mix", [[KICK, 99], [], 0.5, 3], cards) == [(mix,)]
 
 
 def test_a_morph_is_let_go_at_one_of_its_places() -> None:
@@ -119,7 +121,7 @@ def test_a_morph_is_let_go_at_one_of_its_places() -> None:
         ("move", ["one", 0.5, 0.5]),
         ("move", ["one", "x", None]),
         ("bar", ["one", 2]),
-        ("mix", [[], [], "loud"]),
+        ("mix", [[], [], "loud", 1]),
         ("mix", None),
         ("rename", ["one"]),
     ],

@@ -4,13 +4,13 @@
 // element, so that a loop plays on through reruns.
 //
 // Data: {key, labels, problem, can: {event: whether Python listens}, mix: [muted rows, soloed
-// rows, volume], destinations: [[id, label], …], play: [card id, token] or null, cards: [{id,
+// rows, volume, revision], destinations: [[id, label], …], play: [card id, token] or null, cards: [{id,
 // name, note, kept, file, description, steps, tempo, hits: [[step, row, velocity, offset], …],
 // midi (base64), sound (address of a FLAC or WAV file, or null), editable, revision, before:
 // {hits, description, midi, sound} or null, morph: {rows, columns, ends, at: [x, y], places:
 // [{hits, description, midi, sound}, …]} or null}]}.
 // Events to Python: more(id), keep(id), rename([id, name]), move([id, x, y]), edit([[id,
-// revision, hits], …]), mix([muted, soloed, volume]), send([id, destination]), bar([id, bar]).
+// revision, hits], …]), mix([muted, soloed, volume, revision]), send([id, destination]), bar([id, bar]).
 //
 // For tests and the curious, the root element (class "deck") has a property `deck` with
 // `analyser`, the AnalyserNode of all that sounds, and `state`: {playing: id or null, phase: of

@@ -2,16 +2,16 @@
 
 import { button, element, icon, labelled } from "./elements.js";
 
-const ECHO_MS = 2_000; // within it, what Python repeats may be older than what was set here
+const SEND_AFTER_MS = 90; // of quiet: a slider that is dragged by keys is one change for Python
 
 export class Mixer {
   muted = new Set();
   soloed = new Set();
-  #said = "";
-  #saidAtMs = -Infinity;
+  #revision = 0; // of what was set here; what Python says of an older one is passed over
+  #timer = null;
   #strips = [];
 
-  // on: {volume(level): at once, send([muted, soloed, volume]), draw(): other voices are heard}.
+  // on: {volume(level): at once, send(mix): see deck.js, draw(): other voices are heard}.
   constructor(on) {
     this.on = on;
     this.slider = element("input", {
@@ -23,7 +23,10 @@ export class Mixer {
       "aria-label": "Volume",
       title: "Volume",
     });
-    this.slider.addEventListener("input", () => this.#showVolume());
+    this.slider.addEventListener("input", () => {
+      this.#revision += 1;
+      this.#showVolume();
+    });
     this.slider.addEventListener("change", () => this.#send());
     this.voices = element("div", { class: "voices", role: "group", "aria-label": "Voices heard" });
     this.all = button("all", "", "All voices", () => this.#hearAll());
@@ -43,18 +46,20 @@ export class Mixer {
   }
 
   get state() {
-    return { muted: [...this.muted], soloed: [...this.soloed], volume: Number(this.slider.value) };
+    const sorted = (set) => [...set].sort((a, b) => a - b);
+    const volume = Number(this.slider.value);
+    return { muted: sorted(this.muted), soloed: sorted(this.soloed), volume };
   }
 
-  // mix: [muted, soloed, volume]
+  // mix: [muted, soloed, volume, revision]
   update(mix, labels, shown) {
     this.root.hidden = !shown;
     if (!this.#strips.length) this.#build(labels);
-    const isEcho = performance.now() - this.#saidAtMs < ECHO_MS;
-    if (isEcho && JSON.stringify(mix) !== this.#said) return;
+    if (mix[3] < this.#revision) return;
+    this.#revision = mix[3];
     [this.muted, this.soloed] = [new Set(mix[0]), new Set(mix[1])];
-    if (this.slider.getRootNode().activeElement !== this.slider) this.slider.value = mix[2];
-    this.#showVolume();
+    this.slider.value = mix[2];
+    if (shown) this.#showVolume(); // a deck without a mixer leaves the others' volume alone
     this.#show();
   }
 
@@ -113,10 +118,11 @@ export class Mixer {
   }
 
   #send() {
-    const sorted = (set) => [...set].sort((a, b) => a - b);
-    const mix = [sorted(this.muted), sorted(this.soloed), Number(this.slider.value)];
-    this.#said = JSON.stringify(mix);
-    this.#saidAtMs = performance.now();
-    this.on.send(mix);
+    this.#revision += 1;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      const { muted, soloed, volume } = this.state;
+      this.on.send([muted, soloed, volume, this.#revision]);
+    }, SEND_AFTER_MS);
   }
 }

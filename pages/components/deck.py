@@ -14,7 +14,7 @@ import streamlit as st
 
 from musicvae_core.groove import Groove
 from pages.components.card import Card, Mix, Morph
-from pages.components.deck_events import calls, revisions_of
+from pages.components.deck_events import MIX, calls, revisions_of
 from pages.components.deck_payload import file_stem, payload
 from pages.components.front import joined_script
 
@@ -105,7 +105,10 @@ def deck(
             "labels": ROW_LABELS,
             "problem": sound_problem,
             "can": {event: bool(callback) for event, callback in callbacks.items()},
-            "mix": [sorted(shown.muted), sorted(shown.soloed), shown.volume],
+            "mix": [
+                *(sorted(shown.muted), sorted(shown.soloed), shown.volume),
+                revisions.get(MIX, 0),
+            ],
             "destinations": list((destinations or {}).items()),
             "play": play,
             "cards": [payload(card, key, revisions.get(card.id, 0)) for card in cards],
@@ -126,8 +129,7 @@ def _teller(
         value = st.session_state[key].get(event)
         if callback is None or value is None:
             return
-        if event == "edit":
-            st.session_state[f"{key}.revisions"].update(revisions_of(value))
+        st.session_state[f"{key}.revisions"].update(revisions_of(event, value))
         for arguments in calls(event, value, cards):
             callback(*arguments)
 

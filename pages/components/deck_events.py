@@ -14,6 +14,8 @@ from musicvae_core.vocabulary import N_VOICES, VELOCITY_LEVELS
 from pages.components.card import Card, Mix
 from pages.components.deck_payload import as_sent
 
+MIX = "the mix"
+"""In place of a card's id, among revisions."""
 _LATEST_OFFSET = 0.499
 """Offsets are below half a step: the next step has the rest."""
 
@@ -48,9 +50,17 @@ def calls(event: str, value: Any, cards: Mapping[str, Card]) -> list[tuple[Any, 
         return []
 
 
-def revisions_of(edits: Any) -> dict[str, int]:
-    """Return the number of the last edit of each card, which tells the browser what was seen."""
-    return {card_id: int(revision) for card_id, revision, _ in edits}
+def revisions_of(event: str, value: Any) -> dict[str, int]:
+    """Return the numbers of the edits and mixes that were seen, by card, or `MIX`.
+
+    The browser is told them, so that it knows what is older than what it shows.
+    """
+    try:
+        if event == "mix":
+            return {MIX: int(value[3])}
+        return {one[0]: int(one[1]) for one in value} if event == "edit" else {}
+    except (TypeError, ValueError, IndexError):
+        return {}
 
 
 def read_hits(hits: object, like: Groove) -> Groove:
@@ -93,7 +103,7 @@ def _edit(
     return [(card.id, read_hits(hits, card.groove))] if card and card.editable else []
 
 
-def _mix(muted: list[int], soloed: list[int], volume: object) -> Mix:
+def _mix(muted: list[int], soloed: list[int], volume: object, _revision: object) -> Mix:
     voices = range(N_VOICES)
     return Mix(
         frozenset(voice for voice in muted if voice in voices),
