@@ -37,7 +37,7 @@ _AT = "kept.morph.at"
 def morph() -> None:
     """Read the settings and the ends, and draw the morph, its ends and its piece."""
     widgets = st.container(horizontal=True, vertical_alignment="bottom", key="settings")
-    buttons = st.container(horizontal=True, gap="xsmall", key="buttons")
+    buttons = st.container(horizontal=True, vertical_alignment="center", gap="small", key="buttons")
     try:
         studio = shared_studio()
         with widgets:

@@ -84,7 +84,8 @@ def go_to(page: Page, title: str) -> None:
 
 def wait_for_page(page: Page, title: str) -> None:
     page.wait_for_url(re.compile("/$" if title == "Sample" else f"/{title.lower()}$"))
-    marker = {"Morph": ".morph:visible", "Sample": ".st-key-sample"}.get(title, "h1")
+    markers = {"Morph": ".morph:visible", "Sample": ".st-key-sample", "About": "h1"}
+    marker = markers.get(title, ".card:visible")
     page.locator(marker).first.wait_for()
     if title != "About":
         wait_for_sound(page)
@@ -150,7 +151,7 @@ def test_two_real_files_are_morphed_exported_and_read_back(
     upload(morph, *performances)
     stems = [path.stem for path in performances]
     until(lambda: all(map(str.startswith, morph_ends(morph), stems)), "both uploads")
-    assert all(re.search(r", bars \d+ to \d+$", end) for end in morph_ends(morph))
+    assert all(re.search(r", bars \d+-\d+$", end) for end in morph_ends(morph))
     assert morph.get_by_text("and the model hears 2 at a time").count() == 2
     switch(morph, "Exact ends")
     wholes = [read_midi(path).groove for path in performances]
@@ -220,6 +221,24 @@ def test_a_card_is_sent_to_the_morph_and_back_with_its_star(page: Page) -> None:
     until(lambda: len(deck(page)["cards"]) == 9, "the groove that was sent")
     assert "step" in deck(page)["cards"][0]["name"]
     assert [one["kept"] for one in deck(page)["cards"]].count(True) == 1
+
+
+@faked
+def test_a_star_keeps_the_step_that_is_shown_whatever_the_number_of_steps(morph: Page) -> None:
+    slider = morph.locator(".st-key-morph-n_steps").get_by_role("slider")
+    slider.focus()
+    morph.keyboard.press("ArrowRight")
+    until(lambda: deck(morph)["cards"][0]["morph"]["columns"] == 10, "ten steps")
+    shown = deck(morph)["cards"][0]["shown"]["hits"]
+    assert shown == deck(morph)["cards"][0]["morph"]["places"][5]["hits"]
+    card(morph, "morph").get_by_role("button", name=re.compile("^Keep")).click()
+    until(lambda: deck(morph)["cards"][0]["kept"], "the star in Python")
+    morph.get_by_text("4 corners").click()
+    until(lambda: deck(morph)["cards"][0]["morph"]["rows"] == 5, "the pad")
+    assert deck(morph)["cards"][0]["place"] == 2
+    go_to(morph, "Favourites")
+    until(lambda: len(deck(morph)["cards"]) == 1, "the favourite")
+    assert deck(morph)["cards"][0]["hits"] == shown
 
 
 @faked

@@ -100,6 +100,9 @@ def test_several_files_at_once_and_bad_ones_are_named_with_the_reason(app: AppTe
     [error] = app.error
     assert "bad.mid: This is not a MIDI file." in error.value
     assert "first" not in error.value
+    press(app, f"{KEY}.upload.dismiss")
+    assert not app.error
+    upload(app, worse=b"")
     upload(app, third=write_midi(groove_of(3)))
     assert not app.error
 
@@ -129,17 +132,17 @@ def test_a_file_without_drums_offers_its_tracks(app: AppTest) -> None:
 def test_a_longer_file_is_windows_to_choose_from_with_the_reason(app: AppTest) -> None:
     quiet_start = Groove.joined([Groove.silent(1, 97), groove_of(1, 4)])
     now = upload(app, long=write_midi(quiet_start))
-    assert (now["name"], now["bars"]) == ("long, bars 1 to 2", 2)
+    assert (now["name"], now["bars"]) == ("long, bars 1-2", 2)
     assert "long has 5 bars and the model hears 2" in app.caption[0].value
     window = app.select_slider[0]
-    assert window.options == [f"bars {bar} to {bar + 1}" for bar in range(1, 5)]
+    assert window.options == [f"bars {bar}-{bar + 1}" for bar in range(1, 5)]
     now = told(window.set_value(3).run())
-    assert now["name"] == "long, bars 4 to 5"
+    assert now["name"] == "long, bars 4-5"
     expected = read_midi(write_midi(quiet_start)).groove.bars(3, 2)
     assert now["first"] == np.argwhere(expected.hits)[:5].tolist()
     press(app, "to groove_lab")
     now = press(app, "to attributes")
-    assert now["name"].startswith("long, bars 4 to 5")
+    assert now["name"].startswith("long, bars 4-5")
 
 
 def test_a_page_that_takes_any_length_gets_the_whole_file(app: AppTest) -> None:
@@ -259,4 +262,4 @@ def test_a_groove_of_any_length_is_made_to_fit() -> None:
     starts = [first_lively_window(late.windows(n_bars)) for n_bars in (1, 2, 4, 6)]
     assert starts == [2, 1, 0, 0]
     assert first_lively_window(quiet.windows(1)) == 0
-    assert [bars_phrase(2, 1), bars_phrase(2, 2)] == ["bar 3", "bars 3 to 4"]
+    assert [bars_phrase(2, 1), bars_phrase(2, 2)] == ["bar 3", "bars 3-4"]

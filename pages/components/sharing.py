@@ -38,8 +38,8 @@ def _show(source: Source) -> None:
         st.error(str(error))
         return
     st.caption(
-        f"{source.name} in {len(code)} letters, with its model, tempo and kit. Whoever pastes "
-        "them into “Add” beside a choice of grooves has it."
+        f"{source.name} in {len(code)} letters, with its model, tempo and kit. Paste them under "
+        "“Add”, beside any choice of grooves."
     )
     st.code(code, language=None, wrap_lines=True)
     draw_copy_button(code, key="share.copy", label="Copy the code")

@@ -104,9 +104,9 @@ def as_long_as(groove: Groove, n_bars: int) -> Groove:
 
 
 def bars_phrase(start_bar: int, n_bars: int) -> str:
-    """Return which bars are meant, counted from 1: "bar 3", "bars 3 to 4"."""
+    """Return which bars are meant, counted from 1: "bar 3", "bars 3-4"."""
     first, last = start_bar + 1, start_bar + n_bars
-    return f"bar {first}" if n_bars == 1 else f"bars {first} to {last}"
+    return f"bar {first}" if n_bars == 1 else f"bars {first}-{last}"
 
 
 def first_lively_window(windows: Sequence[Groove]) -> int:

@@ -66,6 +66,13 @@ def draw_report(studio: Studio, key: str, place: Place) -> None:
         st.error("\n".join(f"- {failure}" for failure in report.failures))
     for at, file in enumerate(report.undrummed):
         _offer_tracks(studio, key, at, file, place)
+    if report.failures or report.undrummed:
+        st.button(
+            "Dismiss",
+            key=f"{key}.dismiss",
+            type="tertiary",
+            on_click=lambda: st.session_state.pop(_key(key), None),
+        )
 
 
 def _read_all(studio: Studio, key: str, field: str, place: Place) -> None:
