@@ -17,6 +17,7 @@ from pathlib import Path
 from musicvae_core.config import LAB_PRESETS, PRESETS, override, preset
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.experiment_commands import add_experiment
+from musicvae_core.lab_commands import add_lab_commands
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     add_experiment(commands.add_parser("experiment", help="make the figures of a model card"))
     _add_sample(commands.add_parser("sample", help="draw grooves and write them as files"))
     _add_interpolate(commands.add_parser("interpolate", help="morph between MIDI files"))
+    add_lab_commands(commands)
     _add_render(commands.add_parser("render", help="make a WAV file of a drum MIDI file"))
     _add_bench(commands.add_parser("bench", help="measure speed on this machine"))
     return parser

@@ -40,10 +40,12 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
     attributes.add_argument("--split", default="test", choices=("train", "validation", "test"))
     attributes.add_argument("--windows", type=int, default=512)
     attributes.set_defaults(command=_attributes)
-    for kind in (ablation, trade_off, long_term, interpolation, attributes):
+    feel = kinds.add_parser("feel", help="the groove lab beside plain ways to humanize")
+    _add_feel(feel)
+    for kind in (ablation, trade_off, long_term, interpolation, attributes, feel):
         kind.add_argument("--data", type=Path, required=True)
         kind.add_argument("--out", type=Path, required=True)
-    for kind in (long_term, interpolation, attributes):
+    for kind in (long_term, interpolation, attributes, feel):
         kind.add_argument("--seed", type=int, default=0)
     for kind in (ablation, trade_off, long_term):
         kind.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
@@ -147,3 +149,31 @@ def _attributes(options: argparse.Namespace) -> None:
     )
     print(json.dumps(report["sliders"], indent=1))
     print("\n".join(["Sliders that miss a target:", *(misses(report) or ["none"])]))
+
+
+def _add_feel(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--split", default="test", choices=("train", "validation", "test"))
+    parser.add_argument("--windows", type=int, default=1000, help="at most, evenly spread")
+    parser.add_argument(
+        "--deterministic", type=Path, metavar="CHECKPOINT", help="of groove_lab_means, to compare"
+    )
+    parser.set_defaults(command=_feel)
+
+
+def _feel(options: argparse.Namespace) -> None:
+    from musicvae_core.dataset import load_dataset
+    from musicvae_core.feel_experiment import feel_experiment
+    from musicvae_core.lab_checkpoint import load_lab_checkpoint
+
+    means = options.deterministic
+    feel_experiment(
+        load_lab_checkpoint(options.checkpoint),
+        load_dataset(options.data),
+        options.out,
+        split=options.split,
+        limit=options.windows,
+        deterministic=None if means is None else load_lab_checkpoint(means),
+        seed=options.seed,
+    )
+    print((options.out / "feel.md").read_text(), end="")

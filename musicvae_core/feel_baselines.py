@@ -6,7 +6,7 @@ on average; noise and drift are of the size that the train split has.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -33,6 +33,8 @@ class Law:
     ----------
     means, deviations
         (16, 9) float64.
+    mean
+        Over all hits.
     drift
         Correlation of a hit's standardised residual with that of the hit before.
     lowest, highest, bin_width
@@ -41,6 +43,7 @@ class Law:
 
     means: Doubles
     deviations: Doubles
+    mean: float
     drift: float
     lowest: float
     highest: float
@@ -93,6 +96,12 @@ class FeelTable:
             _law(hits, velocities, level, 1.0, level), _law(hits, offsets, -0.5, 0.5 - tick, tick)
         )
 
+    def flat(self, features: Floats) -> Floats:
+        """Return windows (N, T, 27) with the same notes, all on the grid and equally loud."""
+        hits, _, _ = split_feel(features)
+        velocity = np.full(hits.shape, self.velocities.mean)
+        return join_feel(hits, velocity, np.zeros(hits.shape))
+
     def play(self, features: Floats, noise: Noise, seed: int = 0) -> Floats:
         """Return windows (N, T, 27) with the same notes, played by the table."""
         hits, _, _ = split_feel(features)
@@ -142,13 +151,15 @@ def _law(
     squares = np.where(struck, (played - means) ** 2, 0)
     voice_variances = squares.sum(axis=(0, 1)) / of_voice
     variances = (squares.sum(axis=0) + _PRIOR_HITS * voice_variances) / (counts + _PRIOR_HITS)
-    law = Law(means, np.sqrt(np.maximum(variances, bin_width**2)), 0.0, lowest, highest, bin_width)
+    deviations = np.sqrt(np.maximum(variances, bin_width**2))
+    mean = float(played.sum() / max(1, hits.sum()))
+    law = Law(means, deviations, mean, 0.0, lowest, highest, bin_width)
     laid_means, laid_deviations = law._laid_out(hits)
     residuals = (values - laid_means) / laid_deviations
     before = _before(hits, residuals)
     pairs = hits & ~np.isnan(before)
     drift = float(np.corrcoef(residuals[pairs], before[pairs])[0, 1]) if pairs.sum() > 2 else 0.0
-    return Law(law.means, law.deviations, drift, lowest, highest, bin_width)
+    return replace(law, drift=drift)
 
 
 def _before(hits: NDArray[np.bool_], residuals: Doubles) -> Doubles:

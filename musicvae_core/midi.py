@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -16,7 +16,7 @@ import mido
 import numpy as np
 import pretty_midi
 
-from musicvae_core.errors import EmptyMidiError, MalformedMidiError
+from musicvae_core.errors import EmptyMidiError, MalformedMidiError, NoDrumsError
 from musicvae_core.groove import Groove
 from musicvae_core.midi_scan import (
     MAX_BYTES,
@@ -29,6 +29,7 @@ from musicvae_core.midi_tracks import DEFAULT_TEMPO_BPM, DrumNotes, find_drums
 from musicvae_core.vocabulary import (
     BEATS_PER_BAR,
     N_VOICES,
+    SNARE,
     STEPS_PER_BAR,
     STEPS_PER_BEAT,
     TICKS_PER_BEAT,
@@ -120,6 +121,46 @@ def read_midi(source: bytes | Path, *, treat_as_drums: int | str | None = None) 
         groove,
         n_notes=len(notes.pitches) + notes.n_elsewhere,
         n_merged=n_mapped - groove.n_hits,
+        dropped=_count_dropped(notes),
+        n_tempos=len({tempo for _, tempo in scanned.tempos}) or 1,
+    )
+
+
+def read_rhythm(source: bytes | Path, *, track: int | str | None = None) -> MidiReading:
+    """Read every note of a track, whatever its pitch, as the rhythm of one voice.
+
+    Parameters
+    ----------
+    source
+        As `read_midi`.
+    track
+        One of `NoDrumsError.tracks`, or its index there; by default channel 10, or the only
+        track of a file without it.
+
+    Returns
+    -------
+    MidiReading
+        As `read_midi`; its groove has hits of the snare alone.
+
+    Raises
+    ------
+    MidiError
+        As `read_midi`; `NoDrumsError` if there are several tracks and none is named.
+    """
+    scanned = scan_midi(_read_bytes(source) if isinstance(source, Path) else source)
+    try:
+        notes = find_drums(scanned, track)
+    except NoDrumsError as error:
+        if track is not None or len(error.tracks) != 1:
+            raise
+        notes = find_drums(scanned, 0)
+    n_notes = len(notes.pitches)
+    notes = replace(notes, pitches=np.full(n_notes, WRITTEN_PITCHES[SNARE]))
+    groove = _quantise(notes, scanned)
+    return MidiReading(
+        groove,
+        n_notes=n_notes + notes.n_elsewhere,
+        n_merged=n_notes - groove.n_hits,
         dropped=_count_dropped(notes),
         n_tempos=len({tempo for _, tempo in scanned.tempos}) or 1,
     )

@@ -20,13 +20,15 @@ from numpy.typing import NDArray
 
 from musicvae_core.atlas import Atlas, load_atlas
 from musicvae_core.attribute_vectors import AttributeVectors, load_vectors
-from musicvae_core.checkpoint import CONFIG_FILE, Checkpoint, load_checkpoint
+from musicvae_core.checkpoint import CONFIG_FILE, DEFAULT_KIND, Checkpoint, load_checkpoint
 from musicvae_core.codec import features_to_groove
 from musicvae_core.config import ModelConfig, from_dict
 from musicvae_core.errors import CheckpointNotFoundError, ConfigError, RenderError
 from musicvae_core.flac import flac_bytes
 from musicvae_core.groove import Groove
 from musicvae_core.journey import journey_codes
+from musicvae_core.lab import Lab
+from musicvae_core.lab_checkpoint import load_lab_checkpoint
 from musicvae_core.latent import PriorName, encode_grooves, nearby_codes, sample_codes
 from musicvae_core.latent_path import Route, Stop, play_path
 from musicvae_core.long_form import (
@@ -37,7 +39,7 @@ from musicvae_core.long_form import (
     sample_piece,
     vary_bars,
 )
-from musicvae_core.midi import MidiReading, read_midi, write_midi
+from musicvae_core.midi import MidiReading, read_midi, read_rhythm, write_midi
 from musicvae_core.morph import (
     Curve,
     Morphed,
@@ -54,6 +56,9 @@ MAX_TAKES = 1024
 MAX_TEMPERATURE = 2.0
 MODEL_ORDER = ("groove_2bar", "drums_2bar")
 """Models are listed in this order, then by name; the first is the app's default."""
+
+LAB_MODEL = "groove_lab"
+"""The checkpoint of the groove lab, which is not among `Studio.models`."""
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +121,7 @@ class Studio:
         self._loaded: dict[str, Checkpoint] = {}
         self._atlases: dict[str, Atlas] = {}
         self._vectors: dict[str, AttributeVectors] = {}
+        self._lab: Lab | None = None
         self._renderer: Renderer | None = None
         self._lock = threading.Lock()
 
@@ -127,10 +133,15 @@ class Studio:
         return tuple(info for name in names if (info := self._info(name)))
 
     def _info(self, name: str) -> ModelInfo | None:
-        """Return what is said of a model; None, and a line in the log, where it cannot be read."""
+        """Return what is said of a model; None, and a line in the log, where it cannot be read.
+
+        A model of another kind, such as the groove lab's, is none of these.
+        """
         path = self._folder / name / CONFIG_FILE
         try:
             about = json.loads(path.read_text())
+            if about.get("kind", DEFAULT_KIND) != DEFAULT_KIND:
+                return None
             config = from_dict(ModelConfig, about["model"])
             has_conductor = config.conductor_size > 0
             return ModelInfo(name, about["title"], config.n_bars, config.has_feel, has_conductor)
@@ -152,6 +163,19 @@ class Studio:
                     raise CheckpointNotFoundError(f"There is no model {model!r}.")
                 self._loaded[model] = load_checkpoint(self._folder / model)
             return self._loaded[model]
+
+    def lab(self) -> Lab:
+        """Return the groove lab, loaded once.
+
+        Raises
+        ------
+        CheckpointError
+            If it is not there or damaged.
+        """
+        with self._lock:
+            if self._lab is None:
+                self._lab = Lab(load_lab_checkpoint(self._folder / LAB_MODEL))
+            return self._lab
 
     def atlas(self, model: str) -> Atlas:
         """Return the map of a model's space, loaded once.
@@ -446,6 +470,10 @@ class Studio:
     def read_midi(self, data: bytes, *, treat_as_drums: int | str | None = None) -> MidiReading:
         """Read a MIDI file as a groove, and say what was dropped or merged; see `midi`."""
         return read_midi(data, treat_as_drums=treat_as_drums)
+
+    def read_rhythm(self, data: bytes, *, track: int | str | None = None) -> MidiReading:
+        """Read all notes of a track of a MIDI file as a rhythm; see `midi.read_rhythm`."""
+        return read_rhythm(data, track=track)
 
     def midi(self, groove: Groove) -> bytes:
         """Return a groove as a standard MIDI file."""

@@ -13,12 +13,12 @@ from musicvae_core import schedules
 from musicvae_core.config import LabPreset
 from musicvae_core.dataset import Dataset
 from musicvae_core.hiding import hide, hide_controls
-from musicvae_core.kept import Controls, Kept, condition_features
+from musicvae_core.kept import Controls, Kept
 from musicvae_core.lab_checkpoint import LabCheckpoint, save_lab_checkpoint
 from musicvae_core.lab_examples import Examples, examples_of
-from musicvae_core.losses import elbo_losses, gaussian_kl_nats
-from musicvae_core.models.lab import GrooveLab, known_of
-from musicvae_core.models.musicvae import shift_right
+from musicvae_core.lab_likelihood import score_rest
+from musicvae_core.losses import elbo_losses
+from musicvae_core.models.lab import GrooveLab
 from musicvae_core.run import ModelRun, full_disk_named
 from musicvae_core.training_loop import (
     MIN_TRAIN_WINDOWS,
@@ -104,19 +104,10 @@ def lab_losses(
     word_dropout: float,
 ) -> dict[str, Tensor]:
     """Return the objective of a batch, whose truth is in `kept.features`; see `elbo_losses`."""
-    config, device = model.config, generator.device
-    n_styles, n_drummers = len(config.style_names), len(config.drummer_names)
-    condition = torch.from_numpy(condition_features(kept, controls, n_styles, n_drummers))
-    condition, known = condition.to(device), known_of(kept, device)
-    context, prior_mu, prior_sigma = model.read(condition)
-    mu, sigma = model.encode(known.features, condition)
-    z = mu + sigma * torch.randn(mu.shape, generator=generator, device=device)
-    previous = shift_right(known.features)
-    heard = torch.rand(previous.shape[:2], generator=generator, device=device) >= word_dropout
-    states = model.decode_forced(z, previous * heard.unsqueeze(-1), context)
+    log_probs, kl = score_rest(model, kept, controls, generator, word_dropout)
     return elbo_losses(
-        model.head.log_prob_of_rest(states, known),
-        gaussian_kl_nats(mu, sigma, prior_mu, prior_sigma),
+        log_probs,
+        kl,
         beta=beta,
         free_bits=free_bits,
         feel_weight=feel_weight,
