@@ -12,7 +12,7 @@ import soundfile
 
 from musicvae_core.sampler import Audio
 
-_LEVEL = 0.0
+_LEVEL = 0.5
 """Of libsndfile's 0 (fast) to 1 (small)."""
 
 

@@ -28,7 +28,10 @@ This app and its models: Apache License 2.0. What you make with them is yours.
 
 #### The keys
 Space plays and stops. With a card in focus, the arrow keys move between cards, and Tab moves
-through its buttons. A click on the picture plays from there.
+through its buttons. A click on the picture plays from there; a click on a bar's number loops that
+bar; a click on a voice's name mutes it, with Shift it plays alone. On a strip or a pad the arrow
+keys move. On a grid that can be edited they choose a cell: Enter sets or removes a hit, with Shift
+they change its loudness and timing, and Ctrl+Z takes the last edit back.
 """
 
 

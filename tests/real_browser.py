@@ -204,10 +204,14 @@ class Tape:
 def origin_of(loop: np.ndarray, heard: np.ndarray) -> int:
     """Return which sample of a loop the first of `heard` is, a stretch of that loop."""
     n = len(loop)
-    pieces = -(-len(heard) // n) * n
-    folded = np.pad(heard, (0, pieces - len(heard))).reshape(-1, n).sum(axis=0)
-    spectrum = np.conj(np.fft.rfft(folded)) * np.fft.rfft(loop)
-    return int(np.argmax(np.fft.irfft(spectrum, n)))
+    assert len(heard) <= n
+
+    def against(stretch: np.ndarray, sound: np.ndarray) -> np.ndarray:
+        spectrum = np.conj(np.fft.rfft(stretch, n)) * np.fft.rfft(sound)
+        return np.fft.irfft(spectrum, n)
+
+    energy = against(np.ones(len(heard)), loop**2)
+    return int(np.argmin(energy - 2 * against(heard, loop)))
 
 
 def looped(loop: np.ndarray, origin: int, n_samples: int) -> np.ndarray:
