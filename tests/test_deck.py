@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+import re
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -17,9 +19,10 @@ from musicvae_core.groove import Groove
 from musicvae_core.render import SAMPLE_RATE, wav_bytes
 from musicvae_core.vocabulary import CLOSED_HAT, KICK, SNARE, VOICES
 from pages.components.card import Card, Mix, Morph
-from pages.components.deck import ROW_LABELS
+from pages.components.deck import _ASSETS, _MODULES, ROW_LABELS
 from pages.components.deck_events import MIX, calls, read_hits, revisions_of
 from pages.components.deck_payload import as_sent
+from pages.components.front import joined_script
 from pages.components.studio import loop_sounds
 
 GROOVE = groove_at(np.ones(4, np.float32), 96.0)
@@ -39,6 +42,25 @@ def sent(groove: Groove) -> list[list[float]]:
         [step, voice, as_sent(groove.velocities[step, voice]), as_sent(groove.offsets[step, voice])]
         for step, voice in np.argwhere(groove.hits).tolist()
     ]
+
+
+def test_the_modules_of_the_front_can_be_joined_into_one() -> None:
+    assert {path.name for path in _ASSETS.glob("*.js")} == set(_MODULES)
+    script = joined_script(_ASSETS, _MODULES)
+    names = re.findall(r"^(?:async )?(?:const|let|function|class) (\w+)", script, re.MULTILINE)
+    assert len(names) > 50
+    assert [name for name, count in Counter(names).items() if count > 1] == []
+    assert not re.search(r"^import ", script, re.MULTILINE)
+    imported = re.findall(r'from "\./([^"]+)"', "".join(map(_source, _MODULES)))
+    assert set(imported) <= set(_MODULES)
+
+
+def _source(module: str) -> str:
+    """The text of a module; what it imports stands before it in the joined script."""
+    text = (_ASSETS / module).read_text("utf-8")
+    before = _MODULES[: _MODULES.index(module)]
+    assert set(re.findall(r'from "\./([^"]+)"', text)) <= set(before), module
+    return text
 
 
 def test_what_the_browser_sends_back_unchanged_keeps_every_digit() -> None:

@@ -4,26 +4,25 @@
 // element, so that a loop plays on through reruns.
 //
 // Data: {key, labels, problem, can: {event: whether Python listens}, mix: [muted rows, soloed
-// rows, volume, revision], destinations: [[id, label], …], play: [card id, token] or null, cards: [{id,
-// name, note, kept, file, description, steps, tempo, hits: [[step, row, velocity, offset], …],
-// midi (base64), sound (address of a FLAC or WAV file, or null), editable, revision, before:
-// {hits, description, midi, sound} or null, morph: {rows, columns, ends, at: [x, y], places:
-// [{hits, description, midi, sound}, …]} or null}]}.
+// rows, volume, revision], destinations: [[id, label], …], play: [card id, token] or null,
+// cards: [{id, name, note, kept, file, description, steps, tempo, hits: [[step, row, velocity,
+// offset], …], midi (base64), sound (address of a FLAC or WAV file, or null), editable,
+// revision, before: {hits, description, midi, sound} or null, morph: {rows, columns, ends,
+// at: [x, y], places: [{hits, description, midi, sound}, …]} or null}]}.
 // Events to Python: more(id), keep(id), rename([id, name]), move([id, x, y]), edit([[id,
-// revision, hits], …]), mix([muted, soloed, volume, revision]), send([id, destination]), bar([id, bar]).
+// revision, hits], …]), mix([muted, soloed, volume, revision]), send([id, destination]),
+// bar([id, bar]).
 //
-// For tests and the curious, the root element (class "deck") has a property `deck` with
-// `analyser`, the AnalyserNode of all that sounds, and `state`: {playing: id or null, phase: of
-// the loop, 0 to 1 or null, passes, elapsedSeconds, loopSeconds, mix, cards: [the data of each,
-// and shown: {hits, sound, …}, place: index, bar, comparing]}; each card's element says in
-// data-sound whether what it shows is "none", "loading", "ready" or "failed", and in data-ahead
-// how many sounds of its morph are decoded.
+// Each card's element says in data-sound whether what it shows is "none", "loading", "ready" or
+// "failed", and in data-ahead how many sounds of its morph are decoded; for the rest that tests
+// may want to know, see hook.js.
 
-import { Ahead } from "./ahead.js";
 import { barOf } from "./bars.js";
 import { CardView } from "./card.js";
 import { element, save } from "./elements.js";
+import { hookOf } from "./hook.js";
 import { moveFocus, wantsKey } from "./keyboard.js";
+import { Loader } from "./loading.js";
 import { Mixer } from "./mixing.js";
 import { Player } from "./player.js";
 import { sameHits } from "./score.js";
@@ -31,6 +30,7 @@ import { Sounds } from "./sounds.js";
 
 const player = new Player();
 const sounds = new Sounds();
+const loader = new Loader(sounds);
 const decks = new Map(); // parent element → Deck
 const histories = new Map(); // deck and card → edits, for when the page is left and found again
 const played = new Map(); // deck → the last token that asked it to play
@@ -53,10 +53,11 @@ class Deck {
       draw: () => this.#drawAll(),
     });
     this.root = element("div", { class: "deck" }, this.mixer.root, this.list, this.voice);
-    this.root.deck = this.#describe();
+    this.root.deck = hookOf(this, player);
     parent.append(this.root);
     const { signal } = this.#listening;
     document.addEventListener("keydown", (event) => this.#onKey(event), { signal });
+    document.addEventListener("pointerdown", () => this.#unlockIfAsked(), { signal });
     this.root.addEventListener("focusin", (event) => this.#onFocus(event), { signal });
     this.#resizing.observe(this.root);
   }
@@ -70,7 +71,8 @@ class Deck {
     data.cards.forEach((card, index) => this.#place(card, index));
     if (!this.views.has(this.current?.card.id)) this.current = this.#firstView();
     for (const view of this.views.values()) view.setCurrent(view === this.current);
-    this.#fetchSounds(data.cards);
+    sounds.keepOnly(new Set([...decks.values()].flatMap((deck) => deck.#addresses())));
+    loader.load(data.cards.map(({ id }) => this.views.get(id)));
     this.#playIfAsked(data);
   }
 
@@ -124,7 +126,7 @@ class Deck {
     this.stop();
     this.#listening.abort();
     this.#resizing.disconnect();
-    for (const view of this.views.values()) view.ahead?.show([]);
+    for (const view of this.views.values()) loader.forget(view);
     if (lastUsed === this) lastUsed = null;
   }
 
@@ -138,14 +140,14 @@ class Deck {
         tell("bar", [card.card.id, bar]);
       },
       place: (card) => {
-        card.ahead?.moveTo(card.morph.index);
+        loader.moveTo(card);
         this.#playOn(card);
-        this.#showSound(card);
+        loader.show(card);
         card.redrawSoon();
       },
       compare: (card) => {
         this.#playOn(card);
-        this.#showSound(card);
+        loader.show(card);
       },
       moved: (card, at) => tell("move", [card.card.id, ...at]),
       edited: (card) => (card.editedInPass = Math.floor(player.passes)),
@@ -175,7 +177,7 @@ class Deck {
 
   #remove(id, view) {
     if (view === this.playing) this.stop();
-    view.ahead?.show([]);
+    loader.forget(view);
     view.root.remove();
     this.views.delete(id);
   }
@@ -217,7 +219,7 @@ class Deck {
     const stillWanted = () => view === this.playing && view.shown.sound === sound;
     sounds.buffer(sound).then(
       (buffer) => stillWanted() && takeOver(buffer),
-      () => this.#showSound(view, "failed"),
+      () => loader.show(view, "failed"),
     );
   }
 
@@ -272,48 +274,10 @@ class Deck {
     for (const view of this.views.values()) view.redraw();
   }
 
-  // In the order of the cards, one after the other: the first is ready soonest.
-  async #fetchSounds(cards) {
-    sounds.keepOnly(new Set([...decks.values()].flatMap((deck) => deck.#addresses())));
-    for (const view of this.views.values()) this.#lookAhead(view);
-    for (const { id } of cards) {
-      const view = this.views.get(id);
-      const sound = view?.shown.sound;
-      if (!view || view.card.morph) continue;
-      this.#showSound(view, sound ? "loading" : "none");
-      if (!sound) continue;
-      const arrived = await sounds.blob(sound).then(
-        () => "ready",
-        () => "failed",
-      );
-      if (this.views.get(id)?.shown.sound === sound) this.#showSound(view, arrived);
-    }
-  }
-
-  // Keeps the sounds of a morph decoded, so that none has to be waited for.
-  #lookAhead(view) {
-    const { morph } = view.card;
-    view.ahead ??= morph && new Ahead(sounds, () => this.#showSound(view));
-    if (!view.ahead) return;
-    const spot = (place, index) => ({
-      ...place,
-      x: index % morph.columns,
-      y: Math.floor(index / morph.columns),
-    });
-    view.ahead.show(morph ? morph.places.map(spot) : [], view.morph.index);
-    this.#showSound(view);
-  }
-
-  #showSound(view, state) {
-    const { sound } = view.shown;
-    const { dataset } = view.root;
-    const isReady = (place) => Boolean(sounds.ready(place.sound));
-    const { morph } = view.card;
-    if (morph) {
-      dataset.ahead = morph.places.filter(isReady).length;
-      view.morph.showReady((index) => isReady(morph.places[index]));
-    }
-    dataset.sound = state ?? (!sound ? "none" : sounds.ready(sound) ? "ready" : "loading");
+  // What a page asks to be played comes after the click that it answers; some browsers let
+  // sound begin only within one.
+  #unlockIfAsked() {
+    if (this.data?.play) player.unlock();
   }
 
   // A page may ask for a card to be played, once a token; it sounds only on a page that the
@@ -357,27 +321,6 @@ class Deck {
 
   #announce(text) {
     this.voice.textContent = text;
-  }
-
-  #describe() {
-    const deck = this;
-    return {
-      get analyser() {
-        return player.analyser;
-      },
-      get state() {
-        const isPlaying = Boolean(deck.playing);
-        return {
-          playing: deck.playing?.card.id ?? null,
-          phase: isPlaying ? player.phase : null,
-          passes: isPlaying ? player.passes : null,
-          elapsedSeconds: isPlaying ? player.elapsedSeconds : null,
-          loopSeconds: isPlaying ? player.loopSeconds : null,
-          mix: deck.mixer.state,
-          cards: [...deck.list.children].map((item) => item.view.state),
-        };
-      },
-    };
   }
 }
 

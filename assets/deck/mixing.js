@@ -2,7 +2,7 @@
 
 import { button, element, icon, labelled } from "./elements.js";
 
-const SEND_AFTER_MS = 90; // of quiet: a slider that is dragged by keys is one change for Python
+const TELL_AFTER_MS = 90; // of quiet: a slider that is dragged by keys is one change for Python
 
 export class Mixer {
   muted = new Set();
@@ -123,6 +123,6 @@ export class Mixer {
     this.#timer = setTimeout(() => {
       const { muted, soloed, volume } = this.state;
       this.on.send([muted, soloed, volume, this.#revision]);
-    }, SEND_AFTER_MS);
+    }, TELL_AFTER_MS);
   }
 }

@@ -23,8 +23,8 @@ __all__ = ["ROW_LABELS", "Card", "Mix", "Morph", "deck", "file_stem"]
 _ASSETS = Path(__file__).parents[2] / "assets" / "deck"
 _MODULES = (
     *("elements.js", "score.js", "history.js", "layout.js", "drawing.js", "grid.js", "editing.js"),
-    *("fade.js", "player.js", "bars.js", "sounds.js", "ahead.js", "keyboard.js", "menu.js"),
-    *("morph.js", "mixing.js", "card.js", "deck.js"),
+    *("fade.js", "player.js", "bars.js", "sounds.js", "ahead.js", "loading.js", "keyboard.js"),
+    *("menu.js", "morph.js", "mixing.js", "card.js", "hook.js", "deck.js"),
 )
 """In the order of their imports."""
 
