@@ -9,6 +9,7 @@ from pages.attributes import attributes
 from pages.components.sending import offer_pages
 from pages.components.sharing import show_share_code
 from pages.favourites import starred
+from pages.long_form import long_form
 from pages.map import groove_map
 from pages.morph import morph
 from pages.sample import sample
@@ -22,6 +23,7 @@ _PAGES = [
     st.Page(morph, title="Morph", icon=":material/timeline:"),
     st.Page(attributes, title="Attributes", icon=":material/tune:"),
     st.Page(groove_map, title="Map", url_path="map", icon=":material/map:"),
+    st.Page(long_form, title="Long form", url_path="long_form", icon=":material/view_timeline:"),
     st.Page(starred, title="Favourites", url_path="favourites", icon=":material/star:"),
     st.Page(about, title="About", icon=":material/info:"),
 ]

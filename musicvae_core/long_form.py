@@ -46,21 +46,18 @@ class Piece:
 
 
 def sample_piece(
-    checkpoint: Checkpoint,
-    model: str,
-    prior: PriorName,
-    seed: int,
-    temperature: float,
-    tempo_bpm: float,
+    checkpoint: Checkpoint, model: str, seed: int, temperature: float, tempo_bpm: float
 ) -> Piece:
-    """Draw a piece; see `Studio.sample`, which draws the same for the same seed.
+    """Draw a piece from the learned prior, or from N(0, I) where there is none.
+
+    `Studio.sample` draws the same for the same seed and prior.
 
     Raises
     ------
     ConfigError
         If the model has no conductor, or what `latent.sample_codes` raises.
     """
-    [embeddings] = embed(checkpoint, sample_codes(checkpoint, 1, prior, seed))
+    embeddings = _drawn(checkpoint, seed)
     groove = _decoded(checkpoint, embeddings, seed, temperature, tempo_bpm)
     return Piece(groove, embeddings, model, seed, temperature)
 
@@ -121,8 +118,7 @@ def vary_bars(
         )
     if not 0 <= amount <= 1:
         raise ConfigError(f"The amount is {amount:g}; it must lie in 0 to 1.")
-    prior: PriorName = "normal" if checkpoint.prior is None else "learned"
-    [others] = embed(checkpoint, sample_codes(checkpoint, 1, prior, seed))
+    others = _drawn(checkpoint, seed)
     moved = piece.embeddings.copy()
     for bar in bars:
         moved[bar] = slerp(piece.embeddings[bar], others[bar], amount)
@@ -143,7 +139,7 @@ def splice(groove: Groove, other: Groove, bars: Collection[int]) -> Groove:
 
 def morph_pieces(
     checkpoint: Checkpoint, start: Piece, end: Piece, n_steps: int
-) -> tuple[Groove, ...]:
+) -> tuple[Piece, ...]:
     """Return pieces on the way from one to another, both included as they are.
 
     Every bar's embedding moves along the great circle to that of the same bar, and all by the
@@ -165,18 +161,9 @@ def morph_pieces(
     """
     if not MIN_STEPS <= n_steps <= MAX_STEPS:
         raise ConfigError(f"A morph of {n_steps} steps; it must have {MIN_STEPS} to {MAX_STEPS}.")
-    tempo_bpm = start.groove.tempo_bpm
-    between = [
-        _decoded(
-            checkpoint,
-            _between(start.embeddings, end.embeddings, np.full(len(start.embeddings), fraction)),
-            start.seed,
-            start.temperature,
-            tempo_bpm,
-        )
-        for fraction in np.linspace(0, 1, n_steps)[1:-1]
-    ]
-    return (start.groove, *between, end.groove.at_tempo(tempo_bpm))
+    n_bars, fractions = len(start.embeddings), np.linspace(0, 1, n_steps)[1:-1]
+    between = [_moved(checkpoint, start, end, np.full(n_bars, fraction)) for fraction in fractions]
+    return (start, *between, replace(end, groove=end.groove.at_tempo(start.groove.tempo_bpm)))
 
 
 def cross_over(checkpoint: Checkpoint, start: Piece, end: Piece) -> Piece:
@@ -193,11 +180,26 @@ def cross_over(checkpoint: Checkpoint, start: Piece, end: Piece) -> Piece:
         The ends.
     """
     n_bars = len(start.embeddings)
-    moved = _between(start.embeddings, end.embeddings, np.linspace(0, 1, n_bars))
+    moved = _moved(checkpoint, start, end, np.linspace(0, 1, n_bars))
+    groove = splice(splice(moved.groove, start.groove, [0]), end.groove, [n_bars - 1])
+    return replace(moved, groove=groove)
+
+
+def _moved(
+    checkpoint: Checkpoint, start: Piece, end: Piece, fractions: NDArray[np.float64]
+) -> Piece:
+    """Return the start with each bar its own fraction (U,) of the way to the end's."""
+    ways = zip(start.embeddings, end.embeddings, fractions, strict=True)
+    between = np.stack([slerp(a, b, float(fraction)) for a, b, fraction in ways])
     tempo_bpm = start.groove.tempo_bpm
-    groove = _decoded(checkpoint, moved, start.seed, start.temperature, tempo_bpm)
-    groove = splice(splice(groove, start.groove, [0]), end.groove, [n_bars - 1])
-    return replace(start, groove=groove, embeddings=moved)
+    groove = _decoded(checkpoint, between, start.seed, start.temperature, tempo_bpm)
+    return replace(start, groove=groove, embeddings=between)
+
+
+def _drawn(checkpoint: Checkpoint, seed: int) -> Embeddings:
+    prior: PriorName = "normal" if checkpoint.prior is None else "learned"
+    [embeddings] = embed(checkpoint, sample_codes(checkpoint, 1, prior, seed))
+    return embeddings
 
 
 @torch.inference_mode()
@@ -233,9 +235,3 @@ def _conductor(checkpoint: Checkpoint) -> ConductorDecoder:
             "choose a hierarchical one."
         )
     return decoder
-
-
-def _between(start: Embeddings, end: Embeddings, fractions: NDArray[np.float64]) -> Embeddings:
-    """Return each bar's embedding at its own fraction of the way: (U, bar size)."""
-    ways = zip(start, end, fractions, strict=True)
-    return np.stack([slerp(a, b, float(fraction)) for a, b, fraction in ways])

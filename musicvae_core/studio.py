@@ -30,7 +30,7 @@ from musicvae_core.journey import journey_codes
 from musicvae_core.lab import Lab
 from musicvae_core.lab_checkpoint import load_lab_checkpoint
 from musicvae_core.latent import PriorName, encode_grooves, nearby_codes, sample_codes
-from musicvae_core.latent_path import Route, Stop, play_path
+from musicvae_core.latent_path import play_path
 from musicvae_core.long_form import (
     Piece,
     cross_over,
@@ -49,6 +49,7 @@ from musicvae_core.morph import (
     with_exact_ends,
 )
 from musicvae_core.render import Renderer, wav_bytes
+from musicvae_core.route import Route, Stop
 from musicvae_core.steering import steer
 
 SHIPPED_CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
@@ -414,12 +415,10 @@ class Studio:
         temperature: float = 1.0,
         tempo_bpm: float = 120.0,
         seed: int = 0,
-        prior: PriorName = "learned",
     ) -> Piece:
         """Draw a piece whose bars can be changed alone; see `sample` and `long_form`."""
         _check_temperature(temperature)
-        checkpoint = self.checkpoint(model)
-        return sample_piece(checkpoint, model, prior, seed, temperature, tempo_bpm)
+        return sample_piece(self.checkpoint(model), model, seed, temperature, tempo_bpm)
 
     def piece_of(self, model: str, groove: Groove, z: NDArray[np.float32] | None = None) -> Piece:
         """Take up a groove as a piece; see `long_form.piece_of`."""
@@ -429,7 +428,7 @@ class Studio:
         """Change some bars and hold all others exactly; see `long_form.vary_bars`."""
         return vary_bars(self.checkpoint(piece.model), piece, bars, amount, seed)
 
-    def morph_pieces(self, start: Piece, end: Piece, n_steps: int = 5) -> tuple[Groove, ...]:
+    def morph_pieces(self, start: Piece, end: Piece, n_steps: int = 5) -> tuple[Piece, ...]:
         """Return pieces from one to another, both included; see `long_form.morph_pieces`."""
         return morph_pieces(self.checkpoint(start.model), start, end, n_steps)
 

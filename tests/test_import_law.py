@@ -71,6 +71,7 @@ CORE_RANKS = {
     "train_lab": 7,
     "lab_checkpoint": 5,
     "lab_options": 2,
+    "taps": 2,
     "lab_examples": 4,
     "lab_likelihood": 5,
     "feel_match": 2,

@@ -35,7 +35,7 @@ def studio(tmp_path_factory):
 
 @pytest.fixture(params=["drums", "groove"])
 def piece(request, studio):
-    return studio.sample_piece(request.param, seed=3, prior="normal", tempo_bpm=97)
+    return studio.sample_piece(request.param, seed=3, tempo_bpm=97)
 
 
 def bars_that_differ(one: Groove, other: Groove) -> list[int]:
@@ -81,7 +81,7 @@ def test_changes_add_up(studio, piece):
 def test_an_amount_of_0_changes_nothing_and_1_is_the_other_piece_s_bar(studio, piece):
     assert studio.vary_bars(piece, [3, 4], 0.0, seed=5).groove == piece.groove
     varied = studio.vary_bars(piece, range(16), 1.0, seed=5)
-    other = studio.sample_piece(piece.model, seed=5, prior="normal")
+    other = studio.sample_piece(piece.model, seed=5)
     np.testing.assert_array_equal(varied.embeddings, other.embeddings)
     half = studio.vary_bars(piece, range(16), 0.5, seed=5)
     between = np.linalg.norm(half.embeddings - piece.embeddings, axis=1)
@@ -95,9 +95,11 @@ def test_the_same_seed_gives_the_same_change_and_another_another(studio, piece):
 
 
 def test_a_morph_has_both_pieces_at_its_ends(studio, piece):
-    end = studio.sample_piece(piece.model, seed=4, prior="normal")
-    morph = studio.morph_pieces(piece, end, 5)
+    end = studio.sample_piece(piece.model, seed=4)
+    pieces = studio.morph_pieces(piece, end, 5)
+    morph = [one.groove for one in pieces]
     assert len(morph) == 5
+    assert studio.vary_bars(pieces[2], [4], 0.0).groove == morph[2]
     assert morph[0] == piece.groove
     assert morph[-1] == end.groove.at_tempo(97)
     assert {groove.tempo_bpm for groove in morph} == {97}
@@ -106,8 +108,8 @@ def test_a_morph_has_both_pieces_at_its_ends(studio, piece):
 
 
 def test_the_middle_of_a_morph_decodes_what_lies_between(studio):
-    start, end = (studio.sample_piece("drums", seed=s, prior="normal") for s in (3, 4))
-    middle = studio.morph_pieces(start, end, 3)[1]
+    start, end = (studio.sample_piece("drums", seed=s) for s in (3, 4))
+    middle = studio.morph_pieces(start, end, 3)[1].groove
     pairs = zip(start.embeddings, end.embeddings, strict=True)
     halfway = torch.from_numpy(np.stack([slerp(a, b, 0.5) for a, b in pairs]))[None]
     model, generator = studio.checkpoint("drums").model, torch.Generator().manual_seed(3)
@@ -117,7 +119,7 @@ def test_the_middle_of_a_morph_decodes_what_lies_between(studio):
 
 
 def test_a_crossing_leads_from_one_to_the_other_bar_by_bar(studio, piece):
-    end = studio.sample_piece(piece.model, seed=4, prior="normal", tempo_bpm=120)
+    end = studio.sample_piece(piece.model, seed=4, tempo_bpm=120)
     crossing = studio.cross_over(piece, end)
     assert crossing.groove.tempo_bpm == 97
     assert crossing.groove.bars(0, 1) == piece.groove.bars(0, 1)
@@ -140,7 +142,7 @@ def test_splicing_takes_whole_bars_with_their_feel():
 
 def test_a_flat_model_makes_no_pieces_but_says_so(studio):
     with pytest.raises(ConfigError, match="no conductor"):
-        studio.sample_piece("flat", prior="normal")
+        studio.sample_piece("flat")
     with pytest.raises(ConfigError, match="no conductor"):
         studio.piece_of("flat", Groove.silent(N_BARS))
     said = {info.name: info.has_conductor for info in studio.models()}
@@ -157,8 +159,6 @@ def test_bad_numbers_are_refused(studio, piece):
     with pytest.raises(ConfigError, match="3 to 33"):
         studio.morph_pieces(piece, piece, 2)
     with pytest.raises(ConfigError, match="temperature"):
-        studio.sample_piece(piece.model, temperature=2.5, prior="normal")
-    with pytest.raises(ConfigError, match="learned prior"):
-        studio.sample_piece(piece.model)
+        studio.sample_piece(piece.model, temperature=2.5)
     with pytest.raises(GrooveLengthError, match="hears 16"):
         studio.piece_of(piece.model, Groove.silent(4))

@@ -1,0 +1,62 @@
+"""Long form: pieces of sixteen bars, and paths through grooves of any length."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from musicvae_core.errors import MusicVAEError
+from musicvae_core.studio import Studio
+from pages.components.entry import run_app
+from pages.components.long_path import draw_long_path
+from pages.components.long_piece import draw_long_piece
+from pages.components.long_settings import SHORTEST_PIECE, long_models
+from pages.components.long_state import show_new
+from pages.components.path_state import add_parts
+from pages.components.sending import take_sent
+from pages.components.slots import Source
+from pages.components.sources import as_long_as
+from pages.components.studio import shared_studio
+
+_VIEWS = {"piece": "A piece", "path": "A path"}
+_VIEW = "long_form.view"
+
+
+def long_form() -> None:
+    """Draw the piece or the path, whichever is chosen, with what other pages sent."""
+    try:
+        studio = shared_studio()
+        for sent in take_sent("long_form"):
+            _take_in(studio, sent)
+        st.session_state.setdefault(_VIEW, "piece")
+        view = st.segmented_control(
+            "Make",
+            _VIEWS,
+            required=True,
+            format_func=_VIEWS.__getitem__,
+            key=_VIEW,
+            persist_state="session",
+            label_visibility="collapsed",
+        )
+        if view == "path":
+            draw_long_path(studio)
+        else:
+            draw_long_piece(studio)
+    except MusicVAEError as error:
+        st.error(str(error))
+
+
+def _take_in(studio: Studio, sent: Source) -> None:
+    """Take up a long groove as the piece, and a short one as a stop of the path."""
+    models = {model.name: model for model in long_models(studio)}
+    if not models or sent.groove.n_bars < SHORTEST_PIECE:
+        add_parts([sent])
+        st.session_state[_VIEW] = "path"
+        return
+    model = models.get(st.session_state.get("long_form.model", ""), next(iter(models.values())))
+    groove = as_long_as(sent.groove, model.n_bars)
+    show_new(studio.piece_of(model.name, groove), sent.origin or "sent here", sent.name)
+    st.session_state[_VIEW] = "piece"
+
+
+if __name__ == "__main__":
+    run_app()

@@ -1,0 +1,276 @@
+"""The Long form page over a fake `Studio`: pieces that change bar by bar, and paths."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import streamlit as st
+from fake_long_studio import LONG, N_BARS, FakeLongStudio
+from fake_studio import FakeStudio
+from streamlit.testing.v1 import AppTest
+from tiny_data import drummed_groove
+
+from musicvae_core.errors import CheckpointNotFoundError
+from musicvae_core.midi import write_midi
+from musicvae_core.route import MAX_PATH_BARS, MAX_STOPS, Route
+from musicvae_core.similarity import bar_similarity
+from pages.components import studio as shared
+from pages.components.similarity_map import similarity_figure
+from pages.components.slots import Source
+
+PAGE = "from pages.long_form import long_form\nlong_form()"
+
+
+@pytest.fixture
+def studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLongStudio]:
+    fake = FakeLongStudio()
+    monkeypatch.setattr(shared, "open_studio", lambda: fake)
+    st.cache_resource.clear()
+    yield fake
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def page(studio: FakeLongStudio) -> AppTest:
+    return AppTest.from_string(PAGE, default_timeout=60).run()
+
+
+@pytest.fixture
+def path(page: AppTest) -> AppTest:
+    return page.segmented_control(key="long_form.view").set_value("path").run()
+
+
+def decks(page: AppTest) -> list[dict]:
+    """The one card of each of the page's decks: the piece, and the morph where it is open."""
+    assert not page.exception
+    return [json.loads(deck.proto.json)["cards"][0] for deck in page.get("bidi_component")]
+
+
+def bar_of(card: dict, bar: int) -> list[list[float]]:
+    return [hit for hit in card["hits"] if hit[0] // 16 == bar]
+
+
+def press(page: AppTest, name: str) -> AppTest:
+    return page.button(key=f"long_form.{name}").click().run()
+
+
+def groove_of(n_bars: int, seed: int = 0):
+    return drummed_groove(np.random.default_rng(seed), n_bars, 97.0)
+
+
+def test_a_first_visit_finds_a_piece_with_sound_and_its_map(page: AppTest) -> None:
+    [card] = decks(page)
+    assert card["steps"] == 16 * N_BARS
+    assert card["sound"]
+    assert card["midi"]
+    assert not card["editable"]
+    assert card["note"] == "seed 0, temperature 1"
+    assert len(page.get("plotly_chart")) == 1
+
+
+def test_sample_takes_the_settings_and_then_the_next_seed(
+    page: AppTest, studio: FakeLongStudio
+) -> None:
+    first = decks(page)[0]
+    page.slider(key="temperature").set_value(0.5)
+    page.number_input(key="long_form.seed").set_value(7)
+    press(page, "sample")
+    assert studio.calls[-1] == {"model": LONG, "temperature": 0.5, "seed": 7}
+    press(page, "sample")
+    assert studio.calls[-1]["seed"] == 8
+    assert page.number_input(key="long_form.seed").value == 8
+    assert decks(page)[0]["id"] != first["id"]
+
+
+@pytest.mark.parametrize(("scope", "changed"), [("one", [5]), ("onward", list(range(5, N_BARS)))])
+def test_bars_change_and_the_others_stay(
+    page: AppTest, studio: FakeLongStudio, scope: str, changed: list[int]
+) -> None:
+    before = decks(page)[0]
+    page.selectbox(key="long_form.bar").set_value(5)
+    page.segmented_control(key="long_form.scope").set_value(scope)
+    page.slider(key="long_form.amount").set_value(0.8).run()
+    press(page, "change")
+    assert studio.calls[-1] == {"bars": changed, "amount": 0.8, "seed": 1}
+    after = decks(page)[0]
+    differ = [bar for bar in range(N_BARS) if bar_of(before, bar) != bar_of(after, bar)]
+    assert differ == changed
+    assert after["id"] == before["id"]
+    assert after["before"]["hits"] == before["hits"]
+    press(page, "change")
+    assert studio.calls[-1]["seed"] == 2
+    assert decks(page)[0]["hits"] != after["hits"]
+
+
+def test_undo_goes_back_step_by_step(page: AppTest) -> None:
+    assert page.button(key="long_form.undo").disabled
+    seen = [decks(page)[0]["hits"]]
+    for name in ("change", "sample", "change"):
+        press(page, name)
+        seen.append(decks(page)[0]["hits"])
+    assert len({str(hits) for hits in seen}) == 4
+    for hits in reversed(seen[:-1]):
+        press(page, "undo")
+        assert decks(page)[0]["hits"] == hits
+    assert page.button(key="long_form.undo").disabled
+
+
+def test_tempo_and_kit_draw_no_new_piece(page: AppTest, studio: FakeLongStudio) -> None:
+    before, n_calls = decks(page)[0], len(studio.calls)
+    page.number_input(key="tempo_bpm").set_value(90)
+    page.selectbox(key="kit").set_value("jazz").run()
+    after = decks(page)[0]
+    assert len(studio.calls) == n_calls
+    assert after["hits"] == before["hits"]
+    assert after["tempo"] == 90
+    assert after["sound"] != before["sound"]
+
+
+def test_notes_can_be_edited_where_that_is_wanted(page: AppTest) -> None:
+    page.toggle(key="long_form.edit").set_value(True).run()
+    assert decks(page)[0]["editable"]
+
+
+def test_the_morph_is_made_when_asked_for_and_a_step_can_be_worked_on(
+    page: AppTest, studio: FakeLongStudio
+) -> None:
+    page.session_state["long_form.morph"] = True
+    piece, morph = decks(page.run())
+    assert (morph["morph"]["columns"], len(morph["morph"]["places"])) == (5, 5)
+    places = morph["morph"]["places"]
+    assert places[0]["hits"] == piece["hits"]
+    assert all(place["sound"] and place["midi"] for place in places)
+    assert places[-1]["hits"] != piece["hits"]
+    press(page, "take")
+    assert decks(page)[0]["hits"] == places[2]["hits"]
+    press(page, "undo")
+    press(page, "cross")
+    crossing = decks(page)[0]
+    assert bar_of(crossing, 0) == bar_of(piece, 0)
+    assert crossing["name"] == f"{piece['name']} into {morph['morph']['ends'][1]}"
+
+
+def test_a_demo_groove_is_repeated_for_a_morph(page: AppTest, studio: FakeLongStudio) -> None:
+    page.session_state["long_form.morph"] = True
+    page.run()
+    choice = page.selectbox(key="long_form.other.choice")
+    rock = next(option for option in choice.options if option.startswith("Rock"))
+    choice.set_value(rock).run()
+    assert decks(page)[1]["morph"]["ends"][1] == "Rock"
+    assert len(decks(page)[1]["morph"]["places"][-1]["hits"]) % 8 == 0
+
+
+def test_an_error_is_one_sentence_and_the_piece_stays(
+    page: AppTest, studio: FakeLongStudio
+) -> None:
+    before = decks(page)[0]
+    studio.error = CheckpointNotFoundError("The model is gone: bring it back.")
+    for name in ("sample", "change"):
+        press(page, name)
+        assert [error.value for error in page.error] == ["The model is gone: bring it back."]
+        assert decks(page)[0]["hits"] == before["hits"]
+
+
+def test_without_a_long_model_the_page_says_so_and_paths_work(
+    monkeypatch: pytest.MonkeyPatch, studio: FakeLongStudio
+) -> None:
+    monkeypatch.setattr(studio, "models", lambda: FakeStudio.models(studio))
+    page = AppTest.from_string(PAGE, default_timeout=60).run()
+    assert decks(page) == []
+    assert "no model of 16 bars" in page.info[0].value
+    page.segmented_control(key="long_form.view").set_value("path").run()
+    assert decks(page)[0]["steps"] == 12 * 16
+
+
+def test_without_sound_it_says_so_once_and_exports_midi(
+    page: AppTest, studio: FakeLongStudio
+) -> None:
+    studio.sound_problem = "FluidSynth is missing: install libfluidsynth3."
+    [card] = decks(page.run())
+    assert card["sound"] is None
+    assert card["midi"]
+    assert [warning.value for warning in page.warning] == [studio.sound_problem]
+
+
+def test_what_is_sent_becomes_the_piece_or_a_stop_by_its_length(page: AppTest) -> None:
+    page.session_state["kept.long_form.inbox"] = [Source("Long one", groove_of(20), origin="map")]
+    page.run()
+    assert decks(page)[0]["name"] == "Long one"
+    assert decks(page)[0]["steps"] == 16 * N_BARS
+    page.session_state["kept.long_form.inbox"] = [Source("Short one", groove_of(2), origin="map")]
+    page.run()
+    assert page.segmented_control(key="long_form.view").value == "path"
+    assert decks(page) == []
+    page.session_state["kept.long_form.inbox"] = [Source("Another", groove_of(1), origin="map")]
+    assert decks(page.run())[0]["note"] == "8 bars: Short one 4, Another 4"
+
+
+def test_a_path_begins_with_three_demo_grooves(path: AppTest, studio: FakeLongStudio) -> None:
+    [card] = decks(path)
+    assert card["steps"] == 12 * 16
+    assert card["note"] == "12 bars: Rock 4, Funk 4, Shuffle 4"
+    assert studio.calls[-1] == {"bars": [4, 4, 4], "route": Route()}
+    assert path.button(key="long_form.path_undo").disabled
+
+
+def test_stops_are_added_moved_resized_and_dropped(path: AppTest) -> None:
+    add = path.selectbox(key="long_form.next.choice")
+    bossa = next(option for option in add.options if option.startswith("Bossa"))
+    add.set_value(bossa).run()
+    press(path, "add")
+    assert decks(path)[0]["note"] == "16 bars: Rock 4, Funk 4, Shuffle 4, Bossa 4"
+    press(path, "up.3")
+    path.number_input(key="long_form.bars.1").set_value(7).run()
+    press(path, "drop.0")
+    assert decks(path)[0]["note"] == "15 bars: Funk 7, Bossa 4, Shuffle 4"
+    assert path.button(key="long_form.up.1").disabled
+    for note in (
+        "19 bars: Rock 4, Funk 7, Bossa 4, Shuffle 4",
+        "16 bars: Rock 4, Funk 4, Bossa 4, Shuffle 4",
+        "16 bars: Rock 4, Funk 4, Shuffle 4, Bossa 4",
+        "12 bars: Rock 4, Funk 4, Shuffle 4",
+    ):
+        press(path, "path_undo")
+        assert decks(path)[0]["note"] == note
+
+
+def test_files_dropped_together_follow_one_another(path: AppTest) -> None:
+    files = [(f"f{n}.mid", write_midi(groove_of(2, n)), "audio/midi") for n in range(3)]
+    path.file_uploader[-1].set_value(files).run()
+    assert decks(path)[0]["note"].endswith("Shuffle 4, f0 4, f1 4, f2 4")
+
+
+def test_a_path_is_no_longer_than_there_is_room_for(path: AppTest) -> None:
+    path.number_input(key="long_form.bars.0").set_value(MAX_PATH_BARS - 8 - 2).run()
+    press(path, "add")
+    assert decks(path)[0]["steps"] == 16 * MAX_PATH_BARS
+    assert path.button(key="long_form.add").disabled
+    assert str(MAX_STOPS) in path.button(key="long_form.add").help
+
+
+def test_the_way_is_as_asked(path: AppTest, studio: FakeLongStudio) -> None:
+    path.slider(key="long_form.glide").set_value(50)
+    path.toggle(key="long_form.returns").set_value(True)
+    path.toggle(key="long_form.exact").set_value(False)
+    path.toggle(key="long_form.refined").set_value(False)
+    path.slider(key="long_form.temperature").set_value(1.0)
+    path.number_input(key="long_form.route_seed").set_value(9).run()
+    assert studio.calls[-1]["route"] == Route(0.5, True, False, False, 1.0, 9)
+    assert decks(path)[0]["name"] == "Rock to Rock"
+
+
+def test_one_groove_is_no_path(path: AppTest) -> None:
+    press(path, "drop.0")
+    press(path, "drop.1")
+    assert decks(path) == []
+    assert "second groove" in path.info[0].value
+
+
+def test_the_map_shows_every_pair_of_bars() -> None:
+    groove = groove_of(16)
+    [heatmap] = similarity_figure(groove).data
+    np.testing.assert_array_equal(heatmap.z, bar_similarity(groove.hits))
+    assert list(heatmap.x) == list(range(1, 17))
