@@ -132,7 +132,8 @@ export class CardView {
   setCurrent(current) {
     this.root.tabIndex = current ? 0 : -1;
     for (const control of this.#controls) control.tabIndex = current ? 0 : -1;
-    this.grid.still.tabIndex = current && this.card.editable ? 0 : -1;
+    if (this.card.editable) this.grid.still.tabIndex = current ? 0 : -1;
+    else this.grid.still.removeAttribute("tabindex"); // a click on it means the card
   }
 
   // phase: of the whole groove, 0 to 1, or null in silence.

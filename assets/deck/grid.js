@@ -120,7 +120,7 @@ export class Grid {
     while (this.numbers.children.length > count) this.numbers.lastElementChild.remove();
     for (let bar = this.numbers.children.length; bar < count; bar += 1) {
       const made = button("number", "", String(bar + 1), () => this.on.bar(bar));
-      made.tabIndex = this.still.tabIndex;
+      made.tabIndex = -1; // until its card is the current one
       this.numbers.append(made);
     }
     [...this.numbers.children].forEach((number, bar) => {

@@ -28,7 +28,8 @@ export class Mixer {
       this.#showVolume();
     });
     this.slider.addEventListener("change", () => this.#send());
-    this.voices = element("div", { class: "voices", role: "group", "aria-label": "Voices heard" });
+    this.voices = element("div", { class: "voices", role: "toolbar", "aria-label": "Voices heard" });
+    this.voices.addEventListener("keydown", (event) => this.#onKey(event));
     this.all = button("all", "", "All voices", () => this.#hearAll());
     this.root = element(
       "div",
@@ -95,10 +96,24 @@ export class Mixer {
       );
       const solo = button("solo", "", "S", () => this.toggle(row, true));
       const strip = element("div", { class: "strip" }, mute, solo);
+      mute.tabIndex = row ? -1 : 0;
+      solo.tabIndex = -1;
       strip.style.setProperty("--voice", `var(--deck-voice-${row})`);
       this.voices.append(strip);
       return { strip, mute, solo, label };
     });
+  }
+
+  // One stop of the Tab key for all voices; the arrows move between them.
+  #onKey(event) {
+    const right = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!right) return;
+    const buttons = this.#strips.flatMap(({ mute, solo }) => [mute, solo]);
+    const at = buttons.indexOf(event.target);
+    const next = buttons[(at + right + buttons.length) % buttons.length];
+    for (const each of buttons) each.tabIndex = each === next ? 0 : -1;
+    next.focus();
+    event.preventDefault();
   }
 
   #showVolume() {

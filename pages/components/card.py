@@ -72,8 +72,8 @@ class Card:
     kept
         Whether its star is lit.
     before, before_wav
-        What the groove was made from, and its sound: the card switches between the two in
-        phase, and marks what differs.
+        What the groove was made from, of the same length, and its sound: the card switches
+        between the two in phase, and marks what differs.
     morph
         Grooves to move between; the card shows and plays the one under the pointer, and
         `groove`, `midi` and `wav` are not used.
