@@ -10,8 +10,8 @@ Source: flow matching along straight paths, Lipman et al. 2023 (arXiv 2210.02747
 standard normal, which dwells where the path is hardest (Esser et al. 2024, section 3.1).
 Where bars share z, every bar's part of it is a token, and a block also attends over the bars
 (Vaswani et al. 2017, section 3.2): what makes bars repeat and vary is then learned alike
-wherever it happens. Codes are not standardised: the KL term has scaled them already, and a dimension that says
-little stays small.
+wherever it happens. Codes are not standardised: the KL term has scaled them already, and a
+dimension that says little stays small.
 """
 
 from __future__ import annotations
