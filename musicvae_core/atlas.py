@@ -123,7 +123,7 @@ def save_atlas(atlas: Atlas, folder: Path) -> Path:
     np.savez_compressed(
         content,
         about=np.frombuffer(json.dumps(about).encode(), np.uint8),
-        **_pack_codes(atlas.codes),
+        **_pack_codes(atlas.codes),  # type: ignore[arg-type]
         performance=atlas.performance.astype(np.int32),
         start_bar=atlas.start_bar.astype(np.int32),
         attributes=np.asarray(table, np.float16).reshape(len(atlas), len(atlas.attributes)),

@@ -198,7 +198,7 @@ def _moved(
 
 def _drawn(checkpoint: Checkpoint, seed: int) -> Embeddings:
     prior: PriorName = "normal" if checkpoint.prior is None else "learned"
-    [embeddings] = embed(checkpoint, sample_codes(checkpoint, 1, prior, seed))
+    embeddings: Embeddings = embed(checkpoint, sample_codes(checkpoint, 1, prior, seed))[0]
     return embeddings
 
 
