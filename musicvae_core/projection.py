@@ -143,12 +143,18 @@ class TsneMap:
         """Return where new codes (n, Z) lie on the map, (n, 2) float32, each by itself."""
         if not len(codes):
             return np.zeros((0, 2), np.float32)
+        self.prepare()
         with self._lock:
-            self._fitted = self._prepared() if self._fitted is None else self._fitted
             placed = self._fitted.transform(directions(codes), _PLACING_PERPLEXITY, k=1)
         return np.asarray(placed, np.float32)
 
-    def _prepared(self) -> Any:
+    def prepare(self) -> None:
+        """Get ready to place codes; that takes a second or two, once."""
+        with self._lock:
+            if self._fitted is None:
+                self._fitted = self._embedding()
+
+    def _embedding(self) -> Any:
         """Return openTSNE's embedding at the stored positions, without fitting it again."""
         from openTSNE import TSNEEmbedding
         from openTSNE.affinity import PerplexityBasedNN

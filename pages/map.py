@@ -62,13 +62,13 @@ def _draw_hand(sounding: Sounding, actions: Actions, path: Path | None) -> None:
         st.warning(problem, icon=":material/volume_off:")
     if now.spot is None:
         st.info("Click a point to hear it. Scroll to zoom, drag to move; lasso or box for many.")
-        return
-    cards = sounding.cards([now.spot])
+    cards = sounding.cards([now.spot] if now.spot else [])
     if path:
         cards.append(strip_card(sounding, path, st.session_state.get(_AT, (0.0, 0.0))))
     if path and now.is_travelling:
         bars = choose_bars(len(path.grooves), actions.settings.model.n_bars)
         cards.append(piece_card(sounding.studio, path.grooves, bars, path.name, sounding.kit))
+    in_hand = now.spot.id if now.spot else ""
     sources = _sources(sounding, now.spot, cards, path)
     deck(
         cards,
@@ -76,7 +76,7 @@ def _draw_hand(sounding: Sounding, actions: Actions, path: Path | None) -> None:
         sound_problem=problem,
         mix=sounding.mix,
         destinations=destinations("map"),
-        play=(PIECE if now.is_travelling else now.spot.id, str(now.n_chosen)),
+        play=(PIECE if now.is_travelling else in_hand, str(now.n_chosen)),
         on_keep=lambda card_id: toggle_favourite(sources[card_id]),
         on_send=lambda card_id, destination: send(destination, sources[card_id]),
         on_move=lambda _, at: st.session_state.update({_AT: at}),
@@ -85,14 +85,16 @@ def _draw_hand(sounding: Sounding, actions: Actions, path: Path | None) -> None:
 
 
 def _sources(
-    sounding: Sounding, spot: Spot, cards: list[Card], path: Path | None
+    sounding: Sounding, spot: Spot | None, cards: list[Card], path: Path | None
 ) -> dict[str, Source]:
     """Return what each card is to a favourite or another page, by the cards' ids."""
     found = {card.id: Source(card.name, card.groove, origin="map") for card in cards}
-    found[spot.id] = spot.source(cards[0].groove, sounding.model)
-    if path and cards[1].morph:
-        z = path.codes[cards[1].morph.index_at(cards[1].morph.at)]
-        found[STRIP] = Source(path.name, cards[1].groove, z, sounding.model, "map")
+    if spot:
+        found[spot.id] = spot.source(cards[0].groove, sounding.model)
+    for card in cards:
+        if path and card.morph:
+            z = path.codes[card.morph.index_at(card.morph.at)]
+            found[STRIP] = Source(path.name, card.groove, z, sounding.model, "map")
     return found
 
 

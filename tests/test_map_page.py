@@ -99,7 +99,7 @@ def test_a_first_visit_finds_every_point_and_is_told_what_to_do(page: AppTest) -
         *("Rock (32)", "Funk (32)", "New Orleans (32)")
     }
     assert "Click a point" in page.info[0].value
-    assert not decks(page)
+    assert not decks(page)[0]["cards"]
     assert overlay(page) | {"chart": ""} == {"chart": "", "marks": [], "now": None, "path": None}
 
 
@@ -292,7 +292,7 @@ def test_a_groove_that_was_sent_is_in_hand_and_plays_as_it_is(page: AppTest) -> 
 def test_each_model_has_a_hand_of_its_own(page: AppTest) -> None:
     take(page, 3)
     page.selectbox(key="model").set_value("drums_2bar").run()
-    assert not decks(page)
+    assert not decks(page)[0]["cards"]
     page.selectbox(key="model").set_value(MODEL).run()
     assert decks(page)[0]["cards"][0]["id"] == "point.3"
 
@@ -324,6 +324,10 @@ def test_a_view_is_part_of_the_figure_and_the_figure_is_made_once() -> None:
     assert whole.layout.xaxis.range is None
     assert (near.layout.xaxis.range, near.layout.yaxis.range) == ((0.0, 2.0), (1.0, 3.0))
     assert map_figure(ATLAS, "tsne", "style", shown.copy(), None) is whole
+    assert {trace.type for trace in whole.data} == {"scattergl"}
+    plain = map_figure(ATLAS, "tsne", "style", shown, None, webgl=False)
+    assert {trace.type for trace in plain.data} == {"scatter"}
+    assert [trace.name for trace in plain.data] == [trace.name for trace in whole.data]
 
 
 def test_a_search_finds_words_of_all_that_is_known() -> None:

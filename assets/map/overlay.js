@@ -6,7 +6,7 @@
 // at} or null, path: {stops: [at], trail: [at], strip, piece} or null}, with coordinates of the
 // chart, two or three. To Python: the event pick(id), for a click on a mark, or on a point where
 // Streamlit's own selection does not answer; the state view, [x0, x1, y0, y1] of a flat chart
-// that was moved or zoomed, else null.
+// that was moved or zoomed, else null; and the state webgl, false where the browser has none.
 //
 // For tests and the curious, the root element has a property `overlay`: {place: on the trail,
 // or null; view: whether the chart was found}.
@@ -19,6 +19,7 @@ const SHAPES = {
   upload: "M0-8 8 6H-8z",
   other: "M0-7 7 0 0 7-7 0z",
 };
+const HAS_WEBGL = Boolean(document.createElement("canvas").getContext("webgl"));
 const MARGIN = 12; // pixels beyond the edge at which a mark is hidden
 const overlays = new Map(); // parent element → Overlay
 
@@ -164,6 +165,8 @@ export default function mount({ data, parentElement, setStateValue, setTriggerVa
   const overlay = overlays.get(parentElement) ?? new Overlay(parentElement);
   overlays.set(parentElement, overlay);
   overlay.see = (view) => setStateValue("view", view);
+  if (!HAS_WEBGL && !overlay.told) setStateValue("webgl", false);
+  overlay.told = true;
   overlay.pick = (id) => setTriggerValue("pick", id);
   overlay.update(data);
   return () =>

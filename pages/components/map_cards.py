@@ -22,7 +22,7 @@ from pages.components.studio import loop_sounds
 N_NEIGHBOURS = 6
 STRIP, PIECE = "strip", "piece"
 """Ids of the cards of a path."""
-_MAX_DECODED = 512
+_MAX_DECODED = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,15 +34,15 @@ class Sounding:
     kit: str | None
     mix: Mix
 
-    def groove_of(self, spot: Spot) -> Groove:
-        """Return what a spot plays."""
-        if spot.groove is not None:
-            return spot.groove
-        return decoded(self.studio, self.model, spot.z, spot.tempo_bpm)
+    def grooves(self, spots: Sequence[Spot]) -> list[Groove]:
+        """Return what each spot plays: its own groove, or what its code decodes to."""
+        codes = [spot.z for spot in spots if spot.groove is None]
+        made = iter(decoded(self.studio, self.model, np.stack(codes)) if codes else ())
+        return [(spot.groove or next(made)).at_tempo(spot.tempo_bpm) for spot in spots]
 
     def cards(self, spots: Sequence[Spot]) -> list[Card]:
         """Return a card for each spot, of its id."""
-        grooves = [self.groove_of(spot) for spot in spots]
+        grooves = self.grooves(spots)
         sounds, _ = loop_sounds(self.studio, grooves, self.kit, mix=self.mix)
         return [
             Card(
@@ -54,10 +54,9 @@ class Sounding:
 
 
 @st.cache_resource(max_entries=_MAX_DECODED, show_spinner=False)
-def decoded(_studio: Studio, model: str, z: NDArray[np.float32], tempo_bpm: float) -> Groove:
-    """Return the groove at a code, its likeliest hits, decoded once for all sessions."""
-    [take] = _studio.decode(model, z[None], temperature=0.0, tempo_bpm=tempo_bpm)
-    return take.groove
+def decoded(_studio: Studio, model: str, codes: NDArray[np.float32]) -> tuple[Groove, ...]:
+    """Return the grooves at codes (n, Z), their likeliest hits, decoded once for all sessions."""
+    return tuple(take.groove for take in _studio.decode(model, codes, temperature=0.0))
 
 
 def neighbours_of(settings: MapSettings, spot: Spot) -> list[Spot]:

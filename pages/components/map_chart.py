@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Thread
 
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
+from musicvae_core.atlas import Atlas
 from pages.components.map_actions import Actions
 from pages.components.map_cards import PIECE, STRIP, Path
 from pages.components.map_figure import axis_titles, map_figure, place, positions_of
-from pages.components.map_overlay import Mark, PathShown, map_overlay, view_of
+from pages.components.map_overlay import Mark, PathShown, has_webgl, map_overlay, view_of
 from pages.components.map_points import Spot, point_of
 from pages.components.map_settings import MapSettings
 
@@ -47,6 +49,8 @@ def draw_chart(settings: MapSettings, actions: Actions, path: Path | None) -> No
         The path through the stops in hand.
     """
     figure = _figure(settings)
+    if settings.projection == "tsne":
+        _prepare_places(settings.atlas)
     with st.container(key=_AREA):
         if settings.projection == "pca3":
             st.plotly_chart(figure, key=_SPACE, config=_CONFIG, alt=_ALT)
@@ -63,6 +67,12 @@ def draw_chart(settings: MapSettings, actions: Actions, path: Path | None) -> No
     st.caption(_caption(settings, len(actions.brought)))
 
 
+@st.cache_resource(show_spinner=False, hash_funcs={Atlas: lambda atlas: atlas.fingerprint})
+def _prepare_places(atlas: Atlas) -> None:
+    """Make the t-SNE map ready for new codes in the background, once."""
+    Thread(target=atlas.tsne_map.prepare, daemon=True).start()
+
+
 def _figure(settings: MapSettings) -> go.Figure:
     """Return the chart; a new one shows what the last one showed, where it can."""
     drawn = (settings.model.name, settings.projection)
@@ -71,7 +81,14 @@ def _figure(settings: MapSettings) -> go.Figure:
     if what != before:
         view = view_of(_OVERLAY) if before[:2] == drawn else None
         st.session_state[_DRAWN] = (what, view)
-    return map_figure(settings.atlas, settings.projection, settings.colour, settings.shown, view)
+    return map_figure(
+        settings.atlas,
+        settings.projection,
+        settings.colour,
+        settings.shown,
+        view,
+        has_webgl(_OVERLAY),
+    )
 
 
 def _read_selection(settings: MapSettings, actions: Actions) -> None:

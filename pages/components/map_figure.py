@@ -64,6 +64,7 @@ def map_figure(
     colour: str,
     shown: NDArray[np.bool_],
     view: View | None = None,
+    webgl: bool = True,
 ) -> go.Figure:
     """Return the chart, the same object as long as nothing changes.
 
@@ -77,6 +78,8 @@ def map_figure(
         (N,) bool: the points to draw in colour; the others are ghosts.
     view
         What to show of a flat chart; None for all.
+    webgl
+        Whether a flat chart is drawn with WebGL; without it thousands of points are slow.
     """
     positions = positions_of(atlas, projection)
     figure = go.Figure(
@@ -85,6 +88,9 @@ def map_figure(
             *_points(atlas, positions, fields_of(atlas)[colour], np.flatnonzero(shown)),
         ]
     )
+    if not webgl:
+        plain = [trace.to_plotly_json() | {"type": "scatter"} for trace in figure.data]
+        figure = go.Figure(figure.data if projection == "pca3" else plain)
     figure.update_layout(**_layout(atlas, projection))
     if view:
         figure.update_layout(xaxis={"range": view[:2]}, yaxis={"range": view[2:]})

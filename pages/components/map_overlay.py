@@ -80,13 +80,13 @@ def map_overlay(
         Called with the id of a mark that was clicked, or `point.` and the first of the custom
         data of a point that Streamlit's selection does not answer for.
     """
-    picked = f"{key}.picked"
+    changed = f"{key}.changed"
 
     def pick() -> None:
         spot_id = st.session_state[key].get("pick")
         if isinstance(spot_id, str):
             on_pick(spot_id)
-            st.session_state[picked] = True
+            st.session_state[changed] = True
 
     _mount(
         key=key,
@@ -102,11 +102,12 @@ def map_overlay(
                 "piece": path.piece,
             },
         },
-        default={"view": None},
+        default={"view": None, "webgl": True},
         on_pick_change=pick,
         on_view_change=lambda: None,
+        on_webgl_change=lambda: st.session_state.update({changed: True}),
     )
-    if st.session_state.pop(picked, False):
+    if st.session_state.pop(changed, False):
         st.rerun()
 
 
@@ -116,6 +117,11 @@ def view_of(key: str) -> View | None:
     if isinstance(view, list) and len(view) == 4 and all(map(_is_number, view)):
         return (view[0], view[1], view[2], view[3])
     return None
+
+
+def has_webgl(key: str) -> bool:
+    """Return whether the browser under the overlay of that key draws with WebGL."""
+    return (st.session_state.get(key) or {}).get("webgl") is not False
 
 
 def _is_number(value: object) -> bool:
