@@ -9,6 +9,7 @@ from pages.attributes import attributes
 from pages.components.sending import offer_pages
 from pages.components.sharing import show_share_code
 from pages.favourites import starred
+from pages.groove_lab import groove_lab
 from pages.long_form import long_form
 from pages.map import groove_map
 from pages.morph import morph
@@ -24,6 +25,7 @@ _PAGES = [
     st.Page(attributes, title="Attributes", icon=":material/tune:"),
     st.Page(groove_map, title="Map", url_path="map", icon=":material/map:"),
     st.Page(long_form, title="Long form", url_path="long_form", icon=":material/view_timeline:"),
+    st.Page(groove_lab, title="Groove lab", url_path="groove_lab", icon=":material/science:"),
     st.Page(starred, title="Favourites", url_path="favourites", icon=":material/star:"),
     st.Page(about, title="About", icon=":material/info:"),
 ]

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
+from fake_lab import FakeLab
 
 from musicvae_core.atlas import Atlas, Performance
 from musicvae_core.attribute_vectors import FILL, AttributeVectors
@@ -17,7 +18,7 @@ from musicvae_core.errors import MusicVAEError
 from musicvae_core.flac import flac_bytes
 from musicvae_core.groove import Groove
 from musicvae_core.journey import journey_codes
-from musicvae_core.midi import MidiReading, read_midi, write_midi
+from musicvae_core.midi import MidiReading, read_midi, read_rhythm, write_midi
 from musicvae_core.morph import Curve, Morphed, compare, lay_codes, with_exact_ends
 from musicvae_core.projection import Principal
 from musicvae_core.studio import ModelInfo, SteeredTake, Take
@@ -35,6 +36,7 @@ class FakeStudio:
     def __init__(self, sound_problem: str | None = None) -> None:
         self.sound_problem = sound_problem
         self.error: MusicVAEError | None = None
+        self.lab_error: MusicVAEError | None = None
         self.calls: list[dict[str, object]] = []
 
     def models(self) -> tuple[ModelInfo, ...]:
@@ -142,6 +144,14 @@ class FakeStudio:
 
     def read_midi(self, data: bytes, *, treat_as_drums: int | str | None = None) -> MidiReading:
         return read_midi(data, treat_as_drums=treat_as_drums)
+
+    def read_rhythm(self, data: bytes, *, track: int | str | None = None) -> MidiReading:
+        return read_rhythm(data, track=track)
+
+    def lab(self) -> FakeLab:
+        if self.lab_error:
+            raise self.lab_error
+        return FakeLab(self.calls)
 
     def kits(self) -> tuple[str, ...]:
         return () if self.sound_problem else ("standard", "jazz")

@@ -1,0 +1,66 @@
+// One recording: a bar of count-in, then taps against the beat that is heard.
+
+import { HeardClock } from "./clock.js";
+import { BEATS_PER_BAR, Metronome } from "./metronome.js";
+
+const STEPS_PER_BEAT = 4;
+const READ_EVERY_MS = 20;
+
+export class Recorder {
+  taps = []; // [steps from the first beat, velocity]
+  #clock;
+  #metronome;
+  #first; // when the first beat after the count-in sounds, seconds of the context
+  #reading;
+
+  // beat: called with each beat as it is heard, negative in the count-in; end: when all is over.
+  constructor(context, { tempo, bars, late }, { beat, end }) {
+    this.bars = bars;
+    this.late = late; // ms by which taps arrive late, the output's delay aside
+    this.secondsPerBeat = 60 / tempo;
+    this.#clock = new HeardClock(context);
+    this.#metronome = new Metronome(context);
+    const start = this.#metronome.start(BEATS_PER_BAR * (1 + bars), this.secondsPerBeat);
+    this.#first = start + BEATS_PER_BAR * this.secondsPerBeat;
+    this.#reading = setInterval(() => this.#follow(beat, end), READ_EVERY_MS);
+  }
+
+  get steps() {
+    return this.bars * BEATS_PER_BAR * STEPS_PER_BEAT;
+  }
+
+  // When the first beat after the count-in is heard, in ms of the page's clock.
+  get firstBeatTime() {
+    return this.#clock.timeOf(this.#first);
+  }
+
+  // Steps from the first beat to what was heard at a time of the page's clock, in ms.
+  stepAt(timeMs) {
+    const seconds = this.#clock.heardAt(timeMs - this.late) - this.#first;
+    return (seconds / this.secondsPerBeat) * STEPS_PER_BEAT;
+  }
+
+  // Takes a tap, and returns its place; null in the count-in, but for its last half step.
+  tap(timeMs, velocity) {
+    const step = this.stepAt(timeMs);
+    if (step < -0.5 || step >= this.steps) return null;
+    this.taps.push([step, velocity]);
+    return step;
+  }
+
+  stop() {
+    clearInterval(this.#reading);
+    this.#metronome.stop();
+  }
+
+  #follow(beat, end) {
+    this.#clock.read();
+    const step = this.stepAt(performance.now());
+    if (step < this.steps) {
+      beat(Math.floor(step / STEPS_PER_BEAT));
+      return;
+    }
+    this.stop();
+    end();
+  }
+}

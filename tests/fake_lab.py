@@ -1,0 +1,78 @@
+"""A groove lab for tests of its page: it keeps what it should, and draws the rest at random."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from musicvae_core.groove import Groove
+from musicvae_core.lab_options import ANYTHING, FULLY, USUAL, Amounts, Chance, Wishes
+from musicvae_core.vocabulary import CLOSED_HAT, N_VOICES, STEPS_PER_BAR
+
+
+class FakeLab:
+    """Takes the place of `Lab`; what it was asked is noted in `calls`."""
+
+    styles = ("funk", "hiphop", "jazz")
+    drummers = ("drummer1", "drummer2")
+
+    def __init__(self, calls: list[dict[str, object]]) -> None:
+        self.calls = calls
+
+    def humanize(
+        self,
+        groove: Groove,
+        *,
+        amounts: Amounts = FULLY,
+        wishes: Wishes = ANYTHING,
+        chance: Chance = USUAL,
+    ) -> Groove:
+        self.calls.append({"tool": "humanize", "wishes": wishes, "chance": chance})
+        return amounts.apply(groove, played_at_random(groove, chance.seed))
+
+    def transfer(
+        self, feel: Groove, groove: Groove, *, amounts: Amounts = FULLY, chance: Chance = USUAL
+    ) -> Groove:
+        self.calls.append({"tool": "transfer", "feel": feel, "chance": chance})
+        return amounts.apply(groove, played_at_random(groove, chance.seed))
+
+    def drumify(
+        self, rhythm: Groove, *, wishes: Wishes = ANYTHING, chance: Chance = USUAL
+    ) -> Groove:
+        self.calls.append({"tool": "drumify", "wishes": wishes, "chance": chance})
+        hits = np.repeat(rhythm.hits.any(axis=1, keepdims=True), N_VOICES, axis=1)
+        hits[:, CLOSED_HAT + 1 :] = False
+        return played_at_random(Groove.from_hits(hits, tempo_bpm=rhythm.tempo_bpm), chance.seed)
+
+    def fill_in(
+        self,
+        groove: Groove,
+        *,
+        voices: Collection[int] = range(N_VOICES),
+        bars: Collection[int] | None = None,
+        wishes: Wishes = ANYTHING,
+        chance: Chance = USUAL,
+    ) -> Groove:
+        self.calls.append({"tool": "fill", "voices": voices, "bars": bars, "wishes": wishes})
+        anew = np.zeros(groove.hits.shape, bool)
+        for bar in range(groove.n_bars) if bars is None else bars:
+            anew[STEPS_PER_BAR * bar : STEPS_PER_BAR * (bar + 1), list(voices)] = True
+        drawn = np.random.default_rng(chance.seed).random(anew.shape) < 0.3
+        velocities = np.where(anew, 0.5, groove.velocities)
+        offsets = np.where(anew, 0.0, groove.offsets)
+        hits = np.where(anew, drawn, groove.hits)
+        return Groove.from_hits(hits, velocities, offsets, groove.tempo_bpm)
+
+    def carry_on(
+        self, groove: Groove, n_bars: int, *, wishes: Wishes = ANYTHING, chance: Chance = USUAL
+    ) -> Groove:
+        self.calls.append({"tool": "continue", "n_bars": n_bars, "chance": chance})
+        return Groove.joined([groove, groove.repeated(n_bars)])
+
+
+def played_at_random(groove: Groove, seed: int) -> Groove:
+    rng = np.random.default_rng(seed)
+    velocities = rng.uniform(0.2, 1.0, groove.hits.shape)
+    offsets = rng.uniform(-0.3, 0.3, groove.hits.shape)
+    return Groove.from_hits(groove.hits, velocities, offsets, groove.tempo_bpm)
