@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import resource
 import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ import torch
 
 from musicvae_core.checkpoint import Checkpoint, load_checkpoint
 from musicvae_core.codec import features_to_groove
-from musicvae_core.config import Preset
+from musicvae_core.config import Preset, preset
 from musicvae_core.errors import RenderError
 from musicvae_core.groove import Groove
 from musicvae_core.latent import sample_codes
 from musicvae_core.midi import read_midi, write_midi
+from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.render import Renderer
 from musicvae_core.run import Run
 from musicvae_core.studio import SHIPPED_CHECKPOINTS
@@ -28,7 +30,13 @@ from musicvae_core.train import train_step
 from musicvae_core.training_loop import pick_device
 
 BATCHES = (1, 16, 256)
+ENCODE_BATCH = 512
 TRAIN_BATCHES = (64, 512)
+PIECES = dataclasses.replace(
+    preset("drums_16bar_hier").model, encoder_size=512, decoder_size=256, z_size=256
+)
+"""The model that pieces of 16 bars are measured with: untrained, of the sizes of Magenta's."""
+PIECE_BATCHES, PIECE_TRAIN_BATCH = (1, 256), 64
 _SECONDS = 1.5
 _MATMUL_SHAPE = (256, 1024, 1024)
 _N_MIDI_FILES = 200
@@ -52,7 +60,8 @@ def bench(folder: Path | None, data: Path | None, device_name: str = "cpu") -> d
 
     Returns
     -------
-    A flat dict with units in its names. `machine_...` rows are the machine's own limit: its
+    A flat dict with units in its names. Rows of pieces are of an untrained model, `PIECES`.
+    `machine_...` rows are the machine's own limit: its
     rate of multiplying matrices of the decoder's shape, in the same run.
     """
     folder = (folder or SHIPPED_CHECKPOINTS / "drums_2bar").resolve()
@@ -67,10 +76,11 @@ def bench(folder: Path | None, data: Path | None, device_name: str = "cpu") -> d
     report |= _machine(device)
     with torch.inference_mode():
         report |= _sampling(checkpoint, device)
-        report |= _encoding(checkpoint, device)
+        report |= _encoding(checkpoint, device, ENCODE_BATCH)
     report["peak_mib_sampling"] = _peak_mib()
-    report |= _training(checkpoint, device)
+    report |= _training(checkpoint, device, TRAIN_BATCHES)
     report["peak_mib_training"] = _peak_mib()
+    report |= _pieces(device)
     report |= _sound_and_files(data)
     report["seconds_from_start_to_first_groove"] = _start_seconds(folder)
     return report
@@ -108,11 +118,33 @@ def _machine(device: torch.device) -> dict[str, float]:
     return report
 
 
-def _sampling(checkpoint: Checkpoint, device: torch.device) -> dict[str, float]:
+def _pieces(device: torch.device) -> dict[str, float]:
+    """Measure pieces of 16 bars, made and heard and trained on."""
+    checkpoint = Checkpoint("pieces", "", MusicVAE(PIECES).eval())
+    one, many = PIECE_BATCHES
+    with torch.inference_mode():
+        rates = _sampling(checkpoint, device, PIECE_BATCHES) | _encoding(checkpoint, device, many)
+    rates |= _training(checkpoint, device, (PIECE_TRAIN_BATCH,))
+    made = f"loops_per_second_batch_{many}"
+    trained = f"train_examples_per_second_batch_{PIECE_TRAIN_BATCH}"
+    return {
+        "piece_ms": round(1000 / rates[f"loops_per_second_batch_{one}"], 2),
+        "piece_ms_arrays": round(1000 / rates[f"loops_per_second_batch_{one}_arrays"], 2),
+        f"pieces_per_second_batch_{many}": rates[made],
+        f"pieces_per_second_batch_{many}_arrays": rates[f"{made}_arrays"],
+        f"pieces_encoded_per_second_batch_{many}": rates[f"encoded_per_second_batch_{many}"],
+        f"pieces_trained_per_second_batch_{PIECE_TRAIN_BATCH}": rates[trained],
+    }
+
+
+def _sampling(
+    checkpoint: Checkpoint, device: torch.device, sizes: Sequence[int] = BATCHES
+) -> dict[str, float]:
     """Measure loops a second at temperature 1, as grooves and as bare arrays."""
     report = {}
     model = checkpoint.model.to(device)
-    sizes = BATCHES if device.type == "cpu" else (*BATCHES, 16_384)
+    if device.type != "cpu" and sizes is BATCHES:
+        sizes = (*sizes, 16_384)
     n_threads = torch.get_num_threads()
     for size in sizes:
         torch.set_num_threads(1 if size == 1 else n_threads)  # a single loop is not shared out
@@ -136,18 +168,17 @@ def _sampling(checkpoint: Checkpoint, device: torch.device) -> dict[str, float]:
     return report
 
 
-def _encoding(checkpoint: Checkpoint, device: torch.device) -> dict[str, float]:
-    features = _random_features(checkpoint, 512).to(device)
-    return {
-        "encoded_per_second_batch_512": _per_second(
-            lambda: checkpoint.model.encode(features)[0].cpu(), 512, device
-        )
-    }
+def _encoding(checkpoint: Checkpoint, device: torch.device, size: int) -> dict[str, float]:
+    features = _random_features(checkpoint, size).to(device)
+    rate = _per_second(lambda: checkpoint.model.encode(features)[0].cpu(), size, device)
+    return {f"encoded_per_second_batch_{size}": rate}
 
 
-def _training(checkpoint: Checkpoint, device: torch.device) -> dict[str, float]:
+def _training(
+    checkpoint: Checkpoint, device: torch.device, sizes: Sequence[int]
+) -> dict[str, float]:
     report = {}
-    for size in TRAIN_BATCHES:
+    for size in sizes:
         config = checkpoint.train.__class__(batch_size=size)
         run = Run(Preset("bench", "", checkpoint.config, config), device)
         features = _random_features(checkpoint, 4 * size).numpy()

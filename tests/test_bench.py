@@ -6,6 +6,7 @@ import pytest
 
 from musicvae_core import bench as bench_module
 from musicvae_core.bench import bench
+from musicvae_core.config import preset
 
 
 @pytest.fixture
@@ -13,6 +14,8 @@ def brief(monkeypatch):
     """Measure each row three times and no longer, at sizes that take no time."""
     monkeypatch.setattr(bench_module, "_SECONDS", 0.0)
     monkeypatch.setattr(bench_module, "TRAIN_BATCHES", (8,))
+    monkeypatch.setattr(bench_module, "PIECES", preset("drums_16bar_hier_tiny").model)
+    monkeypatch.setattr(bench_module, "PIECE_TRAIN_BATCH", 4)
     monkeypatch.setattr(bench_module, "_MATMUL_SHAPE", (16, 16, 16))
     monkeypatch.setattr(bench_module, "_N_MIDI_FILES", 3)
 
@@ -26,6 +29,12 @@ def test_every_row_is_measured(checkpoints_dir, midi_folder):
         *(f"{name}_arrays" for name in loops),
         "encoded_per_second_batch_512",
         "train_examples_per_second_batch_8",
+        "piece_ms",
+        "piece_ms_arrays",
+        "pieces_per_second_batch_256",
+        "pieces_per_second_batch_256_arrays",
+        "pieces_encoded_per_second_batch_256",
+        "pieces_trained_per_second_batch_4",
         "render_times_realtime",
         "midi_files_per_second",
         "seconds_from_start_to_first_groove",
@@ -38,6 +47,7 @@ def test_every_row_is_measured(checkpoints_dir, midi_folder):
     numbers = [value for value in report.values() if not isinstance(value, str)]
     assert all(math.isfinite(number) and number >= 0 for number in numbers)
     assert report["loops_per_second_batch_256"] > report["loops_per_second_batch_1"]
+    assert min(report["piece_ms"], report["piece_ms_arrays"]) > 0
     assert report["peak_mib_training"] >= report["peak_mib_sampling"] > 50
     assert 0.1 < report["seconds_from_start_to_first_groove"] < 60
 
