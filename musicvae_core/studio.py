@@ -146,7 +146,7 @@ class Studio:
             config = from_dict(ModelConfig, about["model"])
             has_conductor = config.conductor_size > 0
             return ModelInfo(name, about["title"], config.n_bars, config.has_feel, has_conductor)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             log.warning("The model %s is left out: %s is damaged (%s).", name, path, error)
             return None
 
