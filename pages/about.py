@@ -11,6 +11,10 @@ Every groove here is a point in the latent space of a variational autoencoder th
 to drummers. **Sample** draws new points; *More like this* looks around one that you like. Each
 hit has its own loudness and its own timing, early or late against the grid: that is where the
 feel lives, and the cards draw it where it was played.
+
+**Morph** plays what lies between two grooves, or four: yours, dropped as MIDI files, or any other.
+A star keeps a groove under **Favourites** until you leave; *Send to* takes it to another page, or
+gives you a share code, a text that anyone can paste here.
 """
 _WHOSE = """
 #### The drummers

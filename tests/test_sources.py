@@ -17,8 +17,8 @@ from tiny_data import drummed_groove
 from musicvae_core.errors import CheckpointNotFoundError
 from musicvae_core.groove import Groove
 from musicvae_core.midi import read_midi, write_midi
-from musicvae_core.share import Shared, write_share_code
-from pages.components import studio as shared
+from musicvae_core.share import Shared, read_share_code, write_share_code
+from pages.components import studio as shared_module
 from pages.components.slots import fingerprint
 from pages.components.sources import as_long_as, bars_phrase, first_lively_window
 
@@ -29,7 +29,7 @@ KEY = "attributes.groove"
 @pytest.fixture
 def studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStudio]:
     fake = FakeStudio()
-    monkeypatch.setattr(shared, "open_studio", lambda: fake)
+    monkeypatch.setattr(shared_module, "open_studio", lambda: fake)
     st.cache_resource.clear()
     yield fake
     st.cache_resource.clear()
@@ -222,8 +222,12 @@ def test_a_share_code_restores_groove_model_tempo_and_kit(app: AppTest) -> None:
 def test_a_shared_code_is_shown_and_reads_back(app: AppTest) -> None:
     upload(app, mine=write_midi(groove_of(1)))
     before = told(app)
+    app.selectbox(key="model").set_value("drums_2bar").run()
+    app.selectbox(key="kit").set_value("jazz").run()
     press(app, "to share")
     [code] = app.code
+    shared = read_share_code(code.value)
+    assert (shared.model, shared.kit) == ("drums_2bar", "jazz")
     press(app, f"{KEY}.sample")
     assert not app.code
     app.text_input(key=f"{KEY}.code").set_value(code.value).run()

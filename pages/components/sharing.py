@@ -32,8 +32,9 @@ def show_share_code() -> None:
 def _show(source: Source) -> None:
     """Show a code with a button that copies it."""
     kit = st.session_state.get("kit") or ""
+    model = source.model or st.session_state.get("model") or ""
     try:
-        code = write_share_code(Shared(source.groove, source.model or "", kit))
+        code = write_share_code(Shared(source.groove, model, kit))
     except ShareCodeError as error:
         st.error(str(error))
         return
