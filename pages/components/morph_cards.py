@@ -81,9 +81,7 @@ def morph_card(studio: Studio, played: Played, at: tuple[float, float]) -> Card:
     )
 
 
-def end_cards(
-    studio: Studio, played: Played, keys: Sequence[str], *, editable: bool
-) -> list[Card]:
+def end_cards(studio: Studio, played: Played, keys: Sequence[str], *, editable: bool) -> list[Card]:
     """Return a card for each end, of the id of its slot, and one as the model plays it."""
     backs = played.result.reconstructions
     originals = [back.original.at_tempo(played.tempo_bpm) for back in backs]
