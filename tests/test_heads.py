@@ -109,6 +109,25 @@ def test_noise_is_of_its_generator_and_splits_by_step(head):
     assert (first.values is None) == (first.steps()[0].values is None)
 
 
+def test_noise_of_an_example_does_not_depend_on_those_after_it(head):
+    few, many = (head.draw_noise((5, n), torch.Generator().manual_seed(1)) for n in (2, 9))
+    for part, more in zip(few, many, strict=True):
+        if part is not None:
+            assert part.shape[:2] == (5, 2)
+            assert torch.equal(part, more[:, :2])
+
+
+def test_noise_has_the_laws_it_is_named_for(groove_head):
+    noise = groove_head.draw_noise((40, 50), torch.Generator().manual_seed(1))
+    for gumbel in (noise.hits, noise.components):
+        below = torch.exp(-torch.exp(-gumbel)).flatten()  # its own distribution function
+        spread = (below.sort().values - torch.linspace(0, 1, len(below))).abs().max()
+        assert spread < 0.02
+    spread = noise.values.flatten().sort().values - torch.linspace(0, 1, noise.values.numel())
+    assert spread.abs().max() < 0.02
+    assert 0 < noise.values.min() < noise.values.max() < 1
+
+
 def test_feel_is_drawn_for_hits_alone_and_within_range(groove_head):
     drawn = sample(groove_head, states_of(40, 32), 1.0)
     hits, velocities, offsets = drawn.split(N_VOICES, dim=-1)

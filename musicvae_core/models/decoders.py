@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from musicvae_core.models.fast_lstm import Arranged
 from musicvae_core.models.free_running import StepPlan, product_dtype
 from musicvae_core.models.heads import CategoricalHead, Noise
 from musicvae_core.vocabulary import STEPS_PER_BAR
@@ -49,8 +50,7 @@ class FlatDecoder(nn.Module):
         self.to_steps = nn.Linear(z_size, n_steps * step_size) if step_size else None
         n_inputs = n_features + z_size + step_size + context_size
         self.lstm = nn.LSTM(n_inputs, size, num_layers=n_layers, batch_first=True)
-        self._plans: dict[torch.dtype, StepPlan] = {}
-        self._planned_version: tuple[tuple[int, int], ...] = ()
+        self._plans: Arranged[StepPlan] = Arranged()
 
     def initial_states(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return hidden and cell states, each (layers, B, H), of z (B, Z)."""
@@ -143,24 +143,15 @@ class FlatDecoder(nn.Module):
         (B, T, F) features.
         """
         plan = self._step_plan(head, product_dtype(z.shape[0], z.device))
-        n_latent = z.shape[1]
-        always = torch.addmm(plan.bias, z, plan.from_latent[:n_latent])  # once for all steps
-        heard = [always] * n_steps
-        if of_steps is not None:
-            own = of_steps.transpose(0, 1) @ plan.from_latent[n_latent:]  # (T, B, 4H)
-            heard = list((own + always).unbind(0))
-        return plan.run(self.initial_states(z), heard, head, temperature, noise)
+        return plan.run(z, of_steps, n_steps, head, temperature, noise)
 
     def _step_plan(self, head: CategoricalHead, dtype: torch.dtype) -> StepPlan:
         """Return the weights arranged for running free, made anew when they have changed."""
-        parameters = [*self.lstm.parameters(), *head.parameters()]
-        version = tuple((one.data_ptr(), one._version) for one in parameters)
-        if version != self._planned_version:
-            self._plans, self._planned_version = {}, version
-        plans = self._plans
-        if dtype not in plans:
-            plans[dtype] = StepPlan.of(self.lstm, head, self.n_features, dtype)
-        return plans[dtype]
+        return self._plans.get(
+            dtype,
+            [*self.to_initial.parameters(), *self.lstm.parameters(), *head.parameters()],
+            lambda: StepPlan.of(self.to_initial, self.lstm, head, self.n_features, dtype),
+        )
 
 
 class ConductorDecoder(nn.Module):

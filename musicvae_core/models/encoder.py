@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from musicvae_core.models.fast_lstm import Arranged, BothWays, can_run_both_ways
 from musicvae_core.vocabulary import STEPS_PER_BAR
 
 MIN_SIGMA = 1e-4
@@ -30,15 +31,24 @@ class _Summary(nn.Module):
         )
         self.from_step = nn.Linear(2 * size, step_size) if step_size else None
         self.n_summary = 2 * size + n_steps * step_size
+        self._plans: Arranged[BothWays] = Arranged()
 
     def summarise(self, features: Tensor) -> Tensor:
         """Return (B, summary) of features (B, T, F)."""
-        outputs, (states, _) = self.lstm(features)  # states: (2 * layers, B, H)
+        states, outputs = self._run(features)
         summary = torch.cat([states[-2], states[-1]], dim=-1)  # (B, 2H)
         if self.from_step is None:
             return summary
         steps = self.from_step(outputs).flatten(1)  # (B, T * step size)
         return torch.cat([summary, steps], dim=-1)
+
+    def _run(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the last states (2 * layers, B, H) and the outputs (B, T, 2H), if wanted."""
+        if can_run_both_ways(self.lstm, features):
+            plan = self._plans.get("int8", self.lstm.parameters(), lambda: BothWays.of(self.lstm))
+            return plan.run(features, wants_outputs=self.from_step is not None)
+        outputs, (states, _) = self.lstm(features)
+        return states, outputs
 
 
 class _Posterior(nn.Module):

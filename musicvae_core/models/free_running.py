@@ -12,18 +12,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from musicvae_core.models.fast_lstm import LayerState, Product, fits_int8, layer_weights
 from musicvae_core.models.heads import CategoricalHead, Noise
 
 _MIN_HALF_BATCH = 8
 """Below it, bfloat16 saves nothing: a product of a few rows waits for memory, not arithmetic."""
 
+_PREVIOUS_BLOCK = 16
+"""The previous output is padded to a multiple of it, for int8 products."""
+
 
 def product_dtype(batch_size: int, device: torch.device) -> torch.dtype:
-    """Return the type to multiply in: bfloat16 where the device is faster at it.
+    """Return the type to multiply in: the one that the device is fastest at.
 
-    On the test split it costs the shipped models at most 0.0002 of free-running accuracy and
-    0.004 ms of timing; the model cards' figures are made with it.
+    One example alone waits for the weights to come from memory: on a CPU they are int8. Many
+    are multiplied in bfloat16 where the device is faster at it.
     """
+    if device.type == "cpu" and batch_size == 1:
+        has_kernel = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+        return torch.int8 if has_kernel else torch.float32
     if batch_size < _MIN_HALF_BATCH:
         return torch.float32
     if device.type == "cuda":
@@ -35,56 +42,75 @@ def product_dtype(batch_size: int, device: torch.device) -> torch.dtype:
 
 @dataclass(frozen=True)
 class StepPlan:
-    """The weights of an LSTM and of a head, arranged for running free.
+    """The weights of a decoder and of a head, arranged for running free.
 
-    A layer's new state is multiplied once a step; the product has two parts: what its own
-    gates will hear of it at the next step, and what the layer above, or the head, hears of
-    it now. Gates stand in the order i, f, o, g, so that one sigmoid serves the first three.
+    The previous output and the states of all layers stand side by side in one tensor. A layer
+    hears its own state and what stands before it, the head hears the last state; so each of
+    them needs one product with a part of that tensor, and nothing is ever joined.
 
     Parameters
     ----------
-    from_latent, bias
-        (Z, 4H) and (4H,) float32, Z all inputs but the previous output: to the first gates.
-    from_previous
-        (F, 4H) float32: the previous output, to the first gates.
-    from_state, biases
-        For each layer (4H + 4H, H) and (4H + 4H,), for the last (4H + P, H) and (4H + P,).
+    from_z, z_bias
+        (2 * layers * H + 4H, Z) and as many: z to the initial states before the tanh, and to
+        the sums of the first layer's gates, which hear it at every step.
+    from_step
+        (S, 4H) float32: what every step hears of its own to the same sums.
+    products
+        For each layer (4H, inputs + H), and for the head (P, H).
+    biases
+        Of what `products` give, the first layer's left out.
+    n_features, n_padded, size
+        F, F padded, and H.
     """
 
-    from_latent: Tensor
-    bias: Tensor
-    from_previous: Tensor
-    from_state: list[Tensor]
+    from_z: Product
+    z_bias: Tensor
+    from_step: Tensor
+    products: list[Product]
     biases: list[Tensor]
+    n_features: int
+    n_padded: int
+    size: int
 
     @classmethod
     @torch.no_grad()
     def of(
-        cls, lstm: nn.LSTM, head: CategoricalHead, n_features: int, dtype: torch.dtype
+        cls,
+        to_initial: nn.Linear,
+        lstm: nn.LSTM,
+        head: CategoricalHead,
+        n_features: int,
+        dtype: torch.dtype,
     ) -> StepPlan:
-        """Arrange the weights; the products of states are made in `dtype`."""
-        layers = range(lstm.num_layers)
-        inputs = [_reordered(getattr(lstm, f"weight_ih_l{layer}")) for layer in layers]
-        own = [_reordered(getattr(lstm, f"weight_hh_l{layer}")) for layer in layers]
-        own_biases = [
-            _reordered(getattr(lstm, f"bias_ih_l{layer}") + getattr(lstm, f"bias_hh_l{layer}"))
-            for layer in layers
-        ]
+        """Arrange the weights; the products of the steps are made in `dtype`."""
+        layers = [layer_weights(lstm, f"l{layer}") for layer in range(lstm.num_layers)]
         head_weight, head_bias = head.projection()
-        above = zip(own, [*inputs[1:], head_weight], strict=True)
-        nothing = torch.zeros_like(own_biases[0])
+        widths = (n_features, to_initial.in_features)
+        previous, of_z, of_step = layers[0][0].tensor_split((widths[0], sum(widths)), dim=1)
+        n_padding = -n_features % _PREVIOUS_BLOCK
+        inputs = [functional.pad(previous, (0, n_padding)), *(below for below, _, _ in layers[1:])]
+        pairs = zip(inputs, (own for _, own, _ in layers), strict=True)
+        weights = [*(torch.cat(pair, dim=1) for pair in pairs), head_weight]
+        from_z = torch.cat([to_initial.weight, of_z])
+        if dtype == torch.int8 and not all(map(fits_int8, (*weights, from_z))):
+            dtype = torch.float32
         return cls(
-            from_latent=inputs[0][:, n_features:].T.contiguous(),
-            bias=own_biases[0],
-            from_previous=inputs[0][:, :n_features].T.contiguous(),
-            from_state=[torch.cat(pair).to(dtype) for pair in above],
-            biases=[torch.cat([nothing, b]).to(dtype) for b in (*own_biases[1:], head_bias)],
+            from_z=Product.of(from_z, torch.int8 if dtype == torch.int8 else from_z.dtype),
+            z_bias=torch.cat([to_initial.bias, layers[0][2]]),
+            from_step=of_step.T.contiguous(),
+            products=[Product.of(weight, dtype) for weight in weights],
+            biases=[*(bias for _, _, bias in layers[1:]), head_bias],
+            n_features=n_features,
+            n_padded=n_features + n_padding,
+            size=lstm.hidden_size,
         )
 
+    @torch.no_grad()
     def run(
         self,
-        initial: tuple[Tensor, Tensor],
-        heard: list[Tensor],
+        z: Tensor,
+        of_steps: Tensor | None,
+        n_steps: int,
         head: CategoricalHead,
         temperature: float,
         noise: Noise | None,
@@ -93,11 +119,12 @@ class StepPlan:
 
         Parameters
         ----------
-        initial
-            Hidden and cell states, each (layers, B, H).
-        heard
-            For each step (B, 4H), what all inputs but the previous output add to the first
-            gates.
+        z
+            (B, Z).
+        of_steps
+            (B, T, S), what every step hears of its own; None for nothing.
+        n_steps
+            T.
         head, temperature, noise
             What draws the steps; the noise of the whole sequence, None at temperature 0.
 
@@ -105,37 +132,53 @@ class StepPlan:
         -------
         (B, T, F) float32 features.
         """
-        dtype = self.from_state[0].dtype
-        hidden, cell = (list(states.to(dtype).unbind(0)) for states in initial)
-        width = 4 * hidden[0].shape[-1]
-        recurrent = [
-            functional.linear(state, weight[:width])
-            for state, weight in zip(hidden, self.from_state, strict=True)
-        ]
-        steps = noise.steps() if noise is not None else [None] * len(heard)
-        previous = heard[0].new_zeros(heard[0].shape[0], len(self.from_previous))
+        told = self.from_z(z.to(self.from_z.input_dtype)) + self.z_bias
+        side_by_side, hidden, layers = self._start(told[:, : -4 * self.size])
+        inputs = self._inputs(side_by_side)
+        heard = self._heard(told[:, -4 * self.size :], of_steps, n_steps)
+        projected = told.new_empty(len(z), len(self.biases[-1]))
+        steps = noise.steps() if noise is not None else [None] * n_steps
         outputs = []
         for from_latent, step_noise in zip(heard, steps, strict=True):
-            upward = torch.addmm(from_latent, previous, self.from_previous).to(dtype)
-            for layer, (weight, bias) in enumerate(zip(self.from_state, self.biases, strict=True)):
-                state, cell[layer] = _lstm_point(upward + recurrent[layer], cell[layer])
-                product = functional.linear(state, weight, bias)
-                recurrent[layer], upward = product[:, :width], product[:, width:]
-            previous = head.draw(upward.float(), temperature, step_noise)
-            outputs.append(previous)
+            for layer, state in enumerate(layers):
+                added = self.biases[layer - 1] if layer else from_latent
+                sums = state.gates.copy_(self.products[layer](inputs[layer])).add_(added)
+                state.advance(sums, hidden[layer])
+            projected.copy_(self.products[-1](inputs[-1])).add_(self.biases[-1])
+            outputs.append(head.draw(projected, temperature, step_noise))
+            side_by_side[:, : self.n_features].copy_(outputs[-1])
         return torch.stack(outputs, dim=1)  # (B, T, F)
 
+    def _start(self, told: Tensor) -> tuple[Tensor, list[Tensor], list[LayerState]]:
+        """Put zeros and the hidden states side by side.
 
-def _reordered(weight: Tensor) -> Tensor:
-    """Put rows of gates in PyTorch's order i, f, g, o into the order i, f, o, g."""
-    enter, forget, candidate, out = weight.chunk(4)
-    return torch.cat([enter, forget, out, candidate])
+        Parameters
+        ----------
+        told
+            (B, 2 * layers * H), what z says of the initial states.
 
+        Returns
+        -------
+        (B, F padded + layers * H), the part of each layer, and the layers' cells.
+        """
+        hidden, cells = torch.tanh(told).chunk(2, dim=-1)  # each (B, layers * H)
+        dtype = self.products[0].input_dtype
+        side_by_side = functional.pad(hidden, (self.n_padded, 0)).to(dtype)
+        parts = torch.split(side_by_side[:, self.n_padded :], self.size, dim=-1)
+        return (
+            side_by_side,
+            list(parts),
+            [LayerState(c) for c in torch.split(cells, self.size, dim=-1)],
+        )
 
-def _lstm_point(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the next hidden and cell state, (B, H), of gates (B, 4H) in the order i, f, o, g."""
-    size = cell.shape[-1]
-    enter, forget, out = gates[:, : 3 * size].sigmoid().chunk(3, dim=-1)  # each (B, H)
-    candidate = gates[:, 3 * size :].tanh()
-    cell = torch.addcmul(forget * cell, enter, candidate)
-    return out * cell.tanh(), cell
+    def _inputs(self, side_by_side: Tensor) -> list[Tensor]:
+        """Return what each layer, and the head, multiplies."""
+        ends = range(self.n_padded + self.size, side_by_side.shape[1] + 1, self.size)
+        starts = [0, *(end - 2 * self.size for end in ends[1:]), ends[-1] - self.size]
+        return [side_by_side[:, a:b] for a, b in zip(starts, [*ends, ends[-1]], strict=True)]
+
+    def _heard(self, always: Tensor, of_steps: Tensor | None, n_steps: int) -> list[Tensor]:
+        """Return for each step (B, 4H), what the first gates hear beside output and state."""
+        if of_steps is None:
+            return [always] * n_steps
+        return list((of_steps.transpose(0, 1) @ self.from_step + always).unbind(0))

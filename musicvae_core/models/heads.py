@@ -23,7 +23,8 @@ _TICK = OFFSET_SCALE / TICKS_PER_STEP
 OFFSET_LATTICE = mixture.Lattice(-OFFSET_SCALE / 2, OFFSET_SCALE / 2 - _TICK, half_bin=_TICK / 2)
 """The 120 ticks of a step, in model units."""
 
-_TINY = 1e-6
+_TINY = 2.0**-24
+"""Half the distance between two of torch's random numbers."""
 
 
 class Noise(NamedTuple):
@@ -43,13 +44,21 @@ class Noise(NamedTuple):
         return [Noise(*step) for step in zip(*parts, strict=True)]
 
 
-def _uniform(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
-    noise = torch.rand(shape, generator=generator, device=like.device)
-    return noise.clamp_(_TINY, 1 - _TINY)
+def _uniform(
+    shape: tuple[int, ...], width: int, like: Tensor, generator: torch.Generator | None
+) -> Tensor:
+    """Return noise (*shape, width) above 0 and below 1 on the device of another tensor.
+
+    It is made example by example, shape being (T, B).
+    """
+    noise = torch.rand((*reversed(shape), width), generator=generator, device=like.device)
+    noise.clamp_(_TINY, 1 - _TINY)  # (B, T, width)
+    axes = range(len(shape))
+    return noise.permute(*reversed(axes), len(shape))
 
 
-def _gumbel(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
-    return _uniform(shape, like, generator).log_().neg_().log_().neg_()
+def _to_gumbel(uniform: Tensor) -> Tensor:
+    return uniform.log_().neg_().log_().neg_()
 
 
 class CategoricalHead(nn.Module):
@@ -98,8 +107,11 @@ class CategoricalHead(nn.Module):
         return {"hits": log_probs.gather(-1, self.classes(features).unsqueeze(-1)).squeeze(-1)}
 
     def draw_noise(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Noise:
-        """Draw the noise of a whole sequence, of leading shape (T, B)."""
-        return Noise(_gumbel((*shape, N_COMBINATIONS), self.combinations, generator))
+        """Draw the noise of a whole sequence, of leading shape (T, B).
+
+        What an example gets does not depend on how many are drawn after it.
+        """
+        return Noise(_to_gumbel(_uniform(shape, N_COMBINATIONS, self.combinations, generator)))
 
     def projection(self) -> tuple[Tensor, Tensor]:
         """Return the weight (P, H) and bias (P,) of all that `draw` needs of a state.
@@ -192,13 +204,13 @@ class GrooveHead(CategoricalHead):
         }
 
     def draw_noise(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Noise:
-        """Draw the noise of a whole sequence, of leading shape (T, B)."""
-        cells = (*shape, 2 * N_VOICES)
-        return Noise(
-            super().draw_noise(shape, generator).hits,
-            _gumbel((*cells, self.n_mixtures), self.combinations, generator),
-            _uniform(cells, self.combinations, generator),
-        )
+        """Draw the noise of a whole sequence, of leading shape (T, B); see the base class."""
+        n_cells = 2 * N_VOICES
+        widths = [N_COMBINATIONS, n_cells * self.n_mixtures, n_cells]
+        noise = _uniform(shape, sum(widths), self.combinations, generator)
+        hits, components, values = torch.split(noise, widths, dim=-1)
+        components = _to_gumbel(components).view(*shape, n_cells, self.n_mixtures)
+        return Noise(_to_gumbel(hits), components, values)
 
     def projection(self) -> tuple[Tensor, Tensor]:
         """Return the weights of logits and feel in one; see the base class."""
