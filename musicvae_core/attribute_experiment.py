@@ -68,11 +68,11 @@ def attribute_experiment(
     Returns
     -------
     `controls`, `deviations`; `plain` and `corrected`, each (K, K), the mean change of every
-    attribute, in its standard deviations in the train split, from half a vector subtracted to
-    half a vector added (plain), and from one standard deviation down to one up (corrected);
+    attribute, in its standard deviations in the train split, from a vector subtracted to a
+    vector added (plain), and from two standard deviations down to two up (corrected);
     `sliders`, see `_slider_rows`, and `moved`, (K, K), the mean change without sign of every
-    attribute under every slider; `together`, as `sliders`, of every fourth window with
-    `N_TOGETHER` set at once;
+    attribute under every slider; `together`, their `spearman` and `error` for every fourth
+    window with `N_TOGETHER` set at once;
     `realism`, see `_realism`; `styles`, see `_style_rows`.
     """
     windows = dataset.windows(split, checkpoint.config.n_bars)
@@ -85,8 +85,8 @@ def attribute_experiment(
         "seed": seed,
         "controls": list(vectors.controls),
         "deviations": vectors.deviations.tolist(),
-        "plain": _response(checkpoint, vectors, codes, 0.5 * vectors.plain).tolist(),
-        "corrected": _response(checkpoint, vectors, codes, vectors.corrected).tolist(),
+        "plain": _response(checkpoint, vectors, codes, vectors.plain).tolist(),
+        "corrected": _response(checkpoint, vectors, codes, 2 * vectors.corrected).tolist(),
     }
     rng = np.random.default_rng(seed)
     asked, alone = _set_sliders(checkpoint, vectors, codes, 1, rng)
@@ -94,7 +94,9 @@ def attribute_experiment(
     log.info("sliders %s", report["sliders"])
     some = codes[::_ONE_IN]
     asked_together, together = _set_sliders(checkpoint, vectors, some, N_TOGETHER, rng)
-    report["together"], _ = _slider_rows(vectors, asked_together, together)
+    rows, _ = _slider_rows(vectors, asked_together, together)
+    kept = ("spearman", "error")
+    report["together"] = {name: {key: row[key] for key in kept} for name, row in rows.items()}
     report["realism"] = _realism(checkpoint, windows, codes, alone)
     train = dataset.windows("train", checkpoint.config.n_bars)
     report["styles"] = _style_rows(checkpoint, vectors, train, windows, codes)

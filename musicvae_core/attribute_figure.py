@@ -14,9 +14,9 @@ from musicvae_core.controls import CONTROLS
 from musicvae_core.figures import write_figure
 
 _PANELS = {
-    "plain": "vectors of the paper",
-    "corrected": "corrected vectors",
-    "sliders": "sliders",
+    "plain": "the paper’s vectors, added less subtracted",
+    "corrected": "corrected vectors, two deviations each way",
+    "sliders": "sliders, beside their own attribute",
 }
 _SCALE = 2.5
 """Standard deviations at which the colour is full."""
@@ -51,12 +51,13 @@ def draw_matrices(report: Mapping[str, Any], path: Path) -> Path:
             zmax=_SCALE,
             colorscale="RdBu_r",
             showscale=False,
-            text=np.vectorize("{:.1f}".format)(shown),
+            text=np.vectorize("{:.1f}".format)(np.round(shown, 1) + 0.0),
             texttemplate="%{text}",
             textfont={"size": 8},
         )
         figure.add_trace(heat, 1, column)
     figure.update_yaxes(autorange="reversed")
+    figure.update_yaxes(title_text="what is moved", row=1, col=1)
     figure.update_xaxes(tickangle=-60)
     size = 150 + 24 * len(titles)
     figure.update_layout(

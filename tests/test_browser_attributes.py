@@ -1,0 +1,101 @@
+"""The Attributes page in a real Chromium: a slider is moved, and the file says it arrived."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from real_browser import (
+    ROOT,
+    Browser,
+    Page,
+    download,
+    launched,
+    loudest,
+    opened,
+    play,
+    serving,
+    state,
+    wait_for_sound,
+    wait_for_state,
+)
+
+from musicvae_core.attributes import Beats
+from musicvae_core.controls import CONTROLS
+from musicvae_core.groove import Groove
+from musicvae_core.midi import read_midi
+
+pytestmark = pytest.mark.browser
+
+REAL_MODEL = ROOT / "checkpoints" / "groove_2bar" / "model.safetensors"
+AUDIBLE = 0.01
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    if not REAL_MODEL.is_file():
+        pytest.skip("checkpoints/groove_2bar is not there: train it first")
+    log = tmp_path_factory.mktemp("streamlit") / "log"
+    with serving(ROOT / "app.py", log) as address, launched() as browser:
+        yield from _attributes(browser, address)
+
+
+def _attributes(browser: Browser, address: str) -> Iterator[Page]:
+    with opened(browser, address) as page:
+        page.get_by_role("link", name="Attributes", exact=True).click()
+        page.wait_for_url(re.compile("/attributes$"))
+        page.get_by_role("slider", name=re.compile("^Swing")).wait_for()
+        wait_for_sound(page)
+        yield page
+
+
+def saved(page: Page) -> Groove:
+    """What the card's MIDI button saves."""
+    return read_midi(download(page, page.locator(".card").get_by_text("MIDI"))[1]).groove
+
+
+def measured(groove: Groove, name: str) -> float:
+    beats = Beats(groove.hits, groove.velocities, groove.offsets)
+    return float(CONTROLS[name].measure(beats)) * CONTROLS[name].scale
+
+
+def move(page: Page, title: str, presses: int) -> float:
+    """Move a slider by the arrow keys, and return where it stands when the answer is there."""
+    slider = page.get_by_role("slider", name=re.compile(f"^{title}"))
+    before = state(page)["cards"][0]["note"]
+    slider.focus()
+    for _ in range(abs(presses)):
+        page.keyboard.press("ArrowRight" if presses > 0 else "ArrowLeft")
+    wait_for_state(
+        page, f"now.cards[0].note !== {before!r} && now.cards[0].note.includes('{title}')"
+    )
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    return float(slider.input_value())
+
+
+def test_a_slider_moves_the_sound_while_it_plays_and_the_file_measures_as_it_says(
+    page: Page,
+) -> None:
+    play(page)
+    assert loudest(page) > AUDIBLE
+    swing = move(page, "Swing", 15)
+    assert state(page)["playing"] == "steered", "the loop plays on"
+    assert loudest(page) > AUDIBLE
+    snare = move(page, "Snare", 4)
+    groove = saved(page)
+    assert measured(groove, "swing") == pytest.approx(swing, abs=4.0)
+    assert measured(groove, "snare_activity") == pytest.approx(snare, abs=1.0)
+
+
+def test_before_and_after_change_places_and_undo_leads_back(page: Page) -> None:
+    steered = state(page)["cards"][0]["hits"]
+    page.locator(".card").get_by_text("Before").click()
+    wait_for_state(page, "now.playing === 'steered'")
+    page.locator(".card").get_by_text("After").click()
+    page.get_by_role("button", name="Reset all").click()
+    wait_for_state(page, "now.cards[0].note === 'As the model plays it'")
+    assert state(page)["cards"][0]["hits"] != steered
+    page.get_by_role("button", name="Undo", exact=True).click()
+    wait_for_state(page, "now.cards[0].note !== 'As the model plays it'")
+    assert state(page)["cards"][0]["hits"] == steered
