@@ -14,7 +14,7 @@ from musicvae_core.controls import CONTROLS
 from musicvae_core.figures import write_figure
 
 _PANELS = {
-    "plain": "the paper’s vectors, added less subtracted",
+    "plain": "vectors of the paper, added less subtracted",
     "corrected": "corrected vectors, two deviations each way",
     "sliders": "sliders, beside their own attribute",
 }
