@@ -41,14 +41,9 @@ def morph(rows: int, columns: int) -> Card:
     z = np.random.default_rng(5).standard_normal((2, 4))
     grooves = [groove_at((1 - w) * z[0] + w * z[1], tempo_bpm) for w in weights]
     ends = ("Rock", "Bossa", "Disco", "Reggae")[: 2 if rows == 1 else 4]
-    key = f"at.{rows}"
-    made = Morph(
-        tuple(grooves),
-        tuple(sounds(grooves, compressed=True)),
-        *(rows, columns, ends, st.session_state.get(key, (0.0, 0.0))),
-    )
     name = "strip" if rows == 1 else "pad"
-    st.session_state[f"key.{name}"] = key
+    files = tuple(sounds(grooves, compressed=True))
+    made = Morph(tuple(grooves), files, rows, columns, ends, place(name))
     return card(name, grooves[0], morph=made)
 
 
@@ -59,7 +54,7 @@ def noise() -> Card:
     loops = [noise_loop(index, n_samples) for index in range(7)]
     files = tuple(flac_bytes(np.stack([loop, loop], 1), SAMPLE_RATE) for loop in loops)
     grooves = tuple(groove_at(np.full(4, x), tempo_bpm) for x in range(7))
-    return card("noise", groove, morph=Morph(grooves, files, 1, 7, ("A", "B")))
+    return card("noise", groove, morph=Morph(grooves, files, 1, 7, ("A", "B"), place("noise")))
 
 
 def edited() -> Card:
@@ -76,8 +71,12 @@ def long() -> Card:
     return card("long", groove_at(np.ones(4), tempo_bpm).repeated(16))
 
 
+def place(card_id: str) -> tuple[float, float]:
+    return st.session_state.get(f"at.{card_id}", (0.0, 0.0))
+
+
 def moved(card_id: str, at: tuple[float, float]) -> None:
-    st.session_state[st.session_state[f"key.{card_id}"]] = at
+    st.session_state[f"at.{card_id}"] = at
     said.append(["move", card_id, at])
 
 
