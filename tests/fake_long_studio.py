@@ -30,11 +30,13 @@ class FakeLongStudio(FakeStudio):
         if self.error:
             raise self.error
         embeddings = np.random.default_rng(seed).standard_normal((N_BARS, Z_SIZE))
-        return Piece(_bars(embeddings, tempo_bpm), embeddings, model, seed, temperature)
+        groove = _bars(embeddings, tempo_bpm)
+        return Piece(groove, embeddings.ravel(), embeddings, model, seed, temperature)
 
     def piece_of(self, model: str, groove: Groove, z: np.ndarray | None = None) -> Piece:
         self.calls.append({"model": model, "z": z})
-        return Piece(groove, np.ones((N_BARS, Z_SIZE)), model, 0, 0.0)
+        embeddings = np.ones((N_BARS, Z_SIZE))
+        return Piece(groove, embeddings.ravel(), embeddings, model, 0, 0.0)
 
     def vary_bars(self, piece: Piece, bars: Sequence[int], amount: float, seed: int = 0) -> Piece:
         self.calls.append({"bars": list(bars), "amount": amount, "seed": seed})

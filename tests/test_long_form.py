@@ -1,5 +1,7 @@
 """Pieces: bars that change alone while the others are held bit for bit, and ways between pieces."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,29 +13,39 @@ from musicvae_core.errors import ConfigError, GrooveLengthError
 from musicvae_core.groove import Groove
 from musicvae_core.latent import slerp
 from musicvae_core.long_form import embed, splice
+from musicvae_core.models.prior import LatentPrior, PriorConfig
 from musicvae_core.studio import Studio
 
 N_BARS = 16
-HELD = {"drums": "drums_16bar_hier", "groove": "groove_16bar", "flat": "drums_16bar_flat"}
+PRESETS = {
+    "drums": "drums_16bar_hier",
+    "groove": "groove_16bar",
+    "flat": "drums_16bar_flat",
+    "prior": "groove_16bar",
+}
 
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory):
-    """Untrained long models whose embeddings matter: `drums`, `groove` and `flat`."""
+    """Untrained long models whose embeddings matter; `prior` has one that knows bars."""
     folder = tmp_path_factory.mktemp("long")
     torch.manual_seed(0)
-    for name, preset_name in HELD.items():
+    for name, preset_name in PRESETS.items():
         checkpoint = Checkpoint.new(preset(f"{preset_name}_tiny"))
         decoder = checkpoint.model.decoder
         with torch.no_grad():
             for part in (getattr(decoder, "bottom", decoder), checkpoint.model.head):
                 for parameter in part.parameters():
                     parameter.mul_(10)
+        if name == "prior":
+            config = PriorConfig(width=16, depth=1, n_parts=N_BARS, spread=1.0)
+            checkpoint.prior = LatentPrior(config, checkpoint.config.z_size)
+            torch.nn.init.normal_(checkpoint.prior.out.weight, std=0.5)
         save_checkpoint(checkpoint, folder / name)
     return Studio(folder)
 
 
-@pytest.fixture(params=["drums", "groove"])
+@pytest.fixture(params=["drums", "groove", "prior"])
 def piece(request, studio):
     return studio.sample_piece(request.param, seed=3, tempo_bpm=97)
 
@@ -44,11 +56,13 @@ def bars_that_differ(one: Groove, other: Groove) -> list[int]:
 
 
 def test_a_piece_is_what_sample_draws(studio, piece):
-    take = studio.sample(piece.model, 1, seed=3, prior="normal", tempo_bpm=97)[0]
+    prior = "learned" if piece.model == "prior" else "normal"
+    take = studio.sample(piece.model, 1, seed=3, prior=prior, tempo_bpm=97)[0]
     assert piece.groove == take.groove
     assert piece.groove.n_bars == N_BARS
     assert len({tuple(bar.hits.ravel()) for bar in piece.groove.windows(1)}) > N_BARS // 2
-    [embeddings] = embed(studio.checkpoint(piece.model), take.z[None])
+    np.testing.assert_array_equal(piece.z, take.z)
+    embeddings = embed(studio.checkpoint(piece.model), take.z)
     np.testing.assert_array_equal(piece.embeddings, embeddings)
 
 
@@ -78,15 +92,31 @@ def test_changes_add_up(studio, piece):
     assert bars_that_differ(piece.groove, back.groove) == [2]
 
 
-def test_an_amount_of_0_changes_nothing_and_1_is_the_other_piece_s_bar(studio, piece):
+def test_an_amount_of_0_changes_nothing_and_more_changes_more(studio, piece):
     assert studio.vary_bars(piece, [3, 4], 0.0, seed=5).groove == piece.groove
-    varied = studio.vary_bars(piece, range(16), 1.0, seed=5)
-    other = studio.sample_piece(piece.model, seed=5)
-    np.testing.assert_array_equal(varied.embeddings, other.embeddings)
-    half = studio.vary_bars(piece, range(16), 0.5, seed=5)
-    between = np.linalg.norm(half.embeddings - piece.embeddings, axis=1)
-    whole = np.linalg.norm(varied.embeddings - piece.embeddings, axis=1)
-    assert (between < whole).all()
+    varied = [studio.vary_bars(piece, [3, 4], amount, seed=5) for amount in (0.1, 0.4, 1.0)]
+    ways = [np.linalg.norm(one.z - piece.z) for one in varied]
+    assert 0 < ways[0] < min(ways[1:])
+
+
+def test_without_a_prior_of_bars_they_move_towards_another_piece(studio):
+    piece = studio.sample_piece("drums", seed=3)
+    other = studio.sample_piece("drums", seed=5)
+    whole = studio.vary_bars(piece, range(N_BARS), 1.0, seed=5)
+    np.testing.assert_array_equal(whole.z, other.z)
+    np.testing.assert_array_equal(whole.embeddings, other.embeddings)
+
+
+def test_a_prior_of_bars_draws_those_that_change_and_holds_the_others(studio):
+    piece = studio.sample_piece("prior", seed=3)
+    parts = piece.z.reshape(N_BARS, -1)
+    varied = studio.vary_bars(piece, [2, 7], 1.0, seed=5).z.reshape(N_BARS, -1)
+    changed = [bar for bar in range(N_BARS) if not np.array_equal(parts[bar], varied[bar])]
+    assert changed == [2, 7]
+    elsewhere = replace(piece, z=piece.z + np.float32(1) * (np.arange(len(piece.z)) < 8))
+    other = studio.vary_bars(elsewhere, [7], 1.0, seed=5).z.reshape(N_BARS, -1)
+    alone = studio.vary_bars(piece, [7], 1.0, seed=5).z.reshape(N_BARS, -1)
+    assert not np.allclose(other[7], alone[7])  # what is held has a say
 
 
 def test_the_same_seed_gives_the_same_change_and_another_another(studio, piece):
@@ -103,6 +133,8 @@ def test_a_morph_has_both_pieces_at_its_ends(studio, piece):
     assert morph[0] == piece.groove
     assert morph[-1] == end.groove.at_tempo(97)
     assert {groove.tempo_bpm for groove in morph} == {97}
+    if piece.model == "prior":
+        return
     distances = [(groove.hits != piece.groove.hits).sum() for groove in morph]
     assert distances[0] == 0 < distances[1] < distances[-1]
 
@@ -110,12 +142,9 @@ def test_a_morph_has_both_pieces_at_its_ends(studio, piece):
 def test_the_middle_of_a_morph_decodes_what_lies_between(studio):
     start, end = (studio.sample_piece("drums", seed=s) for s in (3, 4))
     middle = studio.morph_pieces(start, end, 3)[1].groove
-    pairs = zip(start.embeddings, end.embeddings, strict=True)
-    halfway = torch.from_numpy(np.stack([slerp(a, b, 0.5) for a, b in pairs]))[None]
-    model, generator = studio.checkpoint("drums").model, torch.Generator().manual_seed(3)
-    with torch.inference_mode():
-        features = model.decoder.generate_bars(halfway, model.head, 1.0, generator)
-    np.testing.assert_array_equal(features[0].numpy() > 0.5, middle.hits)
+    halfway = slerp(start.z, end.z, 0.5)[None]
+    wanted = studio.decode("drums", halfway, seed=start.seed, tempo_bpm=120)[0].groove
+    assert middle == wanted
 
 
 def test_a_crossing_leads_from_one_to_the_other_bar_by_bar(studio, piece):
@@ -124,9 +153,10 @@ def test_a_crossing_leads_from_one_to_the_other_bar_by_bar(studio, piece):
     assert crossing.groove.tempo_bpm == 97
     assert crossing.groove.bars(0, 1) == piece.groove.bars(0, 1)
     assert crossing.groove.bars(15, 1) == end.groove.bars(15, 1).at_tempo(97)
-    for bar in range(N_BARS):
-        wanted = slerp(piece.embeddings[bar], end.embeddings[bar], bar / 15)
-        np.testing.assert_allclose(crossing.embeddings[bar], wanted, rtol=1e-5)
+    if piece.model != "prior":  # which would refine them
+        starts, ends, z = (one.z.reshape(N_BARS, -1) for one in (piece, end, crossing))
+        for bar in range(N_BARS):
+            np.testing.assert_allclose(z[bar], slerp(starts[bar], ends[bar], bar / 15), rtol=1e-5)
     varied = studio.vary_bars(crossing, [8], 1.0, seed=1)
     assert bars_that_differ(crossing.groove, varied.groove) == [8]
 
@@ -146,7 +176,7 @@ def test_a_flat_model_makes_no_pieces_but_says_so(studio):
     with pytest.raises(ConfigError, match="no conductor"):
         studio.piece_of("flat", Groove.silent(N_BARS))
     said = {info.name: info.has_conductor for info in studio.models()}
-    assert said == {"drums": True, "groove": True, "flat": False}
+    assert said == {name: name != "flat" for name in PRESETS}
 
 
 def test_bad_numbers_are_refused(studio, piece):

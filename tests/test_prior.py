@@ -261,3 +261,24 @@ def test_every_bar_hears_every_other_and_knows_its_place():
 def test_heads_share_the_width_evenly():
     with pytest.raises(ConfigError, match="width is 30; it must be a multiple of n_heads, 4"):
         PriorConfig(width=30, n_parts=2)
+
+
+def test_a_part_drawn_anew_fits_what_is_held(learned):
+    n = 60
+    held = torch.where(torch.arange(n) % 2 == 0, 3.0, -3.0)  # the first number of each centre
+    codes = torch.stack([held, torch.zeros(n)], dim=1)
+    chosen = torch.tensor([False, True]).expand(n, 2)
+    drawn = learned.redraw(codes, chosen, noise_of(n, 2, seed=4), torch.zeros(n))
+    assert torch.equal(drawn[:, 0], held)
+    fits = (drawn[:, 1] - held / 3).abs() < 1
+    assert fits.float().mean() > 0.9
+
+
+def test_less_is_drawn_anew_where_more_is_left(learned):
+    codes, noise = two_clusters(40), noise_of(40, 2, seed=8)
+    chosen = torch.tensor([False, True]).expand(40, 2)
+    ways = [
+        (learned.redraw(codes, chosen, noise, torch.full((40,), left)) - codes).abs().mean()
+        for left in (1.0, 0.9, 0.5)
+    ]
+    assert ways[0] == 0 < ways[1] < ways[2]

@@ -17,6 +17,7 @@ dimension that says little stays small.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -167,12 +168,47 @@ class LatentPrior(nn.Module):
         """
         return self._carry(time.unsqueeze(-1) * codes, time)
 
-    def _carry(self, x: Tensor, start: Tensor) -> Tensor:
-        """Follow the flow from times (B,) to time 1, by the midpoint rule."""
+    @torch.no_grad()
+    def redraw(self, codes: Tensor, chosen: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+        """Draw a part of codes anew, so that it fits the rest, which is held.
+
+        Parameters
+        ----------
+        codes, noise
+            (B, Z); the noise standard normal.
+        chosen
+            (B, Z) bool: what is drawn anew.
+        time
+            (B,) in 0..1, how much is left of it: 0 is wholly new, 1 changes nothing.
+
+        Source: Song et al. 2021 (arXiv 2011.13456), section 5: what is known is put in at every
+        step as noisy as the rest; here along straight paths.
+        """
+
+        def hold(x: Tensor, at: Tensor) -> Tensor:
+            kept = at.unsqueeze(-1)
+            return torch.where(chosen, x, kept * codes + (1 - kept) * noise)
+
+        kept = time.unsqueeze(-1)
+        drawn = self._carry(kept * codes + (1 - kept) * noise, time, hold)
+        return hold(drawn, torch.ones_like(time))
+
+    def _carry(
+        self,
+        x: Tensor,
+        start: Tensor,
+        hold: Callable[[Tensor, Tensor], Tensor] = lambda x, time: x,
+    ) -> Tensor:
+        """Follow the flow from times (B,) to time 1, by the midpoint rule.
+
+        `hold` may put another place for where the flow has come at a time.
+        """
         n_steps, left = self.config.n_solver_steps, 1 - start  # (B,)
         span = left.unsqueeze(-1)
         for step in range(n_steps):
             time = start + step / n_steps * left
-            half = x + self(x, time) / (2 * n_steps) * span
-            x = x + self(half, time + 0.5 / n_steps * left) / n_steps * span
+            middle = time + 0.5 / n_steps * left
+            half = hold(x + self(x, time) / (2 * n_steps) * span, middle)
+            x = x + self(half, middle) / n_steps * span
+            x = hold(x, start + (step + 1) / n_steps * left)
         return x

@@ -67,10 +67,11 @@ def _draw_parts() -> None:
     """Draw a row for each stop: its bars, and the buttons that move it or take it out."""
     for at, part in enumerate(parts()):
         with st.container(
-            horizontal=True, vertical_alignment="bottom", gap="xsmall", key=f"long_form.row.{at}"
+            horizontal=True, vertical_alignment="center", gap="xsmall", key=f"long_form.row.{at}"
         ):
             st.markdown(f"**{at + 1}** {part.source.name}", width=200)
             _draw_bars(part)
+            st.markdown("bars" if part.n_bars > 1 else "bar", width=40)
             st.button(
                 "",
                 icon=":material/arrow_upward:",
@@ -107,8 +108,8 @@ def _draw_bars(part: Part) -> None:
 
 def _draw_adding(studio: Studio, model: ModelInfo) -> None:
     """Draw the choice of a groove and the buttons that put it on the path, and take that back."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
-        choose_groove(_NEXT, "Another groove", default=len(parts()))
+    choose_groove(_NEXT, "Another groove", default=len(parts()))
+    with st.container(horizontal=True, gap="xsmall"):
         is_full = len(parts()) == MAX_STOPS or n_bars_of_path() == MAX_PATH_BARS
         full = f"A path has {MAX_STOPS} grooves and {MAX_PATH_BARS} bars at most"
         st.button(

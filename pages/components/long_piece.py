@@ -56,7 +56,9 @@ def draw_long_piece(studio: Studio) -> None:
         st.info(NO_LONG_MODEL)
         return
     settings = read_long_settings(studio, models)
-    buttons = st.container(horizontal=True, gap="xsmall", key="buttons")
+    buttons = st.container(
+        horizontal=True, vertical_alignment="center", gap="xsmall", key="buttons"
+    )
     with buttons:
         _draw_sample_button(settings)
     now = shown()
@@ -73,12 +75,12 @@ def draw_long_piece(studio: Studio) -> None:
         editable = st.toggle(
             "Edit notes", key="long_form.edit", help="Set, move and remove hits on the grid"
         )
-    _draw_deck(studio, settings, now, editable)
-    left, right = st.columns([2, 3])
+    left, right = st.columns([4, 1], gap="small")
     with left:
-        draw_similarity(now.piece.groove, "long_form.similarity")
+        _draw_deck(studio, settings, now, editable)
     with right:
-        draw_morph(studio, settings, now)
+        draw_similarity(now.piece.groove, "long_form.similarity")
+    draw_morph(studio, settings, now)
 
 
 def _do_what_was_asked(studio: Studio, settings: LongSettings, change: Change | None) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 from musicvae_core.groove import Groove
 from musicvae_core.similarity import bar_similarity
 
-_SIZE_PX = 340
+_HEIGHT_PX = 250
 _SCALE = ((0.0, "#161a22"), (0.5, "#5b4a2a"), (1.0, "#f2b544"))
 
 
@@ -17,11 +17,11 @@ def draw_similarity(groove: Groove, key: str) -> None:
     st.plotly_chart(
         similarity_figure(groove),
         key=key,
-        width="content",
         config={"displayModeBar": False},
+        alt="How alike the bars are, each beside every other",
     )
     st.caption(
-        "Each square is a pair of bars: bright where their hits are alike. Stripes beside the "
+        "Every bar beside every other: bright where their hits are alike. Stripes along the "
         "diagonal are what comes back."
     )
 
@@ -47,5 +47,5 @@ def similarity_figure(groove: Groove) -> go.Figure:
     figure.update_xaxes(side="top", **ticks)
     figure.update_yaxes(autorange="reversed", scaleanchor="x", **ticks)
     margin = {"l": 28, "r": 4, "t": 28, "b": 4}
-    figure.update_layout(width=_SIZE_PX, height=_SIZE_PX, margin=margin)
+    figure.update_layout(height=_HEIGHT_PX, margin=margin)
     return figure
