@@ -83,6 +83,7 @@ export class Editor {
   #onDown(event) {
     const cell = this.active && event.button === 0 && this.#cellOf(event);
     if (!cell) return;
+    this.#cell = { step: cell.step, row: cell.row };
     this.#drag = { cell, hits: null, axis: null, x: event.clientX, y: event.clientY };
     this.grid.still.setPointerCapture(event.pointerId);
   }
@@ -112,8 +113,7 @@ export class Editor {
     const drag = this.#drag;
     if (!drag) return;
     this.#endDrag();
-    this.#cell = { step: drag.cell.step, row: drag.cell.row };
-    const { step, row } = this.#cell;
+    const { step, row } = drag.cell;
     if (drag.hits) this.#put(drag.hits);
     else if (!drag.axis) this.#put(toggledHit(this.#history.now, step, row));
   }
