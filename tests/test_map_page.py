@@ -174,6 +174,7 @@ def test_two_points_make_a_morph_and_more_a_journey(page: AppTest) -> None:
     assert len(path["stops"]) == 3
     assert len(path["trail"]) == 9
     np.testing.assert_allclose(path["stops"], ATLAS.tsne[[3, 70, 20]], atol=1e-4)
+    assert path["trail"][::4] == path["stops"]
     page.button(key="map.travel").click().run()
     hand = decks(page)[0]
     piece = hand["cards"][2]

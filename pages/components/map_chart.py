@@ -109,13 +109,16 @@ def _draw_overlay(settings: MapSettings, actions: Actions, path: Path | None) ->
         Mark(spot.id, _MARKED.get(spot.kind, "other"), spot.name, at)
         for spot, at in zip(brought, where(settings, brought), strict=True)
     ]
-    spot = now.spot
+    spot, shown = now.spot, None
+    if path:
+        stops = where(settings, now.path)
+        shown = PathShown(stops, _trail(settings, stops, path), STRIP, PIECE)
     map_overlay(
         key=_OVERLAY,
         chart=_AREA,
         marks=marks,
         now=spot and Mark(spot.id, "now", spot.name, where(settings, [spot])[0]),
-        path=path and PathShown(where(settings, now.path), _trail(settings, path), STRIP, PIECE),
+        path=shown,
         on_pick=actions.take,
     )
 
@@ -132,9 +135,11 @@ def where(settings: MapSettings, spots: Sequence[Spot]) -> Positions:
     return np.array(found, np.float32).reshape(len(found), positions.shape[1])
 
 
-def _trail(settings: MapSettings, path: Path) -> Positions:
-    """Return where the steps of a path lie."""
-    return np.array(_placed(settings, list(path.codes)), np.float32)
+def _trail(settings: MapSettings, stops: Positions, path: Path) -> Positions:
+    """Return where the steps of a path lie; at a stop that is where the stop lies."""
+    trail = np.array(_placed(settings, list(path.codes)), np.float32)
+    trail[:: (len(trail) - 1) // (len(stops) - 1)] = stops
+    return trail
 
 
 def _placed(settings: MapSettings, codes: Sequence[NDArray[np.float32]]) -> list[Positions]:
