@@ -1,7 +1,7 @@
 """A deck with everything on, over a fake `Studio`: `streamlit run tests/fake_deck_app.py`.
 
-The address says what is on it: `?show=strip` (or `pad`, `noise`, `edit`, `compare`, `long`),
-several with commas between. What came back to Python stands in a code block at the end.
+The address says what is on it: `?show=strip` (or `pad`, `real`, `noise`, `edit`, `compare`,
+`long`), several with commas between. What came back to Python stands in a code block at the end.
 """
 
 import json
@@ -20,6 +20,7 @@ from noise_loops import noise_loop  # noqa: E402
 import pages.components.studio as shared  # noqa: E402
 from musicvae_core.flac import flac_bytes  # noqa: E402
 from musicvae_core.groove import Groove  # noqa: E402
+from musicvae_core.studio import Studio  # noqa: E402
 from pages.components.deck import Card, Mix, Morph, deck  # noqa: E402
 from pages.components.session import keep_mix, kept_mix  # noqa: E402
 
@@ -45,6 +46,18 @@ def morph(rows: int, columns: int) -> Card:
     files = tuple(sounds(grooves, compressed=True))
     made = Morph(tuple(grooves), files, rows, columns, ends, place(name))
     return card(name, grooves[0], morph=made)
+
+
+def real() -> Card:
+    """A strip over the shipped model and the system's SoundFont; new ends for each tempo."""
+    real_studio = st.cache_resource(Studio)()
+    ends = real_studio.sample("groove_2bar", 2, seed=round(tempo_bpm))
+    weights = np.linspace(0, 1, 33, dtype=np.float32)[:, None]
+    codes = (1 - weights) * ends[0].z + weights * ends[1].z
+    takes = real_studio.decode("groove_2bar", codes, temperature=0.0)
+    grooves = tuple(take.groove for take in takes)
+    files, _ = shared.loop_sounds(real_studio, grooves, None, compressed=True)
+    return card("real", grooves[0], morph=Morph(grooves, tuple(files), 1, 33, ("A", "B")))
 
 
 def noise() -> Card:
@@ -95,6 +108,7 @@ tempo_bpm = st.number_input("Tempo, bpm", 40, 240, int(TEMPO_BPM))
 makers = {
     "strip": lambda: morph(1, 33),
     "pad": lambda: morph(5, 5),
+    "real": real,
     "noise": noise,
     "edit": edited,
     "compare": compared,

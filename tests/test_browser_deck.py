@@ -43,6 +43,8 @@ BLOCK_SAMPLES = 512
 FADE_SECONDS = 0.008
 MOVE_TO_SOUND_SECONDS = 0.030
 AHEAD_SECONDS = 1.5
+REAL_MODEL = ROOT / "checkpoints" / "groove_2bar" / "model.safetensors"
+needs_model = pytest.mark.skipif(not REAL_MODEL.is_file(), reason=f"{REAL_MODEL} is not there")
 NOISE_FLOOR = 2e-4
 """Two steps of 16-bit audio, and a little for the decoder's scale."""
 
@@ -66,7 +68,7 @@ def page(request: pytest.FixtureRequest, address: str, browser: Browser) -> Iter
         yield page
 
 
-def showing(*names: str) -> pytest.MarkDecorator:
+def showing(*names: object) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("page", names, indirect=True)
 
 
@@ -195,8 +197,8 @@ def faintest(sound: np.ndarray, seconds: float = 0.02) -> float:
     return float(np.convolve(sound**2, np.full(n, 1 / n), "valid").min())
 
 
-@showing("strip", "pad")
-def test_the_morph_is_wholly_decoded_soon(page: Page, address: str) -> None:
+@showing("strip", "pad", pytest.param("real", marks=needs_model))
+def test_the_morph_is_wholly_decoded_soon_and_the_one_before_is_freed(page: Page) -> None:
     places = len(card(page)["morph"]["places"])
     wait_until_ahead(page, places)
     before = card(page)["morph"]["places"][0]["sound"]
@@ -207,6 +209,8 @@ def test_the_morph_is_wholly_decoded_soon(page: Page, address: str) -> None:
     wait_until_ahead(page, places)
     seconds = time.monotonic() - start
     print(f"{places} new loops decoded {seconds:.2f} s after a change of tempo")
+    different = len({place["sound"] for place in card(page)["morph"]["places"]})
+    assert state(page)["held"] == {"files": different, "buffers": different}
     assert seconds < allowed(AHEAD_SECONDS)
 
 

@@ -53,7 +53,7 @@ class Deck {
       draw: () => this.#drawAll(),
     });
     this.root = element("div", { class: "deck" }, this.mixer.root, this.list, this.voice);
-    this.root.deck = hookOf(this, player);
+    this.root.deck = hookOf(this, player, sounds);
     parent.append(this.root);
     const { signal } = this.#listening;
     document.addEventListener("keydown", (event) => this.#onKey(event), { signal });

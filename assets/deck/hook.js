@@ -1,9 +1,10 @@
 // What the root element (class "deck") of a deck shows of it to tests and to the curious, as its
 // property `deck`: `analyser`, the AnalyserNode of all that sounds, and `state`, {playing: id or
-// null, phase: of the loop, 0 to 1 or null, passes, elapsedSeconds, loopSeconds, mix, cards: [the
-// data of each, and shown: {hits, sound}, place: index in the morph, bar, comparing]}.
+// null, phase: of the loop, 0 to 1 or null, passes, elapsedSeconds, loopSeconds, mix, held: how
+// many {files, buffers} of all decks are in memory, cards: [the data of each, and shown: {hits,
+// sound}, place: index in the morph, bar, comparing]}.
 
-export function hookOf(deck, player) {
+export function hookOf(deck, player, sounds) {
   return {
     get analyser() {
       return player.analyser;
@@ -17,6 +18,7 @@ export function hookOf(deck, player) {
         elapsedSeconds: isPlaying ? player.elapsedSeconds : null,
         loopSeconds: isPlaying ? player.loopSeconds : null,
         mix: deck.mixer.state,
+        held: sounds.held,
         cards: [...deck.list.children].map((item) => item.view.state),
       };
     },

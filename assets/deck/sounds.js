@@ -103,6 +103,11 @@ export class Sounds {
     return isFlac(head) ? writeWav(await this.buffer(url)) : blob;
   }
 
+  // How many of each are in memory.
+  get held() {
+    return { files: this.#blobs.size, buffers: this.#ready.size };
+  }
+
   // Frees what was decoded; the file stays.
   release(url) {
     this.#buffers.delete(url);
