@@ -17,12 +17,12 @@ import torch
 
 from musicvae_core.checkpoint import Checkpoint, load_checkpoint
 from musicvae_core.codec import features_to_groove
-from musicvae_core.config import Preset, preset
 from musicvae_core.errors import RenderError
 from musicvae_core.groove import Groove
 from musicvae_core.latent import sample_codes
 from musicvae_core.midi import read_midi, write_midi
 from musicvae_core.models.musicvae import MusicVAE
+from musicvae_core.presets import Preset, preset
 from musicvae_core.render import Renderer
 from musicvae_core.run import Run
 from musicvae_core.studio import SHIPPED_CHECKPOINTS

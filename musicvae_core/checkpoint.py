@@ -23,7 +23,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from musicvae_core.codec import CODEC_VERSION
-from musicvae_core.config import ModelConfig, Preset, TrainConfig, from_dict
+from musicvae_core.config import ModelConfig, TrainConfig, from_dict
 from musicvae_core.errors import (
     CheckpointNotFoundError,
     ConfigError,
@@ -34,6 +34,7 @@ from musicvae_core.errors import (
 from musicvae_core.files import write_atomically
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.models.prior import LatentPrior, PriorConfig
+from musicvae_core.presets import Preset
 
 FORMAT = "musicvae_core"
 FORMAT_VERSION = 2

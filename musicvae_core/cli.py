@@ -14,10 +14,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from musicvae_core.config import LAB_PRESETS, PRESETS, override, preset
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.experiment_commands import add_experiment
 from musicvae_core.lab_commands import add_lab_commands
+from musicvae_core.presets import LAB_PRESETS, PRESETS, override, preset
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -117,9 +117,13 @@ def _train(options: argparse.Namespace) -> None:
         from musicvae_core.train_lab import train_lab
 
         lab = override(LAB_PRESETS[options.preset], options.set)
-        out, device = options.out, options.device
         metrics = train_lab(
-            lab, load_dataset(options.data), out, resume=options.resume, device=device
+            lab,
+            load_dataset(options.data),
+            options.out,
+            resume=options.resume,
+            start=options.start,
+            device=options.device,
         )
         print(json.dumps(metrics, indent=2))
         return

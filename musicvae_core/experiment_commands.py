@@ -9,8 +9,8 @@ import argparse
 import json
 from pathlib import Path
 
-from musicvae_core.config import preset
 from musicvae_core.errors import ConfigError
+from musicvae_core.presets import preset
 
 
 def add_experiment(parser: argparse.ArgumentParser) -> None:

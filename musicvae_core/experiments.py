@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from musicvae_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from musicvae_core.config import Preset, override
 from musicvae_core.dataset import Dataset, Split
 from musicvae_core.evaluate import MAX_GENERATED, realism_metrics, reconstruction_metrics
 from musicvae_core.fit_prior import PriorTraining, fit_prior
+from musicvae_core.presets import Preset, override
 from musicvae_core.train import train
 
 N_WINDOWS = 1000

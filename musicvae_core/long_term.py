@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 
 from musicvae_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from musicvae_core.config import override, preset
 from musicvae_core.dataset import Dataset, Windows
 from musicvae_core.evaluate import MAX_GENERATED, generate_features, reconstruction_metrics
 from musicvae_core.figures import write_figure
@@ -25,6 +24,7 @@ from musicvae_core.fit_prior import PriorTraining, fit_prior
 from musicvae_core.latent import PriorName
 from musicvae_core.long_term_report import draw, table
 from musicvae_core.models.musicvae import MusicVAE
+from musicvae_core.presets import override, preset
 from musicvae_core.similarity import lag_similarity
 from musicvae_core.train import train
 from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BAR

@@ -18,11 +18,12 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from musicvae_core.checkpoint import Checkpoint, save_checkpoint
-from musicvae_core.config import LabPreset, Preset, TrainConfig, from_dict
+from musicvae_core.config import TrainConfig, from_dict
 from musicvae_core.dataset import Windows
 from musicvae_core.errors import ConfigError, DiskFullError
 from musicvae_core.files import write_atomically
 from musicvae_core.models.musicvae import MusicVAE
+from musicvae_core.presets import LabPreset, Preset
 
 ModelT = TypeVar("ModelT", bound=nn.Module)
 

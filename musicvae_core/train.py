@@ -12,11 +12,11 @@ from torch import Tensor
 from musicvae_core import schedules
 from musicvae_core.augmentation import augment
 from musicvae_core.checkpoint import load_checkpoint
-from musicvae_core.config import Preset
 from musicvae_core.dataset import Dataset, Windows
 from musicvae_core.evaluate import reconstruction_metrics
 from musicvae_core.losses import elbo_losses, kl_nats
 from musicvae_core.models.musicvae import shift_right
+from musicvae_core.presets import Preset
 from musicvae_core.run import Run
 from musicvae_core.training_loop import (
     MIN_TRAIN_WINDOWS,

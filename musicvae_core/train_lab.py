@@ -10,15 +10,20 @@ import torch
 from torch import Tensor
 
 from musicvae_core import schedules
-from musicvae_core.config import LabPreset
 from musicvae_core.dataset import Dataset
+from musicvae_core.errors import ConfigError
 from musicvae_core.hiding import hide, hide_controls
 from musicvae_core.kept import Controls, Kept
-from musicvae_core.lab_checkpoint import LabCheckpoint, save_lab_checkpoint
+from musicvae_core.lab_checkpoint import (
+    LabCheckpoint,
+    load_lab_checkpoint,
+    save_lab_checkpoint,
+)
 from musicvae_core.lab_examples import Examples, examples_of
 from musicvae_core.lab_likelihood import score_rest
 from musicvae_core.losses import elbo_losses
 from musicvae_core.models.lab import GrooveLab
+from musicvae_core.presets import LabPreset
 from musicvae_core.run import ModelRun, full_disk_named
 from musicvae_core.training_loop import (
     MIN_TRAIN_WINDOWS,
@@ -51,13 +56,35 @@ class LabRun(ModelRun[GrooveLab]):
         with full_disk_named(folder):
             save_lab_checkpoint(checkpoint, folder)
 
+    def start_from(self, checkpoint: LabCheckpoint) -> None:
+        """Take up the weights of a trained lab, and nothing else of it.
+
+        Raises
+        ------
+        ConfigError
+            If its dimensions are others.
+        """
+        if checkpoint.config != self.preset.model:
+            raise ConfigError(
+                f"The checkpoint {checkpoint.name} has other dimensions than the preset "
+                f"{self.preset.name}; start from one of the same preset."
+            )
+        self.model.load_state_dict(checkpoint.model.state_dict())
+
 
 def train_lab(
-    preset: LabPreset, dataset: Dataset, out: Path, *, resume: bool = False, device: str = "auto"
+    preset: LabPreset,
+    dataset: Dataset,
+    out: Path,
+    *,
+    resume: bool = False,
+    start: Path | None = None,
+    device: str = "auto",
 ) -> Metrics:
-    """Train a groove lab; files, resuming and errors are as of `train.train`."""
+    """Train a groove lab; files, starts, resuming and errors are as of `train.train`."""
     run = LabRun(preset, pick_device(device))
-    begin(run, out, resume=resume)
+    if begin(run, out, resume=resume) and start is not None:
+        run.start_from(load_lab_checkpoint(start))
     minimum = max(MIN_TRAIN_WINDOWS, preset.train.batch_size)
     windows = dataset.windows("train", preset.model.n_bars, minimum)
     examples = examples_of(windows, preset.model)

@@ -46,8 +46,8 @@ def checkpoints_dir(tmp_path_factory) -> Path:
     import torch
 
     from musicvae_core.checkpoint import Checkpoint, save_checkpoint
-    from musicvae_core.config import preset
     from musicvae_core.models.prior import LatentPrior, PriorConfig
+    from musicvae_core.presets import preset
 
     folder = tmp_path_factory.mktemp("checkpoints")
     torch.manual_seed(3)

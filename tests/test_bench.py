@@ -6,7 +6,7 @@ import pytest
 
 from musicvae_core import bench as bench_module
 from musicvae_core.bench import bench
-from musicvae_core.config import preset
+from musicvae_core.presets import preset
 
 
 @pytest.fixture

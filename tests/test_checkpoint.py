@@ -18,7 +18,7 @@ from musicvae_core.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from musicvae_core.config import LAB_PRESETS, TrainConfig, preset
+from musicvae_core.config import TrainConfig
 from musicvae_core.errors import (
     CheckpointNotFoundError,
     CorruptCheckpointError,
@@ -34,6 +34,7 @@ from musicvae_core.lab_checkpoint import (
 from musicvae_core.models.lab import GrooveLab
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.models.prior import LatentPrior, PriorConfig
+from musicvae_core.presets import LAB_PRESETS, preset
 
 Z = 8
 

@@ -9,8 +9,8 @@ from musicvae_core import evaluate as evaluate_module
 from musicvae_core import experiments
 from musicvae_core import train as train_module
 from musicvae_core.checkpoint import load_checkpoint
-from musicvae_core.config import override, preset
 from musicvae_core.experiments import ABLATIONS, ablate, trade_off
+from musicvae_core.presets import override, preset
 
 N_STEPS = 2
 BASE = override(preset("drums_2bar_tiny"), ["validate_every=1", "step_size=0"])

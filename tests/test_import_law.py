@@ -20,6 +20,8 @@ CORE_RANKS = {
     "files": 0,
     "config": 1,
     "groove": 1,
+    "presets": 2,
+    "takes": 2,
     "midi_scan": 2,
     "midi_tracks": 2,
     "midi": 2,

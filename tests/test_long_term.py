@@ -12,11 +12,11 @@ from musicvae_core import long_term as long_term_module
 from musicvae_core import train as train_module
 from musicvae_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from musicvae_core.cli import main
-from musicvae_core.config import preset
 from musicvae_core.evaluate import reconstruction_metrics
 from musicvae_core.long_term import PRESETS, accuracy_by_bar, long_term, train_or_load
 from musicvae_core.long_term_report import PAPER, draw, table
 from musicvae_core.models.musicvae import MusicVAE
+from musicvae_core.presets import preset
 
 N_STEPS = 2
 

@@ -8,9 +8,10 @@ import torch
 from tiny_data import drummed_groove, features_of, random_groove
 
 from musicvae_core.codec import OFFSET_SCALE
-from musicvae_core.config import PRESETS, ModelConfig
+from musicvae_core.config import ModelConfig
 from musicvae_core.losses import elbo_losses, kl_nats
 from musicvae_core.models.musicvae import MusicVAE, shift_right
+from musicvae_core.presets import PRESETS
 from musicvae_core.vocabulary import N_VOICES, TICKS_PER_STEP, VELOCITY_LEVELS
 
 B = 5

@@ -13,13 +13,13 @@ from tiny_data import dataset_of, drummed_groove
 from musicvae_core import run as run_module
 from musicvae_core import train as train_module
 from musicvae_core.checkpoint import load_checkpoint
-from musicvae_core.config import override, preset
 from musicvae_core.errors import (
     ConfigError,
     DiskFullError,
     NonFiniteLossError,
     TooFewExamplesError,
 )
+from musicvae_core.presets import override, preset
 from musicvae_core.run import Run
 from musicvae_core.train import train
 from musicvae_core.training_loop import LOG_FILE, STATE_FILE, pick_device

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from musicvae_core import train as train_module
-from musicvae_core.config import override, preset
 from musicvae_core.errors import NonFiniteLossError
 from musicvae_core.models.musicvae import MusicVAE, shift_right
+from musicvae_core.presets import override, preset
 from musicvae_core.run import Run
 from musicvae_core.train import train_step
 from musicvae_core.training_loop import pick_device
