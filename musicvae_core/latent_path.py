@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from musicvae_core.checkpoint import Checkpoint
 from musicvae_core.codec import features_to_groove
+from musicvae_core.decoding import decode_alike
 from musicvae_core.groove import Groove
 from musicvae_core.latent import Codes, encode_grooves, refine_path, slerp
-from musicvae_core.morph import decode_alike
 from musicvae_core.route import Route, Stop, check_path
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,36 +16,10 @@ from musicvae_core.groove import Groove
 from musicvae_core.latent import Codes, PriorName, encode_grooves, refine_path, sample_codes, slerp
 from musicvae_core.models.decoders import ConductorDecoder
 from musicvae_core.morph import MAX_STEPS, MIN_STEPS
+from musicvae_core.takes import Piece
 from musicvae_core.vocabulary import STEPS_PER_BAR
 
 Embeddings = NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class Piece:
-    """A groove, and what each of its bars was decoded from.
-
-    Parameters
-    ----------
-    groove
-        U bars.
-    z
-        (Z,) float32, of which every bar has its own part.
-    embeddings
-        (U, bar size) float32, the conductor's; they decode to the groove's bars, but for those
-        that were played or edited by hand.
-    model
-        The name of its model.
-    seed, temperature
-        Of the chance that all bars were drawn by.
-    """
-
-    groove: Groove
-    z: Codes
-    embeddings: Embeddings
-    model: str
-    seed: int
-    temperature: float
 
 
 def sample_piece(

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from musicvae_core.checkpoint import Checkpoint
+from musicvae_core.decoding import decode_grooves
 from musicvae_core.errors import ConfigError
 from musicvae_core.groove import Groove
-from musicvae_core.latent import Codes, slerp
-from musicvae_core.models.heads import CategoricalHead, Noise
-from musicvae_core.models.musicvae import MusicVAE
+from musicvae_core.latent import Codes, encode_grooves, slerp
+from musicvae_core.takes import Morphed, Reconstruction
 
 Curve = Literal["slerp", "lerp"]
 MIN_STEPS, MAX_STEPS = 3, 33
@@ -23,40 +21,26 @@ PAD_SIZE = 5
 """Rows and columns of the pad between four corners."""
 
 
-@dataclass(frozen=True, eq=False)
-class Reconstruction:
-    """A groove beside what its code decodes to.
-
-    Parameters
-    ----------
-    original, groove
-        The two, of one length.
-    accuracy
-        Share of steps with all nine voices right, 0 to 1.
-    hit_f1
-        Harmonic mean of precision and recall of the hits, 0 to 1; silence for silence is 1.
-
-    Source: Roberts et al. 2018, table 2, count steps so; `evaluate` does for a whole split.
-    """
-
-    original: Groove
-    groove: Groove
-    accuracy: float
-    hit_f1: float
-
-
-@dataclass(frozen=True, eq=False)
-class Morphed:
-    """A morph: grooves on a path or a pad, row by row, and its ends as the model plays them.
-
-    codes is (n, Z) float32, one for each groove; a path has one row.
-    """
-
-    grooves: tuple[Groove, ...]
-    codes: Codes
-    n_rows: int
-    n_columns: int
-    reconstructions: tuple[Reconstruction, ...]
+def morph(
+    checkpoint: Checkpoint,
+    ends: Sequence[Groove],
+    n_steps: int,
+    *,
+    curve: Curve,
+    temperature: float,
+    tempo_bpm: float,
+    seed: int,
+    exact_ends: bool,
+) -> Morphed:
+    """Morph between two grooves, or on a pad between four; see `Studio.morph`."""
+    corners = encode_grooves(checkpoint, ends)
+    codes, n_rows = lay_codes(corners, n_steps, curve)
+    grooves = tuple(decode_grooves(checkpoint, codes, temperature, tempo_bpm, seed, alike=True))
+    played = decode_grooves(checkpoint, corners, 0.0, tempo_bpm)
+    if exact_ends:
+        grooves = with_exact_ends(grooves, ends, n_rows)
+    back = tuple(compare(end, groove) for end, groove in zip(ends, played, strict=True))
+    return Morphed(grooves, codes, n_rows, len(codes) // n_rows, back)
 
 
 def compare(original: Groove, groove: Groove) -> Reconstruction:
@@ -136,41 +120,6 @@ def _between(start: Codes, end: Codes, fractions: NDArray[np.float64], curve: Cu
         weights = fractions[:, None]
         return np.asarray((1 - weights) * start + weights * end, np.float32)
     raise ConfigError(f"There is no curve {curve!r}; choose slerp or lerp.")
-
-
-class _OneChance:
-    """A head whose noise is the same for every one of n codes."""
-
-    def __init__(self, head: CategoricalHead, n: int) -> None:
-        self._head, self._n = head, n
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._head, name)
-
-    def draw_noise(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Noise:
-        """Draw for one code and repeat it; a decoder may have several rows a code, in order."""
-        n_steps, n_rows = shape
-        noise = self._head.draw_noise((n_steps, n_rows // self._n), generator)
-        parts = [None if part is None else _repeated(part, self._n) for part in noise]
-        return Noise(*parts)  # type: ignore[arg-type]  # only the hits are never None
-
-
-def _repeated(part: Tensor, n: int) -> Tensor:
-    """Repeat (T, R, ...) along its rows: (T, n * R, ...)."""
-    return part.repeat(1, n, *([1] * (part.dim() - 2)))
-
-
-def decode_alike(
-    model: MusicVAE, z: Tensor, temperature: float, generator: torch.Generator | None = None
-) -> Tensor:
-    """Decode z (B, Z) into features (B, T, F), all by the same chance.
-
-    With noise of its own each step of a morph would differ from its neighbours however near
-    their codes are; with one noise for all, what changes along the path is the code alone.
-    """
-    head = cast(CategoricalHead, _OneChance(model.head, len(z)))
-    features: Tensor = model.decoder.generate(z, head, temperature, generator)
-    return features
 
 
 def with_exact_ends(

@@ -8,7 +8,7 @@ of K by K: one query of a two-bar model takes four batches of 24 grooves.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 from musicvae_core.attribute_vectors import AttributeVectors
 from musicvae_core.attributes import beats_of
 from musicvae_core.checkpoint import Checkpoint
+from musicvae_core.codec import features_to_groove
 from musicvae_core.controls import measure_controls
+from musicvae_core.errors import ConfigError
+from musicvae_core.takes import SteeredTake, Take
 
 Array = NDArray[np.float64]
 Features = NDArray[np.float32]
@@ -59,6 +62,36 @@ class Steered:
     features: Features
     before: Array
     after: Array
+
+
+def steer_take(
+    checkpoint: Checkpoint,
+    vectors: AttributeVectors,
+    model: str,
+    z: NDArray[np.float32],
+    targets: Mapping[str, float],
+    styles: Mapping[str, float],
+    tempo_bpm: float,
+) -> SteeredTake:
+    """Move one code (Z,) so that its groove measures as asked; see `Studio.steer`.
+
+    Raises
+    ------
+    ConfigError
+        If the model has no such attribute or label.
+    """
+    unknown = {*targets, *styles} - {*vectors.controls, *vectors.labels}
+    if unknown:
+        raise ConfigError(f"{model} cannot be steered by {', '.join(sorted(unknown))}.")
+    start = vectors.styled(z[None], styles).astype(np.float32)
+    goal = np.array([[targets.get(name, np.nan) for name in vectors.controls]])
+    found = steer(checkpoint, vectors, start, goal)
+    take = Take(features_to_groove(found.features[0], tempo_bpm), found.codes[0], model, 0, 0.0)
+    before, after = (
+        dict(zip(vectors.controls, map(float, measured[0]), strict=True))
+        for measured in (found.before, found.after)
+    )
+    return SteeredTake(take, before, after)
 
 
 def steer(

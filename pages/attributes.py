@@ -8,7 +8,8 @@ import streamlit as st
 
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.groove import Groove
-from musicvae_core.studio import ModelInfo, SteeredTake, Studio
+from musicvae_core.studio import Studio
+from musicvae_core.takes import ModelInfo, SteeredTake
 from pages.components.deck import Card, deck
 from pages.components.entry import run_app
 from pages.components.favourites import is_favourite, toggle_favourite

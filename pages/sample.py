@@ -7,7 +7,8 @@ from dataclasses import replace
 import streamlit as st
 
 from musicvae_core.errors import MusicVAEError
-from musicvae_core.studio import Studio, Take
+from musicvae_core.studio import Studio
+from musicvae_core.takes import Take
 from pages.components.deck import Card, deck
 from pages.components.entry import run_app
 from pages.components.favourites import is_favourite, keep_favourite, toggle_favourite

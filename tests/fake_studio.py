@@ -19,9 +19,9 @@ from musicvae_core.flac import flac_bytes
 from musicvae_core.groove import Groove
 from musicvae_core.journey import journey_codes
 from musicvae_core.midi import MidiReading, read_midi, read_rhythm, write_midi
-from musicvae_core.morph import Curve, Morphed, compare, lay_codes, with_exact_ends
+from musicvae_core.morph import Curve, compare, lay_codes, with_exact_ends
 from musicvae_core.projection import Principal
-from musicvae_core.studio import ModelInfo, SteeredTake, Take
+from musicvae_core.takes import ModelInfo, Morphed, SteeredTake, Take
 from musicvae_core.vocabulary import CLOSED_HAT, CRASH, KICK, N_VOICES, SNARE
 
 SAMPLE_RATE = 44_100

@@ -18,7 +18,8 @@ from musicvae_core.errors import (
     InvalidGrooveError,
 )
 from musicvae_core.midi import read_midi
-from musicvae_core.studio import MAX_TAKES, Studio, Take
+from musicvae_core.studio import MAX_TAKES, Studio
+from musicvae_core.takes import Take
 
 N_THREADS = 20
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from musicvae_core.groove import Groove
-from musicvae_core.studio import Piece, Studio
+from musicvae_core.studio import Studio
+from musicvae_core.takes import Piece
 from pages.components.deck import Card, Morph, deck
 from pages.components.favourites import is_favourite, toggle_favourite
 from pages.components.long_settings import LongSettings

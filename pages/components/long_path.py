@@ -8,7 +8,8 @@ import streamlit as st
 
 from musicvae_core.groove import Groove
 from musicvae_core.route import MAX_PATH_BARS, MAX_STOPS, Route, Stop
-from musicvae_core.studio import ModelInfo, Studio
+from musicvae_core.studio import Studio
+from musicvae_core.takes import ModelInfo
 from pages.components.deck import Card, deck
 from pages.components.demos import demo_sources
 from pages.components.favourites import is_favourite, toggle_favourite

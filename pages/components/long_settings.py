@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from musicvae_core.studio import ModelInfo, Studio
+from musicvae_core.studio import Studio
+from musicvae_core.takes import ModelInfo
 from musicvae_core.vocabulary import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 from pages.components.settings import MAX_SEED, WIDTH, choose_kit
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from musicvae_core.groove import Groove
-from musicvae_core.studio import Piece
+from musicvae_core.takes import Piece
 from pages.components.names import name_of
 
 _PIECES = "kept.long_form.pieces"

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from musicvae_core.atlas import Atlas, Performance
 from musicvae_core.groove import Groove
 from musicvae_core.projection import mean_code
-from musicvae_core.studio import ModelInfo, Studio
+from musicvae_core.studio import Studio
+from musicvae_core.takes import ModelInfo
 from pages.components.favourites import favourites
 from pages.components.library import library
 from pages.components.session import shelf

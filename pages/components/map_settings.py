@@ -9,7 +9,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from musicvae_core.atlas import Atlas
-from musicvae_core.studio import ModelInfo, Studio
+from musicvae_core.studio import Studio
+from musicvae_core.takes import ModelInfo
 from pages.components.map_fields import LABELS, TEMPO, Field, fields_of, matching
 from pages.components.settings import WIDTH, choose_kit, choose_model
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from musicvae_core.groove import Groove
-from musicvae_core.studio import Morphed, Studio
+from musicvae_core.studio import Studio
+from musicvae_core.takes import Morphed
 from pages.components.card import Card, Mix, Morph
 from pages.components.favourites import is_favourite
 from pages.components.slots import Source

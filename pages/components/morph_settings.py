@@ -8,7 +8,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from musicvae_core.groove import Groove
-from musicvae_core.studio import ModelInfo, Morphed, Studio
+from musicvae_core.studio import Studio
+from musicvae_core.takes import ModelInfo, Morphed
 from pages.components.settings import MAX_SEED, WIDTH, choose_kit, choose_model
 from pages.components.studio import identity
 

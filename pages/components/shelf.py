@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from musicvae_core.studio import Take
+from musicvae_core.takes import Take
 from pages.components.names import name_of
 
 

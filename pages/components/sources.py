@@ -16,7 +16,8 @@ import streamlit as st
 
 from musicvae_core.errors import CheckpointNotFoundError, MusicVAEError
 from musicvae_core.groove import Groove
-from musicvae_core.studio import ModelInfo, Studio
+from musicvae_core.studio import Studio
+from musicvae_core.takes import ModelInfo
 from pages.components.demos import demo_sources
 from pages.components.favourites import favourites
 from pages.components.library import add_to_library, library
