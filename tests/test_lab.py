@@ -1,0 +1,213 @@
+"""What the groove lab promises, over grooves of every length, whatever the model has learned."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_data import random_groove
+from tiny_lab import N_BARS, any_groove, cells_of, differing, tiny_lab
+
+from musicvae_core.errors import ConfigError, InvalidGrooveError
+from musicvae_core.groove import Groove
+from musicvae_core.lab_options import Amounts, Chance, Wishes
+from musicvae_core.vocabulary import CLOSED_HAT, KICK, N_VOICES, SNARE, STEPS_PER_BAR
+
+SEEDS = st.integers(0, 2**32 - 1)
+GROOVES = SEEDS.map(any_groove)
+FEW = settings(max_examples=25, deadline=None)
+
+
+def nothing_else_changed(before, after, cells):
+    return not (differing(before, after) & ~cells).any()
+
+
+@FEW
+@given(GROOVES, SEEDS)
+def test_humanize_keeps_every_note(groove, seed):
+    played = tiny_lab().humanize(groove, chance=Chance(seed=seed))
+    assert np.array_equal(played.hits, groove.hits)
+    assert played.tempo_bpm == groove.tempo_bpm
+    assert not np.array_equal(played.velocities, groove.velocities)
+    assert not np.array_equal(played.offsets, groove.offsets)
+
+
+@FEW
+@given(GROOVES, GROOVES, SEEDS)
+def test_transfer_keeps_every_note(feel, groove, seed):
+    played = tiny_lab().transfer(feel, groove, chance=Chance(seed=seed))
+    assert np.array_equal(played.hits, groove.hits)
+    assert played.tempo_bpm == groove.tempo_bpm
+
+
+@FEW
+@given(GROOVES, SEEDS)
+def test_amounts_of_nothing_give_the_input_back_exactly(groove, seed):
+    nothing, chance = Amounts(0, 0, 0), Chance(seed=seed)
+    feel = random_groove(np.random.default_rng(seed), 2)
+    assert tiny_lab().humanize(groove, amounts=nothing, chance=chance) == groove
+    assert tiny_lab().transfer(feel, groove, amounts=nothing, chance=chance) == groove
+
+
+@FEW
+@given(GROOVES, st.floats(0, 2), st.floats(0, 2))
+def test_dynamics_and_timing_move_apart(groove, dynamics, timing):
+    softer = tiny_lab().humanize(groove, amounts=Amounts(dynamics, 0))
+    later = tiny_lab().humanize(groove, amounts=Amounts(0, timing))
+    assert np.array_equal(softer.offsets, groove.offsets)
+    assert np.array_equal(later.velocities, groove.velocities)
+
+
+@given(GROOVES)
+@FEW
+def test_fully_quantised_is_on_the_grid(groove):
+    assert not tiny_lab().humanize(groove, amounts=Amounts(quantise=1)).offsets.any()
+
+
+@FEW
+@given(
+    GROOVES,
+    SEEDS,
+    st.sets(st.integers(0, N_VOICES - 1), min_size=1),
+    st.data(),
+)
+def test_fill_in_writes_only_where_it_is_asked(groove, seed, voices, data):
+    bars = data.draw(st.sets(st.integers(0, groove.n_bars - 1), min_size=1))
+    filled = tiny_lab().fill_in(groove, voices=voices, bars=bars, chance=Chance(seed=seed))
+    assert nothing_else_changed(groove, filled, cells_of(groove, voices, bars))
+
+
+@pytest.mark.parametrize("n_bars", N_BARS)
+def test_fill_in_does_write_in_every_bar(n_bars):
+    groove = random_groove(np.random.default_rng(n_bars), n_bars)
+    filled = tiny_lab().fill_in(groove, voices=[KICK, CLOSED_HAT])
+    changed = differing(groove, filled).reshape(n_bars, STEPS_PER_BAR, N_VOICES)
+    assert changed.any(axis=(1, 2)).all()
+    assert set(np.flatnonzero(changed.any(axis=(0, 1)))) == {KICK, CLOSED_HAT}
+
+
+@FEW
+@given(GROOVES, SEEDS, st.integers(1, 9))
+def test_continue_begins_with_what_there_was(groove, seed, n_bars):
+    longer = tiny_lab().carry_on(groove, n_bars, chance=Chance(seed=seed))
+    assert longer.n_bars == groove.n_bars + n_bars
+    assert longer.bars(0, groove.n_bars) == groove
+
+
+@FEW
+@given(GROOVES, SEEDS)
+def test_drumify_strikes_wherever_the_rhythm_does(groove, seed):
+    kit = tiny_lab().drumify(groove, chance=Chance(seed=seed))
+    assert kit.n_bars == groove.n_bars
+    assert kit.tempo_bpm == groove.tempo_bpm
+    assert kit.hits[groove.hits.any(axis=1)].any(axis=1).all()
+
+
+@FEW
+@given(GROOVES, st.integers(0, 2**63 - 2))
+def test_a_seed_repeats_and_another_differs(groove, seed):
+    lab, chance = tiny_lab(), Chance(seed=seed)
+    makers = {
+        "humanize": lambda chance: lab.humanize(groove, chance=chance),
+        "drumify": lambda chance: lab.drumify(groove, chance=chance),
+        "transfer": lambda chance: lab.transfer(groove, groove, chance=chance),
+        "fill in": lambda chance: lab.fill_in(groove, chance=chance),
+        "continue": lambda chance: lab.carry_on(groove, 2, chance=chance),
+    }
+    for name, make in makers.items():
+        assert make(chance) == make(chance), name
+        assert make(chance) != make(Chance(seed=seed + 1)), name
+
+
+@pytest.mark.parametrize("n_bars", [3, 5, 6, 64])
+def test_any_length_is_played_to_its_end(n_bars):
+    groove = random_groove(np.random.default_rng(n_bars), n_bars)
+    played = tiny_lab().humanize(groove)
+    moved = (played.velocities != groove.velocities).reshape(n_bars, -1).any(axis=1)
+    struck = groove.hits.reshape(n_bars, -1).any(axis=1)
+    assert moved[struck].all()
+
+
+def test_a_hit_before_the_first_beat_stays_there_where_it_is_kept():
+    hits = np.zeros((3 * STEPS_PER_BAR, N_VOICES), bool)
+    hits[0, KICK] = hits[4, SNARE] = hits[40, SNARE] = True
+    offsets = np.where(hits, -0.4, 0)
+    groove = Groove.from_hits(hits, 0.7, offsets)
+    filled = tiny_lab().fill_in(groove, voices=[CLOSED_HAT])
+    assert filled.offsets[0, KICK] == np.float32(-0.4)
+    assert tiny_lab().carry_on(groove, 2).offsets[0, KICK] == np.float32(-0.4)
+    assert tiny_lab().humanize(groove, amounts=Amounts(timing=0)).offsets[0, KICK] < 0
+
+
+@pytest.mark.parametrize("n_bars", [1, 5])
+def test_silence_stays_silent_and_can_be_filled(n_bars):
+    silence, lab = Groove.silent(n_bars), tiny_lab()
+    assert lab.humanize(silence) == silence
+    assert lab.transfer(random_groove(np.random.default_rng(0)), silence) == silence
+    assert lab.fill_in(silence).n_hits > 0
+    assert lab.carry_on(silence, 2).n_bars == n_bars + 2
+
+
+def test_a_silent_rhythm_or_feel_is_refused():
+    some = random_groove(np.random.default_rng(0))
+    with pytest.raises(InvalidGrooveError, match="The rhythm is silent"):
+        tiny_lab().drumify(Groove.silent(2))
+    with pytest.raises(InvalidGrooveError, match="whose feel is wanted is silent"):
+        tiny_lab().transfer(Groove.silent(2), some)
+
+
+@pytest.mark.parametrize("share", ["one note", "every cell"])
+def test_the_thinnest_and_the_densest_grooves(share):
+    hits = np.zeros((3 * STEPS_PER_BAR, N_VOICES), bool)
+    if share == "one note":
+        hits[17, SNARE] = True
+    else:
+        hits[:] = True
+    groove, lab = Groove.from_hits(hits), tiny_lab()
+    assert np.array_equal(lab.humanize(groove).hits, hits)
+    assert np.array_equal(lab.transfer(groove, groove).hits, hits)
+    assert lab.drumify(groove).hits[hits.any(axis=1)].any(axis=1).all()
+    assert not differing(groove, lab.fill_in(groove, voices=[KICK]))[:, KICK + 1 :].any()
+    assert lab.carry_on(groove, 3).bars(0, 3) == groove
+
+
+def test_a_bar_that_is_held_between_two_that_are_not_is_held():
+    groove = random_groove(np.random.default_rng(3), 9)
+    filled = tiny_lab().fill_in(groove, bars=[0, 1, 6, 8])
+    for bar in (2, 3, 4, 5, 7):
+        assert filled.bars(bar, 1) == groove.bars(bar, 1)
+
+
+def test_equally_loud_taps_have_no_accents():
+    groove = random_groove(np.random.default_rng(4), 2)
+    flat, soft = (
+        Groove.from_hits(groove.hits, velocity, groove.offsets) for velocity in (0.9, 0.2)
+    )
+    assert tiny_lab().drumify(flat) == tiny_lab().drumify(soft)
+
+
+@pytest.mark.parametrize(
+    ("ask", "problem"),
+    [
+        (lambda lab, groove: lab.fill_in(groove, voices=[]), "No voice is chosen"),
+        (lambda lab, groove: lab.fill_in(groove, bars=[]), "No bar is chosen"),
+        (lambda lab, groove: lab.fill_in(groove, bars=[2]), "no bar 3; there are bars 1 to 2"),
+        (lambda lab, groove: lab.fill_in(groove, voices=[9]), "no voice 10"),
+        (lambda lab, groove: lab.carry_on(groove, 0), "0 bars were asked for"),
+        (lambda lab, groove: lab.carry_on(groove, 65), "65 bars were asked for"),
+        (lambda lab, groove: lab.humanize(groove, wishes=Wishes(style="polka")), "no style"),
+        (lambda lab, groove: lab.drumify(groove, wishes=Wishes(drummer="me")), "no drummer"),
+        (lambda lab, groove: lab.drumify(groove, wishes=Wishes(hits_a_bar=65)), "hits a bar is 65"),
+        (lambda lab, groove: lab.humanize(groove, amounts=Amounts(dynamics=2.1)), "is 2.1"),
+        (lambda lab, groove: lab.humanize(groove, chance=Chance(feel_temperature=-1)), "is -1"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_what_to_do(ask, problem):
+    with pytest.raises(ConfigError, match=problem):
+        ask(tiny_lab(), random_groove(np.random.default_rng(0), 2))
+
+
+def test_what_is_wished_for_is_heard():
+    lab, groove = tiny_lab(), random_groove(np.random.default_rng(6), 2)
+    plain = lab.drumify(groove)
+    for wishes in (Wishes(style="jazz"), Wishes(drummer="drummer7"), Wishes(hits_a_bar=40)):
+        assert lab.drumify(groove, wishes=wishes) != plain

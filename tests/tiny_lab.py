@@ -1,0 +1,58 @@
+"""An untrained groove lab, and grooves of every length to put into it."""
+
+import functools
+
+import numpy as np
+import torch
+from tiny_data import random_groove
+
+from musicvae_core.groove import Groove
+from musicvae_core.lab import Lab
+from musicvae_core.lab_checkpoint import LabCheckpoint
+from musicvae_core.models.lab import GrooveLab
+from musicvae_core.presets import LAB_PRESETS
+from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BAR
+
+N_BARS = (1, 2, 3, 4, 5, 6, 9)
+"""Of a window's length, shorter, longer, and no multiple of it."""
+
+
+@functools.cache
+def tiny_checkpoint() -> LabCheckpoint:
+    torch.manual_seed(5)
+    preset = LAB_PRESETS["groove_lab_tiny"]
+    return LabCheckpoint("tiny", "Tiny", GrooveLab(preset.model).eval(), preset.train)
+
+
+@functools.cache
+def tiny_lab() -> Lab:
+    return Lab(tiny_checkpoint())
+
+
+def any_groove(seed: int) -> Groove:
+    """Return a groove of any length, tempo and density, its first hits before the beat."""
+    rng = np.random.default_rng(seed)
+    groove = random_groove(rng, int(rng.choice(N_BARS)), float(rng.uniform(40, 240)))
+    hits = groove.hits | (rng.random(groove.hits.shape) < rng.choice([0.0, 0.3, 0.9]))
+    hits[0] = True
+    velocities = np.where(groove.hits, groove.velocities, 0.5)
+    offsets = np.array(groove.offsets)
+    offsets[0] = rng.uniform(-0.5, -0.1, N_VOICES)
+    return Groove.from_hits(hits, velocities, offsets, groove.tempo_bpm)
+
+
+def cells_of(groove: Groove, voices, bars) -> np.ndarray:
+    """Return which cells (T, 9) belong to some voices of some bars."""
+    cells = np.zeros(groove.hits.shape, bool)
+    for bar in bars:
+        cells[bar * STEPS_PER_BAR : (bar + 1) * STEPS_PER_BAR, list(voices)] = True
+    return cells
+
+
+def differing(one: Groove, other: Groove) -> np.ndarray:
+    """Return the cells (T, 9) in which two grooves of one length are not exactly equal."""
+    return (
+        (one.hits != other.hits)
+        | (one.velocities != other.velocities)
+        | (one.offsets != other.offsets)
+    )
