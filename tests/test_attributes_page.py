@@ -101,6 +101,23 @@ def test_several_sliders_are_asked_together_and_reset_one_by_one(
     assert page.button(key="attributes.reset").disabled
 
 
+def test_two_sliders_that_move_before_an_answer_are_both_heard(
+    page: AppTest, studio: FakeStudio
+) -> None:
+    slider(page, "swing").set_value(20.0)
+    set_to(page, "snare_activity", 6.0)
+    assert asked(studio)["targets"] == {"swing": pytest.approx(0.2), "snare_activity": 6.0}
+    assert slider(page, "swing").value == 20.0
+
+
+def test_a_slider_is_told_where_it_stands_only_when_it_stands_elsewhere(page: AppTest) -> None:
+    set_to(page, "swing", 20.0)
+    assert not slider(page, "swing").proto.set_value, "it would be pulled back while it moves on"
+    press(page, "attributes.undo")
+    assert slider(page, "swing").proto.set_value
+    assert slider(page, "swing").value != 20.0
+
+
 def test_what_cannot_be_had_is_said(page: AppTest) -> None:
     set_to(page, "kick_activity", 12.0)
     assert slider(page, "kick_activity").value == 12.0

@@ -10,8 +10,8 @@ import streamlit as st
 
 from musicvae_core.attribute_vectors import FILL, AttributeVectors
 from musicvae_core.controls import CONTROLS, Control
-from musicvae_core.studio import ModelInfo, SteeredTake
-from pages.components.wishes import MAX_PRESSES, Wishes, ask
+from musicvae_core.takes import ModelInfo, SteeredTake
+from pages.components.wishes import MAX_PRESSES, Wishes, ask, wishes_of
 
 _TITLES = {
     "hiphop": "hip-hop",
@@ -71,7 +71,7 @@ def _draw_press(panel: Panel, label: str, by: int, text: str) -> None:
         key=f"attributes.press.{label}.{by}",
         disabled=is_full,
         help="That is as far as it goes; Undo or Reset all leads back." if is_full else None,
-        on_click=lambda: ask(panel.groove, panel.wishes.pressed(label, by)),
+        on_click=lambda: ask(panel.groove, wishes_of(panel.groove).pressed(label, by)),
     )
 
 
@@ -98,7 +98,7 @@ def _draw_slider(panel: Panel, name: str, control: Control) -> None:
     value = panel.wishes.targets.get(name, measured)
     low, high = slider_range(panel.vectors, name, value)
     key = f"attributes.slider.{name}"
-    st.session_state[key] = min(high, max(low, shown(control, value)))
+    _let_stand(key, low, high, min(high, max(low, shown(control, value))))
     with st.container(horizontal=True, wrap=False, vertical_alignment="bottom", gap="xsmall"):
         st.slider(
             f"{control.title}, {control.unit}",
@@ -116,16 +116,29 @@ def _draw_slider(panel: Panel, name: str, control: Control) -> None:
             type="tertiary",
             disabled=not is_set,
             help=f"Let {control.title} rest" if is_set else "It rests; nothing to reset",
-            on_click=lambda: ask(panel.groove, panel.wishes.without_target(name)),
+            on_click=lambda: ask(panel.groove, wishes_of(panel.groove).without_target(name)),
         )
     if is_set and abs(measured - value) * control.scale > control.step:
         st.caption(f"As near as this groove gets: {amount(control, measured)}")
 
 
+def _let_stand(key: str, low: float, high: float, value: float) -> None:
+    """Say where a slider stands, unless it stands there.
+
+    What is said reaches the browser after what the listener did meanwhile: a slider that moves
+    on would be pulled back.
+    """
+    ends = f"{key}.ends"
+    stood = st.session_state.get(key), st.session_state.get(ends)
+    if stood != (value, (low, high)):
+        st.session_state[key] = value
+    st.session_state[ends] = low, high
+
+
 def _setter(panel: Panel, name: str, key: str) -> Callable[[], None]:
     def set_target() -> None:
         target = st.session_state[key] / CONTROLS[name].scale
-        ask(panel.groove, panel.wishes.with_target(name, target))
+        ask(panel.groove, wishes_of(panel.groove).with_target(name, target))
 
     return set_target
 
