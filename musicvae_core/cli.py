@@ -156,12 +156,12 @@ def _add_fit_prior(parser: argparse.ArgumentParser) -> None:
 def _fit_prior(options: argparse.Namespace) -> None:
     from musicvae_core.checkpoint import load_checkpoint, save_checkpoint
     from musicvae_core.dataset import load_dataset
-    from musicvae_core.fit_prior import PriorTraining, fit_prior
+    from musicvae_core.fit_prior import fit_prior, prior_training
 
     checkpoint = load_checkpoint(options.checkpoint)
     dataset = load_dataset(options.data)
     windows = dataset.windows("train", checkpoint.config.n_bars)
-    training = PriorTraining(seed=options.seed)
+    training = dataclasses.replace(prior_training(checkpoint.config), seed=options.seed)
     if options.steps:
         training = dataclasses.replace(training, n_steps=options.steps)
     if options.batch_size:

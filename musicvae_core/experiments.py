@@ -14,7 +14,7 @@ import numpy as np
 from musicvae_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from musicvae_core.dataset import Dataset, Split
 from musicvae_core.evaluate import MAX_GENERATED, realism_metrics, reconstruction_metrics
-from musicvae_core.fit_prior import PriorTraining, fit_prior
+from musicvae_core.fit_prior import fit_prior
 from musicvae_core.presets import Preset, override
 from musicvae_core.train import train
 
@@ -109,7 +109,7 @@ def trade_off(
             tuning = override(preset, changes)
             train(tuning, dataset, folder, resume=True, start=start, device=device)
             windows = dataset.windows("train", first.config.n_bars)
-            tuned = fit_prior(load_checkpoint(folder / "last"), windows, training=PriorTraining())
+            tuned = fit_prior(load_checkpoint(folder / "last"), windows)
             save_checkpoint(tuned, folder / "with_prior")
         rows.append(_point(load_checkpoint(folder / "with_prior"), dataset, beta))
         log.info("%s", rows[-1])

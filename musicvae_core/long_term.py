@@ -20,7 +20,7 @@ from musicvae_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoin
 from musicvae_core.dataset import Dataset, Windows
 from musicvae_core.evaluate import MAX_GENERATED, generate_features, reconstruction_metrics
 from musicvae_core.figures import write_figure
-from musicvae_core.fit_prior import PriorTraining, fit_prior
+from musicvae_core.fit_prior import fit_prior
 from musicvae_core.latent import PriorName
 from musicvae_core.long_term_report import draw, table
 from musicvae_core.models.musicvae import MusicVAE
@@ -71,7 +71,7 @@ def train_or_load(
             chosen = override(preset(preset_name), [f"n_steps={n_steps}"] if n_steps else [])
             train(chosen, dataset, folder, resume=True, device=device)
             windows = dataset.windows("train", chosen.model.n_bars)
-            fitted = fit_prior(load_checkpoint(folder / "best"), windows, training=PriorTraining())
+            fitted = fit_prior(load_checkpoint(folder / "best"), windows)
             save_checkpoint(fitted, folder / "with_prior")
         models[name] = load_checkpoint(folder / "with_prior")
     return models

@@ -1,6 +1,5 @@
 """The command line: each command on tiny data, and bad values that end in one sentence."""
 
-import functools
 import json
 import os
 import subprocess
@@ -101,8 +100,8 @@ def test_resuming_with_other_settings_is_one_sentence(run, midi_folder, tmp_path
 def test_fit_prior_writes_a_checkpoint_with_one(
     run, midi_folder, checkpoints_dir, tmp_path, monkeypatch
 ):
-    short = functools.partial(fit_prior_module.PriorTraining, n_steps=3, batch_size=8)
-    monkeypatch.setattr(fit_prior_module, "PriorTraining", short)
+    short = fit_prior_module.PriorTraining(n_steps=3, batch_size=8)
+    monkeypatch.setattr(fit_prior_module, "prior_training", lambda model: short)
     command = ("fit-prior", checkpoints_dir / "groove_2bar", "--data", midi_folder)
     assert run(*command, "--out", tmp_path / "fitted")[0] == 0
     assert load_checkpoint(tmp_path / "fitted").prior is not None

@@ -1,15 +1,16 @@
 """Experiments at a size that says nothing: their rows, and that no run is trained twice."""
 
-import functools
 import json
 
 import pytest
 
 from musicvae_core import evaluate as evaluate_module
 from musicvae_core import experiments
+from musicvae_core import fit_prior as fit_prior_module
 from musicvae_core import train as train_module
 from musicvae_core.checkpoint import load_checkpoint
 from musicvae_core.experiments import ABLATIONS, ablate, trade_off
+from musicvae_core.fit_prior import PriorTraining
 from musicvae_core.presets import override, preset
 
 N_STEPS = 2
@@ -22,8 +23,8 @@ def _tiny_sizes(monkeypatch):
     monkeypatch.setattr(experiments, "N_WINDOWS", 4)
     monkeypatch.setattr(experiments, "MAX_GENERATED", 6)
     monkeypatch.setattr(evaluate_module, "judge_auc", lambda *_: 0.5)
-    short = functools.partial(experiments.PriorTraining, n_steps=N_STEPS, batch_size=8)
-    monkeypatch.setattr(experiments, "PriorTraining", short)
+    short = PriorTraining(n_steps=N_STEPS, batch_size=8)
+    monkeypatch.setattr(fit_prior_module, "prior_training", lambda model: short)
 
 
 @pytest.fixture

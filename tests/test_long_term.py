@@ -1,6 +1,5 @@
 """The experiment of long pieces: it trains once, measures what it says, and writes it down."""
 
-import functools
 import json
 
 import numpy as np
@@ -8,11 +7,13 @@ import pytest
 import torch
 from tiny_data import dataset_of, drummed_groove, features_of
 
+from musicvae_core import fit_prior as fit_prior_module
 from musicvae_core import long_term as long_term_module
 from musicvae_core import train as train_module
 from musicvae_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from musicvae_core.cli import main
 from musicvae_core.evaluate import reconstruction_metrics
+from musicvae_core.fit_prior import PriorTraining
 from musicvae_core.long_term import PRESETS, accuracy_by_bar, long_term, train_or_load
 from musicvae_core.long_term_report import PAPER, draw, table
 from musicvae_core.models.musicvae import MusicVAE
@@ -26,8 +27,8 @@ def _tiny_sizes(monkeypatch):
     tiny = {name: f"{preset_name}_tiny" for name, preset_name in PRESETS.items()}
     monkeypatch.setattr(long_term_module, "PRESETS", tiny)
     monkeypatch.setattr(long_term_module, "MAX_GENERATED", 6)
-    short = functools.partial(long_term_module.PriorTraining, n_steps=N_STEPS, batch_size=8)
-    monkeypatch.setattr(long_term_module, "PriorTraining", short)
+    short = PriorTraining(n_steps=N_STEPS, batch_size=8)
+    monkeypatch.setattr(fit_prior_module, "prior_training", lambda model: short)
     monkeypatch.setattr(long_term_module, "write_figure", lambda figure, path: path)
 
 

@@ -7,7 +7,13 @@ import torch
 
 from musicvae_core.checkpoint import load_checkpoint
 from musicvae_core.errors import ConfigError
-from musicvae_core.fit_prior import PriorTraining, encode_windows, fit_prior
+from musicvae_core.fit_prior import (
+    PriorTraining,
+    _optimisers,
+    _share,
+    encode_windows,
+    fit_prior,
+)
 from musicvae_core.models.prior import LatentPrior, PriorConfig
 
 SMALL = PriorConfig(width=32, depth=2, spread=1.0)
@@ -173,6 +179,35 @@ def test_samples_of_a_fitted_prior_have_the_moments_of_the_codes(fitted, tiny_da
     torch.testing.assert_close(drawn.mean(0), mu.mean(0), rtol=0, atol=0.05)
     expected = (mu.var(0) + (0.3 * sigma).square().mean(0)).sqrt()
     torch.testing.assert_close(drawn.std(0), expected, rtol=0.2, atol=0)
+
+
+@pytest.mark.parametrize("matrix_learning_rate", [None, 0.02])
+def test_the_matrices_of_the_blocks_are_fitted_by_whom_it_says(fitted, matrix_learning_rate):
+    prior = fitted[1][0].prior
+    chosen = dataclasses.replace(TRAINING, matrix_learning_rate=matrix_learning_rate)
+    *muon, adamw = _optimisers(prior, chosen)
+    taken = [
+        weights
+        for optimiser in muon
+        for group in optimiser.param_groups
+        for weights in group["params"]
+    ]
+    expected = (
+        []
+        if matrix_learning_rate is None
+        else [layer.weight for block in prior.blocks for layer in (block.inner, block.outer)]
+    )
+    assert {id(weights) for weights in taken} == {id(weights) for weights in expected}
+    rest = sum(len(group["params"]) for group in adamw.param_groups)
+    assert rest + len(taken) == len(list(prior.parameters()))
+
+
+def test_the_rate_rises_and_falls_to_nothing():
+    share = _share(PriorTraining(n_steps=100, n_warm_up=10))
+    rates = [share(step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1, rel=0.01)
+    assert max(rates) == rates[9]
+    assert rates[100] == pytest.approx(0, abs=1e-9)
 
 
 @pytest.fixture
