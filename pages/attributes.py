@@ -10,16 +10,17 @@ from musicvae_core.errors import MusicVAEError
 from musicvae_core.groove import Groove
 from musicvae_core.studio import Studio
 from musicvae_core.takes import ModelInfo, SteeredTake
-from pages.components.deck import Card, deck
+from pages.components.card import Card
 from pages.components.entry import run_app
-from pages.components.favourites import is_favourite, toggle_favourite
-from pages.components.sending import destinations, send
+from pages.components.favourites import is_favourite
 from pages.components.session import keep_mix, kept_mix
 from pages.components.settings import choose_kit, choose_model, choose_tempo
 from pages.components.sliders import Panel, draw_sliders, draw_styles, in_words
 from pages.components.slots import Source
+from pages.components.source_deck import source_deck
 from pages.components.sources import choose_groove
 from pages.components.studio import identity, loop_sounds, shared_studio
+from pages.components.undoing import draw_undo
 from pages.components.wishes import Wishes, ask, can_take_back, take_back, wishes_of
 
 PRESS = 1.0
@@ -88,14 +89,12 @@ def _draw_deck(
     result = Source(name, groove, take.z, take.model, "steered")
     midi, kept = studio.midi(groove), is_favourite(groove)
     card = Card("steered", name, groove, midi, wav, in_words(wishes), kept)
-    deck(
+    source_deck(
         [replace(card, before=before, before_wav=own)],
+        lambda _: result,
         key="attributes.deck",
         sound_problem=problem,
         mix=mix,
-        destinations=destinations("attributes"),
-        on_keep=lambda _: toggle_favourite(result),
-        on_send=lambda _, destination: send(destination, result),
         on_mix=keep_mix,
     )
 
@@ -111,14 +110,7 @@ def _draw_buttons(panel: Panel) -> None:
             on_click=lambda: ask(panel.groove, Wishes()),
         )
         was_asked = can_take_back(panel.groove)
-        st.button(
-            "Undo",
-            icon=":material/undo:",
-            key="attributes.undo",
-            disabled=not was_asked,
-            help="Take back the last change" if was_asked else "Nothing to undo yet",
-            on_click=lambda: take_back(panel.groove),
-        )
+        draw_undo("attributes.undo", was_asked, "the sliders", lambda: take_back(panel.groove))
 
 
 if __name__ == "__main__":

@@ -8,20 +8,15 @@ import streamlit as st
 
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.studio import Studio
-from pages.components.deck import Card, deck
+from pages.components.card import Card
 from pages.components.entry import run_app
-from pages.components.favourites import (
-    can_undo_star,
-    favourites,
-    keep_favourite,
-    toggle_favourite,
-    undo_star,
-)
+from pages.components.favourites import can_undo_star, favourites, keep_favourite, undo_star
 from pages.components.piece import draw_zip
-from pages.components.sending import destinations, send
 from pages.components.session import keep_mix, kept_mix
 from pages.components.settings import choose_kit
+from pages.components.source_deck import source_deck
 from pages.components.studio import loop_sounds, shared_studio
+from pages.components.undoing import draw_undo
 
 _NOTHING_YET = "No favourites yet: give a groove a star on any page, and it waits here."
 
@@ -32,7 +27,7 @@ def starred() -> None:
         studio = shared_studio()
         with st.container(horizontal=True, vertical_alignment="bottom", key="settings"):
             kit = choose_kit(studio)
-            _draw_undo_button()
+            draw_undo("favourites.undo", can_undo_star(), "the stars", undo_star)
             if favourites():
                 grooves = [source.groove for source in favourites().values()]
                 draw_zip(*(studio, grooves, "favourites", kit), key="favourites.zip", label="All")
@@ -42,17 +37,6 @@ def starred() -> None:
         _draw_deck(studio, kit)
     except MusicVAEError as error:
         st.error(str(error))
-
-
-def _draw_undo_button() -> None:
-    st.button(
-        "Undo",
-        icon=":material/undo:",
-        key="favourites.undo",
-        disabled=not can_undo_star(),
-        help="Bring back the stars from before" if can_undo_star() else "Nothing to undo yet",
-        on_click=undo_star,
-    )
 
 
 def _draw_deck(studio: Studio, kit: str | None) -> None:
@@ -66,18 +50,16 @@ def _draw_deck(studio: Studio, kit: str | None) -> None:
         if name.strip():
             keep_favourite(replace(sources[card_id], name=name.strip()))
 
-    deck(
+    source_deck(
         [
             Card(id_, one.name, one.groove, studio.midi(one.groove), sound, one.note, kept=True)
             for (id_, one), sound in zip(sources.items(), sounds, strict=True)
         ],
+        sources.__getitem__,
         key="favourites.deck",
         sound_problem=problem,
         mix=kept_mix(),
-        destinations=destinations("favourites"),
-        on_keep=lambda card_id: toggle_favourite(sources[card_id]),
         on_rename=rename,
-        on_send=lambda card_id, destination: send(destination, sources[card_id]),
         on_mix=keep_mix,
     )
 

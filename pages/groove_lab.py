@@ -9,17 +9,17 @@ import streamlit as st
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.groove import Groove
 from musicvae_core.studio import Studio
-from pages.components.deck import Card, deck
+from pages.components.card import Card
 from pages.components.entry import run_app
-from pages.components.favourites import is_favourite, toggle_favourite
+from pages.components.favourites import is_favourite
 from pages.components.lab_buttons import draw_buttons, was_asked
 from pages.components.lab_request import Request, Result, keep_result, make, result_of
 from pages.components.lab_rhythm import draw_rhythms
 from pages.components.lab_settings import choose_amounts, choose_tool, read_request
-from pages.components.sending import destinations, send
 from pages.components.session import keep_mix, kept_mix
 from pages.components.settings import choose_kit, choose_tempo
 from pages.components.slots import Source
+from pages.components.source_deck import source_deck
 from pages.components.sources import choose_groove
 from pages.components.studio import loop_sounds, shared_studio
 
@@ -92,15 +92,13 @@ def _draw_deck(studio: Studio, source: Source, after: Source, kit: str | None) -
         before_wav=sounds[-1] if before else None,
     )
     n_made = st.session_state.get(_N_MADE, 0)
-    deck(
+    source_deck(
         [card],
+        lambda _: after,
         key="groove_lab.deck",
         sound_problem=problem,
         mix=mix,
-        destinations=destinations("groove_lab"),
         play=(card.id, str(n_made)) if n_made else None,
-        on_keep=lambda _: toggle_favourite(after),
-        on_send=lambda _, destination: send(destination, after),
         on_mix=keep_mix,
     )
 

@@ -5,28 +5,20 @@ from __future__ import annotations
 import streamlit as st
 
 from musicvae_core.errors import MusicVAEError
-from pages.components.deck import Card, deck
+from pages.components.card import Card
 from pages.components.entry import run_app
-from pages.components.favourites import toggle_favourite
 from pages.components.map_actions import Actions
-from pages.components.map_cards import (
-    PIECE,
-    STRIP,
-    Path,
-    Sounding,
-    near_cards,
-    neighbours_of,
-    strip_card,
-)
+from pages.components.map_cards import PIECE, STRIP, Path, Sounding, strip_card
 from pages.components.map_chart import draw_chart
 from pages.components.map_list import draw_list
+from pages.components.map_near import draw_neighbours
 from pages.components.map_path import draw_path_controls
 from pages.components.map_points import Spot, brought_spots
 from pages.components.map_settings import read_map_settings
 from pages.components.piece import choose_bars, piece_card
-from pages.components.sending import destinations, send
 from pages.components.session import keep_mix, kept_mix
 from pages.components.slots import Source
+from pages.components.source_deck import source_deck
 from pages.components.studio import shared_studio
 
 _AT = "kept.map.at"
@@ -49,7 +41,7 @@ def groove_map() -> None:
         with side:
             _draw_hand(sounding, actions, path)
         draw_list(settings, actions.now, actions.take)
-        _draw_neighbours(sounding, actions)
+        draw_neighbours(sounding, actions)
     except MusicVAEError as error:
         st.error(str(error))
 
@@ -70,15 +62,13 @@ def _draw_hand(sounding: Sounding, actions: Actions, path: Path | None) -> None:
         cards.append(piece_card(sounding.studio, path.grooves, bars, path.name, sounding.kit))
     in_hand = now.spot.id if now.spot else ""
     sources = _sources(sounding, now.spot, cards, path)
-    deck(
+    source_deck(
         cards,
+        sources.__getitem__,
         key="map.deck",
         sound_problem=problem,
         mix=sounding.mix,
-        destinations=destinations("map"),
         play=(PIECE if now.is_travelling else in_hand, str(now.n_chosen)),
-        on_keep=lambda card_id: toggle_favourite(sources[card_id]),
-        on_send=lambda card_id, destination: send(destination, sources[card_id]),
         on_move=lambda _, at: st.session_state.update({_AT: at}),
         on_mix=keep_mix,
     )
@@ -96,30 +86,6 @@ def _sources(
             z = path.codes[card.morph.index_at(card.morph.at)]
             found[STRIP] = Source(path.name, card.groove, z, sounding.model, "map")
     return found
-
-
-def _draw_neighbours(sounding: Sounding, actions: Actions) -> None:
-    spot = actions.now.spot
-    if spot is None:
-        return
-    near = neighbours_of(actions.settings, spot)
-    if not near:
-        return
-    st.subheader(f"Nearest to {spot.name}")
-    cards = near_cards(sounding, spot, near)
-    sources = {
-        one.id: one.source(card.groove, sounding.model)
-        for one, card in zip(near, cards, strict=True)
-    }
-    deck(
-        cards,
-        key="map.near",
-        sound_problem=sounding.studio.sound_problem,
-        destinations=destinations("map"),
-        on_more=actions.take,
-        on_keep=lambda card_id: toggle_favourite(sources[card_id]),
-        on_send=lambda card_id, destination: send(destination, sources[card_id]),
-    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pages.components.lab_request import TOOLS, Request, result_of, take_back
 from pages.components.lab_settings import next_seed
 from pages.components.library import add_to_library
 from pages.components.slots import Source, can_undo, fill, page_of, undo
+from pages.components.undoing import draw_undo
 
 _ASKED = "groove_lab.asked"
 """Session key, set when the button was pressed: the next run of the page does what it says."""
@@ -50,14 +51,7 @@ def draw_buttons(source: Source, request: Request, after: Source | None) -> None
         on_click=lambda: after and _use(after),
     )
     is_past = after is not None or can_undo(page_of(_GROOVE))
-    st.button(
-        "Undo",
-        icon=":material/undo:",
-        key="groove_lab.undo",
-        disabled=not is_past,
-        help="Bring back what was shown before" if is_past else "Nothing to undo yet",
-        on_click=lambda: _undo(source),
-    )
+    draw_undo("groove_lab.undo", is_past, "the result", lambda: _undo(source))
 
 
 def _ask(source: Source, request: Request) -> None:

@@ -7,14 +7,14 @@ import streamlit as st
 from musicvae_core.groove import Groove
 from musicvae_core.studio import Studio
 from musicvae_core.takes import Piece
-from pages.components.deck import Card, Morph, deck
-from pages.components.favourites import is_favourite, toggle_favourite
+from pages.components.card import Card, Morph
+from pages.components.favourites import is_favourite
 from pages.components.long_settings import LongSettings
 from pages.components.long_state import Shown, show_new
 from pages.components.names import name_of
-from pages.components.sending import destinations, send
 from pages.components.session import kept_mix
 from pages.components.slots import Source, contents, start_with
+from pages.components.source_deck import source_deck
 from pages.components.sources import choose_groove
 from pages.components.studio import loop_sounds
 
@@ -71,7 +71,7 @@ def _draw_strip(studio: Studio, settings: LongSettings, name: str, steps: tuple[
     morph = Morph(grooves, tuple(sounds), 1, len(steps), ends, pointer)
     at = morph.index_at(pointer)
     source = _source(name, grooves, at, steps[at].model)
-    deck(
+    source_deck(
         [
             Card(
                 *("morph", name, grooves[at], studio.midi(grooves[at]), None),
@@ -80,12 +80,10 @@ def _draw_strip(studio: Studio, settings: LongSettings, name: str, steps: tuple[
                 morph=morph,
             )
         ],
+        lambda _: source,
         key="long_form.strip",
         sound_problem=problem,
-        destinations=destinations("long_form"),
         on_move=lambda _, place: st.session_state.update({_AT: place}),
-        on_keep=lambda _: toggle_favourite(source),
-        on_send=lambda _, destination: send(destination, source),
     )
     return at
 

@@ -10,9 +10,9 @@ from musicvae_core.groove import Groove
 from musicvae_core.route import MAX_PATH_BARS, MAX_STOPS, Route, Stop
 from musicvae_core.studio import Studio
 from musicvae_core.takes import ModelInfo
-from pages.components.deck import Card, deck
+from pages.components.card import Card
 from pages.components.demos import demo_sources
-from pages.components.favourites import is_favourite, toggle_favourite
+from pages.components.favourites import is_favourite
 from pages.components.long_settings import choose_shared_tempo
 from pages.components.path_state import (
     Part,
@@ -27,12 +27,13 @@ from pages.components.path_state import (
     undo_path,
 )
 from pages.components.route_settings import read_route
-from pages.components.sending import destinations, send
 from pages.components.session import keep_mix, kept_mix
 from pages.components.settings import choose_kit, choose_model
 from pages.components.slots import Source, contents
+from pages.components.source_deck import source_deck
 from pages.components.sources import as_long_as, choose_groove
 from pages.components.studio import identity, loop_sounds
+from pages.components.undoing import draw_undo
 from pages.components.uploads import draw_report, draw_uploader
 
 _NEXT = "long_form.next"
@@ -123,14 +124,7 @@ def _draw_adding(studio: Studio, model: ModelInfo) -> None:
         )
         with st.popover("Several files", icon=":material/upload_file:"):
             draw_uploader(studio, _FILES, "Drop MIDI files", add_parts)
-        st.button(
-            "Undo",
-            icon=":material/undo:",
-            key="long_form.path_undo",
-            disabled=not can_undo_path(),
-            help="Bring back the path from before" if can_undo_path() else "Nothing to undo yet",
-            on_click=undo_path,
-        )
+        draw_undo("long_form.path_undo", can_undo_path(), "the path", undo_path)
     draw_report(studio, _FILES, add_parts)
 
 
@@ -160,13 +154,11 @@ def _draw_deck(
     name = f"{names[0]} to {names[0] if route.returns else names[-1]}"
     card = Card("path", name, groove, studio.midi(groove), sound, note)
     source = Source(name, groove, origin="path")
-    deck(
+    source_deck(
         [replace(card, kept=is_favourite(groove))],
+        lambda _: source,
         key="long_form.path",
         sound_problem=problem,
         mix=mix,
-        destinations=destinations("long_form"),
-        on_keep=lambda _: toggle_favourite(source),
-        on_send=lambda _, destination: send(destination, source),
         on_mix=keep_mix,
     )

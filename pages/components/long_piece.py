@@ -9,8 +9,8 @@ import streamlit as st
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.groove import Groove
 from musicvae_core.studio import Studio
-from pages.components.deck import Card, deck
-from pages.components.favourites import is_favourite, toggle_favourite
+from pages.components.card import Card
+from pages.components.favourites import is_favourite
 from pages.components.long_changes import Change, choose_bar, draw_change
 from pages.components.long_morph import draw_morph
 from pages.components.long_settings import (
@@ -29,11 +29,12 @@ from pages.components.long_state import (
     shown,
     take_back,
 )
-from pages.components.sending import destinations, send
 from pages.components.session import keep_mix, kept_mix
 from pages.components.similarity_map import draw_similarity
 from pages.components.slots import Source
+from pages.components.source_deck import source_deck
 from pages.components.studio import loop_sounds
+from pages.components.undoing import draw_undo
 
 NO_LONG_MODEL = (
     "There is no model of 16 bars in the folder checkpoints: train one with `python -m "
@@ -71,7 +72,7 @@ def draw_long_piece(studio: Studio) -> None:
     if now is None:
         return
     with buttons:
-        _draw_undo_button()
+        draw_undo("long_form.undo", can_take_back(), "the piece", take_back)
         editable = st.toggle(
             "Edit notes", key="long_form.edit", help="Set, move and remove hits on the grid"
         )
@@ -118,17 +119,6 @@ def _draw_sample_button(settings: LongSettings) -> None:
     )
 
 
-def _draw_undo_button() -> None:
-    st.button(
-        "Undo",
-        icon=":material/undo:",
-        key="long_form.undo",
-        disabled=not can_take_back(),
-        help="Bring back the piece from before" if can_take_back() else "Nothing to undo yet",
-        on_click=take_back,
-    )
-
-
 def _draw_deck(studio: Studio, settings: LongSettings, now: Shown, editable: bool) -> None:
     mix = kept_mix()
     groove = now.piece.groove.at_tempo(settings.tempo_bpm)
@@ -144,16 +134,14 @@ def _draw_deck(studio: Studio, settings: LongSettings, now: Shown, editable: boo
     def edit(_: str, edited: Groove) -> None:
         show(replace(now.changed(replace(now.piece, groove=edited), "edited by hand"), before=None))
 
-    deck(
+    source_deck(
         [replace(card, before=before, before_wav=None if before is None else sounds[1])],
+        lambda _: source,
         key="long_form.deck",
         sound_problem=problem,
         mix=mix,
-        destinations=destinations("long_form"),
-        on_keep=lambda _: toggle_favourite(source),
         on_rename=lambda _, name: rename(name),
         on_edit=edit,
-        on_send=lambda _, destination: send(destination, source),
         on_mix=keep_mix,
         on_bar=lambda _, bar: None if bar is None else choose_bar(bar),
     )

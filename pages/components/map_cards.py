@@ -1,25 +1,22 @@
-"""The grooves of the map as cards: the one in hand, its neighbours, and a path."""
+"""The grooves of the map as cards: a spot's, and a path's."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from musicvae_core.groove import Groove
-from musicvae_core.projection import directions, nearest
 from musicvae_core.studio import Studio
 from pages.components.card import Card, Mix, Morph
 from pages.components.favourites import is_favourite
-from pages.components.map_points import Spot, point_spot
-from pages.components.map_settings import MapSettings
+from pages.components.map_points import Spot
 from pages.components.map_state import Hand
 from pages.components.studio import loop_sounds
 
-N_NEIGHBOURS = 6
 STRIP, PIECE = "strip", "piece"
 """Ids of the cards of a path."""
 _MAX_DECODED = 256
@@ -57,33 +54,6 @@ class Sounding:
 def decoded(_studio: Studio, model: str, codes: NDArray[np.float32]) -> tuple[Groove, ...]:
     """Return the grooves at codes (n, Z), their likeliest hits, decoded once for all sessions."""
     return tuple(take.groove for take in _studio.decode(model, codes, temperature=0.0))
-
-
-def neighbours_of(settings: MapSettings, spot: Spot) -> list[Spot]:
-    """Return the points of the atlas nearest in angle to a spot, of those that are shown."""
-    points = np.flatnonzero(settings.shown)
-    if not len(points):
-        return []
-    atlas = settings.atlas
-    near = points[nearest(atlas.codes[points], spot.z, N_NEIGHBOURS + 1)]
-    return [point_spot(atlas, int(point)) for point in near if spot.id != f"point.{point}"][
-        :N_NEIGHBOURS
-    ]
-
-
-def near_cards(sounding: Sounding, spot: Spot, neighbours: Sequence[Spot]) -> list[Card]:
-    """Return the cards of a spot's neighbours, which say how far they are."""
-    told = [
-        replace(one, note=f"{degrees_between(spot, one):.0f}° away · {one.note}")
-        for one in neighbours
-    ]
-    return sounding.cards(told)
-
-
-def degrees_between(one: Spot, other: Spot) -> float:
-    """Return the angle between two spots' codes."""
-    cosine = float(directions(one.z) @ directions(other.z))
-    return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
 
 
 @dataclass(frozen=True, eq=False)
