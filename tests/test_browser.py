@@ -23,6 +23,8 @@ from real_browser import (
     play,
     serving,
     state,
+    until,
+    wait_for_rest,
     wait_for_sound,
     wait_for_state,
 )
@@ -93,16 +95,19 @@ def test_is_usable_soon_after_the_server_answers(url: str, browser: Browser) -> 
 
 @everywhere
 def test_eight_new_grooves_are_playable_soon_after_a_click(page: Page) -> None:
-    before = ids(page)
-    start = time.monotonic()
-    page.locator(".st-key-sample button:visible").click()
-    wait_for_state(page, f"now.cards.length && now.cards[0].id !== {before[0]!r}")
-    wait_for_sound(page)
-    seconds = time.monotonic() - start
-    print(f"first of {len(ids(page))} grooves playable after {seconds:.2f} s")
-    assert len(ids(page)) == 8
-    assert not set(before) & set(ids(page))
-    assert seconds < allowed(PLAYABLE_SECONDS)
+    seconds = []
+    for _ in range(3):
+        before = ids(page)
+        start = time.monotonic()
+        page.locator(".st-key-sample button:visible").click()
+        wait_for_state(page, f"now.cards.length && now.cards[0].id !== {before[0]!r}")
+        wait_for_sound(page)
+        seconds.append(time.monotonic() - start)
+        wait_for_rest(page)
+        assert len(ids(page)) == 8
+        assert not set(before) & set(ids(page))
+    print(f"first of 8 grooves playable after {np.round(seconds, 2)} s")
+    assert np.median(seconds) < allowed(PLAYABLE_SECONDS)
 
 
 @everywhere
@@ -147,8 +152,7 @@ def test_one_card_plays_at_a_time(page: Page) -> None:
     assert page.locator(".card.playing").count() == 1
     page.locator(".card .play").nth(1).click()
     wait_for_state(page, "now.playing === null")
-    page.wait_for_timeout(100)
-    assert loudest(page, 0.3) < AUDIBLE
+    until(lambda: loudest(page, 0.3) < AUDIBLE, "silence")
 
 
 @faked
@@ -204,7 +208,8 @@ def test_names_settings_and_grooves_survive_a_change_of_page(page: Page) -> None
     set_tempo(page, 97)
     page.locator(".card .name").first.fill("My favourite")
     page.keyboard.press("Enter")
-    wait_for_state(page, "now.cards[0].name === 'My favourite'")
+    wait_for_state(page, "now.cards[0].name === 'My favourite' && now.cards[0].kept")
+    wait_for_rest(page)
     before = state(page)["cards"]
     page.get_by_role("link", name="About").click()
     page.get_by_role("heading", name="The drummers").wait_for()

@@ -6,7 +6,7 @@ import io
 import re
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from real_browser import (
     launched,
     opened,
     serving,
+    until,
     wait_for_sound,
 )
 
@@ -96,13 +97,6 @@ def deck(page: Page, number: int = 0) -> dict:
     return page.locator(".deck").nth(number).evaluate("deck => deck.deck.state")
 
 
-def until(is_so: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < deadline, f"waited for {what}"
-        time.sleep(0.05)
-
-
 def morph_ends(page: Page) -> list[str]:
     return deck(page)["cards"][0]["morph"]["ends"]
 
@@ -152,7 +146,8 @@ def test_two_real_files_are_morphed_exported_and_read_back(
     stems = [path.stem for path in performances]
     until(lambda: all(map(str.startswith, morph_ends(morph), stems)), "both uploads")
     assert all(re.search(r", bars \d+-\d+$", end) for end in morph_ends(morph))
-    assert morph.get_by_text("and the model hears 2 at a time").count() == 2
+    said = morph.get_by_text("and the model hears 2 at a time")
+    until(lambda: said.count() == 2, "a word on each window")
     switch(morph, "Exact ends")
     wholes = [read_midi(path).groove for path in performances]
     windows = [as_long_as(whole, 2) for whole in wholes]

@@ -9,6 +9,8 @@ const FADE_SECONDS = 0.006; // long enough to hide a click, too short to hear
 const STOP_SECONDS = 0.012;
 const MARGIN_SECONDS = 0.003; // beyond the block that the browser is computing
 const LONGEST_LEAD_SECONDS = 0.015;
+const LONGEST_LATE_LEAD_SECONDS = 0.1; // on a machine that was too slow for less
+const LEAD_GROWTH = 1.5;
 const VOLUME_SECONDS = 0.01;
 
 export class Player {
@@ -21,6 +23,7 @@ export class Player {
   #coming = null; // the same, of a loop that takes over later
   #wanted = null; // a switch that waits for the last one to begin
   #lastSwitch = -Infinity; // seconds of the context's clock
+  #slowness = 1; // by which the lead is longer than usual
 
   // Starts a seamless loop of an AudioBuffer at a phase of 0 to 1, fading out any other.
   start(buffer, owner, phase = 0) {
@@ -32,6 +35,7 @@ export class Player {
     if (position) this.#curve(this.#sounding, crossfade(1).rise, at);
     else this.#sounding.gain.gain.value = 1;
     this.owner = owner;
+    this.#putRight(at);
   }
 
   // Lets another loop take over. options.passes says how many passes into the new loop the place
@@ -119,8 +123,19 @@ export class Player {
   // The first frame that the browser is sure not to have computed yet.
   #soon() {
     const { baseLatency, currentTime, sampleRate } = this.#context;
-    const lead = Math.min((baseLatency || 0) + MARGIN_SECONDS, LONGEST_LEAD_SECONDS);
+    const usual = Math.min((baseLatency || 0) + MARGIN_SECONDS, LONGEST_LEAD_SECONDS);
+    const lead = Math.min(usual * this.#slowness, LONGEST_LATE_LEAD_SECONDS);
     return Math.ceil((currentTime + lead) * sampleRate);
+  }
+
+  // What the browser was told too late begins late, out of phase with all that follows: it gives
+  // way to itself in its place, with more time from now on.
+  #putRight(at) {
+    const { currentTime, sampleRate } = this.#context;
+    const isSlowest = this.#slowness * MARGIN_SECONDS > LONGEST_LATE_LEAD_SECONDS;
+    if (currentTime * sampleRate < at || isSlowest) return;
+    this.#slowness *= LEAD_GROWTH;
+    this.#switchNow(this.#sounding.buffer, {});
   }
 
   #begin(buffer, at, position, origin) {
@@ -161,7 +176,9 @@ export class Player {
     this.#curve(old, fall, at);
     old.source.stop((at + 2 * fadeFrames) / buffer.sampleRate);
     this.#lastSwitch = this.#context.currentTime;
-    if (!atSeam) this.#settle(Infinity);
+    if (atSeam) return;
+    this.#settle(Infinity);
+    this.#putRight(at);
   }
 
   // What was to come has come; what still lies ahead of `soon` is called off.
