@@ -17,6 +17,7 @@ from real_browser import (
     play,
     serving,
     state,
+    wait_for_rest,
     wait_for_sound,
     wait_for_state,
 )
@@ -25,6 +26,7 @@ from musicvae_core.attributes import Beats
 from musicvae_core.controls import CONTROLS
 from musicvae_core.groove import Groove
 from musicvae_core.midi import read_midi
+from pages.components.sliders import amount
 
 pytestmark = pytest.mark.browser
 
@@ -60,18 +62,21 @@ def measured(groove: Groove, name: str) -> float:
     return float(CONTROLS[name].measure(beats)) * CONTROLS[name].scale
 
 
-def move(page: Page, title: str, presses: int) -> float:
-    """Move a slider by the arrow keys, and return where it stands when the answer is there."""
-    slider = page.get_by_role("slider", name=re.compile(f"^{title}"))
-    before = state(page)["cards"][0]["note"]
+def move(page: Page, name: str, presses: int) -> float:
+    """Move a slider by the arrow keys, and return where it stands when all of it was answered."""
+    control = CONTROLS[name]
+    slider = page.get_by_role("slider", name=re.compile(f"^{control.title}"))
+    wait_for_rest(page)
+    value = float(slider.input_value()) + presses * control.step
+    assert value <= float(slider.get_attribute("max"))
     slider.focus()
-    for _ in range(abs(presses)):
-        page.keyboard.press("ArrowRight" if presses > 0 else "ArrowLeft")
-    wait_for_state(
-        page, f"now.cards[0].note !== {before!r} && now.cards[0].note.includes('{title}')"
-    )
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-    return float(slider.input_value())
+    for _ in range(presses):
+        page.keyboard.press("ArrowRight")
+    asked = f"{control.title} {amount(control, value / control.scale)}"
+    wait_for_state(page, f"now.cards[0].note.includes({asked!r})")
+    wait_for_rest(page)
+    assert float(slider.input_value()) == pytest.approx(value), "a press was lost"
+    return value
 
 
 def test_a_slider_moves_the_sound_while_it_plays_and_the_file_measures_as_it_says(
@@ -79,10 +84,10 @@ def test_a_slider_moves_the_sound_while_it_plays_and_the_file_measures_as_it_say
 ) -> None:
     play(page)
     assert loudest(page) > AUDIBLE
-    swing = move(page, "Swing", 15)
+    swing = move(page, "swing", 15)
     assert state(page)["playing"] == "steered", "the loop plays on"
     assert loudest(page) > AUDIBLE
-    snare = move(page, "Snare", 4)
+    snare = move(page, "snare_activity", 4)
     groove = saved(page)
     assert measured(groove, "swing") == pytest.approx(swing, abs=4.0)
     assert measured(groove, "snare_activity") == pytest.approx(snare, abs=1.0)
@@ -91,7 +96,7 @@ def test_a_slider_moves_the_sound_while_it_plays_and_the_file_measures_as_it_say
 def test_before_and_after_change_places_and_undo_leads_back(page: Page) -> None:
     steered = state(page)["cards"][0]["hits"]
     page.locator(".card").get_by_text("Before").click()
-    wait_for_state(page, "now.playing === 'steered'")
+    wait_for_state(page, "now.playing === 'steered' && now.cards[0].comparing")
     page.locator(".card").get_by_text("After").click()
     page.get_by_role("button", name="Reset all").click()
     wait_for_state(page, "now.cards[0].note === 'As the model plays it'")

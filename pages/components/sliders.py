@@ -97,12 +97,12 @@ def _draw_slider(panel: Panel, name: str, control: Control) -> None:
     is_set = name in panel.wishes.targets
     value = panel.wishes.targets.get(name, measured)
     low, high = slider_range(panel.vectors, name, value)
-    key = f"attributes.slider.{name}"
-    _let_stand(key, low, high, min(high, max(low, shown(control, value))))
+    at = min(high, max(low, shown(control, value)))
+    key = _key(name, control.step, low, high, at)
     with st.container(horizontal=True, wrap=False, vertical_alignment="bottom", gap="xsmall"):
         st.slider(
             f"{control.title}, {control.unit}",
-            *(low, high),
+            *(low, high, at),
             step=float(control.step),
             format="%.1f" if control.step < 1 else "%.0f",
             key=key,
@@ -122,17 +122,19 @@ def _draw_slider(panel: Panel, name: str, control: Control) -> None:
         st.caption(f"As near as this groove gets: {amount(control, measured)}")
 
 
-def _let_stand(key: str, low: float, high: float, value: float) -> None:
-    """Say where a slider stands, unless it stands there.
+def _key(name: str, step: float, low: float, high: float, at: float) -> str:
+    """Return the key of a slider: another one whenever it is to stand where it was not moved to.
 
-    What is said reaches the browser after what the listener did meanwhile: a slider that moves
-    on would be pulled back.
+    Were it told to move, what the browser sends before it hears of that would look like a move
+    back by the listener.
     """
-    ends = f"{key}.ends"
-    stood = st.session_state.get(key), st.session_state.get(ends)
-    if stood != (value, (low, high)):
-        st.session_state[key] = value
-    st.session_state[ends] = low, high
+    kept = f"attributes.slider.{name}"
+    number, *ends = st.session_state.get(kept, (0, low, high))
+    stands_at = st.session_state.get(f"{kept}.{number}", at)
+    if ends != [low, high] or not math.isclose(stands_at, at, abs_tol=step / 100):
+        number += 1
+    st.session_state[kept] = number, low, high
+    return f"{kept}.{number}"
 
 
 def _setter(panel: Panel, name: str, key: str) -> Callable[[], None]:
