@@ -5,6 +5,7 @@ one at the top, and nothing has to be importable.
 """
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -275,6 +276,13 @@ def test_the_tree_is_walked():
     names = sources().keys()
     assert {"musicvae_core", "musicvae_core.groove", "musicvae_core.models.musicvae"} <= names
     assert {"app", "pages.sample"} <= names
+
+
+def test_the_readme_maps_every_module_to_its_rank():
+    rows = re.findall(r"^\| (\d) \| (.+?) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    mapped = {name: int(rank) for rank, names in rows for name in re.findall(r"`([^`]+)`", names)}
+
+    assert {name: rank for name, rank in mapped.items() if rank < COMPONENTS_RANK} == CORE_RANKS
 
 
 LAWFUL = {
