@@ -1,0 +1,228 @@
+"""The Groove lab in a real Chromium: taps at known times, before and after in phase."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from real_browser import (
+    ROOT,
+    Browser,
+    Page,
+    allowed,
+    download,
+    launched,
+    opened,
+    play,
+    serving,
+    state,
+    wait_for_state,
+)
+
+from musicvae_core.midi import read_midi
+
+pytestmark = pytest.mark.browser
+
+APPS = {"fake": ROOT / "tests" / "fake_app.py", "real": ROOT / "app.py"}
+REAL_LAB = ROOT / "checkpoints" / "groove_lab" / "model.safetensors"
+SOUND_SECONDS = 0.7
+MEDIAN_ERROR_MS = 15
+
+faked = pytest.mark.parametrize("address", ["fake"], indirect=True)
+real = pytest.mark.parametrize("address", ["real"], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def address(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    if request.param == "real" and not REAL_LAB.is_file():
+        pytest.skip("checkpoints/groove_lab is not there: train it first")
+    log = tmp_path_factory.mktemp("streamlit") / "log"
+    with serving(APPS[request.param], log) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(address: str, browser: Browser) -> Iterator[Page]:
+    with opened(browser, f"{address}/groove_lab") as page:
+        yield page
+
+
+_WATCH_CLICKS = """
+() => {
+    const { start } = OscillatorNode.prototype;
+    window.clicks = [];
+    OscillatorNode.prototype.start = function (at) {
+        window.clicks.push(at);
+        window.clicking = this.context;
+        return start.call(this, at);
+    };
+}
+"""
+_HEARD_LEAD = """
+async () => {
+    const leads = [];
+    for (let reading = 0; reading < 200; reading += 1) {
+        const { currentTime, outputLatency } = window.clicking;
+        leads.push(1000 * (currentTime - (outputLatency || 0)) - performance.now());
+        await new Promise((resume) => setTimeout(resume, 5));
+    }
+    return Math.max(...leads); // the clock of the context moves in blocks
+}
+"""
+
+
+def do(page: Page) -> None:
+    page.get_by_test_id("stBaseButton-primary").click()
+
+
+def choose(page: Page, tool: str) -> None:
+    page.get_by_role("radio", name=tool, exact=True).click()
+
+
+def card(page: Page) -> dict:
+    return state(page)["cards"][0]
+
+
+def wait_for_result(page: Page, name: str) -> None:
+    wait_for_state(page, f"now.cards[0].name === {name!r}")
+
+
+def taps(page: Page) -> dict:
+    return page.locator(".taps").evaluate(
+        "({ taps: { isRecording, taps } }) => ({ isRecording, taps })"
+    )
+
+
+def press_space(page: Page, times_ms: list[float]) -> None:
+    """Press the space bar at times of the page's clock: the events bear these very times."""
+    keyboard = page.context.new_cdp_session(page)
+    origin_ms = page.evaluate("performance.timeOrigin")
+    key = {"key": " ", "code": "Space", "windowsVirtualKeyCode": 32, "text": " "}
+    for at_ms in times_ms:
+        time.sleep(max(0.0, (origin_ms + at_ms) / 1000 - time.time()))
+        for kind, later_ms in (("keyDown", 0), ("keyUp", 40)):
+            stamp = (origin_ms + at_ms + later_ms) / 1000
+            keyboard.send("Input.dispatchKeyEvent", {"type": kind, "timestamp": stamp} | key)
+
+
+@faked
+def test_taps_lie_where_they_were_played(page: Page) -> None:
+    choose(page, "Drumify")
+    page.locator(".taps").wait_for()
+    page.evaluate(_WATCH_CLICKS)
+    page.get_by_role("button", name="Record").click()
+    page.wait_for_function("window.clicks.length === 12")  # a bar of count-in, and two bars
+    lead_ms = page.evaluate(_HEARD_LEAD)
+    beats_ms = [1000 * at - lead_ms for at in page.evaluate("window.clicks")[4:]]
+    late_ms = [-40, 0, 25, 60, -20, 10, 45, -60]
+    press_space(page, [at + late for at, late in zip(beats_ms, late_ms, strict=True)])
+    wait_for_result(page, "Taps")
+    hits = card(page)["hits"]
+    assert len(hits) == 8
+    step_ms = 60_000 / card(page)["tempo"] / 4
+    positions_ms = [(step + offset) * step_ms for step, _, _, offset in sorted(hits)]
+    known_ms = [beat * 4 * step_ms + late for beat, late in enumerate(late_ms)]
+    errors_ms = np.abs(np.array(positions_ms) - known_ms)
+    assert np.median(errors_ms) <= MEDIAN_ERROR_MS, errors_ms
+    assert page.locator(".record").inner_text() == "Record"
+
+
+@faked
+def test_the_pad_hears_how_high_it_is_struck(page: Page) -> None:
+    choose(page, "Drumify")
+    pad = page.locator(".pad")
+    pad.wait_for()
+    page.get_by_role("button", name="Record").click()
+    page.locator(".lights .on").wait_for()
+    box = pad.bounding_box()
+    for height in (0.1, 0.9):
+        page.mouse.click(box["x"] + 50, box["y"] + (1 - height) * box["height"])
+        time.sleep(0.4)
+    soft, loud = (velocity for _, velocity in taps(page)["taps"])
+    assert soft < 0.5 < 0.85 < loud
+
+
+@faked
+def test_the_space_bar_is_the_decks_again_after_a_recording(page: Page) -> None:
+    choose(page, "Drumify")
+    page.locator(".taps").wait_for()
+    page.get_by_role("button", name="Record").click()
+    page.locator(".taps.recording").wait_for()
+    page.keyboard.press("Space")
+    assert state(page)["playing"] is None
+    page.keyboard.press("Escape")
+    assert not taps(page)["isRecording"]
+    page.locator(".card").click(position={"x": 200, "y": 12})
+    page.locator(".card").focus()
+    page.keyboard.press("Space")
+    wait_for_state(page, "now.playing === 'groove'")
+
+
+@real
+def test_a_click_humanizes_and_the_result_sounds_soon(page: Page) -> None:
+    do(page)  # the first one loads the lab
+    wait_for_state(page, "now.playing === 'groove'")
+    seconds = []
+    for _ in range(3):
+        old = card(page)["sound"]
+        started = time.monotonic()
+        do(page)
+        wait_for_state(page, f"now.cards[0].sound !== {old!r}")
+        page.locator(".card[data-sound=ready]").wait_for()
+        seconds.append(time.monotonic() - started)
+    assert np.median(seconds) <= allowed(SOUND_SECONDS), seconds
+
+
+@real
+def test_before_and_after_play_at_the_same_phase(page: Page) -> None:
+    do(page)
+    wait_for_state(page, "now.playing === 'groove' && now.phase > 0.1")
+    assert card(page)["before"]["hits"] != card(page)["hits"]
+    old, loop = state(page)["phase"], state(page)["loopSeconds"]
+    started = time.monotonic()
+    page.get_by_role("button", name="Before", exact=True).click()
+    wait_for_state(page, "now.cards[0].comparing")
+    passed = (time.monotonic() - started) / loop
+    now = state(page)
+    assert now["playing"] == "groove"
+    assert (now["phase"] - old) % 1 <= passed + allowed(0.3) / loop
+    page.get_by_role("button", name="After", exact=True).click()
+    wait_for_state(page, "!now.cards[0].comparing && now.playing === 'groove'")
+
+
+@real
+def test_a_groove_is_continued_exported_and_sent_on(page: Page) -> None:
+    own = card(page)["hits"]
+    choose(page, "Continue")
+    do(page)
+    wait_for_result(page, "Rock, continued")
+    assert card(page)["hits"][: len(own)] == own
+    name, data = download(page, page.get_by_role("button", name="Download rock-continued.mid"))
+    groove = read_midi(data).groove
+    assert (name, groove.n_bars) == ("rock-continued.mid", 6)
+    assert groove.n_hits == len(card(page)["hits"])
+    page.get_by_role("button", name="Send Rock, continued to another page").click()
+    page.get_by_role("menuitem", name="Morph").click()
+    page.wait_for_url("**/morph")
+    page.locator(".morph:visible").first.wait_for()
+
+
+@real
+def test_undo_goes_back_step_by_step(page: Page) -> None:
+    own = card(page)["hits"]
+    do(page)
+    wait_for_result(page, "Rock, humanized")
+    play(page) if state(page)["playing"] is None else None
+    page.get_by_role("button", name="Undo").click()
+    wait_for_result(page, "Rock")
+    assert card(page)["hits"] == own
