@@ -126,19 +126,27 @@ def _key(name: str, step: float, low: float, high: float, at: float) -> str:
     """Return the key of a slider: another one whenever it is to stand where it was not moved to.
 
     Were it told to move, what the browser sends before it hears of that would look like a move
-    back by the listener.
+    back by the listener. What is said of an older slider is passed over.
     """
     kept = f"attributes.slider.{name}"
     number, *ends = st.session_state.get(kept, (0, low, high))
-    stands_at = st.session_state.get(f"{kept}.{number}", at)
+    stands_at = st.session_state.get(_newest_key(name), at)
     if ends != [low, high] or not math.isclose(stands_at, at, abs_tol=step / 100):
         number += 1
     st.session_state[kept] = number, low, high
+    return _newest_key(name)
+
+
+def _newest_key(name: str) -> str:
+    kept = f"attributes.slider.{name}"
+    number, *_ = st.session_state.get(kept, (0,))
     return f"{kept}.{number}"
 
 
 def _setter(panel: Panel, name: str, key: str) -> Callable[[], None]:
     def set_target() -> None:
+        if key != _newest_key(name):
+            return
         target = st.session_state[key] / CONTROLS[name].scale
         ask(panel.groove, wishes_of(panel.groove).with_target(name, target))
 
