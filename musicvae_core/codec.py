@@ -25,17 +25,12 @@ OFFSET_SCALE = 2.0
 _BITS = 2 ** np.arange(N_VOICES)
 
 COMBINATIONS: NDArray[np.bool_] = ((np.arange(N_COMBINATIONS)[:, None] & _BITS) > 0).copy()
-"""(512, 9) bool: the voices that each class sounds."""
+"""(512, 9) bool: the voices that each class sounds; the inverse of `hits_to_classes`."""
 
 
 def hits_to_classes(hits: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the class of each voice combination: (..., 9) bool to (...) int64 in 0..511."""
     return np.asarray(hits, bool) @ _BITS
-
-
-def classes_to_hits(classes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Undo `hits_to_classes`: (...) int in 0..511 to (..., 9) bool."""
-    return COMBINATIONS[classes]
 
 
 def groove_to_features(groove: Groove) -> NDArray[np.float32]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from musicvae_core.atlas import Atlas, load_atlas
 from musicvae_core.attribute_vectors import AttributeVectors, load_vectors
@@ -21,6 +23,8 @@ MODEL_ORDER = ("groove_2bar", "drums_2bar")
 
 LAB_MODEL = "groove_lab"
 """The checkpoint of the groove lab, which is not among `Library.models`."""
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -102,11 +106,7 @@ class Library:
         AtlasError, CheckpointError
             If there is none, or it is damaged or of other weights; or the model is.
         """
-        checkpoint = self.checkpoint(model)
-        with self._lock:
-            if model not in self._atlases:
-                self._atlases[model] = load_atlas(self._folder / model, checkpoint.fingerprint())
-            return self._atlases[model]
+        return self._beside(model, self._atlases, load_atlas)
 
     def attribute_vectors(self, model: str) -> AttributeVectors:
         """Return what a model's grooves can be steered along, loaded once.
@@ -116,8 +116,12 @@ class Library:
         VectorsError, CheckpointError
             If there is none, or it is damaged or of other weights; or the model is.
         """
+        return self._beside(model, self._vectors, load_vectors)
+
+    def _beside(self, model: str, loaded: dict[str, T], load: Callable[[Path, str], T]) -> T:
+        """Return what lies beside a model's weights, which has to be of those weights."""
         checkpoint = self.checkpoint(model)
         with self._lock:
-            if model not in self._vectors:
-                self._vectors[model] = load_vectors(self._folder / model, checkpoint.fingerprint())
-            return self._vectors[model]
+            if model not in loaded:
+                loaded[model] = load(self._folder / model, checkpoint.fingerprint())
+            return loaded[model]

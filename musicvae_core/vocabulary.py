@@ -20,9 +20,6 @@ TICKS_PER_STEP = TICKS_PER_BEAT // STEPS_PER_BEAT
 VELOCITY_LEVELS = 127
 """Loudness levels of a MIDI note; a velocity of 1.0 is level 127."""
 
-DRUM_CHANNEL = 9
-"""MIDI channel 10, counted from zero."""
-
 MIN_TEMPO_BPM = 20.0
 MAX_TEMPO_BPM = 400.0
 

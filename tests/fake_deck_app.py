@@ -21,7 +21,8 @@ import pages.components.studio as shared  # noqa: E402
 from musicvae_core.flac import flac_bytes  # noqa: E402
 from musicvae_core.groove import Groove  # noqa: E402
 from musicvae_core.studio import Studio  # noqa: E402
-from pages.components.deck import Card, Mix, Morph, deck  # noqa: E402
+from pages.components.card import Card, Mix, Morph  # noqa: E402
+from pages.components.deck import deck  # noqa: E402
 from pages.components.session import keep_mix, kept_mix  # noqa: E402
 
 TEMPO_BPM = 120.0

@@ -16,7 +16,8 @@ from musicvae_core.errors import CheckpointNotFoundError
 from musicvae_core.groove import Groove
 from musicvae_core.vocabulary import KICK, SNARE, VOICES
 from pages.components import studio as shared
-from pages.components.deck import ROW_LABELS, file_stem
+from pages.components.deck import ROW_LABELS
+from pages.components.deck_payload import file_stem
 from pages.components.describe import count_of, describe
 from pages.components.names import name_of
 from pages.components.shelf import Shelf

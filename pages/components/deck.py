@@ -13,12 +13,10 @@ from pathlib import Path
 import streamlit as st
 
 from musicvae_core.groove import Groove
-from pages.components.card import Card, Mix, Morph
+from pages.components.card import Card, Mix
 from pages.components.deck_events import MIX, calls, revisions_of
-from pages.components.deck_payload import file_stem, payload
+from pages.components.deck_payload import payload
 from pages.components.front import joined_script
-
-__all__ = ["ROW_LABELS", "Card", "Mix", "Morph", "deck", "file_stem"]
 
 _ASSETS = Path(__file__).parents[2] / "assets" / "deck"
 _MODULES = (

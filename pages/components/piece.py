@@ -10,7 +10,8 @@ import streamlit as st
 
 from musicvae_core.groove import Groove
 from musicvae_core.studio import Studio
-from pages.components.deck import Card, file_stem
+from pages.components.card import Card
+from pages.components.deck_payload import file_stem
 from pages.components.settings import WIDTH
 from pages.components.studio import loop_sounds
 
