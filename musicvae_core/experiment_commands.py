@@ -21,7 +21,8 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
     ablation.set_defaults(command=_ablation)
     trade_off = kinds.add_parser("trade-off", help="accuracy and realism against the KL")
     trade_off.add_argument("checkpoint", type=Path)
-    trade_off.add_argument("--betas", type=float, nargs="+", default=[0.2, 0.6])
+    trade_off.add_argument("--betas", type=float, nargs="+", default=[0.6, 2.0])
+    trade_off.add_argument("--prior-steps", type=int, default=10_000)
     trade_off.set_defaults(command=_trade_off)
     for kind in (ablation, trade_off):
         kind.add_argument("--steps", type=int, default=1500)
@@ -76,7 +77,13 @@ def _trade_off(options: argparse.Namespace) -> None:
 
     dataset = load_dataset(options.data)
     rows = trade_off(
-        options.checkpoint, dataset, options.out, options.betas, options.steps, options.device
+        options.checkpoint,
+        dataset,
+        options.out,
+        options.betas,
+        options.steps,
+        options.prior_steps,
+        options.device,
     )
     (options.out / "trade_off.json").write_text(json.dumps(rows, indent=1) + "\n")
 

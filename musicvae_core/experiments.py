@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from musicvae_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from musicvae_core.dataset import Dataset, Split
 from musicvae_core.evaluate import MAX_GENERATED, realism_metrics, reconstruction_metrics
-from musicvae_core.fit_prior import fit_prior
+from musicvae_core.fit_prior import fit_prior, prior_training
 from musicvae_core.presets import Preset, override
 from musicvae_core.train import train
 
@@ -79,6 +79,7 @@ def trade_off(
     out: Path,
     betas: Sequence[float],
     n_steps: int,
+    n_prior_steps: int,
     device: str = "auto",
 ) -> list[dict[str, Any]]:
     """Trace accuracy and realism against the divergence, by fine-tuning at other betas.
@@ -91,8 +92,8 @@ def trade_off(
         As `ablate`.
     betas
         Weights of the KL term to fine-tune with.
-    n_steps
-        Optimiser steps of each.
+    n_steps, n_prior_steps
+        Optimiser steps of each model, and of the prior that is fitted to it.
 
     Returns
     -------
@@ -109,7 +110,8 @@ def trade_off(
             tuning = override(preset, changes)
             train(tuning, dataset, folder, resume=True, start=start, device=device)
             windows = dataset.windows("train", first.config.n_bars)
-            tuned = fit_prior(load_checkpoint(folder / "last"), windows)
+            training = replace(prior_training(first.config), n_steps=n_prior_steps)
+            tuned = fit_prior(load_checkpoint(folder / "last"), windows, training=training)
             save_checkpoint(tuned, folder / "with_prior")
         rows.append(_point(load_checkpoint(folder / "with_prior"), dataset, beta))
         log.info("%s", rows[-1])
@@ -118,7 +120,7 @@ def trade_off(
 
 def _point(checkpoint: Checkpoint, dataset: Dataset, beta: float) -> dict[str, Any]:
     train_windows = dataset.windows("train", checkpoint.config.n_bars)
-    plain = dataclasses.replace(checkpoint, prior=None)
+    plain = replace(checkpoint, prior=None)
     return {
         "beta": beta,
         "validation": _reconstruction(checkpoint, dataset, "validation"),

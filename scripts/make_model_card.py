@@ -3,8 +3,8 @@
     python scripts/make_model_card.py checkpoints/groove_2bar --data PATH
 
 Reads, where they lie in the checkpoint's folder, `training.jsonl` (the run's log),
-`origin.md` (the commands that made it, and on what), `trade_off.json`, `ablation.json` and
-`style.json` (of the experiment command);
+`origin.md` (the commands that made it, and on what), and what the experiment command made:
+`trade_off.json`, `ablation.json`, `style.json`, `long_term.md` and `interpolation.svg`;
 writes `README.md`, `curves.svg` and the metrics in `config.json`.
 """
 
@@ -23,6 +23,7 @@ from musicvae_core.experiments import N_WINDOWS
 
 LOG, ORIGIN = "training.jsonl", "origin.md"
 TRADE_OFF, ABLATION, STYLE = "trade_off.json", "ablation.json", "style.json"
+LONG_TERM, INTERPOLATION = "long_term.md", "interpolation.svg"
 EXPRESSION = {
     "sampling_accuracy": "steps with all nine voices right, running free at temperature 0",
     "sampling_accuracy_nonsilent": "the same over steps with a hit",
@@ -33,6 +34,14 @@ EXPRESSION = {
     "kl_nats": "KL from N(0, I) in nats",
     "active_units": "active dimensions of z",
 }
+
+
+INTERPOLATED = f"""## Interpolation: between windows of the test split
+
+`experiment interpolation`: paths in z beside blending of the notes, the numbers in
+`interpolation.json`.
+
+![Interpolation]({INTERPOLATION})"""
 
 
 def main() -> None:
@@ -83,10 +92,15 @@ def card(folder: Path, about: dict[str, Any]) -> str:
         _origin(folder),
         "## Expression: what it gives back\n\nOn the "
         f"{test['n_examples']:,} windows of {about['model']['n_bars']} bars of the test split, "
-        "encoded to the mean of z and decoded again.\n\n" + _expression(test),
+        "encoded to the mean of z and decoded again; the weights as they are shipped.\n\n"
+        + _expression(test),
         "## Realism: what it makes up\n\n" + _realism(test),
         "## Smoothness: nearby z, similar grooves\n\n" + _smoothness(test["smoothness"]),
     ]
+    if (folder / LONG_TERM).exists():
+        sections.append(_long_term(folder))
+    if (folder / INTERPOLATION).exists():
+        sections.append(INTERPOLATED)
     if (folder / STYLE).exists():
         sections.append(_style(json.loads((folder / STYLE).read_text())))
     if (folder / TRADE_OFF).exists():
@@ -101,7 +115,7 @@ def _origin(folder: Path) -> str:
     return f"""Trained on the train split of the
 [Groove MIDI Dataset](https://magenta.tensorflow.org/datasets/groove) (Gillick, Roberts, Engel,
 Eck and Bamman 2019, CC BY 4.0; attribution is owed wherever something made from it is
-shipped). The weights are under Apache-2.0, like the code. {size:.1f} MiB in float16.
+shipped). The weights are under Apache-2.0, like the code. {size:.1f} MiB.
 
 {(folder / ORIGIN).read_text().strip(chr(10))}
 
@@ -160,6 +174,17 @@ def _smoothness(rows: list[dict[str, float]]) -> str:
         for row in rows
     ]
     return "\n".join(lines)
+
+
+def _long_term(folder: Path) -> str:
+    table = (folder / LONG_TERM).read_text().strip()
+    return f"""## Long-term structure: the conductor beside the flat decoder
+
+`experiment long-term`: one encoder, one size of z, one batch, one seed and equally many steps.
+
+{table}
+
+![Accuracy by bar](long_term.svg)"""
 
 
 def _style(report: dict[str, Any]) -> str:

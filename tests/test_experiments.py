@@ -103,7 +103,7 @@ def test_a_trade_off_has_the_start_and_a_row_for_each_beta(
     checkpoints_dir, tiny_dataset, tmp_path, steps
 ):
     start = checkpoints_dir / "a_flow"
-    rows = trade_off(start, tiny_dataset, tmp_path, [0.25, 1.0], N_STEPS, "cpu")
+    rows = trade_off(start, tiny_dataset, tmp_path, [0.25, 1.0], N_STEPS, N_STEPS, "cpu")
     assert [row["beta"] for row in rows] == [load_checkpoint(start).train.beta, 0.25, 1.0]
     assert len(steps) == 2 * N_STEPS
     for row in rows:
@@ -123,7 +123,7 @@ def test_a_trade_off_has_the_start_and_a_row_for_each_beta(
 def test_a_trade_off_goes_on_where_it_broke_off_and_trains_nothing_twice(
     checkpoints_dir, tiny_dataset, tmp_path, steps, broken_once
 ):
-    given = (checkpoints_dir / "a_flow", tiny_dataset, tmp_path, [0.25], N_STEPS, "cpu")
+    given = (checkpoints_dir / "a_flow", tiny_dataset, tmp_path, [0.25], N_STEPS, N_STEPS, "cpu")
     broken_once(experiments, "fit_prior", 1)
     with pytest.raises(OSError, match="broke off"):
         trade_off(*given)
