@@ -178,6 +178,8 @@ class TrainConfig:
     beta, beta_rate
         Weight of the KL term at the end, and the base of its annealing,
         beta * (1 - beta_rate ** step).
+    beta_of_feel
+        What the groove lab multiplies beta by for examples of which all hits are known.
     free_bits
         KL an example may spend without cost, in bits, in total over z.
     feel_weight
@@ -212,6 +214,7 @@ class TrainConfig:
     warmup_steps: int = 200
     beta: float = 0.03
     beta_rate: float = 0.999
+    beta_of_feel: float = 1.0
     free_bits: float = 0.0
     feel_weight: float = 1.0
     word_dropout: float = 0.2
@@ -236,7 +239,14 @@ class TrainConfig:
         for name in ("learning_rate", "gradient_clip"):
             _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
         counts = ("warmup_steps", "patience", "seed", "shortest_bars")
-        weights = ("beta", "free_bits", "feel_weight", "sampling_rate", "weight_decay")
+        weights = (
+            "beta",
+            "beta_of_feel",
+            "free_bits",
+            "feel_weight",
+            "sampling_rate",
+            "weight_decay",
+        )
         for name in (*counts, *weights, "final_learning_rate", "initial_sigma"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         for name, value in dataclasses.asdict(self).items():

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from musicvae_core.completion import complete, open_bars, stretches
 from musicvae_core.dataset import Dataset, Split, Windows
 from musicvae_core.feel_baselines import FeelTable, Noise, split_feel
+from musicvae_core.feel_figure import draw
 from musicvae_core.feel_metrics import (
     Real,
     attribute_means,
@@ -25,17 +26,20 @@ from musicvae_core.feel_metrics import (
     likeness,
 )
 from musicvae_core.feel_report import report_text
+from musicvae_core.figures import write_figure
 from musicvae_core.kept import UNKNOWN, Controls, Floats, Kept, taps_of
 from musicvae_core.lab_checkpoint import LabCheckpoint
-from musicvae_core.lab_likelihood import score_rest
+from musicvae_core.lab_likelihood import nats_of_rest
 from musicvae_core.lab_options import Chance
 from musicvae_core.realism import feature_gaps, judge_auc
 from musicvae_core.transfer_experiment import transfer_report
 from musicvae_core.vocabulary import CLOSED_HAT, KICK, RIDE, SNARE, VOICES
 from musicvae_core.voice_patterns import PatternTable, hit_f1
 
-N_MEAN = 16
+N_MEAN = 32
 """Draws that the mean prediction is the mean of."""
+N_BOUND = 16
+"""Draws of z that a likelihood is bounded by."""
 FILLED_VOICES = (KICK, SNARE, CLOSED_HAT, RIDE)
 _BATCH = 128
 _LONG_BARS, _N_LONG = 16, 200
@@ -63,26 +67,23 @@ class Player:
             parts.append(complete(self.checkpoint, some_of(kept, batch), controls, chance))
         return np.concatenate(parts)
 
-    def nats(self, kept: Kept, tempos_bpm: Floats) -> dict[str, float]:
-        """Return the nats a window of `hits`, `velocities`, `offsets` that are not kept, and `kl`.
-
-        Their sum is an upper bound of the negative log likelihood.
-        """
+    def nats(self, kept: Kept, tempos_bpm: Floats, *terms: str) -> float:
+        """Return the nats a window of what is not kept; see `nats_of_rest`."""
         generator = torch.Generator().manual_seed(self.seed)
-        totals = dict.fromkeys(("hits", "velocities", "offsets", "kl"), 0.0)
+        total = 0.0
         for start in range(0, len(tempos_bpm), _BATCH):
             batch = slice(start, start + _BATCH)
             with torch.inference_mode():
-                scores, kl = score_rest(
+                nats = nats_of_rest(
                     self.checkpoint.model,
                     some_of(kept, batch),
                     untold(tempos_bpm[batch]),
                     generator,
+                    terms,
+                    N_BOUND,
                 )
-            totals["kl"] += float(kl.sum())
-            for name, score in scores.items():
-                totals[name] -= float(score.sum())
-        return {name: total / len(tempos_bpm) for name, total in totals.items()}
+            total += float(nats.sum())
+        return total / len(tempos_bpm)
 
 
 def feel_experiment(
@@ -95,7 +96,7 @@ def feel_experiment(
     deterministic: LabCheckpoint | None = None,
     seed: int = 0,
 ) -> Row:
-    """Measure all that the groove lab does, and write `feel.json` and `feel.md`.
+    """Measure all that the groove lab does, and write `feel.json`, `feel.md` and `feel.svg`.
 
     Parameters
     ----------
@@ -135,6 +136,7 @@ def feel_experiment(
     out.mkdir(parents=True, exist_ok=True)
     (out / "feel.json").write_text(json.dumps(report, indent=1) + "\n")
     (out / "feel.md").write_text(report_text(report))
+    write_figure(draw(report), out / "feel.svg")
     return report
 
 
@@ -202,8 +204,8 @@ def _ways_to_play(
         yield row("deterministic head, trained the same", means.play(kept, tempos_bpm, 0, 1.0))
     drawn = [player.play(kept, tempos_bpm, draw, 1.0) for draw in range(N_MEAN)]
     mean = np.mean(drawn, axis=0, dtype=np.float32)
-    nats = sum(player.nats(kept, tempos_bpm).values()) * len(hits) / float(hits.sum())
-    yield row("groove lab", drawn[0], nats, mean)
+    nats = player.nats(kept, tempos_bpm, "velocities", "offsets")
+    yield row("groove lab", drawn[0], nats * len(hits) / float(hits.sum()), mean)
 
 
 def _drumify(player: Player, real: Real) -> Row:
@@ -241,16 +243,17 @@ def _fill_in(player: Player, train: Floats, real: Real) -> list[Row]:
         kept = replace(kept, hits=known, velocities=known, offsets=known)
         table = PatternTable.of(train[..., voice] > 0.5)
         hits = real.features[..., voice] > 0.5
-        nats = player.nats(kept, real.tempos_bpm)
+        nats = player.nats(kept, real.tempos_bpm, "hits")
         drawn = player.play(kept, real.tempos_bpm, 0, 1.0)[..., voice] > 0.5
         n_bars = player.checkpoint.config.n_bars
+        most_common = np.tile(table.most_common, (len(hits), n_bars))
         rows.append(
             {
                 "voice": VOICES[voice],
-                "nats_a_bar": (nats["hits"] + nats["kl"]) / n_bars,
+                "nats_a_bar": nats / n_bars,
                 "nats_a_bar_by_frequency": table.nats(hits),
                 "f1": hit_f1(drawn, hits),
-                "f1_most_common": hit_f1(np.tile(table.most_common, (len(hits), n_bars)), hits),
+                "f1_most_common": hit_f1(most_common, hits),
             }
         )
     return rows

@@ -71,7 +71,7 @@ def _hide_beats(features: Floats, rng: np.random.Generator) -> Kept:
 
 def _hide_all_but_taps(features: Floats, rng: np.random.Generator) -> Kept:
     taps = taps_of(features)
-    if rng.random() < 0.5:
+    if rng.random() < 0.2:
         taps = taps * (rng.random((*taps.shape[:2], 1)) > rng.uniform(0, 0.6))
     if rng.random() < 0.4:
         taps = taps * np.array([1, 0, 1], np.float32)

@@ -112,6 +112,7 @@ def lab_step(run: LabRun, examples: Examples) -> Losses:
             controls,
             step_generator(run),
             beta=schedules.beta(run.step, config),
+            beta_of_feel=config.beta_of_feel,
             free_bits=config.free_bits,
             feel_weight=config.feel_weight,
             word_dropout=config.word_dropout,
@@ -126,19 +127,22 @@ def lab_losses(
     generator: torch.Generator,
     *,
     beta: float,
+    beta_of_feel: float,
     free_bits: float,
     feel_weight: float,
     word_dropout: float,
 ) -> dict[str, Tensor]:
     """Return the objective of a batch, whose truth is in `kept.features`; see `elbo_losses`."""
     log_probs, kl = score_rest(model, kept, controls, generator, word_dropout)
-    return elbo_losses(
+    is_feel = torch.from_numpy(kept.hits.all(axis=(1, 2))).to(kl.device)
+    losses = elbo_losses(
         log_probs,
-        kl,
+        torch.where(is_feel, beta_of_feel * kl, kl),
         beta=beta,
         free_bits=free_bits,
         feel_weight=feel_weight,
     )
+    return losses | {"kl/nats": kl.mean()}
 
 
 @torch.no_grad()
@@ -153,6 +157,7 @@ def _validate(run: LabRun, held_out: Examples) -> dict[str, float]:
         controls,
         generator,
         beta=run.config.beta,
+        beta_of_feel=run.config.beta_of_feel,
         free_bits=0.0,
         feel_weight=run.config.feel_weight,
         word_dropout=0.0,

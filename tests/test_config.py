@@ -33,6 +33,7 @@ REFUSED_BY_TRAIN = {
     "warmup_steps": [-1],
     "beta": [-0.1],
     "beta_rate": [-0.1, 1.0],
+    "beta_of_feel": [-0.1],
     "free_bits": [-1.0],
     "feel_weight": [-0.1],
     "word_dropout": [-0.1, 1.0],

@@ -85,6 +85,7 @@ CORE_RANKS = {
     "lab_commands": 8,
     "feel_metrics": 5,
     "feel_report": 7,
+    "feel_figure": 7,
     "transfer_experiment": 7,
     "voice_patterns": 3,
     "feel_experiment": 8,

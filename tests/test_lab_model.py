@@ -124,6 +124,7 @@ def test_every_term_has_a_gradient(grooves, feel):
         untold(),
         torch.Generator().manual_seed(0),
         beta=1.0,
+        beta_of_feel=0.5,
         free_bits=0.0,
         feel_weight=1.0,
         word_dropout=0.1,

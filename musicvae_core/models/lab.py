@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,8 @@ from musicvae_core.models.heads import (
 )
 from musicvae_core.vocabulary import N_COMBINATIONS, N_VOICES
 
+RAREST = 0.02
+"""Combinations that are less likely than this share of the likeliest are never drawn."""
 _VELOCITY_DEVIATION, _OFFSET_DEVIATION = 0.55, 0.41
 """Of velocities in -1..1 and of offsets in model units, in the train split."""
 
@@ -114,9 +117,16 @@ class LabHead(GrooveHead):
         )
 
     def draw(self, projected: Tensor, temperature: float, noise: HeldNoise) -> Tensor:  # type: ignore[override]
-        """Draw what is not known of a step: (..., P) to (..., 27)."""
+        """Draw what is not known of a step: (..., P) to (..., 27).
+
+        Source: combinations far less likely than the likeliest are left out, as in min-p
+        sampling (Nguyen et al. 2024, section 3): over 512 of them, the many that are each
+        unlikely bring voices into a groove that real ones do not use.
+        """
         logits, feel_states = torch.split(projected, [N_COMBINATIONS, self.feel_size], dim=-1)
         logits = logits.masked_fill(noise.forbidden, -torch.inf)
+        floor = logits.amax(dim=-1, keepdim=True) + math.log(RAREST)
+        logits = logits.masked_fill(logits < floor, -torch.inf)
         hits = self._draw_hits(logits, temperature, noise.noise)
         drawn = self._draw_feel(feel_states, hits, noise.feel_temperature, noise.noise)
         return torch.where(noise.known.cells, noise.known.features, drawn)
