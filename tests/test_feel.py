@@ -1,0 +1,251 @@
+"""What feel is measured against, and how: baselines, metrics, and the experiment as a whole."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_data import dataset_of, drummed_groove, features_of, random_groove
+from tiny_lab import any_groove, tiny_checkpoint
+
+from musicvae_core import feel_experiment as experiment_module
+from musicvae_core import transfer_experiment
+from musicvae_core.feel_baselines import FeelTable, drifting, join_feel, split_feel
+from musicvae_core.feel_experiment import feel_experiment, untold
+from musicvae_core.feel_match import match_feel
+from musicvae_core.feel_metrics import Real, bar_jumps, errors, followed_share
+from musicvae_core.groove import Groove
+from musicvae_core.kept import Kept
+from musicvae_core.lab_likelihood import nats_of_rest, score_rest
+from musicvae_core.taps import taps_to_groove
+from musicvae_core.vocabulary import (
+    KICK,
+    SNARE,
+    STEPS_PER_BAR,
+    TICKS_PER_STEP,
+    VELOCITY_LEVELS,
+)
+from musicvae_core.voice_patterns import PatternTable, hit_f1
+
+N = 60
+
+
+@pytest.fixture(scope="module")
+def played():
+    rng = np.random.default_rng(0)
+    return features_of([drummed_groove(rng, 4) for _ in range(N)])
+
+
+@pytest.fixture(scope="module")
+def table(played):
+    return FeelTable.of(played)
+
+
+def test_the_mean_by_voice_and_step_is_the_mean(played, table):
+    hits, velocities, _ = split_feel(played)
+    own = hits.reshape(-1, STEPS_PER_BAR, 9)[:, 4, SNARE]
+    expected = velocities.reshape(-1, STEPS_PER_BAR, 9)[:, 4, SNARE][own].mean()
+    assert table.velocities.means[4, SNARE] == pytest.approx(expected, abs=0.01)
+
+
+def test_noise_has_the_size_of_the_train_split(played, table):
+    _, _, real = split_feel(played)
+    hits = played[..., :9] > 0.5
+    for noise in ("independent", "drift"):
+        _, _, offsets = split_feel(table.play(played, noise))
+        assert offsets[hits].std() == pytest.approx(real[hits].std(), rel=0.05)
+    _, _, means = split_feel(table.play(played, "none"))
+    assert means[hits].std() < 0.5 * real[hits].std()
+
+
+def test_drift_is_a_correlation_between_neighbours():
+    rng = np.random.default_rng(0)
+    hits = np.ones((200, 32, 9), bool)
+    noise = drifting(hits, 0.6, rng).reshape(200, -1)
+    assert noise.std() == pytest.approx(1, abs=0.03)
+    assert np.corrcoef(noise[:, :-1].ravel(), noise[:, 1:].ravel())[0, 1] == pytest.approx(
+        0.6, abs=0.03
+    )
+
+
+@pytest.mark.parametrize("name", ["velocities", "offsets"])
+def test_the_bins_of_a_baseline_add_up_to_one(table, name):
+    law = getattr(table, name)
+    n = VELOCITY_LEVELS if name == "velocities" else TICKS_PER_STEP
+    hits = np.zeros((1, STEPS_PER_BAR, 9), bool)
+    hits[0, 4, SNARE] = True
+    values = np.linspace(law.lowest, law.highest, n)
+    mass = [
+        np.exp(-law.nats(hits, np.where(hits, value, 0).astype(np.float32), "none"))
+        for value in values
+    ]
+    assert sum(mass) == pytest.approx(1, abs=1e-3)
+
+
+def test_split_and_join_are_inverse(played):
+    hits, velocities, offsets = split_feel(played)
+    joined = join_feel(hits, velocities.astype(float), offsets.astype(float))
+    np.testing.assert_allclose(joined, played, atol=1e-5)
+
+
+def test_errors_are_in_milliseconds(played):
+    tempos = np.full(N, 120.0, np.float32)
+    real = Real(played, tempos, np.zeros(N, np.int64))
+    hits, velocities, offsets = split_feel(played)
+    late = np.clip(offsets + 0.05, -0.5, 0.49)
+    moved = np.concatenate([hits, velocities * 0.9, 2 * late * hits], axis=-1, dtype=np.float32)
+    found = errors(moved, real)
+    assert errors(played, real) == {"timing_mae_ms": 0, "velocity_mae": 0}
+    assert found["timing_mae_ms"] == pytest.approx(125 * 0.05, rel=0.02)
+    assert found["velocity_mae"] == pytest.approx(0.1 * velocities[hits].mean(), rel=0.02)
+
+
+def test_followed_share_counts_the_rhythm_s_own_steps():
+    rhythm = features_of([Groove.from_hits(np.eye(16, 9) > 0)])
+    late = np.roll(rhythm, 1, axis=1)
+    far = np.zeros_like(rhythm)
+    assert followed_share(rhythm, rhythm) == {"at_the_step": 1, "within_a_step": 1}
+    assert followed_share(late, rhythm)["within_a_step"] == 1
+    assert followed_share(far, rhythm) == {"at_the_step": 0, "within_a_step": 0}
+
+
+def test_a_seam_that_jumps_is_told():
+    rng = np.random.default_rng(1)
+    features = features_of([drummed_groove(rng, 8) for _ in range(40)])
+    first_bars = np.array([4])
+    assert bar_jumps(features, first_bars)["loudness"] == pytest.approx(1, abs=0.35)
+    louder = features.copy()
+    louder[:, 4 * STEPS_PER_BAR :, 9:18] *= 0.5
+    assert bar_jumps(louder, first_bars)["loudness"] > 2
+
+
+def test_pattern_likelihoods_add_up_to_at_most_one():
+    rng = np.random.default_rng(0)
+    bars = rng.random((50, STEPS_PER_BAR)) < 0.05
+    table = PatternTable.of(bars)
+    seen = np.unique(bars, axis=0)
+    assert 0 < sum(np.exp(-table.nats(bar[None])) for bar in seen) < 1
+    assert table.nats(table.most_common[None]) < table.nats(~table.most_common[None])
+
+
+def test_f1_of_hits():
+    one, other = np.array([True, True, False]), np.array([True, False, False])
+    assert hit_f1(one, one) == 1
+    assert hit_f1(one, other) == pytest.approx(2 / 3)
+    assert hit_f1(np.zeros(3, bool), np.zeros(3, bool)) == 1
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1).map(any_groove), st.integers(0, 2**32 - 1).map(any_groove))
+def test_matching_keeps_the_notes_and_is_within_what_a_groove_holds(groove, feel):
+    assert np.array_equal(match_feel(groove, feel).hits, groove.hits)
+
+
+def test_matching_brings_the_means():
+    rng = np.random.default_rng(0)
+    groove, feel = drummed_groove(rng, 8), drummed_groove(rng, 8)
+    loud = Groove.from_hits(feel.hits, feel.velocities * 0.6, feel.offsets * 0.5 + 0.1)
+    matched = match_feel(groove, loud)
+    assert matched.velocities[groove.hits].mean() == pytest.approx(
+        loud.velocities[loud.hits].mean(), abs=0.01
+    )
+    for parity in (0, 1):
+        ours, theirs = (
+            one.offsets[parity::2][one.hits[parity::2]].mean() for one in (matched, loud)
+        )
+        assert ours == pytest.approx(theirs, abs=0.01)
+
+
+def test_taps_land_on_their_steps_with_their_timing():
+    groove = taps_to_groove([(0.2, 0.5), (4.0, 0.9), (7.6, 0.7), (7.7, 0.3)], 1, 90.0)
+    assert np.flatnonzero(groove.hits[:, SNARE]).tolist() == [0, 4, 8]
+    np.testing.assert_allclose(groove.offsets[[0, 4, 8], SNARE], [0.2, 0, -0.4], atol=1e-6)
+    assert groove.velocities[8, SNARE] == np.float32(0.7)
+    assert not groove.hits[:, KICK].any()
+
+
+def test_a_tap_just_before_the_first_beat_is_the_first_beat():
+    for place in (-0.3, 15.7):
+        groove = taps_to_groove([(place, 0.8)], 1, 120.0)
+        assert groove.hits[0, SNARE]
+        assert groove.offsets[0, SNARE] == pytest.approx(-0.3, abs=1e-6)
+
+
+def test_a_bound_by_more_draws_is_tighter(played):
+    model, kept, controls = tiny_checkpoint().model, Kept.notes(played), untold(np.full(N, 120.0))
+    terms = ("velocities", "offsets")
+    with torch.inference_mode():
+        scores, kl = score_rest(model, kept, controls, torch.Generator().manual_seed(0))
+        one, many = (
+            nats_of_rest(model, kept, controls, torch.Generator().manual_seed(0), terms, n).mean()
+            for n in (1, 32)
+        )
+    bound = (kl - sum(scores[name].sum(dim=1) for name in terms)).mean()
+    assert abs(float(one - bound)) < 0.05 * float(bound)
+    assert many <= one
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    rng = np.random.default_rng(4)
+    return dataset_of(
+        {
+            split: [drummed_groove(rng, 17) for _ in range(n)]
+            for split, n in {"train": 4, "test": 4}.items()
+        }
+    )
+
+
+def test_the_experiment_measures_all_and_writes_it(dataset, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(experiment_module, "write_figure", lambda *given: drawn.append(given))
+    monkeypatch.setattr(experiment_module, "N_MEAN", 2)
+    monkeypatch.setattr(experiment_module, "N_BOUND", 2)
+    monkeypatch.setattr(transfer_experiment, "N_PAIRS", 4)
+    checkpoint = tiny_checkpoint()
+    means = dataclasses.replace(checkpoint, name="means")
+    report = feel_experiment(checkpoint, dataset, tmp_path, limit=24, deterministic=means)
+    assert json.loads((tmp_path / "feel.json").read_text()) == report
+    rows = {row["name"]: row for row in report["feel"]}
+    assert next(iter(rows)) == "real"
+    assert list(rows)[-1] == "groove lab"
+    assert len(rows) == 7
+    flat = rows["quantised, one velocity"]
+    assert flat["offset_spread"] == flat["velocity_spread"] == 0
+    assert report["drumify"]["with accents"]["within_a_step"] == 1
+    assert [row["voice"] for row in report["fill_in"]] == ["kick", "snare", "closed hi-hat", "ride"]
+    assert len(report["transfer"]) == 5
+    text = (tmp_path / "feel.md").read_text()
+    for title in ("Humanize", "Drumify", "Fill in", "Transfer", "Long grooves"):
+        assert f"### {title}" in text
+    [(figure, path)] = drawn
+    assert path == tmp_path / "feel.svg"
+    assert len(figure.data) == 6
+    assert all(len(trace.x) == 6 for trace in figure.data)
+
+
+def test_what_the_lab_hears_of_real_windows_is_their_notes_alone(dataset):
+    player = experiment_module.Player(tiny_checkpoint(), seed=0)
+    windows = dataset.windows("test", 4)
+    louder = windows.features.copy()
+    louder[..., 9:18] *= 0.5
+    played = [
+        player.play(Kept.notes(one), windows.tempos_bpm, 0, 1.0)
+        for one in (windows.features, louder)
+    ]
+    assert np.array_equal(*played)
+
+
+def test_random_grooves_are_what_a_tap_can_be():
+    rng = np.random.default_rng(0)
+    groove = random_groove(rng, 2)
+    taps = [
+        (step + groove.offsets[step, SNARE], groove.velocities[step, SNARE])
+        for step in np.flatnonzero(groove.hits[:, SNARE])
+    ]
+    back = taps_to_groove(taps, 2, 120.0)
+    assert np.array_equal(back.hits[:, SNARE], groove.hits[:, SNARE])
+    np.testing.assert_allclose(back.offsets[:, SNARE], groove.offsets[:, SNARE], atol=1e-5)
