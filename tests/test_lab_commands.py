@@ -1,0 +1,174 @@
+"""The groove lab from the command line: real files in, files out that read back as promised."""
+
+import numpy as np
+import pytest
+from midi_builders import (
+    DRUMS,
+    HAT_PITCH,
+    KICK_PITCH,
+    SNARE_PITCH,
+    TICKS_PER_BAR,
+    drum_file,
+    end,
+    midi_file,
+    note,
+    note_off,
+    track,
+)
+from tiny_data import random_groove
+from tiny_lab import N_BARS, differing, tiny_checkpoint
+
+from musicvae_core.cli import main
+from musicvae_core.lab_checkpoint import save_lab_checkpoint
+from musicvae_core.midi import read_midi, write_midi
+from musicvae_core.vocabulary import CLOSED_HAT, KICK, SNARE, STEPS_PER_BAR
+
+BASS = 0
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lab") / "tiny"
+    save_lab_checkpoint(tiny_checkpoint(), folder)
+    return folder
+
+
+@pytest.fixture
+def make(tmp_path, checkpoint, capsys):
+    """Run a command of the lab on MIDI bytes; return what it read, what it wrote, its output."""
+
+    def run(command, midi, *options):
+        source, out = tmp_path / "in.mid", tmp_path / "out.mid"
+        source.write_bytes(midi)
+        words = [command, source, out, "--checkpoint", checkpoint, *options]
+        assert main([str(word) for word in words]) == 0
+        before = None if command == "drumify" else read_midi(source).groove
+        return before, read_midi(out).groove, capsys.readouterr().out
+
+    return run
+
+
+def file_of(n_bars, seed=0):
+    return write_midi(random_groove(np.random.default_rng(seed), n_bars))
+
+
+@pytest.mark.parametrize("n_bars", [*N_BARS, 64])
+def test_humanize_writes_the_same_notes(make, n_bars):
+    before, after, out = make("humanize", file_of(n_bars), "--seed", 4)
+    assert np.array_equal(after.hits, before.hits)
+    assert not np.array_equal(after.velocities, before.velocities)
+    assert f"{n_bars} bars, {before.n_hits} notes" in out
+
+
+def test_nothing_of_it_is_the_file_itself(make):
+    midi = file_of(5)
+    before, after, _ = make("humanize", midi, "--dynamics", 0, "--timing", 0)
+    assert not differing(before, after).any()
+
+
+def test_quantised_and_at_its_own_loudness(make):
+    before, after, _ = make("humanize", file_of(2), "--quantise", 100, "--dynamics", 0)
+    assert not after.offsets.any()
+    assert np.array_equal(after.velocities, before.velocities)
+
+
+def test_a_seed_is_repeated(make):
+    written = [make("humanize", file_of(3), "--seed", seed)[1] for seed in (7, 7, 8)]
+    assert written[0] == written[1] != written[2]
+
+
+def test_fill_changes_what_is_named(make):
+    before, after, _ = make(
+        "fill", file_of(6), "--voices", "closed hi-hat", "kick", "--bars", "2", "4-5"
+    )
+    changed = differing(before, after).reshape(6, STEPS_PER_BAR, -1)
+    assert set(np.flatnonzero(changed.any(axis=(1, 2)))) <= {1, 3, 4}
+    assert set(np.flatnonzero(changed.any(axis=(0, 1)))) <= {KICK, CLOSED_HAT}
+    assert changed.any()
+
+
+@pytest.mark.parametrize("more", [2, 4, 8])
+def test_continue_goes_on_from_the_end(make, more):
+    before, after, out = make("continue", file_of(2), "--bars", more)
+    assert after.bars(0, 2) == before
+    assert f"{2 + more} bars" in out
+
+
+def test_transfer_plays_the_notes_of_one_file_like_another(make, tmp_path):
+    feel = tmp_path / "feel.mid"
+    feel.write_bytes(file_of(2, seed=9))
+    before, after, out = make("transfer", file_of(3), "--feel", feel)
+    assert np.array_equal(after.hits, before.hits)
+    assert "feel.mid" in out
+    for name, value in (("style", "jazz"), ("drummer", "drummer1")):
+        before, after, _ = make("transfer", file_of(3), f"--{name}", value)
+        assert np.array_equal(after.hits, before.hits)
+
+
+def bass_line():
+    notes = [
+        part
+        for pitch in (28, 31, 33, 35) * 4
+        for part in (note(300, pitch, 60 + pitch, BASS), note_off(180, pitch, BASS))
+    ]
+    return midi_file(track(*notes, end(1)))
+
+
+def test_a_bass_line_becomes_a_kit_that_follows_it(make, tmp_path):
+    _, kit, _ = make("drumify", bass_line())
+    struck = kit.hits.any(axis=1)
+    onsets = [round((300 + 480 * index) / 120) for index in range(16)]
+    assert struck[onsets].all()
+
+
+def test_hits_before_the_beat_are_kept(make):
+    early = drum_file(
+        note(TICKS_PER_BAR - 20, KICK_PITCH),
+        note(500, SNARE_PITCH),
+        note(480, HAT_PITCH),
+    )
+    before, after, _ = make("fill", early, "--voices", "ride")
+    assert before.offsets[before.hits].min() < 0
+    assert not differing(before, after)[:, [KICK, SNARE, CLOSED_HAT]].any()
+
+
+def test_two_hundred_notes_a_bar(make):
+    rng = np.random.default_rng(0)
+    pitches = rng.choice([35, 36, 38, 42, 44, 46, 47, 50, 51], 600)
+    ticks = np.diff(np.sort(rng.integers(0, 3 * TICKS_PER_BAR, 600)), prepend=0)
+    velocities = rng.integers(1, 128, 600)
+    crowd = drum_file(
+        *(
+            note(int(tick), int(pitch), int(velocity), DRUMS)
+            for tick, pitch, velocity in zip(ticks, pitches, velocities, strict=True)
+        )
+    )
+    for command in ("humanize", "drumify", "fill", "continue"):
+        before, after, _ = make(command, crowd)
+        assert after.n_hits > 0
+        if command == "humanize":
+            assert np.array_equal(after.hits, before.hits)
+        if command == "continue":
+            assert after.bars(0, before.n_bars) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["humanize", "--style", "polka"], "There is no style 'polka'"),
+        (["humanize", "--timing", "300"], "amount of timing is 3"),
+        (["fill", "--voices", "gong"], "There is no voice 'gong'"),
+        (["fill", "--bars", "two"], "--bars two is no bar"),
+        (["fill", "--bars", "9"], "There is no bar 9"),
+        (["continue", "--bars", "99"], "99 bars were asked for"),
+        (["drumify", "--hits-a-bar", "-1"], "must lie in 0 to 64"),
+    ],
+)
+def test_a_bad_option_ends_in_one_sentence(options, problem, tmp_path, checkpoint, capsys):
+    source = tmp_path / "in.mid"
+    source.write_bytes(file_of(2))
+    command, *rest = options
+    words = [command, source, tmp_path / "out.mid", "--checkpoint", checkpoint, *rest]
+    assert main([str(word) for word in words]) != 0
+    assert problem in capsys.readouterr().err
+    assert not (tmp_path / "out.mid").exists()
