@@ -167,7 +167,7 @@ class Studio:
         seed: int = 0,
         alike: bool = False,
     ) -> list[Take]:
-        """Decode codes (n, Z) into as many takes; see `sample`, and `decode_alike`."""
+        """Decode codes (n, Z) into as many takes; see `sample`, `decoding.decode_alike`."""
         checkpoint = self.checkpoint(model)
         grooves = decode_grooves(checkpoint, codes, temperature, tempo_bpm, seed, alike=alike)
         pairs = zip(grooves, codes, strict=True)
@@ -185,7 +185,7 @@ class Studio:
         seed: int = 0,
         exact_ends: bool = False,
     ) -> Morphed:
-        """Morph between two grooves, or on a 5 x 5 pad between four; see `morph`.
+        """Morph between two grooves, or on a 5 x 5 pad between four.
 
         Parameters
         ----------

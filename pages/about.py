@@ -13,6 +13,10 @@ hit has its own loudness and its own timing, early or late against the grid: tha
 feel lives, and the cards draw it where it was played.
 
 **Morph** plays what lies between two grooves, or four: yours, dropped as MIDI files, or any other.
+**Attributes** makes a groove busier, looser or more of a style; **Map** shows where the drummers'
+grooves lie, to hear and to travel; **Long form** makes pieces of sixteen bars and changes some of
+them alone; **Groove lab** humanizes, drumifies, fills in and continues what you bring.
+
 A star keeps a groove under **Favourites** until you leave; *Send to* takes it to another page, or
 gives you a share code, a text that anyone can paste here.
 """
