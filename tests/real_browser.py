@@ -196,10 +196,17 @@ def play(page: Page, card: int = 0) -> None:
 
 def wait_for_state(page: Page, condition: str) -> None:
     """Wait for a condition in JavaScript on `now`, the state of the deck."""
-    deck = page.locator(".deck").element_handle()
-    page.wait_for_function(
-        f"deck => {{ const now = deck.deck.state; return {condition}; }}", arg=deck
-    )
+    is_so = f"deck => {{ const now = deck.deck.state; return {condition}; }}"
+
+    def comes_true() -> bool:
+        deck = page.locator(".deck").element_handle()
+        try:
+            page.wait_for_function(is_so, arg=deck, timeout=2_000)
+        except playwright.TimeoutError:
+            return False  # another deck may have taken the place of this one
+        return True
+
+    until(comes_true, condition)
 
 
 def loudest(page: Page, seconds: float = 1.0) -> float:
