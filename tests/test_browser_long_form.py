@@ -1,0 +1,151 @@
+"""The Long form page in a real Chromium, from a sample to files that are read back."""
+
+from __future__ import annotations
+
+import io
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from real_browser import (
+    ROOT,
+    Browser,
+    Page,
+    download,
+    launched,
+    loudest,
+    opened,
+    play,
+    serving,
+    state,
+    wait_for_state,
+)
+
+from musicvae_core.midi import read_midi
+
+pytestmark = pytest.mark.browser
+
+SHIPPED = ROOT / "checkpoints" / "groove_16bar"
+N_BARS = 16
+AUDIBLE = 0.005
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped models, or a tiny untrained one where there is none of sixteen bars."""
+    if (SHIPPED / "model.safetensors").is_file():
+        return SHIPPED.parent
+    from musicvae_core.checkpoint import Checkpoint, save_checkpoint
+    from musicvae_core.presets import preset
+
+    folder = tmp_path_factory.mktemp("checkpoints")
+    for name in ("groove_16bar", "groove_2bar"):
+        save_checkpoint(Checkpoint.new(preset(f"{name}_tiny")), folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def url(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CHECKPOINTS", str(checkpoints))
+        log = tmp_path_factory.mktemp("streamlit") / "log"
+        with serving(ROOT / "tests" / "long_app.py", log) as address:
+            yield f"{address}/long_form"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launched() as started:
+        yield started
+
+
+@pytest.fixture
+def page(browser: Browser, url: str) -> Iterator[Page]:
+    with opened(browser, url) as page:
+        yield page
+
+
+def bars_of(page: Page) -> list[list[list[float]]]:
+    hits = state(page)["cards"][0]["hits"]
+    return [[hit for hit in hits if hit[0] // 16 == bar] for bar in range(N_BARS)]
+
+
+def press(page: Page, name: str) -> None:
+    page.locator(f".st-key-long_form-{name} button:visible").click()
+
+
+def wait_for_other_hits(page: Page, note: str) -> None:
+    wait_for_state(page, f"now.cards[0].note.startsWith({note!r})")
+
+
+def test_a_piece_plays_across_the_seams_of_its_bars(page: Page) -> None:
+    card = state(page)["cards"][0]
+    assert card["steps"] == 16 * N_BARS
+    play(page)
+    bar_seconds = state(page)["loopSeconds"] / N_BARS
+    assert bar_seconds == pytest.approx(16 * 15 / card["tempo"], rel=1e-4)
+    heard = {}
+    for bar in range(3):
+        wait_for_state(page, f"now.phase * {N_BARS} >= {bar} + 0.1")
+        heard[bar] = loudest(page, 0.9 * bar_seconds)
+        assert bar < state(page)["phase"] * N_BARS < bar + 1.5
+    assert all(level > AUDIBLE for bar, level in heard.items() if bars_of(page)[bar])
+
+
+def test_one_bar_changes_while_it_loops_and_the_others_stay(page: Page) -> None:
+    before = bars_of(page)
+    page.get_by_role("button", name="Loop bar 3 alone").click()
+    wait_for_state(page, "now.cards[0].bar === 2 && now.playing !== null")
+    page.get_by_role("button", name="Change bar 3").wait_for()
+    press(page, "change")
+    wait_for_other_hits(page, "bar 3 changed")
+    after = bars_of(page)
+    assert [bar for bar in range(N_BARS) if before[bar] != after[bar]] == [2]
+    assert state(page)["playing"] is not None
+    assert state(page)["cards"][0]["bar"] == 2
+    press(page, "undo")
+    wait_for_state(page, "now.cards[0].note.startsWith('seed')")
+    assert bars_of(page) == before
+
+
+def test_all_bars_after_one_change_with_it(page: Page) -> None:
+    before = bars_of(page)
+    page.get_by_role("button", name="Loop bar 13 alone").click()
+    page.get_by_role("button", name="Change bar 13").wait_for()
+    page.get_by_text("it and all after").click()
+    page.get_by_role("button", name="Change bars 13-16").wait_for()
+    press(page, "change")
+    wait_for_other_hits(page, "bars 13-16 changed")
+    after = bars_of(page)
+    assert before[:12] == after[:12]
+    assert before[12:] != after[12:]
+
+
+def test_a_piece_is_saved_and_read_back(page: Page) -> None:
+    press(page, "sample")
+    wait_for_state(page, "now.cards[0].note.startsWith('seed 1')")
+    card = state(page)["cards"][0]
+    name, midi = download(page, page.locator(".card").first.get_by_text("MIDI"))
+    assert name == f"{card['file']}.mid"
+    read = read_midi(midi).groove
+    cells = {(step, voice) for step, voice, _, _ in card["hits"]}
+    moved = {(0, voice) for step, voice, _, offset in card["hits"] if step == 0 and offset < 0}
+    assert cells - moved <= {tuple(cell) for cell in np.argwhere(read.hits)}
+    assert read.n_bars == N_BARS
+    name, sound = download(page, page.locator(".card").first.get_by_text("WAV"))
+    assert name == f"{card['file']}.wav"
+    with wave.open(io.BytesIO(sound)) as file:
+        seconds = file.getnframes() / file.getframerate()
+    assert seconds == pytest.approx(card["steps"] * 15 / card["tempo"], abs=1e-3)
+
+
+def test_a_path_plays_and_grows(page: Page) -> None:
+    page.get_by_text("A path").click()
+    wait_for_state(page, "now.cards[0].id === 'path'")
+    assert state(page)["cards"][0]["steps"] == 12 * 16
+    play(page)
+    press(page, "add")
+    wait_for_state(page, f"now.cards[0].steps === {16 * 16}")
+    assert state(page)["playing"] == "path"
