@@ -1,0 +1,125 @@
+"""The groove lab that is shipped, on real performances: seams, steadiness, what is asked of it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from musicvae_core.attributes import measure
+from musicvae_core.codec import features_to_groove
+from musicvae_core.completion import complete, open_bars, stretches
+from musicvae_core.dataset import load_dataset
+from musicvae_core.feel_experiment import untold
+from musicvae_core.feel_metrics import bar_jumps
+from musicvae_core.kept import Kept
+from musicvae_core.lab import Lab
+from musicvae_core.lab_checkpoint import load_lab_checkpoint
+from musicvae_core.lab_options import Amounts, Chance, Wishes
+from musicvae_core.vocabulary import STEPS_PER_BAR
+
+SHIPPED = Path(__file__).parent.parent / "checkpoints" / "groove_lab"
+N_LONG, LONG_BARS = 48, 16
+
+
+@pytest.fixture(scope="module")
+def lab():
+    if not SHIPPED.exists():
+        pytest.skip(f"there is no {SHIPPED}")
+    return Lab(load_lab_checkpoint(SHIPPED))
+
+
+@pytest.fixture(scope="module")
+def long_windows(real_archive):
+    windows = load_dataset(real_archive).windows("validation", LONG_BARS)
+    return windows.take(np.linspace(0, len(windows) - 1, N_LONG))
+
+
+@pytest.fixture(scope="module")
+def played(lab, long_windows):
+    kept = Kept.notes(long_windows.features)
+    return complete(lab.checkpoint, kept, untold(long_windows.tempos_bpm), Chance())
+
+
+def first_bars(lab, features):
+    plan = stretches(open_bars(Kept.notes(features)), lab.checkpoint.config.n_bars, 1)
+    return np.array([stretch.first_made for stretch in plan][1:])
+
+
+def groove_of(windows, index):
+    return features_to_groove(windows.features[index], float(windows.tempos_bpm[index]))
+
+
+def test_seams_change_no_more_than_other_bar_lines(lab, long_windows, played):
+    seams = first_bars(lab, long_windows.features)
+    assert len(seams) >= 4
+    ours, theirs = (bar_jumps(one, seams) for one in (played, long_windows.features))
+    for name in ("loudness", "lateness"):
+        assert ours[name] < 1.25 * max(1, theirs[name]), name
+
+
+def test_feel_neither_fades_nor_grows(played):
+    halves = np.split(played, 2, axis=1)
+    for columns in (slice(9, 18), slice(18, 27)):
+        spreads = [half[..., columns][half[..., :9] > 0.5].std() for half in halves]
+        assert spreads[1] == pytest.approx(spreads[0], rel=0.12)
+
+
+def test_feel_is_as_wide_as_a_drummer_s(played, long_windows):
+    for columns in (slice(9, 18), slice(18, 27)):
+        ours, theirs = (
+            one[..., columns][one[..., :9] > 0.5].std() for one in (played, long_windows.features)
+        )
+        assert ours == pytest.approx(theirs, rel=0.2)
+
+
+def test_a_cold_feel_is_flatter(lab, long_windows):
+    groove = groove_of(long_windows, 0)
+    spreads = [
+        lab.humanize(groove, chance=Chance(feel_temperature=temperature)).offsets[groove.hits].std()
+        for temperature in (0, 0.5, 1, 1.5)
+    ]
+    assert spreads == sorted(spreads)
+
+
+def test_amounts_go_beyond_what_is_drawn(lab, long_windows):
+    groove = groove_of(long_windows, 1)
+    moves = [
+        abs(lab.humanize(groove, amounts=Amounts(timing=timing)).offsets - groove.offsets).mean()
+        for timing in (0, 0.5, 1, 2)
+    ]
+    assert moves[0] == 0
+    assert moves == sorted(moves)
+
+
+def test_kits_have_about_as_many_hits_as_are_asked_for(lab, long_windows):
+    found = []
+    for hits_a_bar in (8, 16, 28):
+        wishes = Wishes(hits_a_bar=hits_a_bar)
+        kits = [
+            lab.drumify(groove_of(long_windows, index).bars(0, 4), wishes=wishes).n_hits / 4
+            for index in range(0, N_LONG, 4)
+        ]
+        found.append(float(np.mean(kits)))
+    assert found == sorted(found)
+    assert found[2] > 1.25 * found[0]  # the rhythm itself says how few they can be
+
+
+def test_transfer_brings_the_loudness_and_the_lateness(lab, long_windows):
+    shorter = [groove_of(long_windows, index).bars(4, 4) for index in range(0, N_LONG, 3)]
+    grooves = [groove for groove in shorter if groove.n_hits]
+    others = np.roll(np.arange(len(grooves)), len(grooves) // 2)
+    made = [
+        lab.transfer(grooves[feel], groove) for feel, groove in zip(others, grooves, strict=True)
+    ]
+    for name in ("velocity_mean", "laid_backness"):
+        wanted = [measure(grooves[feel])[name] for feel in others]
+        got = [measure(groove)[name] for groove in made]
+        assert np.corrcoef(wanted, got)[0, 1] > 0.8, name
+
+
+def test_a_bar_line_is_where_it_was(lab, long_windows):
+    groove = groove_of(long_windows, 2)
+    more = lab.carry_on(groove.bars(0, 2), 4)
+    assert more.bars(0, 2) == groove.bars(0, 2)
+    struck = more.hits.reshape(6, STEPS_PER_BAR, 9).any(axis=(1, 2))
+    assert struck[2:].all()
