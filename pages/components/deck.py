@@ -25,6 +25,8 @@ _MODULES = (
     *("menu.js", "morph.js", "mixing.js", "card.js", "hook.js", "deck.js"),
 )
 """In the order of their imports."""
+_STYLES = ("cards.css", "stage.css", "buttons.css", "morph.css", "mixer.css", "sizes.css")
+"""In the order in which they overrule each other."""
 
 ROW_LABELS = ("kick", "snare", "hat", "open", "low", "mid", "high", "crash", "ride")
 """Short names of `VOICES`, in their order, for the narrow column beside the grid."""
@@ -137,5 +139,5 @@ def _teller(
 _mount = st.components.v2.component(
     "groove_deck",
     js=joined_script(_ASSETS, _MODULES),
-    css=(_ASSETS / "deck.css").read_text("utf-8"),
+    css="\n".join((_ASSETS / name).read_text("utf-8") for name in _STYLES),
 )
