@@ -42,7 +42,7 @@ DEVIATIONS = """## Where it leaves GrooVAE, and why
   below, trained the same.
 - Beta is .5, and a tenth of that where only feel is hidden: the KL is cheap where z has to carry
   the feel of one groove to the notes of another, and dear where notes are to be likely.
-- Notes are drawn from the combinations at least a fiftieth as likely as the likeliest."""
+- Notes are drawn from the combinations at least 3% as likely as the likeliest."""
 
 
 def main() -> None:

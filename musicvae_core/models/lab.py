@@ -24,7 +24,7 @@ from musicvae_core.models.heads import (
 )
 from musicvae_core.vocabulary import N_COMBINATIONS, N_VOICES
 
-RAREST = 0.02
+RAREST = 0.03
 """Combinations that are less likely than this share of the likeliest are never drawn."""
 _VELOCITY_DEVIATION, _OFFSET_DEVIATION = 0.55, 0.41
 """Of velocities in -1..1 and of offsets in model units, in the train split."""
