@@ -43,10 +43,10 @@ def _feel(report: Row) -> str:
             f"{report['n_windows']:,} windows of {report['n_performances']} performances of the "
             f"{report['split']} split; the model hears the notes and the tempo. Timing, velocity: "
             "mean absolute errors of the mean prediction (of the groove lab's 32 draws). Nats: of "
-            "a hit's velocity and timing, on MIDI's bins; the groove lab's is an upper bound, by 16 draws of z. "
-            "The rest is of one draw: means over windows, the correlation of a window's "
-            "velocities with the real ones, and how well gradient-boosted trees tell it from the "
-            "real windows of the same notes (performances whole; .5 is chance).",
+            "a hit's velocity and timing, on MIDI's bins; the groove lab's is an upper bound, by "
+            "16 draws of z. The rest is of one draw: means over windows, the correlation of a "
+            "window's velocities with the real ones, and how well gradient-boosted trees tell it "
+            "from the real windows of the same notes (performances whole; .5 is chance).",
             table(["", *(title for title, _ in _FEEL.values())], rows),
         ]
     )
@@ -81,9 +81,10 @@ def _fill_in(report: Row) -> str:
     return "\n\n".join(
         [
             "### Fill in: one voice, given the rest",
-            "Nats a bar of the real hits of a voice that is hidden (upper bound, by 16 draws of z), beside the "
-            "frequencies of the train split's bars of that voice; and F1 of one draw's hits beside "
-            "the train split's most common bar.",
+            "Nats a bar of the real hits of a voice that is hidden, given how those before were "
+            "played (upper bound, by 16 draws of z), beside the frequencies of the train split's "
+            "bars of that voice; and F1 of one draw's hits beside the train split's most common "
+            "bar.",
             table(["voice", "groove lab", "by frequency", "F1", "most common bar"], rows),
         ]
     )
