@@ -41,5 +41,6 @@ def draw(report: Mapping[str, Any]) -> go.Figure:
         if key in real:
             figure.add_vline(x=real[key], line={"dash": "dot", "color": "#c8553d"}, **place)
     figure.update_yaxes(autorange="reversed")
-    figure.update_layout(width=1000, height=480, showlegend=False, font={"size": 11})
+    margin = {"l": 10, "r": 10, "t": 30, "b": 20}
+    figure.update_layout(width=900, height=380, margin=margin, showlegend=False, font={"size": 11})
     return figure
