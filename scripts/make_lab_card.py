@@ -5,8 +5,8 @@
     python scripts/make_lab_card.py checkpoints/groove_lab
 
 Reads in the checkpoint's folder `feel.json` (of the experiment), `training.jsonl` (the runs'
-logs, one after the other), `speed.json` and `origin.md` (the commands that made it, and on
-what); writes `README.md`, `curves.svg` and the metrics in `config.json`.
+logs, one after the other), `speed.json`, `origin.md` (the commands that made it, and on what)
+and `notes.md` (where it falls short); writes `README.md`, `curves.svg` and the metrics in `config.json`.
 """
 
 import argparse
@@ -20,7 +20,8 @@ from plotly.subplots import make_subplots
 from musicvae_core.checkpoint import CONFIG_FILE, WEIGHTS_FILE
 from musicvae_core.feel_report import report_text
 
-FEEL, LOG, ORIGIN, SPEED = "feel.json", "training.jsonl", "origin.md", "speed.json"
+FEEL, LOG, SPEED = "feel.json", "training.jsonl", "speed.json"
+ORIGIN, NOTES = "origin.md", "notes.md"
 PANELS = {
     "hits, nats a window": "validation/recon/hits",
     "velocities, nats a window": "validation/recon/velocities",
@@ -98,6 +99,10 @@ On the {report["split"]} split, seed {report["seed"]}, by
 and this card by `python scripts/make_lab_card.py checkpoints/{folder.name}`.
 
 {targets(report)}
+
+### Where it falls short
+
+{(folder / NOTES).read_text().strip()}
 
 ![Ways to play the same notes](feel.svg)"""
     parts = [head, DEVIATIONS, measured, report_text(report).strip(), speed(folder)]
