@@ -6,7 +6,8 @@
 
 Reads in the checkpoint's folder `feel.json` (of the experiment), `training.jsonl` (the runs'
 logs, one after the other), `speed.json`, `origin.md` (the commands that made it, and on what)
-and `notes.md` (where it falls short); writes `README.md`, `curves.svg` and the metrics in `config.json`.
+and `notes.md` (where it falls short); writes `README.md`, `curves.svg` and the metrics in
+`config.json`.
 """
 
 import argparse
