@@ -2,9 +2,9 @@
 
     python -m musicvae_core experiment feel checkpoints/groove_lab --data PATH \
         --deterministic runs/means/best --out checkpoints/groove_lab
-    python scripts/make_lab_card.py checkpoints/groove_lab
+    python scripts/make_lab_card.py checkpoints/groove_lab --time
 
-Reads in the checkpoint's folder `feel.json` (of the experiment), `training.jsonl` (the runs'
+`--time` measures anew how long humanizing takes, on one thread, and writes `speed.json`. Reads in the checkpoint's folder `feel.json` (of the experiment), `training.jsonl` (the runs'
 logs, one after the other), `speed.json`, `origin.md` (the commands that made it, and on what)
 and `notes.md` (where it falls short); writes `README.md`, `curves.svg` and the metrics in
 `config.json`.
@@ -12,17 +12,26 @@ and `notes.md` (where it falls short); writes `README.md`, `curves.svg` and the 
 
 import argparse
 import json
+import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
+import torch
 from plotly.subplots import make_subplots
 
 from musicvae_core.checkpoint import CONFIG_FILE, WEIGHTS_FILE
 from musicvae_core.feel_report import report_text
+from musicvae_core.groove import Groove
+from musicvae_core.lab import Lab
+from musicvae_core.lab_checkpoint import load_lab_checkpoint
+from musicvae_core.lab_options import Chance
+from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BAR
 
 FEEL, LOG, SPEED = "feel.json", "training.jsonl", "speed.json"
 ORIGIN, NOTES = "origin.md", "notes.md"
+N_TIMED_BARS, N_TIMED = 64, 9
 PANELS = {
     "hits, nats a window": "validation/recon/hits",
     "velocities, nats a window": "validation/recon/velocities",
@@ -50,13 +59,31 @@ DEVIATIONS = """## Where it leaves GrooVAE, and why
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
-    folder: Path = parser.parse_args().checkpoint
+    parser.add_argument("--time", action="store_true")
+    options = parser.parse_args()
+    folder: Path = options.checkpoint
+    if options.time:
+        (folder / SPEED).write_text(json.dumps(time_humanize(folder)) + "\n")
     report = json.loads((folder / FEEL).read_text())
     about = json.loads((folder / CONFIG_FILE).read_text())
     about["metrics"] = {report["split"]: report["feel"][-1]}
     (folder / CONFIG_FILE).write_text(json.dumps(about, indent=2) + "\n")
     draw_curves(folder)
     (folder / "README.md").write_text(card(folder, about, report))
+
+
+def time_humanize(folder: Path) -> dict[str, float]:
+    """Return the median time of humanizing a long groove, in seconds."""
+    torch.set_num_threads(1)
+    lab, rng = Lab(load_lab_checkpoint(folder)), np.random.default_rng(0)
+    groove = Groove.from_hits(rng.random((N_TIMED_BARS * STEPS_PER_BAR, N_VOICES)) < 0.15)
+    seconds = []
+    for seed in range(N_TIMED + 1):
+        started = time.perf_counter()
+        lab.humanize(groove, chance=Chance(seed=seed))
+        seconds.append(time.perf_counter() - started)
+    median = float(np.median(seconds[1:]))  # the first arranges the weights
+    return {"bars": N_TIMED_BARS, "runs": N_TIMED, "seconds": median}
 
 
 def draw_curves(folder: Path) -> None:
@@ -97,7 +124,7 @@ On the {report["split"]} split, seed {report["seed"]}, by
     python -m musicvae_core experiment feel checkpoints/{folder.name} --data PATH \\
         --deterministic runs/means/best --out checkpoints/{folder.name}
 
-and this card by `python scripts/make_lab_card.py checkpoints/{folder.name}`.
+and this card by `python scripts/make_lab_card.py checkpoints/{folder.name} --time`.
 
 {targets(report)}
 
