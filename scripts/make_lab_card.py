@@ -4,7 +4,8 @@
         --deterministic runs/means/best --out checkpoints/groove_lab
     python scripts/make_lab_card.py checkpoints/groove_lab --time
 
-`--time` measures anew how long humanizing takes, on one thread, and writes `speed.json`. Reads in the checkpoint's folder `feel.json` (of the experiment), `training.jsonl` (the runs'
+`--time` measures anew how long humanizing takes, on one thread, and writes `speed.json`.
+Reads in the checkpoint's folder `feel.json` (of the experiment), `training.jsonl` (the runs'
 logs, one after the other), `speed.json`, `origin.md` (the commands that made it, and on what)
 and `notes.md` (where it falls short); writes `README.md`, `curves.svg` and the metrics in
 `config.json`.
