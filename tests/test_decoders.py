@@ -81,6 +81,18 @@ def test_the_first_grooves_of_a_seed_do_not_depend_on_how_many_follow(head):
     assert torch.equal(few[..., :N_VOICES], many[:3, :, :N_VOICES])
 
 
+def test_many_rows_are_decoded_in_even_parts_and_as_in_one(head, monkeypatch):
+    decoder, z = decoder_for(head), codes(7)
+    whole = generate(decoder, head, z, 1.0)
+    sizes, run = [], decoder.run
+    monkeypatch.setattr(decoder, "run", lambda z, *rest: sizes.append(len(z)) or run(z, *rest))
+    monkeypatch.setattr(decoders, "_CPU_ROWS", 3)
+    parts = generate(decoder, head, z, 1.0)
+    assert sizes == [3, 3, 1]
+    assert torch.equal(parts[..., :N_VOICES], whole[..., :N_VOICES])
+    torch.testing.assert_close(parts, whole, rtol=0, atol=1.01 * TICK)
+
+
 @pytest.mark.parametrize("dtype", [torch.int8, torch.bfloat16])
 @pytest.mark.parametrize("step_size", [0, 16])
 def test_products_in_few_bits_are_near(dtype, step_size, monkeypatch):
