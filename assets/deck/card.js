@@ -165,8 +165,8 @@ export class CardView {
     this.undo = button("undo", "undo", "", () => this.editor?.undo());
     this.redo = button("redo", "redo", "", () => this.editor?.redo());
     this.send = new Menu("send", "Send to", (destination) => act.send(this, destination));
-    this.midi = button("file", "save", "MIDI", () => act.midi(this));
-    this.wav = button("file", "save", "WAV", () => act.wav(this));
+    this.midi = button("file", "", "MIDI", () => act.midi(this));
+    this.wav = button("file", "", "WAV", () => act.wav(this));
   }
 
   get #controls() {
