@@ -20,6 +20,7 @@ const SHAPES = {
   other: "M0-7 7 0 0 7-7 0z",
 };
 const HAS_WEBGL = Boolean(document.createElement("canvas").getContext("webgl"));
+const REST_MS = 400; // without a move, after which the view is told
 const MARGIN = 12; // pixels beyond the edge at which a mark is hidden
 const overlays = new Map(); // parent element → Overlay
 
@@ -66,6 +67,7 @@ class Overlay {
 
   destroy() {
     cancelAnimationFrame(this.frame);
+    clearTimeout(this.moving);
   }
 
   #mark({ id, kind, name }) {
@@ -100,18 +102,29 @@ class Overlay {
     return document.querySelector(`${this.data.chart} .js-plotly-plot`);
   }
 
-  // Hears where the chart is moved to, and clicks. Streamlit answers a click on a point of a flat chart, but not while a lasso or box is
-  // chosen, nor in space.
+  // Hears where the chart is moved to, and clicks. Streamlit answers a click on a point of a flat
+  // chart, but not while a lasso or box is chosen, nor in space.
   #hear(chart) {
     if (this.#heard.has(chart)) return;
     this.#heard.add(chart);
-    chart.on("plotly_relayout", () => this.see(rangesOf(chart)));
+    chart.on("plotly_relayout", () => {
+      clearTimeout(this.moving);
+      this.moving = setTimeout(() => this.#tellView(chart), REST_MS);
+    });
     chart.on("plotly_click", ({ points }) => {
+      if (this.moving) this.#tellView(chart);
       const { dragmode, scene } = chart._fullLayout;
       const answered = !scene && dragmode !== "lasso" && dragmode !== "select";
       const point = points[0]?.customdata;
       if (!answered && point !== undefined) this.pick(`point.${[point].flat()[0]}`);
     });
+  }
+
+  // Not while the view still moves: the answer to an earlier one would move the chart back.
+  #tellView(chart) {
+    clearTimeout(this.moving);
+    this.moving = null;
+    this.see(rangesOf(chart));
   }
 
   #lieOver({ box }) {
