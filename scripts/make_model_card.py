@@ -4,7 +4,8 @@
 
 Reads, where they lie in the checkpoint's folder, `training.jsonl` (the run's log),
 `origin.md` (the commands that made it, and on what), and what the experiment command made:
-`trade_off.json`, `ablation.json`, `style.json`, `long_term.md` and `interpolation.svg`;
+`trade_off.json`, `ablation.json`, `style.json`, `long_term.md`, `interpolation.svg` and
+`attributes.json`;
 writes `README.md`, `curves.svg` and the metrics in `config.json`.
 """
 
@@ -24,6 +25,7 @@ from musicvae_core.experiments import N_WINDOWS
 LOG, ORIGIN = "training.jsonl", "origin.md"
 TRADE_OFF, ABLATION, STYLE = "trade_off.json", "ablation.json", "style.json"
 LONG_TERM, INTERPOLATION = "long_term.md", "interpolation.svg"
+ATTRIBUTES = "attributes.json"
 EXPRESSION = {
     "sampling_accuracy": "steps with all nine voices right, running free at temperature 0",
     "sampling_accuracy_nonsilent": "the same over steps with a hit",
@@ -101,6 +103,8 @@ def card(folder: Path, about: dict[str, Any]) -> str:
         sections.append(_long_term(folder))
     if (folder / INTERPOLATION).exists():
         sections.append(INTERPOLATED)
+    if (folder / ATTRIBUTES).exists():
+        sections.append(_attributes(json.loads((folder / ATTRIBUTES).read_text())))
     if (folder / STYLE).exists():
         sections.append(_style(json.loads((folder / STYLE).read_text())))
     if (folder / TRADE_OFF).exists():
@@ -185,6 +189,26 @@ def _long_term(folder: Path) -> str:
 {table}
 
 ![Accuracy by bar](long_term.svg)"""
+
+
+def _attributes(report: dict[str, Any]) -> str:
+    lines = [
+        "## Attributes: what the sliders do",
+        "",
+        f"Each slider set alone on {report['n_windows']} windows of the {report['split']} split "
+        "(`experiment attributes`): the rank correlation of what is set and what is measured, and "
+        "how much of the others moves with it, in standard deviations: on average, and the most. "
+        "A third was to be the most.",
+        "",
+        "| slider | rank correlation | others, on average | the most | which |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {name} | {row['spearman']:.3f} | {row['others']:.2f} "
+        f"| {row['worst']:.2f} | {row['of']} |"
+        for name, row in report["sliders"].items()
+    ]
+    return "\n".join([*lines, "", "![Attributes under every vector and slider](attributes.svg)"])
 
 
 def _style(report: dict[str, Any]) -> str:
