@@ -25,6 +25,7 @@ ABLATIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "as the preset": (),
         "no augmentation": ("augmentation=0",),
         "no word dropout": ("word_dropout=0",),
+        "neither of the two": ("augmentation=0", "word_dropout=0"),
         "dropout of 0.2 on the decoder": ("dropout=0.2",),
         "scheduled sampling, rate 300": ("sampling_rate=300",),
         "beta 0.2, free bits 48, as the paper": ("beta=0.2", "free_bits=48"),

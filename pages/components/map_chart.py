@@ -28,9 +28,11 @@ so does the second, and with both the chart."""
 _CONFIG = {
     "scrollZoom": True,
     "displaylogo": False,
-    "doubleClick": "autosize",
-    "modeBarButtonsToRemove": ["autoScale2d", "toImage", "hoverClosest3d"],
+    "doubleClick": False,
+    "modeBarButtonsToRemove": ["resetScale2d", "toImage", "hoverClosest3d"],
 }
+"""Two quick clicks on two grooves would pass for a double click and bring the whole map back;
+"Autoscale" does that."""
 _MARKED = {"upload": "upload", "favourite": "favourite"}
 """Shapes of the overlay by where a groove came from; all else is `other`."""
 _ALT = "Grooves as points: those that are near sound alike. The list below can be searched."
