@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import streamlit as st
 from fake_studio import FakeStudio, fake_vectors
+from page_driver import newest
 from streamlit.testing.v1 import AppTest
 
 from musicvae_core.controls import CONTROLS
@@ -43,8 +44,7 @@ def card(page: AppTest) -> dict:
 
 
 def slider(page: AppTest, name: str):
-    key = f"attributes.slider.{name}"
-    return next(at for at in page.slider if at.key.rpartition(".")[0] == key)
+    return newest(page.slider, f"attributes.slider.{name}")
 
 
 def set_to(page: AppTest, name: str, value: float) -> AppTest:
@@ -170,12 +170,12 @@ def test_undo_takes_back_one_change_at_a_time(page: AppTest, studio: FakeStudio)
 
 def test_each_groove_keeps_its_own_wishes(page: AppTest) -> None:
     set_to(page, "swing", 20.0)
-    choice = page.selectbox(key="attributes.groove.choice")
+    choice = newest(page.selectbox, "attributes.groove.choice")
     first, second = choice.value, choice.options[1]
     choice.select_index(1).run()
-    assert page.selectbox(key="attributes.groove.choice").value != first
+    assert newest(page.selectbox, "attributes.groove.choice").value != first
     assert card(page)["note"] == "As the model plays it", second
-    page.selectbox(key="attributes.groove.choice").select_index(0).run()
+    newest(page.selectbox, "attributes.groove.choice").select_index(0).run()
     assert card(page)["note"] == "Swing 20% of a step"
 
 

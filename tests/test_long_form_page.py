@@ -10,6 +10,7 @@ import pytest
 import streamlit as st
 from fake_long_studio import LONG, N_BARS, FakeLongStudio
 from fake_studio import FakeStudio
+from page_driver import newest
 from streamlit.testing.v1 import AppTest
 from tiny_data import drummed_groove
 
@@ -156,7 +157,7 @@ def test_the_morph_is_made_when_asked_for_and_a_step_can_be_worked_on(
 def test_a_demo_groove_is_repeated_for_a_morph(page: AppTest, studio: FakeLongStudio) -> None:
     page.session_state["long_form.morph"] = True
     page.run()
-    choice = page.selectbox(key="long_form.other.choice")
+    choice = newest(page.selectbox, "long_form.other.choice")
     rock = next(option for option in choice.options if option.startswith("Rock"))
     choice.set_value(rock).run()
     assert decks(page)[1]["morph"]["ends"][1] == "Rock"
@@ -217,7 +218,7 @@ def test_a_path_begins_with_three_demo_grooves(path: AppTest, studio: FakeLongSt
 
 
 def test_stops_are_added_moved_resized_and_dropped(path: AppTest) -> None:
-    add = path.selectbox(key="long_form.next.choice")
+    add = newest(path.selectbox, "long_form.next.choice")
     bossa = next(option for option in add.options if option.startswith("Bossa"))
     add.set_value(bossa).run()
     press(path, "add")

@@ -11,7 +11,9 @@ import pytest
 import streamlit as st
 from fake_studio import FakeStudio
 from midi_builders import KICK_PITCH, TICKS_PER_BAR, end, midi_file, name, note, track
+from page_driver import newest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Selectbox
 from tiny_data import drummed_groove
 
 from musicvae_core.errors import CheckpointNotFoundError
@@ -61,8 +63,12 @@ def upload(app: AppTest, **files: bytes) -> dict:
     return told(field.set_value(dropped).run())
 
 
+def choice(app: AppTest, key: str = KEY) -> Selectbox:
+    return newest(app.selectbox, f"{key}.choice")
+
+
 def choices(app: AppTest) -> list[str]:
-    return app.selectbox(key=f"{KEY}.choice").options
+    return choice(app).options
 
 
 def tracks_without_drums() -> bytes:
@@ -75,7 +81,7 @@ def test_a_first_visit_finds_a_demo_groove_and_a_choice_of_them(app: AppTest) ->
     assert told(app)["name"] == "Rock"
     assert len(choices(app)) >= 12
     assert "Bossa · demo" in choices(app)
-    app.selectbox(key=f"{KEY}.choice").select_index(choices(app).index("Bossa · demo")).run()
+    choice(app).select_index(choices(app).index("Bossa · demo")).run()
     assert told(app)["name"] == "Bossa"
 
 
@@ -179,12 +185,36 @@ def test_undo_brings_back_the_groove_from_before_also_after_a_change_of_page(app
     upload(app, two=write_midi(groove_of(2)))
     press(app, "to groove_lab")
     assert app.button(key="undo").disabled is False  # Rock stood there before
-    app.selectbox(key="groove_lab.groove.choice").select_index(3).run()
+    choice(app, "groove_lab.groove").select_index(3).run()
     assert press(app, "to attributes")["page"] == "attributes"
     assert press(app, "undo")["name"] == "two"
     assert press(app, "undo")["name"] == "one"
     assert press(app, "undo")["name"] == "Rock"
     assert app.button(key="undo").disabled
+
+
+def test_two_clicks_on_undo_before_an_answer_are_two_steps_back(app: AppTest) -> None:
+    for groove in ("Bossa · demo", "Funk · demo", "Shuffle · demo"):
+        choice(app).select(groove).run()
+    assert told(app)["name"] == "Shuffle"
+    undo, shown = app.button(key="undo"), choice(app)
+    shown.set_value(shown.value)  # all that the browser knows of until it is answered
+    undo.click().run()
+    undo.click().run()
+    assert told(app)["name"] == "Bossa"
+    choice(app).select("Rock · demo").run()
+    assert press(app, "undo")["name"] == "Bossa"
+
+
+def test_the_choice_stays_the_same_while_it_is_made_and_is_another_when_it_was_not(
+    app: AppTest,
+) -> None:
+    first = choice(app)
+    first.select("Bossa · demo").run()
+    assert choice(app).id == first.id, "it would lose the focus"
+    press(app, f"{KEY}.sample")
+    assert choice(app).id != first.id, "what the browser still says of the old would be a choice"
+    assert choice(app).value.startswith("sample/")
 
 
 def test_a_star_lasts_through_pages_and_is_offered_on_all(app: AppTest) -> None:
@@ -193,7 +223,7 @@ def test_a_star_lasts_through_pages_and_is_offered_on_all(app: AppTest) -> None:
     assert choices(app)[0] == "★ mine"
     now = press(app, "to groove_lab")
     assert now["favourites"] == ["mine"]
-    options = app.selectbox(key="groove_lab.groove.choice")
+    options = choice(app, "groove_lab.groove")
     assert "★ mine" in options.options
     options.select("★ mine").run()
     assert told(app)["origin"] == "favourite"

@@ -11,6 +11,7 @@ import streamlit as st
 from musicvae_core.attribute_vectors import FILL, AttributeVectors
 from musicvae_core.controls import CONTROLS, Control
 from musicvae_core.takes import ModelInfo, SteeredTake
+from pages.components.moving import key_where, newest_key
 from pages.components.wishes import MAX_PRESSES, Wishes, ask, wishes_of
 
 _TITLES = {
@@ -98,7 +99,9 @@ def _draw_slider(panel: Panel, name: str, control: Control) -> None:
     value = panel.wishes.targets.get(name, measured)
     low, high = slider_range(panel.vectors, name, value)
     at = min(high, max(low, shown(control, value)))
-    key = _key(name, control.step, low, high, at)
+    key = key_where(
+        _name(name), lambda now: math.isclose(now, at, abs_tol=control.step / 100), (low, high)
+    )
     with st.container(horizontal=True, wrap=False, vertical_alignment="bottom", gap="xsmall"):
         st.slider(
             f"{control.title}, {control.unit}",
@@ -122,30 +125,13 @@ def _draw_slider(panel: Panel, name: str, control: Control) -> None:
         st.caption(f"As near as this groove gets: {amount(control, measured)}")
 
 
-def _key(name: str, step: float, low: float, high: float, at: float) -> str:
-    """Return the key of a slider: another one whenever it is to stand where it was not moved to.
-
-    Were it told to move, what the browser sends before it hears of that would look like a move
-    back by the listener. What is said of an older slider is passed over.
-    """
-    kept = f"attributes.slider.{name}"
-    number, *ends = st.session_state.get(kept, (0, low, high))
-    stands_at = st.session_state.get(_newest_key(name), at)
-    if ends != [low, high] or not math.isclose(stands_at, at, abs_tol=step / 100):
-        number += 1
-    st.session_state[kept] = number, low, high
-    return _newest_key(name)
-
-
-def _newest_key(name: str) -> str:
-    kept = f"attributes.slider.{name}"
-    number, *_ = st.session_state.get(kept, (0,))
-    return f"{kept}.{number}"
+def _name(name: str) -> str:
+    return f"attributes.slider.{name}"
 
 
 def _setter(panel: Panel, name: str, key: str) -> Callable[[], None]:
     def set_target() -> None:
-        if key != _newest_key(name):
+        if key != newest_key(_name(name)):
             return
         target = st.session_state[key] / CONTROLS[name].scale
         ask(panel.groove, wishes_of(panel.groove).with_target(name, target))

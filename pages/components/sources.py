@@ -21,6 +21,7 @@ from musicvae_core.takes import ModelInfo
 from pages.components.demos import demo_sources
 from pages.components.favourites import favourites
 from pages.components.library import add_to_library, library
+from pages.components.moving import key_where, newest_key
 from pages.components.names import name_of
 from pages.components.sending import take_sent
 from pages.components.sharing import draw_code_field
@@ -121,16 +122,23 @@ def _draw_choice(key: str, label: str, demos: Sequence[Source]) -> None:
     now = contents(page_of(key)).get(key)
     offered = [*favourites().values(), *library().values(), *demos, *([now] if now else [])]
     sources = {source.id: source for source in offered}
-    choice = f"{key}.choice"
-    st.session_state[choice] = now.id if now else None
+    chosen = now.id if now else None
+    name = f"{key}.choice"
+    choice = key_where(name, lambda id_: id_ == chosen)
+
+    def take_choice() -> None:
+        if choice == newest_key(name):
+            fill(key, sources[st.session_state[choice]])
+
     st.selectbox(
         label,
         sources,
+        list(sources).index(chosen) if chosen else None,
         format_func=lambda id_: _describe(sources[id_]),
         key=choice,
         width=240,
         placeholder="Choose a groove",
-        on_change=lambda: fill(key, sources[st.session_state[choice]]),
+        on_change=take_choice,
     )
 
 

@@ -1,0 +1,40 @@
+"""What tests of pages share: a fake `Studio` in place of the real one, and what a page shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import pytest
+import streamlit as st
+from fake_studio import FakeStudio
+from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Widget
+
+from pages.components import studio as shared
+
+StudioT = TypeVar("StudioT", bound=FakeStudio)
+WidgetT = TypeVar("WidgetT", bound=Widget)
+
+
+@contextmanager
+def found_by_pages(fake: StudioT) -> Iterator[StudioT]:
+    """Let every page find this `Studio`, with nothing left from another test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shared, "open_studio", lambda: fake)
+        st.cache_resource.clear()
+        yield fake
+        st.cache_resource.clear()
+
+
+def components(page: AppTest) -> list[dict]:
+    """What each of the page's own components was given, in order of drawing."""
+    assert not page.exception
+    return [json.loads(one.proto.json) for one in page.get("bidi_component")]
+
+
+def newest(widgets: Iterable[WidgetT], name: str) -> WidgetT:
+    """The widget of this name that is drawn now; see `pages.components.moving`."""
+    return next(at for at in widgets if at.key.rpartition(".")[0] == name)
