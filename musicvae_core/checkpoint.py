@@ -20,7 +20,7 @@ from typing import Any, Literal, Protocol
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from musicvae_core.codec import CODEC_VERSION
 from musicvae_core.config import ModelConfig, TrainConfig, from_dict
@@ -110,6 +110,10 @@ class Described(Protocol):
     title: str
     train: TrainConfig
     metrics: dict[str, Any]
+
+    @property
+    def model(self) -> nn.Module:
+        """What was trained."""
 
     @property
     def config(self) -> Any:

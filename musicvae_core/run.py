@@ -7,6 +7,7 @@ import errno
 import io
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from musicvae_core.checkpoint import Checkpoint, save_checkpoint
+from musicvae_core.checkpoint import Checkpoint, Described, save_checkpoint
 from musicvae_core.config import TrainConfig, from_dict
 from musicvae_core.dataset import Windows
 from musicvae_core.errors import ConfigError, DiskFullError
@@ -29,7 +30,7 @@ ModelT = TypeVar("ModelT", bound=nn.Module)
 
 
 @dataclass
-class ModelRun(Generic[ModelT]):
+class ModelRun(ABC, Generic[ModelT]):
     """A training run: everything that a resumed one needs to go on as if never stopped.
 
     All randomness of a step is drawn from the seed and the number of the step, so nothing of
@@ -55,17 +56,13 @@ class ModelRun(Generic[ModelT]):
             self.model.parameters(), config.learning_rate, weight_decay=config.weight_decay
         )
 
+    @abstractmethod
     def _new_model(self) -> ModelT:
-        raise NotImplementedError
+        """Return the model of the preset, untrained."""
 
-    def save_checkpoint(self, folder: Path, metrics: dict[str, Any]) -> None:
-        """Write the averaged model and its metrics as a checkpoint.
-
-        Raises
-        ------
-        DiskFullError
-        """
-        raise NotImplementedError
+    @abstractmethod
+    def _write_checkpoint(self, folder: Path, metrics: dict[str, Any]) -> None:
+        """Write the averaged model and its metrics as a checkpoint of its kind."""
 
     @property
     def averaged(self) -> ModelT:
@@ -83,6 +80,31 @@ class ModelRun(Generic[ModelT]):
         has_stalled = 0 < self.config.patience <= self.stale
         return has_stalled or self.step >= self.config.n_steps
 
+    def start_from(self, checkpoint: Described) -> None:
+        """Take up the weights of a trained model, and nothing else of it.
+
+        Raises
+        ------
+        ConfigError
+            If its dimensions are others.
+        """
+        if checkpoint.config != self.preset.model:
+            raise ConfigError(
+                f"The checkpoint {checkpoint.name} has other dimensions than the preset "
+                f"{self.preset.name}; start from one of the same preset."
+            )
+        self.model.load_state_dict(checkpoint.model.state_dict())
+
+    def save_checkpoint(self, folder: Path, metrics: dict[str, Any]) -> None:
+        """Write the averaged model and its metrics as a checkpoint.
+
+        Raises
+        ------
+        DiskFullError
+        """
+        with _full_disk_named(folder):
+            self._write_checkpoint(folder, metrics)
+
     def save(self, path: Path) -> None:
         """Write the whole state, atomically.
 
@@ -99,7 +121,7 @@ class ModelRun(Generic[ModelT]):
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)  # to a file it would hide why a write failed
-        with full_disk_named(path):
+        with _full_disk_named(path):
             write_atomically(path, lambda part: part.write_bytes(buffer.getbuffer()))
 
     def restore(self, path: Path) -> None:
@@ -139,25 +161,8 @@ class Run(ModelRun[MusicVAE]):
         name, title = self.preset.name, self.preset.title
         return Checkpoint(name, title, self.averaged, self.config, None, metrics)
 
-    def save_checkpoint(self, folder: Path, metrics: dict[str, Any]) -> None:
-        """Write the averaged model; see `ModelRun.save_checkpoint`."""
-        with full_disk_named(folder):
-            save_checkpoint(self.checkpoint(metrics), folder)
-
-    def start_from(self, checkpoint: Checkpoint) -> None:
-        """Take up the weights of a trained model, and nothing else of it.
-
-        Raises
-        ------
-        ConfigError
-            If its dimensions are others.
-        """
-        if checkpoint.config != self.preset.model:
-            raise ConfigError(
-                f"The checkpoint {checkpoint.name} has other dimensions than the preset "
-                f"{self.preset.name}; start from one of the same preset."
-            )
-        self.model.load_state_dict(checkpoint.model.state_dict())
+    def _write_checkpoint(self, folder: Path, metrics: dict[str, Any]) -> None:
+        save_checkpoint(self.checkpoint(metrics), folder)
 
     @torch.no_grad()
     def spread_codes(self, windows: Windows) -> None:
@@ -169,7 +174,7 @@ class Run(ModelRun[MusicVAE]):
 
 
 @contextlib.contextmanager
-def full_disk_named(target: Path) -> Iterator[None]:
+def _full_disk_named(target: Path) -> Iterator[None]:
     """Name a full disk as such, with what to do, where `target` is written."""
     try:
         yield

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from musicvae_core import schedules
 from musicvae_core.dataset import Dataset
-from musicvae_core.errors import ConfigError
 from musicvae_core.hiding import hide, hide_controls
 from musicvae_core.kept import Controls, Kept
 from musicvae_core.lab_checkpoint import (
@@ -24,7 +23,7 @@ from musicvae_core.lab_likelihood import score_rest
 from musicvae_core.losses import elbo_losses
 from musicvae_core.models.lab import GrooveLab
 from musicvae_core.presets import LabPreset
-from musicvae_core.run import ModelRun, full_disk_named
+from musicvae_core.run import ModelRun
 from musicvae_core.training_loop import (
     MIN_TRAIN_WINDOWS,
     Losses,
@@ -49,27 +48,10 @@ class LabRun(ModelRun[GrooveLab]):
     def _new_model(self) -> GrooveLab:
         return GrooveLab(self.preset.model)
 
-    def save_checkpoint(self, folder: Path, metrics: dict[str, Any]) -> None:
-        """Write the averaged model; see `ModelRun.save_checkpoint`."""
+    def _write_checkpoint(self, folder: Path, metrics: dict[str, Any]) -> None:
         name, title = self.preset.name, self.preset.title
         checkpoint = LabCheckpoint(name, title, self.averaged, self.config, metrics)
-        with full_disk_named(folder):
-            save_lab_checkpoint(checkpoint, folder)
-
-    def start_from(self, checkpoint: LabCheckpoint) -> None:
-        """Take up the weights of a trained lab, and nothing else of it.
-
-        Raises
-        ------
-        ConfigError
-            If its dimensions are others.
-        """
-        if checkpoint.config != self.preset.model:
-            raise ConfigError(
-                f"The checkpoint {checkpoint.name} has other dimensions than the preset "
-                f"{self.preset.name}; start from one of the same preset."
-            )
-        self.model.load_state_dict(checkpoint.model.state_dict())
+        save_lab_checkpoint(checkpoint, folder)
 
 
 def train_lab(
