@@ -6,11 +6,9 @@ of its points are decoded from their codes. Nothing in it is ever unpickled.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,7 @@ from musicvae_core.errors import (
     NewerAtlasError,
     StaleAtlasError,
 )
-from musicvae_core.files import DAMAGED, read_arrays, write_atomically
+from musicvae_core.files import DAMAGED, check_arrays, read_arrays, write_arrays
 from musicvae_core.projection import N_COMPONENTS, Principal, TsneMap
 
 ATLAS_FILE = "atlas.npz"
@@ -119,21 +117,17 @@ def save_atlas(atlas: Atlas, folder: Path) -> Path:
         "attributes": list(atlas.attributes),
     }
     table = np.stack([*atlas.attributes.values()], axis=1) if atlas.attributes else ()
-    content = BytesIO()
-    np.savez_compressed(
-        content,
-        about=np.frombuffer(json.dumps(about).encode(), np.uint8),
-        **_pack_codes(atlas.codes),  # type: ignore[arg-type]
-        performance=atlas.performance.astype(np.int32),
-        start_bar=atlas.start_bar.astype(np.int32),
-        attributes=np.asarray(table, np.float16).reshape(len(atlas), len(atlas.attributes)),
-        mean=atlas.principal.mean,
-        components=atlas.principal.components,
-        explained=atlas.principal.explained,
-        tsne=atlas.tsne,
-    )
+    arrays = _pack_codes(atlas.codes) | {
+        "performance": atlas.performance.astype(np.int32),
+        "start_bar": atlas.start_bar.astype(np.int32),
+        "attributes": np.asarray(table, np.float16).reshape(len(atlas), len(atlas.attributes)),
+        "mean": atlas.principal.mean,
+        "components": atlas.principal.components,
+        "explained": atlas.principal.explained,
+        "tsne": atlas.tsne,
+    }
     target = Path(folder) / ATLAS_FILE
-    write_atomically(target, lambda part: part.write_bytes(content.getbuffer()))
+    write_arrays(target, about, arrays)
     return target
 
 
@@ -157,10 +151,7 @@ def load_atlas(folder: Path, fingerprint: str) -> Atlas:
     if not path.is_file():
         raise AtlasNotFoundError(f"There is no atlas at {path}: make it with {remedy}")
     try:
-        arrays = read_arrays(path)
-        about = json.loads(arrays.pop("about").tobytes())
-        if about["format"] != FORMAT:
-            raise ValueError(f"its format is {about['format']!r}")
+        about, arrays = read_arrays(path, FORMAT)
         if about["format_version"] > FORMAT_VERSION:
             raise NewerAtlasError(
                 f"{path} was written by a later version of this program; "
@@ -184,6 +175,7 @@ def _assembled(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Atl
     n, z_size = codes.shape
     names = about["attributes"]
     shapes = {
+        "codes": (n, z_size),
         "performance": (n,),
         "start_bar": (n,),
         "attributes": (n, len(names)),
@@ -192,11 +184,7 @@ def _assembled(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Atl
         "explained": (N_COMPONENTS,),
         "tsne": (n, 2),
     }
-    for name, shape in shapes.items():
-        if arrays[name].shape != shape:
-            raise ValueError(f"{name} has shape {arrays[name].shape} in place of {shape}")
-    if not all(np.isfinite(array).all() for array in (codes, *arrays.values())):
-        raise ValueError("not every number is finite")
+    check_arrays({**arrays, "codes": codes}, shapes)
     performances = tuple(Performance(**row) for row in about["performances"])
     performance = arrays["performance"].astype(np.int64)
     if n and not 0 <= performance.min() <= performance.max() < len(performances):

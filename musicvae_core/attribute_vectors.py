@@ -6,10 +6,8 @@ data set. Nothing in it is ever unpickled.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from musicvae_core.errors import (
     StaleVectorsError,
     VectorsNotFoundError,
 )
-from musicvae_core.files import DAMAGED, read_arrays, write_atomically
+from musicvae_core.files import DAMAGED, check_arrays, read_arrays, write_arrays
 
 VECTORS_FILE = "attribute_vectors.npz"
 FORMAT = "musicvae_core attribute vectors"
@@ -90,14 +88,9 @@ def save_vectors(vectors: AttributeVectors, folder: Path) -> Path:
         "controls": vectors.controls,
         "labels": vectors.labels,
     }
-    content = BytesIO()
-    np.savez_compressed(
-        content,
-        about=np.frombuffer(json.dumps(about).encode(), np.uint8),
-        **{name: getattr(vectors, name).astype(np.float32) for name in _ARRAYS},
-    )
+    arrays = {name: getattr(vectors, name).astype(np.float32) for name in _ARRAYS}
     target = Path(folder) / VECTORS_FILE
-    write_atomically(target, lambda part: part.write_bytes(content.getbuffer()))
+    write_arrays(target, about, arrays)
     return target
 
 
@@ -123,10 +116,7 @@ def load_vectors(folder: Path, fingerprint: str) -> AttributeVectors:
             f"There are no attribute vectors at {path}: fit them with {remedy}"
         )
     try:
-        arrays = read_arrays(path)
-        about = json.loads(arrays.pop("about").tobytes())
-        if about["format"] != FORMAT:
-            raise ValueError(f"its format is {about['format']!r}")
+        about, arrays = read_arrays(path, FORMAT)
         if about["format_version"] > FORMAT_VERSION:
             raise NewerVectorsError(
                 f"{path} was written by a later version of this program; "
@@ -159,11 +149,7 @@ def _assembled(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> 
         "metric": (n_controls, n_controls),
         "styles": (len(about["labels"]), z_size),
     }
-    for name, shape in shapes.items():
-        if arrays[name].shape != shape:
-            raise ValueError(f"{name} has shape {arrays[name].shape} in place of {shape}")
-        if not np.isfinite(arrays[name]).all():
-            raise ValueError(f"not every number of {name} is finite")
+    check_arrays(arrays, shapes)
     return AttributeVectors(
         fingerprint=str(about["fingerprint"]),
         controls=tuple(about["controls"]),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -49,17 +50,50 @@ def write_atomically(target: Path, write: Callable[[Path], object]) -> None:
         raise
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Return the arrays of an npz file, each checked against its sum before it is parsed.
+def write_arrays(
+    target: Path, about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> None:
+    """Write arrays as an npz file, whole or not at all, with what is to be said of them.
+
+    Parameters
+    ----------
+    target
+        The file to make or replace.
+    about
+        As JSON takes it; its `format` is what `read_arrays` asks for.
+    arrays
+        By name, none of them `about`.
+    """
+    said = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    content = BytesIO()
+    np.savez_compressed(content, about=said, **arrays)  # type: ignore[arg-type]
+    write_atomically(target, lambda part: part.write_bytes(content.getbuffer()))
+
+
+def read_arrays(path: Path, form: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return what `write_arrays` wrote, each array checked against its sum before it is parsed.
 
     Raises
     ------
     One of `DAMAGED`
-        If the file is not whole, or would have to be unpickled.
+        If the file is not whole, is of another format, or would have to be unpickled.
     """
     with zipfile.ZipFile(path) as stored:
         contents = {name.removesuffix(".npy"): stored.read(name) for name in stored.namelist()}
-    return {
+    arrays = {
         name: np.lib.format.read_array(BytesIO(content), allow_pickle=False)
         for name, content in contents.items()
     }
+    about = json.loads(arrays.pop("about").tobytes())
+    if about["format"] != form:
+        raise ValueError(f"its format is {about['format']!r}")
+    return about, arrays
+
+
+def check_arrays(arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse arrays of other shapes, or with numbers that are not finite, with a ValueError."""
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{name} has shape {arrays[name].shape} in place of {shape}")
+        if not np.isfinite(arrays[name]).all():
+            raise ValueError(f"not every number of {name} is finite")
