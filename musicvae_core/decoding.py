@@ -14,8 +14,7 @@ from musicvae_core.groove import Groove
 from musicvae_core.latent import Codes
 from musicvae_core.models.heads import CategoricalHead, Noise
 from musicvae_core.models.musicvae import MusicVAE
-
-MAX_TEMPERATURE = 2.0
+from musicvae_core.vocabulary import MAX_TEMPERATURE
 
 
 @torch.inference_mode()

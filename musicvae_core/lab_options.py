@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from musicvae_core.errors import ConfigError
 from musicvae_core.groove import Groove
-from musicvae_core.vocabulary import TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.vocabulary import MAX_TEMPERATURE, TICKS_PER_STEP, VELOCITY_LEVELS
 
-MAX_TEMPERATURE = 2.0
 MAX_SEED = 2**63 - 1
 MAX_HITS_A_BAR = 64.0
 _SOFTEST = 1 / VELOCITY_LEVELS

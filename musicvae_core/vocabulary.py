@@ -22,6 +22,8 @@ VELOCITY_LEVELS = 127
 
 MIN_TEMPO_BPM = 20.0
 MAX_TEMPO_BPM = 400.0
+MAX_TEMPERATURE = 2.0
+"""What divides the logits of a draw at the most; 0 is the least, and takes the likeliest."""
 
 VOICES: tuple[str, ...] = (
     "kick",
