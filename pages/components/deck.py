@@ -15,7 +15,7 @@ import streamlit as st
 from musicvae_core.groove import Groove
 from pages.components.card import Card, Mix
 from pages.components.deck_events import MIX, calls, revisions_of
-from pages.components.deck_payload import payload
+from pages.components.deck_payload import mix_payload, payload
 from pages.components.front import joined_script
 
 _ASSETS = Path(__file__).parents[2] / "assets" / "deck"
@@ -85,7 +85,6 @@ def deck(
         Called with a card's id and the bar that loops alone, counted from 0, or None for
         the whole; bars can be chosen without it, too.
     """
-    revisions: dict[str, int] = st.session_state.setdefault(f"{key}.revisions", {})
     callbacks: dict[str, Callable[..., None] | None] = {
         "more": on_more,
         "keep": on_keep,
@@ -96,8 +95,7 @@ def deck(
         "send": on_send,
         "bar": on_bar,
     }
-    by_id = {card.id: card for card in cards}
-    shown = mix or Mix()
+    revisions = _revisions(key)
     _mount(
         key=key,
         data={
@@ -105,19 +103,30 @@ def deck(
             "labels": ROW_LABELS,
             "problem": sound_problem,
             "can": {event: bool(callback) for event, callback in callbacks.items()},
-            "mix": [
-                *(sorted(shown.muted), sorted(shown.soloed), shown.volume),
-                revisions.get(MIX, 0),
-            ],
+            "mix": mix_payload(mix or Mix(), revisions.get(MIX, 0)),
             "destinations": list((destinations or {}).items()),
             "play": play,
             "cards": [payload(card, key, revisions.get(card.id, 0)) for card in cards],
         },
-        **{
-            f"on_{event}_change": _teller(key, event, callback, by_id)
-            for event, callback in callbacks.items()
-        },
+        **_tellers(key, callbacks, cards),
     )
+
+
+def _revisions(key: str) -> dict[str, int]:
+    """Return the numbers of the last edits and the last mix that Python has seen of a deck."""
+    kept: dict[str, int] = st.session_state.setdefault(f"{key}.revisions", {})
+    return kept
+
+
+def _tellers(
+    key: str, callbacks: Mapping[str, Callable[..., None] | None], cards: Sequence[Card]
+) -> dict[str, Callable[[], None]]:
+    """Return, by the names that Streamlit gives them, what it calls when a deck's events come."""
+    by_id = {card.id: card for card in cards}
+    return {
+        f"on_{event}_change": _teller(key, event, callback, by_id)
+        for event, callback in callbacks.items()
+    }
 
 
 def _teller(
@@ -129,7 +138,7 @@ def _teller(
         value = st.session_state[key].get(event)
         if callback is None or value is None:
             return
-        st.session_state[f"{key}.revisions"].update(revisions_of(event, value))
+        _revisions(key).update(revisions_of(event, value))
         for arguments in calls(event, value, cards):
             callback(*arguments)
 

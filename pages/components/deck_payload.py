@@ -12,7 +12,7 @@ from streamlit import runtime
 
 from musicvae_core.groove import Groove
 from musicvae_core.midi import write_midi
-from pages.components.card import Card, Morph
+from pages.components.card import Card, Mix, Morph
 from pages.components.describe import describe
 
 
@@ -45,6 +45,11 @@ def payload(card: Card, key: str, revision: int) -> dict[str, Any]:
         "before": card.before and _place(card.before, card.before_wav, f"{place}.before"),
         "morph": card.morph and _morph(card.morph, place),
     }
+
+
+def mix_payload(mix: Mix, revision: int) -> list[Any]:
+    """Return what the front shows of a mix, `revision` being the number of the last one."""
+    return [sorted(mix.muted), sorted(mix.soloed), mix.volume, revision]
 
 
 def _morph(morph: Morph, place: str) -> dict[str, Any]:
