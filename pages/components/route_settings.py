@@ -26,6 +26,10 @@ def read_route() -> Route:
         persist_state="session",
         help="The last part moves on to the first groove, so that the piece loops.",
     )
+    return Route(glide / 100, returns, *_choose_details())
+
+
+def _choose_details() -> tuple[bool, bool, float, int]:
     with st.popover("Fine-tune", icon=":material/tune:", key="long_form.route"):
         exact = st.toggle(
             "The grooves' own notes",
@@ -55,4 +59,4 @@ def read_route() -> Route:
             persist_state="session",
             help="What chance decides at a temperature above 0, alike for all bars.",
         )
-    return Route(glide / 100, returns, exact, refined, temperature, seed)
+    return exact, refined, temperature, seed
