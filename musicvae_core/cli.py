@@ -6,7 +6,6 @@ Each command imports what it needs when it runs, so that `render` does not wait 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import logging
 import sys
@@ -14,10 +13,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from musicvae_core.checkpoint_commands import add_checkpoint_commands
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.experiment_commands import add_experiment
 from musicvae_core.lab_commands import add_lab_commands
-from musicvae_core.presets import LAB_PRESETS, PRESETS, override, preset
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,13 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-v", "--verbose", action="store_true", help="log what is done")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_data(commands.add_parser("data", help="read the data set and print what is in it"))
-    _add_train(commands.add_parser("train", help="train a preset"))
-    _add_fit_prior(commands.add_parser("fit-prior", help="fit the prior that sampling uses"))
-    _add_atlas(commands.add_parser("atlas", help="make the map that lies beside a checkpoint"))
-    _add_attribute_vectors(
-        commands.add_parser("attribute-vectors", help="fit the vectors that sliders move z along")
-    )
-    _add_store(commands.add_parser("store", help="write a checkpoint in fewer bits, to ship it"))
+    add_checkpoint_commands(commands)
     _add_evaluate(commands.add_parser("evaluate", help="measure a checkpoint on held-out music"))
     add_experiment(commands.add_parser("experiment", help="make the figures of a model card"))
     _add_sample(commands.add_parser("sample", help="draw grooves and write them as files"))
@@ -95,136 +88,6 @@ def _data(options: argparse.Namespace) -> None:
 def _print_counts(title: str, values: Iterable[str]) -> None:
     counts = Counter(value or "unknown" for value in values).most_common()
     print(f"{title}: " + (", ".join(f"{value} {n}" for value, n in counts) or "none"))
-
-
-def _add_train(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--preset", required=True, help=", ".join([*PRESETS, *LAB_PRESETS]))
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--resume", action="store_true", help="go on from OUT/training.pt")
-    parser.add_argument("--start", type=Path, help="begin with this checkpoint's weights")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
-    parser.add_argument(
-        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="change the preset's fields"
-    )
-    parser.set_defaults(command=_train)
-
-
-def _train(options: argparse.Namespace) -> None:
-    from musicvae_core.dataset import load_dataset
-
-    if options.preset in LAB_PRESETS:
-        from musicvae_core.train_lab import train_lab
-
-        lab = override(LAB_PRESETS[options.preset], options.set)
-        metrics = train_lab(
-            lab,
-            load_dataset(options.data),
-            options.out,
-            resume=options.resume,
-            start=options.start,
-            device=options.device,
-        )
-        print(json.dumps(metrics, indent=2))
-        return
-    from musicvae_core.train import train
-
-    chosen = override(preset(options.preset), options.set)
-    dataset = load_dataset(options.data)
-    metrics = train(
-        chosen,
-        dataset,
-        options.out,
-        resume=options.resume,
-        start=options.start,
-        device=options.device,
-    )
-    print(json.dumps(metrics, indent=2))
-
-
-def _add_fit_prior(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True, help="the checkpoint with its prior")
-    parser.add_argument("--steps", type=int, help="optimiser steps")
-    parser.add_argument("--batch-size", type=int, help="codes a step")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--bits", type=int, choices=(32, 16, 8), default=16, help="a weight")
-    parser.set_defaults(command=_fit_prior)
-
-
-def _fit_prior(options: argparse.Namespace) -> None:
-    from musicvae_core.checkpoint import load_checkpoint, save_checkpoint
-    from musicvae_core.dataset import load_dataset
-    from musicvae_core.fit_prior import fit_prior, prior_training
-
-    checkpoint = load_checkpoint(options.checkpoint)
-    dataset = load_dataset(options.data)
-    windows = dataset.windows("train", checkpoint.config.n_bars)
-    training = dataclasses.replace(prior_training(checkpoint.config), seed=options.seed)
-    if options.steps:
-        training = dataclasses.replace(training, n_steps=options.steps)
-    if options.batch_size:
-        training = dataclasses.replace(training, batch_size=options.batch_size)
-    fitted = fit_prior(checkpoint, windows, training=training)
-    save_checkpoint(fitted, options.out, bits=options.bits)
-
-
-def _add_atlas(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--windows", type=int, default=4096, help="at least so many points")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.set_defaults(command=_atlas)
-
-
-def _atlas(options: argparse.Namespace) -> None:
-    from musicvae_core.atlas import save_atlas
-    from musicvae_core.build_atlas import build_atlas
-    from musicvae_core.checkpoint import load_checkpoint
-    from musicvae_core.dataset import load_dataset
-
-    checkpoint, dataset = load_checkpoint(options.checkpoint), load_dataset(options.data)
-    atlas = build_atlas(checkpoint, dataset, n=options.windows, seed=options.seed)
-    path = save_atlas(atlas, options.checkpoint)
-    size = path.stat().st_size / 2**20
-    n = len(atlas.performances)
-    print(f"{path}: {len(atlas):,} windows of {n} performances, {size:.2f} MiB")
-
-
-def _add_attribute_vectors(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.set_defaults(command=_attribute_vectors)
-
-
-def _attribute_vectors(options: argparse.Namespace) -> None:
-    from musicvae_core.attribute_vectors import save_vectors
-    from musicvae_core.checkpoint import load_checkpoint
-    from musicvae_core.dataset import load_dataset
-    from musicvae_core.fit_vectors import fit_vectors
-
-    vectors = fit_vectors(load_checkpoint(options.checkpoint), load_dataset(options.data))
-    path = save_vectors(vectors, options.checkpoint)
-    print(f"{path}: {', '.join(vectors.controls)}; {', '.join(vectors.labels)}")
-
-
-def _add_store(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--bits", type=int, choices=(32, 16, 8), default=16, help="a weight")
-    parser.set_defaults(command=_store)
-
-
-def _store(options: argparse.Namespace) -> None:
-    from musicvae_core.checkpoint import kind_of, load_checkpoint, save_checkpoint
-    from musicvae_core.lab_checkpoint import LAB_KIND, load_lab_checkpoint, save_lab_checkpoint
-
-    if kind_of(options.checkpoint) == LAB_KIND:
-        lab = load_lab_checkpoint(options.checkpoint)
-        save_lab_checkpoint(lab, options.out, bits=options.bits)
-    else:
-        save_checkpoint(load_checkpoint(options.checkpoint), options.out, bits=options.bits)
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:

@@ -103,6 +103,7 @@ CORE_RANKS = {
     "long_term": 8,
     "long_term_report": 8,
     "experiment_commands": 8,
+    "checkpoint_commands": 8,
     "cli": 8,
     "__main__": 8,
 }
@@ -141,6 +142,7 @@ SAME_RANK = {
     ("__main__", "cli"),
     ("cli", "bench"),
     ("cli", "interpolate"),
+    ("cli", "checkpoint_commands"),
     ("cli", "experiment_commands"),
     ("cli", "lab_commands"),
     ("experiment_commands", "experiments"),
@@ -162,7 +164,7 @@ TORCH_FREE = {name for name, rank in CORE_RANKS.items() if rank <= 2} | {
     "ngram",
 }
 TRAINERS = {"run", "training_loop", "train", "train_lab", "fit_prior"}
-IMPORTERS_OF_TRAINERS = {"cli", "__main__", "bench", "experiments", "long_term", *TRAINERS}
+IMPORTERS_OF_TRAINERS = {"checkpoint_commands", "bench", "experiments", "long_term", *TRAINERS}
 """The command line alone starts a training run, or times one; `train` needs its `run`."""
 
 HIDDEN_FROM_SCREEN = {"torch", "pretty_midi", "fluidsynth", "mido"}
