@@ -4,9 +4,10 @@
 //
 // Data: {chart: selector of what contains the chart, marks: [{id, kind, name, at}], now: {name,
 // at} or null, path: {stops: [at], trail: [at], strip, piece} or null}, with coordinates of the
-// chart, two or three. To Python: the event pick(id), for a click on a mark, or on a point where
-// Streamlit's own selection does not answer; the state view, [x0, x1, y0, y1] of a flat chart
-// that was moved or zoomed, else null; and the state webgl, false where the browser has none.
+// chart, two or three. To Python, as states: picked, [id, when] of the last mark or point that was
+// clicked (an event could be lost among others, and Streamlit's own selection takes two quick
+// clicks on two points for one double click); view, [x0, x1, y0, y1] of a flat chart that was
+// moved or zoomed, else null; and webgl, false where the browser has none.
 //
 // For tests and the curious, the root element has a property `overlay`: {place: on the trail,
 // or null; view: whether the chart was found}.
@@ -102,8 +103,7 @@ class Overlay {
     return document.querySelector(`${this.data.chart} .js-plotly-plot`);
   }
 
-  // Hears where the chart is moved to, and clicks. Streamlit answers a click on a point of a flat
-  // chart, but not while a lasso or box is chosen, nor in space.
+  // Hears where the chart is moved to, and clicks.
   #hear(chart) {
     if (this.#heard.has(chart)) return;
     this.#heard.add(chart);
@@ -113,10 +113,8 @@ class Overlay {
     });
     chart.on("plotly_click", ({ points }) => {
       if (this.moving) this.#tellView(chart);
-      const { dragmode, scene } = chart._fullLayout;
-      const answered = !scene && dragmode !== "lasso" && dragmode !== "select";
       const point = points[0]?.customdata;
-      if (!answered && point !== undefined) this.pick(`point.${[point].flat()[0]}`);
+      if (point !== undefined) this.pick(`point.${[point].flat()[0]}`);
     });
   }
 
@@ -174,13 +172,13 @@ function put(node, at, { width, height }) {
   if (shown) node.setAttribute("transform", `translate(${at[0].toFixed(2)} ${at[1].toFixed(2)})`);
 }
 
-export default function mount({ data, parentElement, setStateValue, setTriggerValue }) {
+export default function mount({ data, parentElement, setStateValue }) {
   const overlay = overlays.get(parentElement) ?? new Overlay(parentElement);
   overlays.set(parentElement, overlay);
   overlay.see = (view) => setStateValue("view", view);
   if (!HAS_WEBGL && !overlay.told) setStateValue("webgl", false);
   overlay.told = true;
-  overlay.pick = (id) => setTriggerValue("pick", id);
+  overlay.pick = (id) => setStateValue("picked", [id, Date.now()]);
   overlay.update(data);
   return () =>
     setTimeout(() => {

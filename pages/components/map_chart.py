@@ -94,15 +94,13 @@ def _figure(settings: MapSettings) -> go.Figure:
 
 
 def _read_selection(settings: MapSettings, actions: Actions) -> None:
-    """Take the point that was clicked, or gather those inside a lasso or box."""
+    """Gather the points inside a lasso or box; a click is the overlay's to answer."""
     selection = st.session_state[_FLAT]["selection"]
+    if not (selection["box"] or selection["lasso"]):
+        return
     ids = [point.get("customdata") for point in selection["points"]]
     points = np.unique([int(np.ravel(at)[0]) for at in ids if at is not None]).astype(np.int64)
-    points = points[settings.shown[points]]
-    if selection["box"] or selection["lasso"] or len(points) > 1:
-        actions.gather(points)
-    elif len(points):
-        actions.take(f"point.{points[0]}")
+    actions.gather(points[settings.shown[points]])
 
 
 def _draw_overlay(settings: MapSettings, actions: Actions, path: Path | None) -> None:

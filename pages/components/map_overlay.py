@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 import streamlit as st
@@ -54,7 +55,6 @@ class PathShown:
     piece: str
 
 
-@st.fragment
 def map_overlay(
     *,
     key: str,
@@ -78,35 +78,44 @@ def map_overlay(
         What to draw.
     on_pick
         Called with the id of a mark that was clicked, or `point.` and the first of the custom
-        data of a point that Streamlit's selection does not answer for.
+        data of a point.
     """
-    changed = f"{key}.changed"
+    data = {
+        "chart": f".st-key-{chart}",
+        "marks": [_mark(mark) for mark in marks],
+        "now": now and _mark(now),
+        "path": path
+        and {
+            "stops": _numbers(path.stops),
+            "trail": _numbers(path.trail),
+            "strip": path.strip,
+            "piece": path.piece,
+        },
+    }
+    st.session_state.pop(f"{key}.changed", None)  # the page runs: it has heard
+    _draw(key, data, on_pick)
+
+
+@st.fragment
+def _draw(key: str, data: dict[str, object], on_pick: Callable[[str], None]) -> None:
+    changed, heard = f"{key}.changed", f"{key}.heard"
 
     def pick() -> None:
-        spot_id = st.session_state[key].get("pick")
-        if isinstance(spot_id, str):
-            on_pick(spot_id)
+        picked = (st.session_state.get(key) or {}).get("picked")
+        if picked != st.session_state.get(heard) and _is_pick(picked):
+            st.session_state[heard] = picked
+            on_pick(picked[0])
             st.session_state[changed] = True
 
     _mount(
         key=key,
-        data={
-            "chart": f".st-key-{chart}",
-            "marks": [_mark(mark) for mark in marks],
-            "now": now and _mark(now),
-            "path": path
-            and {
-                "stops": _numbers(path.stops),
-                "trail": _numbers(path.trail),
-                "strip": path.strip,
-                "piece": path.piece,
-            },
-        },
-        default={"view": None, "webgl": True},
-        on_pick_change=pick,
+        data=data,
+        default={"view": None, "webgl": True, "picked": None},
+        on_picked_change=pick,
         on_view_change=lambda: None,
         on_webgl_change=lambda: st.session_state.update({changed: True}),
     )
+    pick()  # a change that comes as another run ends can pass without its callback
     if st.session_state.pop(changed, False):
         st.rerun()
 
@@ -122,6 +131,10 @@ def view_of(key: str) -> View | None:
 def has_webgl(key: str) -> bool:
     """Return whether the browser under the overlay of that key draws with WebGL."""
     return (st.session_state.get(key) or {}).get("webgl") is not False
+
+
+def _is_pick(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
 
 
 def _is_number(value: object) -> bool:
