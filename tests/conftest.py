@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny networks only wait for more threads
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +68,30 @@ def own_cache(tmp_path, monkeypatch) -> Path:
     """Send what is cached for the user to a folder of the test's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "musicvae_core"
+
+
+@pytest.fixture(scope="module")
+def address(request, tmp_path_factory) -> Iterator[str]:
+    """Where the app answers that `real_browser.on` names."""
+    from real_browser import APPS, serving
+
+    with serving(APPS[request.param], tmp_path_factory.mktemp("streamlit") / "log") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    """A Chromium; skips without it."""
+    from real_browser import launched
+
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(request, address, browser) -> Iterator:
+    """A page of the app in Chromium: the first, or the one that the test's parameter adds."""
+    from real_browser import opened
+
+    with opened(browser, f"{address}{getattr(request, 'param', '')}") as page:
+        yield page

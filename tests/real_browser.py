@@ -26,6 +26,11 @@ FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
     "--disable-background-networking --disable-component-update --disable-sync"
 )
+APPS = {
+    "fake": ROOT / "tests" / "fake_app.py",
+    "deck": ROOT / "tests" / "fake_deck_app.py",
+    "real": ROOT / "app.py",
+}
 PATIENCE_MS = 180_000
 SLACK = 5.0
 """The bounds are for two quiet cores: see `allowed`."""
@@ -76,6 +81,26 @@ _READ_TAPE = """
     return { first: blocks[0]?.[0] ?? 0, text: btoa(text), moves };
 }
 """
+
+
+def needs(checkpoint: str) -> pytest.MarkDecorator:
+    """Skip a test where a shipped checkpoint is missing."""
+    is_missing = not (ROOT / "checkpoints" / checkpoint / "model.safetensors").is_file()
+    return pytest.mark.skipif(is_missing, reason=f"{checkpoint} is not there: train it first")
+
+
+def on(*apps: object) -> pytest.MarkDecorator:
+    """Run a test on each of some of `APPS`."""
+    return pytest.mark.parametrize("address", apps, indirect=True)
+
+
+def real(checkpoint: str) -> object:
+    """The app itself, of `APPS`, where a checkpoint is there."""
+    return pytest.param("real", marks=needs(checkpoint))
+
+
+faked = on("fake")
+everywhere = on("fake", real("groove_2bar"))
 
 
 @contextmanager
