@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-Browser, Locator, Page = playwright.Browser, playwright.Locator, playwright.Page
+Browser, Page = playwright.Browser, playwright.Page
+ElementHandle, Locator = playwright.ElementHandle, playwright.Locator
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
@@ -236,7 +237,12 @@ def wait_for_state(page: Page, condition: str) -> None:
 
 def loudest(page: Page, seconds: float = 1.0) -> float:
     """Highest sample that passes the analyser within some seconds."""
-    return page.locator(".deck").evaluate(
+    return loudest_of(page.locator(".deck"), seconds)
+
+
+def loudest_of(deck: Locator | ElementHandle, seconds: float = 1.0) -> float:
+    """The same of one deck of several, or of one that has left the page."""
+    return deck.evaluate(
         """async (deck, seconds) => {
             const samples = new Float32Array(deck.deck.analyser.fftSize);
             const end = performance.now() + 1000 * seconds;

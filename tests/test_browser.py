@@ -5,23 +5,21 @@ from __future__ import annotations
 import io
 import time
 import wave
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from real_browser import (
-    ROOT,
     Browser,
     Locator,
     Page,
     allowed,
     download,
+    everywhere,
+    faked,
     ids,
-    launched,
     loudest,
-    opened,
+    loudest_of,
     play,
-    serving,
     state,
     until,
     wait_for_rest,
@@ -34,33 +32,8 @@ from musicvae_core.vocabulary import TICKS_PER_STEP
 
 pytestmark = pytest.mark.browser
 
-APPS = {"fake": ROOT / "tests" / "fake_app.py", "real": ROOT / "app.py"}
-REAL_MODEL = ROOT / "checkpoints" / "groove_2bar" / "model.safetensors"
 USABLE_SECONDS, PLAYABLE_SECONDS = 4.0, 1.0
 AUDIBLE = 0.01
-
-everywhere = pytest.mark.parametrize("url", ["fake", "real"], indirect=True)
-faked = pytest.mark.parametrize("url", ["fake"], indirect=True)
-
-
-@pytest.fixture(scope="module")
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if request.param == "real" and not REAL_MODEL.is_file():
-        pytest.skip("checkpoints/groove_2bar is not there: train it first")
-    with serving(APPS[request.param], tmp_path_factory.mktemp("streamlit") / "log") as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(url: str, browser: Browser) -> Iterator[Page]:
-    with opened(browser, url) as page:
-        yield page
 
 
 def tempo_field(page: Page) -> Locator:
@@ -82,10 +55,10 @@ def played(hits: list[list[float]], n_steps: int) -> np.ndarray:
 
 
 @everywhere
-def test_is_usable_soon_after_the_server_answers(url: str, browser: Browser) -> None:
+def test_is_usable_soon_after_the_server_answers(address: str, browser: Browser) -> None:
     page = browser.new_page()
     start = time.monotonic()
-    page.goto(url)
+    page.goto(address)
     wait_for_sound(page)
     seconds = time.monotonic() - start
     page.close()
@@ -223,7 +196,10 @@ def test_names_settings_and_grooves_survive_a_change_of_page(page: Page) -> None
 @faked
 def test_sound_stops_with_its_page(page: Page) -> None:
     play(page)
-    playing = page.locator(".deck").evaluate_handle("deck => deck.deck")
+    deck = page.locator(".deck").element_handle()
+    assert loudest_of(deck) > AUDIBLE
     page.get_by_role("link", name="About").click()
     page.get_by_role("heading", name="The drummers").wait_for()
-    page.wait_for_function("deck => deck.state.playing === null", arg=playing)
+    wait_for_rest(page)
+    assert deck.evaluate("deck => deck.deck.state.playing") is None
+    until(lambda: loudest_of(deck, 0.3) < AUDIBLE, "silence")

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 from real_browser import (
-    ROOT,
     Browser,
     Page,
     download,
-    launched,
     loudest,
+    on,
     opened,
     play,
-    serving,
+    real,
     state,
     wait_for_rest,
     wait_for_sound,
@@ -28,22 +27,13 @@ from musicvae_core.groove import Groove
 from musicvae_core.midi import read_midi
 from pages.components.sliders import amount
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, on(real("groove_2bar"))]
 
-REAL_MODEL = ROOT / "checkpoints" / "groove_2bar" / "model.safetensors"
 AUDIBLE = 0.01
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    if not REAL_MODEL.is_file():
-        pytest.skip("checkpoints/groove_2bar is not there: train it first")
-    log = tmp_path_factory.mktemp("streamlit") / "log"
-    with serving(ROOT / "app.py", log) as address, launched() as browser:
-        yield from _attributes(browser, address)
-
-
-def _attributes(browser: Browser, address: str) -> Iterator[Page]:
+def page(address: str, browser: Browser) -> Iterator[Page]:
     with opened(browser, address) as page:
         page.get_by_role("link", name="Attributes", exact=True).click()
         page.wait_for_url(re.compile("/attributes$"))
