@@ -90,7 +90,8 @@ class Groove:
                 f"offsets span {offsets.min():.3f} to {offsets.max():.3f} of a step; "
                 "they must lie in [-0.5, 0.5): move the hit to the nearest step."
             )
-        if velocities[~self.hits].any() or offsets[~self.hits].any():
+        n_loud = np.count_nonzero(velocities)  # those of hits all are
+        if n_loud > struck.size or (offsets.any() and offsets[~self.hits].any()):
             raise InvalidGrooveError("velocities and offsets must be 0 where there is no hit.")
         if not MIN_TEMPO_BPM <= self.tempo_bpm <= MAX_TEMPO_BPM:
             raise InvalidGrooveError(
@@ -115,10 +116,11 @@ class Groove:
     ) -> Groove:
         """Build a groove from hits, with velocities and offsets broadcast and masked to them."""
         struck = np.asarray(hits, dtype=bool)
+        nothing = np.float32(0)
         return cls(
             struck,
-            np.where(struck, np.asarray(velocities, np.float32), 0).astype(np.float32),
-            np.where(struck, np.asarray(offsets, np.float32), 0).astype(np.float32),
+            np.where(struck, np.asarray(velocities, np.float32), nothing),
+            np.where(struck, np.asarray(offsets, np.float32), nothing),
             tempo_bpm,
         )
 

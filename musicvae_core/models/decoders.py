@@ -238,7 +238,10 @@ class ConductorDecoder(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Decode free-running, all bars at once; see `FlatDecoder.generate`."""
-        return self.generate_bars(self.embeddings(z), head, temperature, generator)
+        half = product_dtype(len(z), z.device) == torch.bfloat16
+        with torch.autocast(z.device.type, torch.bfloat16, enabled=half):
+            embeddings = self.embeddings(z).float()
+        return self.generate_bars(embeddings, head, temperature, generator)
 
     def generate_bars(
         self,

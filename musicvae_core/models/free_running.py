@@ -18,8 +18,8 @@ from musicvae_core.models.heads import CategoricalHead, Noise
 _MIN_HALF_BATCH = 8
 """Below it, bfloat16 saves nothing: a product of a few rows waits for memory, not arithmetic."""
 
-_PREVIOUS_BLOCK = 16
-"""The previous output is padded to a multiple of it, for int8 products."""
+_HEARD_BLOCK = 16
+"""What a step hears beside states is padded to a multiple of it, for int8 products."""
 
 
 def product_dtype(batch_size: int, device: torch.device) -> torch.dtype:
@@ -44,31 +44,30 @@ def product_dtype(batch_size: int, device: torch.device) -> torch.dtype:
 class StepPlan:
     """The weights of a decoder and of a head, arranged for running free.
 
-    The previous output and the states of all layers stand side by side in one tensor. A layer
-    hears its own state and what stands before it, the head hears the last state; so each of
-    them needs one product with a part of that tensor, and nothing is ever joined.
+    The previous output, what the step hears of its own, and the states of all layers stand side
+    by side in one tensor. A layer hears its own state and what stands before it, the head hears
+    the last state; so each of them needs one product with a part of that tensor, and nothing is
+    ever joined.
 
     Parameters
     ----------
     from_z, z_bias
         (2 * layers * H + 4H, Z) and as many: z to the initial states before the tanh, and to
         the sums of the first layer's gates, which hear it at every step.
-    from_step
-        (S, 4H) float32: what every step hears of its own to the same sums.
     products
         For each layer (4H, inputs + H), and for the head (P, H).
     biases
         Of what `products` give, the first layer's left out.
-    n_features, n_padded, size
-        F, F padded, and H.
+    n_features, n_heard, n_padded, size
+        F, F and the width S of what a step hears of its own, both padded, and H.
     """
 
     from_z: Product
     z_bias: Tensor
-    from_step: Tensor
     products: list[Product]
     biases: list[Tensor]
     n_features: int
+    n_heard: int
     n_padded: int
     size: int
 
@@ -87,8 +86,9 @@ class StepPlan:
         head_weight, head_bias = head.projection()
         widths = (n_features, to_initial.in_features)
         previous, of_z, of_step = layers[0][0].tensor_split((widths[0], sum(widths)), dim=1)
-        n_padding = -n_features % _PREVIOUS_BLOCK
-        inputs = [functional.pad(previous, (0, n_padding)), *(below for below, _, _ in layers[1:])]
+        heard = torch.cat([previous, of_step], dim=1)
+        n_padding = -heard.shape[1] % _HEARD_BLOCK
+        inputs = [functional.pad(heard, (0, n_padding)), *(below for below, _, _ in layers[1:])]
         pairs = zip(inputs, (own for _, own, _ in layers), strict=True)
         weights = [*(torch.cat(pair, dim=1) for pair in pairs), head_weight]
         from_z = torch.cat([to_initial.weight, of_z])
@@ -97,11 +97,11 @@ class StepPlan:
         return cls(
             from_z=Product.of(from_z, torch.int8 if dtype == torch.int8 else from_z.dtype),
             z_bias=torch.cat([to_initial.bias, layers[0][2]]),
-            from_step=of_step.T.contiguous(),
             products=[Product.of(weight, dtype) for weight in weights],
             biases=[*(bias for _, _, bias in layers[1:]), head_bias],
             n_features=n_features,
-            n_padded=n_features + n_padding,
+            n_heard=heard.shape[1],
+            n_padded=heard.shape[1] + n_padding,
             size=lstm.hidden_size,
         )
 
@@ -135,18 +135,22 @@ class StepPlan:
         told = self.from_z(z.to(self.from_z.input_dtype)) + self.z_bias
         side_by_side, hidden, layers = self._start(told[:, : -4 * self.size])
         inputs = self._inputs(side_by_side)
-        heard = self._heard(told[:, -4 * self.size :], of_steps, n_steps)
-        projected = told.new_empty(len(z), len(self.biases[-1]))
+        biases = [told[:, -4 * self.size :], *self.biases]
+        projected = told.new_empty(len(z), len(biases[-1]))
+        previous = side_by_side[:, : self.n_features]
+        of_step = side_by_side[:, self.n_features : self.n_heard]
         steps = noise.steps() if noise is not None else [None] * n_steps
         outputs = []
-        for from_latent, step_noise in zip(heard, steps, strict=True):
-            for layer, state in enumerate(layers):
-                added = self.biases[layer - 1] if layer else from_latent
-                sums = state.gates.copy_(self.products[layer](inputs[layer])).add_(added)
-                state.advance(sums, hidden[layer])
-            projected.copy_(self.products[-1](inputs[-1])).add_(self.biases[-1])
+        for step, step_noise in enumerate(steps):
+            if of_steps is not None:
+                of_step.copy_(of_steps[:, step])
+            for state, product, heard, bias, own in zip(
+                layers, self.products, inputs, biases, hidden, strict=False
+            ):
+                state.advance(state.gates.copy_(product(heard)).add_(bias), own)
+            projected.copy_(self.products[-1](inputs[-1])).add_(biases[-1])
             outputs.append(head.draw(projected, temperature, step_noise))
-            side_by_side[:, : self.n_features].copy_(outputs[-1])
+            previous.copy_(outputs[-1])
         return torch.stack(outputs, dim=1)  # (B, T, F)
 
     def _start(self, told: Tensor) -> tuple[Tensor, list[Tensor], list[LayerState]]:
@@ -159,9 +163,10 @@ class StepPlan:
 
         Returns
         -------
-        (B, F padded + layers * H), the part of each layer, and the layers' cells.
+        (B, heard padded + layers * H), the part of each layer, and the layers' cells.
         """
-        hidden, cells = torch.tanh(told).chunk(2, dim=-1)  # each (B, layers * H)
+        squashed = torch.sigmoid(2 * told).mul_(2).sub_(1)  # tanh, see `LayerState`
+        hidden, cells = squashed.chunk(2, dim=-1)  # each (B, layers * H)
         dtype = self.products[0].input_dtype
         side_by_side = functional.pad(hidden, (self.n_padded, 0)).to(dtype)
         parts = torch.split(side_by_side[:, self.n_padded :], self.size, dim=-1)
@@ -176,9 +181,3 @@ class StepPlan:
         ends = range(self.n_padded + self.size, side_by_side.shape[1] + 1, self.size)
         starts = [0, *(end - 2 * self.size for end in ends[1:]), ends[-1] - self.size]
         return [side_by_side[:, a:b] for a, b in zip(starts, [*ends, ends[-1]], strict=True)]
-
-    def _heard(self, always: Tensor, of_steps: Tensor | None, n_steps: int) -> list[Tensor]:
-        """Return for each step (B, 4H), what the first gates hear beside output and state."""
-        if of_steps is None:
-            return [always] * n_steps
-        return list((of_steps.transpose(0, 1) @ self.from_step + always).unbind(0))
