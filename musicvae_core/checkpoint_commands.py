@@ -67,10 +67,14 @@ def _add_fit_prior(parser: argparse.ArgumentParser) -> None:
 
 
 def _fit_prior(options: argparse.Namespace) -> None:
-    from musicvae_core.checkpoint import load_checkpoint, save_checkpoint
+    from musicvae_core.checkpoint import kind_of, load_checkpoint, save_checkpoint
     from musicvae_core.dataset import load_dataset
     from musicvae_core.fit_prior import fit_prior, prior_training
+    from musicvae_core.lab_checkpoint import LAB_KIND
 
+    if kind_of(options.checkpoint) == LAB_KIND:
+        _fit_lab_prior(options)
+        return
     checkpoint = load_checkpoint(options.checkpoint)
     dataset = load_dataset(options.data)
     windows = dataset.windows("train", checkpoint.config.n_bars)
@@ -81,6 +85,21 @@ def _fit_prior(options: argparse.Namespace) -> None:
         training = dataclasses.replace(training, batch_size=options.batch_size)
     fitted = fit_prior(checkpoint, windows, training=training)
     save_checkpoint(fitted, options.out, bits=options.bits)
+
+
+def _fit_lab_prior(options: argparse.Namespace) -> None:
+    from musicvae_core.dataset import load_dataset
+    from musicvae_core.errors import ConfigError
+    from musicvae_core.fit_lab_prior import fit_lab_prior
+    from musicvae_core.lab_checkpoint import load_lab_checkpoint, save_lab_checkpoint
+
+    if options.steps or options.batch_size:
+        raise ConfigError(
+            "The prior of a groove lab is fitted at once; leave out --steps and --batch-size."
+        )
+    lab = load_lab_checkpoint(options.checkpoint)
+    windows = load_dataset(options.data).windows("train", lab.config.n_bars)
+    save_lab_checkpoint(fit_lab_prior(lab, windows, options.seed), options.out, bits=options.bits)
 
 
 def _add_atlas(parser: argparse.ArgumentParser) -> None:

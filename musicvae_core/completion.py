@@ -134,8 +134,12 @@ def _complete_stretch(
     n_styles, n_drummers = len(config.style_names), len(config.drummer_names)
     condition = condition_features(kept, controls, n_styles, n_drummers)
     context, mu, sigma = model.read(torch.from_numpy(condition))
+    if isinstance(code, Example):
+        z = code.z
+    else:
+        z = model.draw_code(mu, sigma, code, torch.from_numpy(kept.kinds()))
     features: Floats = model.complete(
-        code.z if isinstance(code, Example) else mu + sigma * code,
+        z,
         context,
         known_of(kept),
         temperature=chance.temperature,

@@ -27,7 +27,7 @@ from musicvae_core.feel_metrics import (
 )
 from musicvae_core.feel_report import report_text
 from musicvae_core.figures import write_figure
-from musicvae_core.kept import UNKNOWN, Controls, Floats, Kept, taps_of
+from musicvae_core.kept import Floats, Kept, taps_of, untold
 from musicvae_core.lab_checkpoint import LabCheckpoint
 from musicvae_core.lab_likelihood import nats_of_rest
 from musicvae_core.lab_options import Chance
@@ -38,6 +38,8 @@ from musicvae_core.voice_patterns import PatternTable, hit_f1
 
 N_MEAN = 32
 """Draws that the mean prediction is the mean of."""
+N_DRAWS = 5
+"""Draws that are compared with real windows, where a way to play has any chance in it."""
 N_BOUND = 16
 """Draws of z that a likelihood is bounded by."""
 FILLED_VOICES = (KICK, SNARE, CLOSED_HAT, RIDE)
@@ -140,13 +142,6 @@ def feel_experiment(
     return report
 
 
-def untold(tempos_bpm: Floats) -> Controls:
-    """Return controls that tell the tempo alone."""
-    n = len(tempos_bpm)
-    unknown = np.full(n, UNKNOWN)
-    return Controls(tempos_bpm, np.full(n, np.nan, np.float32), unknown, unknown)
-
-
 def some_of(kept: Kept, batch: slice) -> Kept:
     """Return what is known of some grooves."""
     return Kept(
@@ -182,10 +177,10 @@ def _ways_to_play(
     hits, velocities, offsets = split_feel(real.features)
 
     def row(
-        name: str, played: Floats, nats: float | None = None, mean: Floats | None = None
+        name: str, *draws: Floats, nats: float | None = None, mean: Floats | None = None
     ) -> Row:
-        measured = errors(played if mean is None else mean, real)
-        return {"name": name, **measured, "nats_a_hit": nats, **likeness(played, real, seed)}
+        measured = errors(draws[0] if mean is None else mean, real)
+        return {"name": name, **measured, "nats_a_hit": nats, **likeness(draws, real, seed)}
 
     yield row("quantised, one velocity", table.flat(real.features))
     yield row("mean of voice and step", table.play(real.features, "none"))
@@ -197,7 +192,8 @@ def _ways_to_play(
         nats = table.velocities.nats(hits, velocities, noise)
         nats += table.offsets.nats(hits, offsets, noise)
         mean = table.play(real.features, "none")
-        yield row(name, table.play(real.features, noise, seed), nats, mean)
+        draws = [table.play(real.features, noise, seed + draw) for draw in range(N_DRAWS)]
+        yield row(name, *draws, nats=nats, mean=mean)
     kept = Kept.notes(real.features)
     if deterministic is not None:
         means = Player(deterministic, seed)
@@ -205,7 +201,8 @@ def _ways_to_play(
     drawn = [player.play(kept, tempos_bpm, draw, 1.0) for draw in range(N_MEAN)]
     mean = np.mean(drawn, axis=0, dtype=np.float32)
     nats = player.nats(kept, tempos_bpm, "velocities", "offsets")
-    yield row("groove lab", drawn[0], nats * len(hits) / float(hits.sum()), mean)
+    nats_a_hit = nats * len(hits) / float(hits.sum())
+    yield row("groove lab", *drawn[:N_DRAWS], nats=nats_a_hit, mean=mean)
 
 
 def _drumify(player: Player, real: Real) -> Row:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicvae_core.attributes import ATTRIBUTES, beats_of
+from musicvae_core.bootstrap import Interval, interval, mean_interval, resampled
 from musicvae_core.feel_baselines import split_feel
-from musicvae_core.realism import judge_auc
+from musicvae_core.realism import Verdict, judge
 from musicvae_core.vocabulary import STEPS_PER_BAR, STEPS_PER_BEAT
 
 Floats = NDArray[np.float32]
 
 FEEL_ATTRIBUTES = ("offset_spread", "swing", "velocity_mean", "velocity_spread")
 _LEAST_HITS = 8
+_N_RESAMPLED_AUCS = 300
 
 
 class Real(NamedTuple):
@@ -41,22 +44,50 @@ def errors(played: Floats, real: Real) -> dict[str, float]:
     }
 
 
-def likeness(played: Floats, real: Real, seed: int) -> dict[str, float]:
-    """Return the means of the feel's attributes, how accents agree, and the judge's AUC.
+def likeness(draws: Sequence[Floats], real: Real, seed: int) -> dict[str, Any]:
+    """Compare draws of the same notes with how drummers played them.
 
-    `accents` is the correlation of the velocities of a window's hits with those of the real
-    window, on average over windows of at least 8 hits.
+    Parameters
+    ----------
+    draws
+        Each (N, T, 27): one, where chance has no part in it.
+    real
+        What they are compared with.
+    seed
+        Of the judge's folds, another for each draw, and of what is resampled.
+
+    Returns
+    -------
+    The means of the feel's attributes, over windows and draws; `accents`, the correlation of
+    the velocities of a window's hits with those of the real window, on average over windows of
+    at least 8 hits; `auc` the judge's, on average over the draws, and `auc_spread`, its standard
+    deviation over them, None of one draw. `chance` holds 95% intervals over the performances:
+    of how far each attribute is from the real windows', and of the AUC.
     """
-    beats = beats_of(played)
-    row = {name: float(ATTRIBUTES[name](beats).mean()) for name in FEEL_ATTRIBUTES}
-    auc = judge_auc(played, real.features, real.performances, seed, real.performances)
-    return row | {"accents": _accents(played, real.features), "auc": auc}
+    theirs = _attributes(real.features)
+    ours = {name: np.zeros(len(real.features)) for name in theirs}
+    for played in draws:
+        for name, values in _attributes(played).items():
+            ours[name] += values / len(draws)
+    weights = resampled(real.performances, seed)
+    chance = {name: mean_interval(ours[name] - theirs[name], weights) for name in theirs}
+    verdicts = [
+        judge(played, real.features, real.performances, seed + draw, real.performances)
+        for draw, played in enumerate(draws)
+    ]
+    aucs = [verdict.auc() for verdict in verdicts]
+    return {
+        **{name: float(values.mean()) for name, values in ours.items()},
+        "accents": float(np.mean([_accents(played, real.features) for played in draws])),
+        "auc": float(np.mean(aucs)),
+        "auc_spread": float(np.std(aucs, ddof=1)) if len(aucs) > 1 else None,
+        "chance": chance | {"auc": _auc_interval(verdicts, weights)},
+    }
 
 
 def attribute_means(features: Floats) -> dict[str, float]:
     """Return the means of the feel's attributes, and the accents of the real ones themselves."""
-    beats = beats_of(features)
-    row = {name: float(ATTRIBUTES[name](beats).mean()) for name in FEEL_ATTRIBUTES}
+    row = {name: float(values.mean()) for name, values in _attributes(features).items()}
     return row | {"accents": 1.0, "auc": 0.5}
 
 
@@ -100,6 +131,26 @@ def bar_jumps(features: Floats, first_bars: NDArray[np.int64]) -> dict[str, floa
         jumps = np.abs(np.diff(means, axis=1))
         ratios[name] = float(np.nanmean(jumps[:, is_seam]) / np.nanmean(jumps[:, ~is_seam]))
     return ratios
+
+
+def _attributes(features: Floats) -> dict[str, NDArray[np.float64]]:
+    """Return the feel's attributes of every window, (N,) each.
+
+    `swing_size` is how much a window swings, to one side or the other: drummers who swing and
+    those who rush the second sixteenth cancel in the mean of `swing`.
+    """
+    beats = beats_of(features)
+    values = {name: ATTRIBUTES[name](beats) for name in FEEL_ATTRIBUTES}
+    return values | {"swing_size": np.abs(values["swing"])}
+
+
+def _auc_interval(verdicts: Sequence[Verdict], weights: NDArray[np.float64]) -> Interval:
+    """Return where the mean AUC of verdicts lies on other performances, the judge as it is."""
+    aucs = [
+        [verdict.auc(np.tile(row, 2)) for verdict in verdicts]
+        for row in weights[:_N_RESAMPLED_AUCS]
+    ]
+    return interval(np.mean(aucs, axis=1))
 
 
 def _accents(played: Floats, real: Floats) -> float:

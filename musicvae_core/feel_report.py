@@ -7,12 +7,21 @@ from typing import Any
 
 Row = Mapping[str, Any]
 
+_APART = {
+    "offset_spread": "spread of offsets",
+    "swing": "swing",
+    "swing_size": "size of swing",
+    "velocity_mean": "mean velocity",
+    "velocity_spread": "its spread",
+}
+
 _FEEL = {
     "timing_mae_ms": ("timing, ms", "{:.2f}"),
     "velocity_mae": ("velocity", "{:.3f}"),
     "nats_a_hit": ("nats a hit", "{:.2f}"),
     "offset_spread": ("spread of offsets", "{:.3f}"),
     "swing": ("swing", "{:+.3f}"),
+    "swing_size": ("its size", "{:.3f}"),
     "velocity_mean": ("mean velocity", "{:.3f}"),
     "velocity_spread": ("its spread", "{:.3f}"),
     "accents": ("accents", "{:.2f}"),
@@ -44,10 +53,32 @@ def _feel(report: Row) -> str:
             f"{report['split']} split; the model hears the notes and the tempo. Timing, velocity: "
             "mean absolute errors of the mean prediction (of the groove lab's 32 draws). Nats: of "
             "a hit's velocity and timing, on MIDI's bins; the groove lab's is an upper bound, by "
-            "16 draws of z. The rest is of one draw: means over windows, the correlation of a "
-            "window's velocities with the real ones, and how well gradient-boosted trees tell it "
-            "from the real windows of the same notes (performances whole; .5 is chance).",
+            "16 draws of z. The rest is of 5 draws, where anything is drawn: means over windows, "
+            "the correlation of a window's velocities with the real ones, and how well "
+            "gradient-boosted trees tell them from the real windows of the same notes "
+            "(performances whole; .5 is chance). The size of swing is the mean of its absolute "
+            "value in a window: those who swing and those who rush do not cancel in it.",
             table(["", *(title for title, _ in _FEEL.values())], rows),
+            _chance(report["feel"][1:]),
+        ]
+    )
+
+
+def _chance(ways: Sequence[Row]) -> str:
+    """Return how far each way is from real ones, and how far on other performances."""
+    rows = []
+    for way in ways:
+        apart = [_between(way["chance"][name], "{:+.3f}") for name in _APART]
+        spread = "" if way["auc_spread"] is None else f" ± {way['auc_spread']:.3f}"
+        judged = f"{way['auc']:.3f}{spread}"
+        rows.append([way["name"], *apart, judged, _between(way["chance"]["auc"], "{:.3f}")])
+    return "\n\n".join(
+        [
+            "How far from the real ones these lie, were other performances drawn: 95% intervals "
+            "of the difference, whole performances resampled 1,000 times. An interval with 0 in "
+            "it is within chance. The AUC's spread is that over draws and folds; its interval "
+            "resamples the performances under the judge's scores.",
+            table(["", *_APART.values(), "AUC over draws", "over performances"], rows),
         ]
     )
 
@@ -113,7 +144,7 @@ def _seams(report: Row) -> str:
         for name in ("played", "real")
     ]
     halves = [
-        [title, *(f"{seams[name][key]:.3f}" for key in list(_FEEL)[3:7])]
+        [title, *(f"{seams[name][key]:.3f}" for key in list(_FEEL)[3:8])]
         for title, name in (("bars 1 to 8", "first_half"), ("bars 9 to 16", "second_half"))
     ]
     bars = ", ".join(str(bar + 1) for bar in seams["bars"])
@@ -124,9 +155,13 @@ def _seams(report: Row) -> str:
             f"and lateness change where a stretch begins (bars {bars}), divided by how much they "
             "do at all other bar lines; real ones at the same bars for comparison.",
             table(["", "loudness", "lateness"], rows),
-            table(["", *(title for title, _ in list(_FEEL.values())[3:7])], halves),
+            table(["", *(title for title, _ in list(_FEEL.values())[3:8])], halves),
         ]
     )
+
+
+def _between(ends: Sequence[float], form: str) -> str:
+    return " to ".join(form.format(end) for end in ends)
 
 
 def _cell(value: float | None, form: str) -> str:

@@ -17,6 +17,8 @@ from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BAR
 
 N_TAP_FEATURES = 3
 UNKNOWN = -1
+N_KINDS = 5
+"""Of what is hidden, see `Kept.kinds`."""
 _TEMPO_CENTRE_BPM, _TEMPO_OCTAVES = 120.0, 1.0
 
 Floats = NDArray[np.float32]
@@ -94,6 +96,20 @@ class Kept:
             np.concatenate([self.taps, other.taps], axis=1),
         )
 
+    def kinds(self) -> NDArray[np.int64]:
+        """Return of what kind each groove is, (B,): how much of it is hidden.
+
+        0 where the notes are known and nothing of how they are played, 1 where some of that is
+        known too; 2 where some notes are known, 3 where none are, but taps, and 4 where nothing
+        is.
+        """
+        cells = (1, 2)
+        no_feel = ~(self.velocities | self.offsets).any(axis=cells)
+        tapped = self.taps[..., 0].any(axis=1)
+        kinds = np.where(tapped, 3, 4)
+        kinds = np.where(self.hits.any(axis=cells), 2, kinds)
+        return np.where(self.hits.all(axis=cells), np.where(no_feel, 0, 1), kinds)
+
     def known_features(self) -> Floats:
         """Return (B, T, 54) float32: the features, 0 where unknown, and what is known of them."""
         known = np.concatenate([self.hits, self.velocities, self.offsets], axis=-1)
@@ -117,6 +133,13 @@ class Controls(NamedTuple):
         """Return those of the examples at the indices."""
         tempos, densities = self.tempos_bpm[indices], self.densities[indices]
         return Controls(tempos, densities, self.styles[indices], self.drummers[indices])
+
+
+def untold(tempos_bpm: Floats) -> Controls:
+    """Return controls that tell the tempo alone."""
+    n = len(tempos_bpm)
+    unknown = np.full(n, UNKNOWN)
+    return Controls(tempos_bpm, np.full(n, np.nan, np.float32), unknown, unknown)
 
 
 def taps_of(features: Floats) -> Floats:

@@ -11,6 +11,7 @@ import torch
 from musicvae_core.checkpoint import Bits, read_extras, read_weights, write_files
 from musicvae_core.config import LabConfig, TrainConfig, from_dict
 from musicvae_core.errors import ConfigError, CorruptCheckpointError
+from musicvae_core.models.code_noise import CodeNoise
 from musicvae_core.models.lab import GrooveLab
 
 LAB_KIND = "lab"
@@ -50,7 +51,8 @@ def load_lab_checkpoint(folder: Path) -> LabCheckpoint:
         name, title = about["name"], about["title"]
         with torch.device("meta"):
             model = GrooveLab(from_dict(LabConfig, about["model"]))
-        model.load_state_dict(tensors, assign=True)
+        unfitted = CodeNoise(model.config.z_size).state_dict(prefix="code_noise.")
+        model.load_state_dict(unfitted | tensors, assign=True)  # older files have none of it
     except (ConfigError, AttributeError, KeyError, TypeError, RuntimeError) as error:
         raise CorruptCheckpointError(
             f"{path} does not hold the weights that its header promises: {error}"

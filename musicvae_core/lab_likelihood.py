@@ -12,6 +12,7 @@ from torch.distributions import Normal
 
 from musicvae_core.kept import Controls, Kept, condition_features
 from musicvae_core.losses import gaussian_kl_nats
+from musicvae_core.models.code_noise import CodeNoise
 from musicvae_core.models.lab import GrooveLab, Known, known_of
 from musicvae_core.models.musicvae import shift_right
 
@@ -41,7 +42,8 @@ def score_rest(
     Returns
     -------
     `hits`, `velocities` and `offsets`, (B, T) log likelihoods in nats, and the divergence
-    between posterior and prior, (B,) nats: their sum, less it, is a lower bound.
+    between posterior and the prior that is trained, (B,) nats: their sum, less it, is a lower
+    bound.
     """
     heard = _hear(model, kept, controls, generator.device)
     z = heard.draw(generator)
@@ -88,8 +90,14 @@ def nats_of_rest(
         states = model.decode_forced(z, previous, heard.context)
         scores = model.head.log_prob_of_rest(states, heard.known)
         scored = torch.stack([scores[name].sum(dim=1) for name in terms]).sum(dim=0)  # (B,)
-        weights.append(scored + heard.log_ratio(z))
+        weights.append(scored + heard.log_ratio(z, model.code_noise))
     return math.log(n_draws) - torch.logsumexp(torch.stack(weights), dim=0)
+
+
+def residuals(model: GrooveLab, kept: Kept, controls: Controls) -> tuple[Tensor, Tensor]:
+    """Return the posteriors' mu and sigma, (B, Z) each, in units of the trained prior."""
+    heard = _hear(model, kept, controls, "cpu")
+    return (heard.mu - heard.prior_mu) / heard.prior_sigma, heard.sigma / heard.prior_sigma
 
 
 class _Heard(NamedTuple):
@@ -101,17 +109,19 @@ class _Heard(NamedTuple):
     sigma: Tensor
     prior_mu: Tensor
     prior_sigma: Tensor
+    kinds: Tensor
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """Draw z from the posterior, (B, Z)."""
         noise = torch.randn(self.mu.shape, generator=generator, device=self.mu.device)
         return self.mu + self.sigma * noise
 
-    def log_ratio(self, z: Tensor) -> Tensor:
+    def log_ratio(self, z: Tensor, code_noise: CodeNoise) -> Tensor:
         """Return the log of the prior's density over the posterior's, (B,)."""
-        prior, posterior = Normal(self.prior_mu, self.prior_sigma), Normal(self.mu, self.sigma)
-        ratio: Tensor = prior.log_prob(z) - posterior.log_prob(z)  # type: ignore[no-untyped-call]
-        return ratio.sum(dim=-1)
+        noise = (z - self.prior_mu) / self.prior_sigma
+        prior = code_noise.log_prob(noise, self.kinds) - self.prior_sigma.log().sum(dim=-1)
+        posterior: Tensor = Normal(self.mu, self.sigma).log_prob(z)  # type: ignore[no-untyped-call]
+        return prior - posterior.sum(dim=-1)
 
 
 def _hear(model: GrooveLab, kept: Kept, controls: Controls, device: torch.device | str) -> _Heard:
@@ -121,4 +131,5 @@ def _hear(model: GrooveLab, kept: Kept, controls: Controls, device: torch.device
     condition, known = condition.to(device), known_of(kept, device)
     context, prior_mu, prior_sigma = model.read(condition)
     mu, sigma = model.encode(known.features, condition)
-    return _Heard(known, context, mu, sigma, prior_mu, prior_sigma)
+    kinds = torch.from_numpy(kept.kinds()).to(device)
+    return _Heard(known, context, mu, sigma, prior_mu, prior_sigma, kinds)

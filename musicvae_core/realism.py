@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -23,6 +25,20 @@ _JUDGE = {
     "max_features": 0.3,
     "max_bins": 63,
 }
+
+
+class Verdict(NamedTuple):
+    """What the judge made of samples, then of real windows, none of which it was fitted on.
+
+    labels: (N + M,) 0 for a sample, 1 for a real window. scores: (N + M,) how real each is.
+    """
+
+    labels: NDArray[np.int64]
+    scores: NDArray[np.float64]
+
+    def auc(self, weights: NDArray[np.float64] | None = None) -> float:
+        """Return the area under the ROC curve, of windows that may weigh more or less."""
+        return float(roc_auc_score(self.labels, self.scores, sample_weight=weights))
 
 
 def attribute_table(features: Features) -> dict[str, NDArray[np.float64]]:
@@ -59,11 +75,27 @@ def judge_auc(
     seed: int = 0,
     imitated: NDArray[np.int64] | None = None,
 ) -> float:
-    """Return how well gradient-boosted trees tell samples from real windows.
+    """Return how well gradient-boosted trees tell samples from real windows; see `judge`.
+
+    Returns
+    -------
+    Area under the ROC curve of the held-out scores; 0.5 is chance.
+    """
+    return judge(generated, real, performances, seed, imitated).auc()
+
+
+def judge(
+    generated: Features,
+    real: Features,
+    performances: NDArray[np.int64],
+    seed: int = 0,
+    imitated: NDArray[np.int64] | None = None,
+) -> Verdict:
+    """Let gradient-boosted trees tell samples from real windows.
 
     The judge sees every attribute, and every cell of the first bar and of the one halfway: of
     two bars, that is all. It is tested on folds that it
-    was not fitted on, and a performance is never in both; 0.5 is chance.
+    was not fitted on, and a performance is never in both.
 
     Parameters
     ----------
@@ -77,10 +109,6 @@ def judge_auc(
         (N,) the performance that each sample is nearest to; the two are then kept in one
         fold. Without it a sample passes for real because what it resembles was fitted on.
         Fewer than `MIN_PERFORMANCES` performances are too few for that, and it is not used.
-
-    Returns
-    -------
-    Area under the ROC curve of the held-out scores.
 
     Raises
     ------
@@ -102,10 +130,10 @@ def judge_auc(
     scores = np.zeros(len(labels))
     folds = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=seed)
     for fitted, held_out in folds.split(table, labels, groups):
-        judge = HistGradientBoostingClassifier(**_JUDGE, random_state=seed)
-        judge.fit(table[fitted], labels[fitted])
-        scores[held_out] = judge.predict_proba(table[held_out])[:, 1]
-    return float(roc_auc_score(labels, scores))
+        trees = HistGradientBoostingClassifier(**_JUDGE, random_state=seed)
+        trees.fit(table[fitted], labels[fitted])
+        scores[held_out] = trees.predict_proba(table[held_out])[:, 1]
+    return Verdict(labels, scores)
 
 
 def judge_view(features: Features) -> NDArray[np.float32]:

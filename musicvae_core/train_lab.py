@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from musicvae_core import schedules
+from musicvae_core.checkpoint import Described
 from musicvae_core.dataset import Dataset
 from musicvae_core.hiding import hide, hide_controls
 from musicvae_core.kept import Controls, Kept
@@ -52,6 +53,11 @@ class LabRun(ModelRun[GrooveLab]):
         name, title = self.preset.name, self.preset.title
         checkpoint = LabCheckpoint(name, title, self.averaged, self.config, metrics)
         save_lab_checkpoint(checkpoint, folder)
+
+    def start_from(self, checkpoint: Described) -> None:
+        """Take up the weights, and not the noise that was fitted to them; see the base class."""
+        super().start_from(checkpoint)
+        self.model.code_noise.forget()
 
 
 def train_lab(

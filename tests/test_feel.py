@@ -13,10 +13,18 @@ from tiny_lab import any_groove, tiny_checkpoint
 
 from musicvae_core import feel_experiment as experiment_module
 from musicvae_core import transfer_experiment
+from musicvae_core.bootstrap import mean_interval, resampled
 from musicvae_core.feel_baselines import FeelTable, drifting, join_feel, split_feel
 from musicvae_core.feel_experiment import feel_experiment, untold
 from musicvae_core.feel_match import match_feel
-from musicvae_core.feel_metrics import Real, bar_jumps, errors, followed_share
+from musicvae_core.feel_metrics import (
+    Real,
+    attribute_means,
+    bar_jumps,
+    errors,
+    followed_share,
+    likeness,
+)
 from musicvae_core.groove import Groove
 from musicvae_core.kept import Kept
 from musicvae_core.lab_likelihood import nats_of_rest, score_rest
@@ -101,6 +109,44 @@ def test_errors_are_in_milliseconds(played):
     assert errors(played, real) == {"timing_mae_ms": 0, "velocity_mae": 0}
     assert found["timing_mae_ms"] == pytest.approx(125 * 0.05, rel=0.02)
     assert found["velocity_mae"] == pytest.approx(0.1 * velocities[hits].mean(), rel=0.02)
+
+
+def test_windows_of_one_performance_count_as_little_as_they_say():
+    rng = np.random.default_rng(0)
+    of_performance = rng.standard_normal(40)
+    values, performances = np.repeat(of_performance, 25), np.repeat(np.arange(40), 25)
+    weights = resampled(performances, seed=1)
+    low, high = mean_interval(values, weights)
+    assert weights.shape == (1000, 1000)
+    assert np.all(weights[:, :25] == weights[:, :1])
+    assert low < values.mean() < high
+    assert high - low == pytest.approx(3.92 * of_performance.std() / np.sqrt(40), rel=0.15)
+    alone = mean_interval(values, resampled(np.arange(1000), seed=1))
+    assert alone[1] - alone[0] < 0.3 * (high - low)
+
+
+def test_draws_are_compared_with_what_chance_may_do(played):
+    real = Real(played, np.full(N, 120.0, np.float32), np.arange(N))
+    same = likeness([played, played], real, 0)
+    assert same["chance"]["swing"] == same["chance"]["velocity_mean"] == [0, 0]
+    assert same["chance"]["auc"][0] <= same["auc"] <= same["chance"]["auc"][1]
+    assert same["auc"] == pytest.approx(0.5, abs=0.1)
+    hits, velocities, offsets = split_feel(played)
+    quiet = np.concatenate([hits, velocities * 0.5, 2 * offsets], axis=-1, dtype=np.float32)
+    row = likeness([quiet], real, 0)
+    assert row["auc_spread"] is None
+    assert row["chance"]["velocity_mean"][1] < 0
+    assert row["chance"]["auc"][0] > 0.9
+
+
+def test_swings_to_either_side_do_not_cancel_in_its_size():
+    hits = np.zeros((2, STEPS_PER_BAR, 9), bool)
+    hits[:, :2, SNARE] = True
+    offsets = np.zeros(hits.shape)
+    offsets[:, 1, SNARE] = [0.25, -0.25]
+    means = attribute_means(join_feel(hits, np.ones(hits.shape), offsets))
+    assert means["swing"] == pytest.approx(0)
+    assert means["swing_size"] == pytest.approx(0.25)
 
 
 def test_followed_share_counts_the_rhythm_s_own_steps():
@@ -203,6 +249,7 @@ def test_the_experiment_measures_all_and_writes_it(dataset, tmp_path, monkeypatc
     drawn = []
     monkeypatch.setattr(experiment_module, "write_figure", lambda *given: drawn.append(given))
     monkeypatch.setattr(experiment_module, "N_MEAN", 2)
+    monkeypatch.setattr(experiment_module, "N_DRAWS", 2)
     monkeypatch.setattr(experiment_module, "N_BOUND", 2)
     monkeypatch.setattr(transfer_experiment, "N_PAIRS", 4)
     checkpoint = tiny_checkpoint()
@@ -214,13 +261,17 @@ def test_the_experiment_measures_all_and_writes_it(dataset, tmp_path, monkeypatc
     assert list(rows)[-1] == "groove lab"
     assert len(rows) == 7
     flat = rows["quantised, one velocity"]
-    assert flat["offset_spread"] == flat["velocity_spread"] == 0
+    assert flat["offset_spread"] == flat["velocity_spread"] == flat["swing_size"] == 0
+    assert flat["auc_spread"] is None
+    assert rows["groove lab"]["auc_spread"] >= 0
+    assert rows["the same with noise"]["chance"]["swing"][0] < 0
     assert report["drumify"]["with accents"]["within_a_step"] == 1
     assert [row["voice"] for row in report["fill_in"]] == ["kick", "snare", "closed hi-hat", "ride"]
     assert len(report["transfer"]) == 5
     text = (tmp_path / "feel.md").read_text()
     for title in ("Humanize", "Drumify", "Fill in", "Transfer", "Long grooves"):
         assert f"### {title}" in text
+    assert "95% intervals" in text
     [(figure, path)] = drawn
     assert path == tmp_path / "feel.svg"
     assert len(figure.data) == 6

@@ -13,6 +13,7 @@ from torch.nn import functional
 from musicvae_core.config import LabConfig
 from musicvae_core.kept import Kept, n_condition_features
 from musicvae_core.models import mixture
+from musicvae_core.models.code_noise import CodeNoise
 from musicvae_core.models.decoders import FlatDecoder
 from musicvae_core.models.encoder import MIN_SIGMA, BidirectionalEncoder
 from musicvae_core.models.heads import (
@@ -162,8 +163,8 @@ class GrooveLab(nn.Module):
     """A conditional VAE: what is kept, and z for what it leaves open, to a whole groove.
 
     A bidirectional LSTM reads what is kept; the decoder hears its state at every step, beside
-    z and its own last output. The prior over z is a Gaussian that depends on what is kept, the
-    posterior hears the whole groove as well.
+    z and its own last output. The prior over z is a Gaussian that depends on what is kept, with
+    correlations that are fitted last (`CodeNoise`); the posterior hears the whole groove as well.
 
     Source: the encoder, z and decoder are MusicVAE's (Roberts et al. 2018, section 3.1), the
     tasks GrooVAE's (Gillick et al. 2019, section 4); Sohn et al. 2015 for the conditional
@@ -185,6 +186,7 @@ class GrooveLab(nn.Module):
         self.reader = nn.LSTM(n_condition, config.reader_size, bidirectional=True, batch_first=True)
         self.to_context = nn.Linear(2 * config.reader_size, config.context_size)
         self.to_prior = nn.Linear(2 * config.reader_size, 2 * config.z_size)
+        self.code_noise = CodeNoise(config.z_size)
         self.encoder = BidirectionalEncoder(
             n_features + n_condition, config.encoder_size, 1, config.z_size
         )
@@ -212,6 +214,21 @@ class GrooveLab(nn.Module):
         """Return the posterior's mu and sigma, (B, Z), of whole grooves (B, T, 27)."""
         mu, sigma = self.encoder(torch.cat([features, condition], dim=-1))
         return mu, sigma
+
+    def draw_code(self, mu: Tensor, sigma: Tensor, noise: Tensor, kinds: Tensor) -> Tensor:
+        """Draw z (B, Z) from the prior, see `read`.
+
+        Parameters
+        ----------
+        mu, sigma
+            (B, Z) of the prior.
+        noise
+            (B, Z) standard normal.
+        kinds
+            (B,) int64, see `Kept.kinds`.
+        """
+        turned: Tensor = self.code_noise(noise, kinds)
+        return mu + sigma * turned
 
     def decode_forced(self, z: Tensor, previous: Tensor, context: Tensor) -> Tensor:
         """Return decoder states (B, T, H) under given previous outputs (B, T, 27)."""
