@@ -8,15 +8,15 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from real_browser import (
-    ROOT,
     Browser,
     Page,
     allowed,
     download,
-    launched,
+    faked,
+    on,
     opened,
     play,
-    serving,
+    real,
     state,
     wait_for_state,
 )
@@ -25,30 +25,10 @@ from musicvae_core.midi import read_midi
 
 pytestmark = pytest.mark.browser
 
-APPS = {"fake": ROOT / "tests" / "fake_app.py", "real": ROOT / "app.py"}
-REAL_LAB = ROOT / "checkpoints" / "groove_lab" / "model.safetensors"
 SOUND_SECONDS = 0.7
 MEDIAN_ERROR_MS = 15
 
-faked = pytest.mark.parametrize("address", ["fake"], indirect=True)
-real = pytest.mark.parametrize("address", ["real"], indirect=True)
-
-
-@pytest.fixture(scope="module")
-def address(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    if request.param == "real" and not REAL_LAB.is_file():
-        pytest.skip("checkpoints/groove_lab is not there: train it first")
-    log = tmp_path_factory.mktemp("streamlit") / "log"
-    with serving(APPS[request.param], log) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
+with_lab = on(real("groove_lab"))
 
 
 @pytest.fixture
@@ -168,7 +148,7 @@ def test_the_space_bar_is_the_decks_again_after_a_recording(page: Page) -> None:
     wait_for_state(page, "now.playing === 'groove'")
 
 
-@real
+@with_lab
 def test_a_click_humanizes_and_the_result_sounds_soon(page: Page) -> None:
     do(page)  # the first one loads the lab
     wait_for_state(page, "now.playing === 'groove'")
@@ -183,7 +163,7 @@ def test_a_click_humanizes_and_the_result_sounds_soon(page: Page) -> None:
     assert np.median(seconds) <= allowed(SOUND_SECONDS), seconds
 
 
-@real
+@with_lab
 def test_before_and_after_play_at_the_same_phase(page: Page) -> None:
     do(page)
     wait_for_state(page, "now.playing === 'groove' && now.phase > 0.1")
@@ -200,7 +180,7 @@ def test_before_and_after_play_at_the_same_phase(page: Page) -> None:
     wait_for_state(page, "!now.cards[0].comparing && now.playing === 'groove'")
 
 
-@real
+@with_lab
 def test_a_groove_is_continued_exported_and_sent_on(page: Page) -> None:
     own = card(page)["hits"]
     choose(page, "Continue")
@@ -217,7 +197,7 @@ def test_a_groove_is_continued_exported_and_sent_on(page: Page) -> None:
     page.locator(".morph:visible").first.wait_for()
 
 
-@real
+@with_lab
 def test_undo_goes_back_step_by_step(page: Page) -> None:
     own = card(page)["hits"]
     do(page)

@@ -14,7 +14,6 @@ from real_browser import (
     Browser,
     Page,
     download,
-    launched,
     loudest,
     opened,
     play,
@@ -47,23 +46,17 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def url(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CHECKPOINTS", str(checkpoints))
         log = tmp_path_factory.mktemp("streamlit") / "log"
         with serving(ROOT / "tests" / "long_app.py", log) as address:
-            yield f"{address}/long_form"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as started:
-        yield started
+            yield address
 
 
 @pytest.fixture
-def page(browser: Browser, url: str) -> Iterator[Page]:
-    with opened(browser, url) as page:
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    with opened(browser, f"{address}/long_form") as page:
         yield page
 
 

@@ -12,15 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from real_browser import (
-    ROOT,
     Browser,
     Locator,
     Page,
     allowed,
     download,
-    launched,
+    everywhere,
+    faked,
     opened,
-    serving,
     until,
     wait_for_sound,
 )
@@ -32,30 +31,8 @@ from pages.components.sources import as_long_as
 
 pytestmark = pytest.mark.browser
 
-APPS = {"fake": ROOT / "tests" / "fake_app.py", "real": ROOT / "app.py"}
-REAL_MODEL = ROOT / "checkpoints" / "groove_2bar" / "model.safetensors"
 PERFORMANCES = ("102_funk_95_beat_4-4.mid", "101_dance-disco_120_beat_4-4.mid")
 PLAYABLE_SECONDS = 1.5
-
-everywhere = pytest.mark.parametrize("address", ["fake", "real"], indirect=True)
-faked = pytest.mark.parametrize("address", ["fake"], indirect=True)
-
-
-@pytest.fixture(scope="module")
-def address(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    if request.param == "real" and not REAL_MODEL.is_file():
-        pytest.skip("checkpoints/groove_2bar is not there: train it first")
-    log = tmp_path_factory.mktemp("streamlit") / "log"
-    with serving(APPS[request.param], log) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
 
 
 @pytest.fixture
