@@ -74,6 +74,7 @@ def _ablation(options: argparse.Namespace) -> None:
 def _trade_off(options: argparse.Namespace) -> None:
     from musicvae_core.dataset import load_dataset
     from musicvae_core.experiments import trade_off
+    from musicvae_core.trade_off_figure import draw_trade_off
 
     dataset = load_dataset(options.data)
     rows = trade_off(
@@ -86,6 +87,7 @@ def _trade_off(options: argparse.Namespace) -> None:
         options.device,
     )
     (options.out / "trade_off.json").write_text(json.dumps(rows, indent=1) + "\n")
+    draw_trade_off(rows, options.out / "trade_off.svg")
 
 
 def _style(options: argparse.Namespace) -> None:

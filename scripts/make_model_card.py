@@ -23,7 +23,8 @@ from musicvae_core.evaluate import evaluate, realism_metrics
 from musicvae_core.experiments import N_WINDOWS
 
 LOG, ORIGIN = "training.jsonl", "origin.md"
-TRADE_OFF, ABLATION, STYLE = "trade_off.json", "ablation.json", "style.json"
+TRADE_OFF, TRADE_OFF_CURVE = "trade_off.json", "trade_off.svg"
+ABLATION, STYLE = "ablation.json", "style.json"
 LONG_TERM, INTERPOLATION = "long_term.md", "interpolation.svg"
 ATTRIBUTES = "attributes.json"
 EXPRESSION = {
@@ -243,6 +244,8 @@ def _trade_off(folder: Path) -> str:
         "The first row is this checkpoint; the others are fine-tuned from it with another beta "
         f"(`experiment trade-off`). Accuracy on {N_WINDOWS:,} windows of the validation split; "
         "AUC of the judge under the learned prior, fitted to each anew, and under N(0, I).",
+        "",
+        f"![Accuracy and realism against the KL]({TRADE_OFF_CURVE})",
         "",
         "| beta | KL in nats | sampling accuracy | hit F1 | AUC learned | AUC N(0, I) |",
         "| --- | --- | --- | --- | --- | --- |",

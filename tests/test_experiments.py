@@ -5,11 +5,12 @@ import json
 import pytest
 
 from musicvae_core import evaluate as evaluate_module
-from musicvae_core import experiments
+from musicvae_core import experiments, trade_off_figure
 from musicvae_core import fit_prior as fit_prior_module
 from musicvae_core import train as train_module
 from musicvae_core.checkpoint import load_checkpoint
 from musicvae_core.experiments import ABLATIONS, ablate, trade_off
+from musicvae_core.trade_off_figure import draw_trade_off
 from musicvae_core.fit_prior import PriorTraining
 from musicvae_core.presets import override, preset
 
@@ -132,3 +133,18 @@ def test_a_trade_off_goes_on_where_it_broke_off_and_trains_nothing_twice(
     broken_once(experiments, "fit_prior", 1)
     assert trade_off(*given) == rows
     assert len(steps) == N_STEPS
+
+
+def test_the_curve_of_a_trade_off_shows_every_row_from_left_to_right(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(trade_off_figure, "write_figure", lambda figure, path: drawn.append(figure))
+    row = {"learned": {"auc": 0.6}, "normal": {"auc": 0.9}}
+    rows = [
+        row | {"validation": {"kl_nats": nats, "sampling_accuracy": nats / 100}}
+        for nats in (80.0, 36.0)
+    ]
+    draw_trade_off(rows, tmp_path / "trade_off.svg")
+    accuracy, learned, normal = drawn[0].data
+    assert list(accuracy.x) == [36, 80]
+    assert list(accuracy.y) == [0.36, 0.8]
+    assert [*learned.y, *normal.y] == [0.6, 0.6, 0.9, 0.9]
