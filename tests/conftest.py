@@ -70,6 +70,16 @@ def own_cache(tmp_path, monkeypatch) -> Path:
     return tmp_path / "cache" / "musicvae_core"
 
 
+@pytest.fixture
+def studio() -> Iterator:
+    """A fake `Studio` that every page finds in place of the real one."""
+    from fake_studio import FakeStudio
+    from page_driver import found_by_pages
+
+    with found_by_pages(FakeStudio()) as fake:
+        yield fake
+
+
 @pytest.fixture(scope="module")
 def address(request, tmp_path_factory) -> Iterator[str]:
     """Where the app answers that `real_browser.on` names."""

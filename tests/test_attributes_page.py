@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from fake_studio import FakeStudio, fake_vectors
-from page_driver import newest
+from page_driver import components, newest
 from streamlit.testing.v1 import AppTest
 
 from musicvae_core.controls import CONTROLS
 from musicvae_core.errors import VectorsNotFoundError
-from pages.components import studio as shared
 from pages.components.sliders import amount, in_words, shown, slider_range
 from pages.components.wishes import MAX_PRESSES, Wishes
 
@@ -23,23 +19,13 @@ APP = Path(__file__).parents[1] / "app.py"
 
 
 @pytest.fixture
-def studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStudio]:
-    fake = FakeStudio()
-    monkeypatch.setattr(shared, "open_studio", lambda: fake)
-    st.cache_resource.clear()
-    yield fake
-    st.cache_resource.clear()
-
-
-@pytest.fixture
 def page(studio: FakeStudio) -> AppTest:
     return AppTest.from_string(PAGE, default_timeout=30).run()
 
 
 def card(page: AppTest) -> dict:
-    assert not page.exception
-    [deck] = page.get("bidi_component")
-    [only] = json.loads(deck.proto.json)["cards"]
+    [deck] = components(page)
+    [only] = deck["cards"]
     return only
 
 
@@ -222,8 +208,8 @@ def test_nothing_is_steered_or_rendered_twice(page: AppTest, studio: FakeStudio)
 
 def test_the_page_is_one_of_the_app_s_and_takes_what_is_sent(studio: FakeStudio) -> None:
     app = AppTest.from_file(str(APP), default_timeout=30).run()
-    [deck] = app.get("bidi_component")
-    assert "attributes" in dict(json.loads(deck.proto.json)["destinations"])
+    [deck] = components(app)
+    assert "attributes" in dict(deck["destinations"])
 
 
 @pytest.mark.parametrize(

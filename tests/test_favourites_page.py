@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
-import streamlit as st
 from fake_studio import FakeStudio
+from page_driver import components
 from streamlit.testing.v1 import AppTest
 from tiny_data import drummed_groove
 
-from pages.components import studio as shared
 from pages.components.slots import Source, fingerprint
 
 PAGE = "from pages.favourites import starred\nstarred()"
 
 
 @pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
-    fake = FakeStudio()
-    monkeypatch.setattr(shared, "open_studio", lambda: fake)
-    st.cache_resource.clear()
-    yield AppTest.from_string(PAGE, default_timeout=30)
-    st.cache_resource.clear()
+def page(studio: FakeStudio) -> AppTest:
+    return AppTest.from_string(PAGE, default_timeout=30)
 
 
 def keep(page: AppTest, *names: str) -> list[Source]:
@@ -38,9 +30,8 @@ def keep(page: AppTest, *names: str) -> list[Source]:
 
 
 def cards(page: AppTest) -> list[dict]:
-    assert not page.exception
-    [deck] = page.get("bidi_component")
-    return json.loads(deck.proto.json)["cards"]
+    [deck] = components(page)
+    return deck["cards"]
 
 
 def test_without_favourites_the_page_says_how_to_get_some(page: AppTest) -> None:

@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 from fake_studio import FakeStudio
 from midi_builders import midi_file, note, note_off, track
+from page_driver import components
 from streamlit.testing.v1 import AppTest
 from tiny_data import drummed_groove
 
 from musicvae_core.errors import CheckpointNotFoundError, InvalidGrooveError
 from musicvae_core.groove import Groove
 from musicvae_core.vocabulary import CLOSED_HAT, KICK, N_VOICES, OPEN_HAT
-from pages.components import studio as shared
 from pages.components.slots import Source
 
 ROOT = Path(__file__).parents[1]
 PAGE = "from pages.groove_lab import groove_lab\ngroove_lab()"
-
-
-@pytest.fixture
-def studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStudio]:
-    fake = FakeStudio()
-    monkeypatch.setattr(shared, "open_studio", lambda: fake)
-    st.cache_resource.clear()
-    yield fake
-    st.cache_resource.clear()
 
 
 @pytest.fixture
@@ -40,10 +28,9 @@ def page(studio: FakeStudio) -> AppTest:
 
 def card(page: AppTest) -> dict:
     """The one card of the deck, which is the last of the page's components."""
-    assert not page.exception
-    data = json.loads(page.get("bidi_component")[-1].proto.json)
-    [card] = data["cards"]
-    return card | {"play": data["play"]}
+    deck = components(page)[-1]
+    [card] = deck["cards"]
+    return card | {"play": deck["play"]}
 
 
 def choose(page: AppTest, tool: str) -> None:

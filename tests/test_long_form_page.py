@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import streamlit as st
 from fake_long_studio import LONG, N_BARS, FakeLongStudio
 from fake_studio import FakeStudio
-from page_driver import newest
+from page_driver import components, found_by_pages, newest
 from streamlit.testing.v1 import AppTest
 from tiny_data import drummed_groove
 
@@ -18,7 +16,6 @@ from musicvae_core.errors import CheckpointNotFoundError
 from musicvae_core.midi import write_midi
 from musicvae_core.route import MAX_PATH_BARS, MAX_STOPS, Route
 from musicvae_core.similarity import bar_similarity
-from pages.components import studio as shared
 from pages.components.similarity_map import similarity_figure
 from pages.components.slots import Source
 
@@ -26,12 +23,9 @@ PAGE = "from pages.long_form import long_form\nlong_form()"
 
 
 @pytest.fixture
-def studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLongStudio]:
-    fake = FakeLongStudio()
-    monkeypatch.setattr(shared, "open_studio", lambda: fake)
-    st.cache_resource.clear()
-    yield fake
-    st.cache_resource.clear()
+def studio() -> Iterator[FakeLongStudio]:
+    with found_by_pages(FakeLongStudio()) as fake:
+        yield fake
 
 
 @pytest.fixture
@@ -46,8 +40,7 @@ def path(page: AppTest) -> AppTest:
 
 def decks(page: AppTest) -> list[dict]:
     """The one card of each of the page's decks: the piece, and the morph where it is open."""
-    assert not page.exception
-    return [json.loads(deck.proto.json)["cards"][0] for deck in page.get("bidi_component")]
+    return [deck["cards"][0] for deck in components(page)]
 
 
 def bar_of(card: dict, bar: int) -> list[list[float]]:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import streamlit as st
 from fake_studio import FakeStudio, fake_atlas, groove_at
+from page_driver import components
 from streamlit.testing.v1 import AppTest
 from tiny_data import drummed_groove
 
 from musicvae_core.errors import AtlasNotFoundError
 from musicvae_core.groove import Groove
 from musicvae_core.projection import mean_code
-from pages.components import studio as shared
 from pages.components.map_fields import fields_of, matching
 from pages.components.map_figure import map_figure
 from pages.components.map_list import rows_of, summary
@@ -30,15 +28,6 @@ PAGE = "from pages.map import groove_map\ngroove_map()"
 MODEL = "groove_2bar"
 ATLAS = fake_atlas(MODEL)
 HAND = f"kept.map.hand.{MODEL}"
-
-
-@pytest.fixture
-def studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStudio]:
-    fake = FakeStudio()
-    monkeypatch.setattr(shared, "open_studio", lambda: fake)
-    st.cache_resource.clear()
-    yield fake
-    st.cache_resource.clear()
 
 
 @pytest.fixture
@@ -64,11 +53,6 @@ def points(page: AppTest) -> list[int]:
     """The points of the atlas that are drawn in colour."""
     traces = [trace for trace in figure(page)["data"] if "customdata" in trace]
     return sorted(int(point) for trace in traces for point in numbers(trace["customdata"]))
-
-
-def components(page: AppTest) -> list[dict]:
-    assert not page.exception
-    return [json.loads(one.proto.json) for one in page.get("bidi_component")]
 
 
 def overlay(page: AppTest) -> dict:

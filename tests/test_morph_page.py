@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import io
-import json
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 from fake_studio import FakeStudio, groove_at
+from page_driver import components
 from streamlit.testing.v1 import AppTest
 from tiny_data import drummed_groove
 
 from musicvae_core.errors import CheckpointNotFoundError
 from musicvae_core.midi import read_midi, write_midi
 from musicvae_core.takes import ModelInfo
-from pages.components import studio as shared
 from pages.components.piece import zip_of
 from pages.components.slots import Source, fingerprint
 
 ROOT = Path(__file__).parents[1]
 PAGE = "from pages.{0} import {0}\n{0}()"
-
-
-@pytest.fixture
-def studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStudio]:
-    fake = FakeStudio()
-    monkeypatch.setattr(shared, "open_studio", lambda: fake)
-    st.cache_resource.clear()
-    yield fake
-    st.cache_resource.clear()
 
 
 @pytest.fixture
@@ -42,8 +30,7 @@ def page(studio: FakeStudio) -> AppTest:
 
 def decks(page: AppTest) -> list[list[dict]]:
     """The cards of the page's decks: the morph, the ends, and the piece where it is open."""
-    assert not page.exception
-    return [json.loads(deck.proto.json)["cards"] for deck in page.get("bidi_component")]
+    return [deck["cards"] for deck in components(page)]
 
 
 def morph_of(page: AppTest) -> dict:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 from fake_studio import FakeStudio, groove_at
+from page_driver import components
 from streamlit.testing.v1 import AppTest
 
 from musicvae_core.errors import CheckpointNotFoundError
 from musicvae_core.groove import Groove
 from musicvae_core.vocabulary import KICK, SNARE, VOICES
-from pages.components import studio as shared
 from pages.components.deck import ROW_LABELS
 from pages.components.deck_payload import file_stem
 from pages.components.describe import count_of, describe
@@ -26,23 +23,13 @@ APP = Path(__file__).parents[1] / "app.py"
 
 
 @pytest.fixture
-def studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStudio]:
-    fake = FakeStudio()
-    monkeypatch.setattr(shared, "open_studio", lambda: fake)
-    st.cache_resource.clear()
-    yield fake
-    st.cache_resource.clear()
-
-
-@pytest.fixture
 def app(studio: FakeStudio) -> AppTest:
     return AppTest.from_file(str(APP), default_timeout=30)
 
 
 def cards(app: AppTest) -> list[dict]:
-    assert not app.exception
-    [deck] = app.get("bidi_component")
-    return json.loads(deck.proto.json)["cards"]
+    [deck] = components(app)
+    return deck["cards"]
 
 
 def names(app: AppTest) -> list[str]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 from fake_studio import FakeStudio
 from midi_builders import KICK_PITCH, TICKS_PER_BAR, end, midi_file, name, note, track
 from page_driver import newest
@@ -20,21 +18,11 @@ from musicvae_core.errors import CheckpointNotFoundError
 from musicvae_core.groove import Groove
 from musicvae_core.midi import read_midi, write_midi
 from musicvae_core.share import Shared, read_share_code, write_share_code
-from pages.components import studio as shared_module
 from pages.components.slots import fingerprint
 from pages.components.sources import as_long_as, bars_phrase, first_lively_window
 
 APP = Path(__file__).parent / "groove_app.py"
 KEY = "attributes.groove"
-
-
-@pytest.fixture
-def studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStudio]:
-    fake = FakeStudio()
-    monkeypatch.setattr(shared_module, "open_studio", lambda: fake)
-    st.cache_resource.clear()
-    yield fake
-    st.cache_resource.clear()
 
 
 @pytest.fixture
