@@ -10,9 +10,9 @@ from musicvae_core import fit_prior as fit_prior_module
 from musicvae_core import train as train_module
 from musicvae_core.checkpoint import load_checkpoint
 from musicvae_core.experiments import ABLATIONS, ablate, trade_off
-from musicvae_core.trade_off_figure import draw_trade_off
 from musicvae_core.fit_prior import PriorTraining
 from musicvae_core.presets import override, preset
+from musicvae_core.trade_off_figure import draw_trade_off
 
 N_STEPS = 2
 BASE = override(preset("drums_2bar_tiny"), ["validate_every=1", "step_size=0"])

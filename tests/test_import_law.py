@@ -102,6 +102,7 @@ CORE_RANKS = {
     "experiments": 8,
     "blending": 8,
     "attribute_figure": 7,
+    "trade_off_figure": 7,
     "attribute_experiment": 8,
     "long_term": 8,
     "long_term_report": 8,
