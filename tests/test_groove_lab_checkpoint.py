@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musicvae_core.attributes import measure
+from musicvae_core.attributes import beats_of, mean_velocity, measure
 from musicvae_core.codec import features_to_groove
 from musicvae_core.completion import complete, open_bars, stretches
 from musicvae_core.dataset import load_dataset
@@ -55,6 +55,18 @@ def test_seams_change_no_more_than_other_bar_lines(lab, long_windows, played):
     ours, theirs = (bar_jumps(one, seams) for one in (played, long_windows.features))
     for name in ("loudness", "lateness"):
         assert ours[name] < 1.25 * max(1, theirs[name]), name
+
+
+def test_grooves_differ_from_one_another_in_loudness_as_real_ones_do(lab, long_windows, played):
+    short = slice(0, lab.checkpoint.config.n_bars * STEPS_PER_BAR)
+    ours, theirs = (
+        np.std([mean_velocity(beats_of(one[short])) for one in features])
+        for features in (played, long_windows.features)
+    )
+    assert 0.6 * theirs < ours < 1.4 * theirs
+    roots = lab.checkpoint.model.code_noise.roots
+    assert (roots - roots.transpose(1, 2)).abs().max() < 0.01
+    assert all(np.linalg.eigvalsh(root.numpy())[-1] > 1.1 for root in roots)
 
 
 def test_feel_neither_fades_nor_grows(played):
