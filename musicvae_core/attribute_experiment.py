@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ from musicvae_core.attribute_figure import draw_matrices
 from musicvae_core.attribute_vectors import FILL, AttributeVectors
 from musicvae_core.attributes import beats_of
 from musicvae_core.checkpoint import Checkpoint
-from musicvae_core.controls import controls_of, measure_controls
+from musicvae_core.controls import CONTROLS, controls_of, measure_controls
 from musicvae_core.dataset import Dataset, Split, Windows
 from musicvae_core.latent import Codes, encode_features
 from musicvae_core.realism import judge_auc
-from musicvae_core.steering import Steered, decode_codes, steer
+from musicvae_core.steering import SET_WEIGHT, Steered, decode_codes, steer
 from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BAR
 
 N_WINDOWS = 512
@@ -35,6 +36,7 @@ _ONE_IN = 4
 """One window in so many is enough for the second part."""
 _N_STYLED = 128
 _STEPS_AT_ONCE = 16_384
+_ROWS_AT_ONCE = 256
 _JUDGE = {"max_iter": 40, "learning_rate": 0.2, "max_leaf_nodes": 15, "max_bins": 63}
 
 Array = NDArray[np.float64]
@@ -71,9 +73,10 @@ def attribute_experiment(
     attribute, in its standard deviations in the train split, from a vector subtracted to a
     vector added (plain), and from two standard deviations down to two up (corrected);
     `sliders`, see `_slider_rows`, and `moved`, (K, K), the mean change without sign of every
-    attribute under every slider; `together`, their `spearman` and `error` for every fourth
-    window with `N_TOGETHER` set at once;
-    `realism`, see `_realism`; `styles`, see `_style_rows`.
+    attribute under every slider; `real`, the same rows for real grooves of the train split in
+    place of steered ones, see `_nearest_real`; `together`, their `spearman` and `error` for
+    every fourth window with `N_TOGETHER` set at once; `realism`, see `_realism`; `styles`, see
+    `_style_rows`.
     """
     windows = dataset.windows(split, checkpoint.config.n_bars)
     windows = windows.take(np.linspace(0, len(windows) - 1, min(n, len(windows))))
@@ -92,13 +95,14 @@ def attribute_experiment(
     asked, alone = _set_sliders(checkpoint, vectors, codes, 1, rng)
     report["sliders"], report["moved"] = _slider_rows(vectors, asked, alone)
     log.info("sliders %s", report["sliders"])
+    train = dataset.windows("train", checkpoint.config.n_bars)
+    report["real"], _ = _slider_rows(vectors, asked, _nearest_real(vectors, train, asked, alone))
     some = codes[::_ONE_IN]
     asked_together, together = _set_sliders(checkpoint, vectors, some, N_TOGETHER, rng)
     rows, _ = _slider_rows(vectors, asked_together, together)
     kept = ("spearman", "error")
     report["together"] = {name: {key: row[key] for key in kept} for name, row in rows.items()}
     report["realism"] = _realism(checkpoint, windows, codes, alone)
-    train = dataset.windows("train", checkpoint.config.n_bars)
     report["styles"] = _style_rows(checkpoint, vectors, train, windows, codes)
     out.mkdir(parents=True, exist_ok=True)
     (out / "attributes.json").write_text(json.dumps(report, indent=1) + "\n")
@@ -163,10 +167,13 @@ def _slider_rows(
     Of each: `spearman`, between what was set and what was measured; `error`, the mean miss,
     and `moved`, the mean change, in standard deviations; `others`, how much the others that
     were not set changed on average, and `worst`, how much the one named `of` did, as shares
-    of that; 0 where it moved nothing.
+    of that; `systematic`, the slope of the others' changes, with their signs, on its own, of
+    the one named `systematic_of`, which has the steepest: what goes with the slider, where
+    changes without sign count the scatter of decoding too. 0 where it moved nothing.
     """
     size = len(vectors.controls)
-    changes = np.abs(steered.after - steered.before) / vectors.deviations
+    signed = (steered.after - steered.before) / vectors.deviations
+    changes = np.abs(signed)
     rows, moved = {}, []
     for at, name in enumerate(vectors.controls):
         mine = np.arange(at, len(targets), size)
@@ -175,7 +182,8 @@ def _slider_rows(
         own = changes[mine, at].mean()
         drift = (changes[mine] * held).sum(axis=0) / np.maximum(1, held.sum(axis=0))
         shares = drift / own if own > 0 else drift * 0
-        worst = int(shares.argmax())
+        slopes = _slopes(signed[mine], at, held)
+        worst, steepest = int(shares.argmax()), int(np.abs(slopes).argmax())
         rows[name] = {
             "spearman": spearman(goal, reached),
             "error": float(np.abs(goal - reached).mean() / vectors.deviations[at]),
@@ -183,9 +191,39 @@ def _slider_rows(
             "others": float(np.delete(shares, at).mean()),
             "worst": float(shares[worst]),
             "of": vectors.controls[worst],
+            "systematic": float(slopes[steepest]),
+            "systematic_of": vectors.controls[steepest],
         }
         moved.append(changes[mine].mean(axis=0).tolist())
     return rows, moved
+
+
+def _slopes(signed: Array, at: int, held: NDArray[np.bool_]) -> Array:
+    """Return the least-squares slopes (K,) through 0 of held changes (N, K) on those of `at`."""
+    own = signed[:, [at]]
+    squares = (own**2 * held).sum(axis=0)
+    products = (own * signed * held).sum(axis=0)
+    return np.divide(products, squares, out=np.zeros(len(squares)), where=squares > 0)
+
+
+def _nearest_real(
+    vectors: AttributeVectors, train: Windows, targets: Array, steered: Steered
+) -> Steered:
+    """Return real grooves in place of steered ones: the nearest to each goal, as `steer` counts.
+
+    What drummers do not separate either, no slider can be expected to.
+    """
+    with_feel = any(CONTROLS[name].of_feel for name in vectors.controls)
+    features = train.features if with_feel else train.features[..., :N_VOICES]
+    table = measure_controls(beats_of(features), vectors.controls)
+    scaled = table / vectors.deviations
+    goals = np.where(np.isnan(targets), steered.before, targets) / vectors.deviations
+    weights = np.where(np.isnan(targets), 1.0, SET_WEIGHT) ** 2
+    nearest = [
+        (weights[part] @ (scaled**2).T - 2 * (weights * goals)[part] @ scaled.T).argmin(axis=1)
+        for part in np.split(np.arange(len(goals)), range(_ROWS_AT_ONCE, len(goals), _ROWS_AT_ONCE))
+    ]
+    return replace(steered, after=table[np.concatenate(nearest)])
 
 
 def spearman(first: Array, second: Array) -> float:

@@ -2,8 +2,8 @@
 
 The corrected attribute vectors say how z should move; the decoder bends what they promise. So
 candidates are decoded and measured, the vectors' account is corrected by what was seen, and
-the search goes on from the best. It is deterministic, and takes the decoder and a few products
-of K by K: one query of a two-bar model takes four batches of 24 grooves.
+the search goes on from the best. It is deterministic, and takes the decoder and a few small
+matrix products: one query takes six batches of 24 grooves.
 """
 
 from __future__ import annotations
@@ -31,13 +31,17 @@ SET_WEIGHT = 5.0
 MOVE_WEIGHT = 0.002
 """How much a squared unit of Mahalanobis distance counts beside a squared deviation."""
 
-_N_ROUNDS = 4
+_N_ROUNDS = 6
 _DAMPINGS = (0.1, 0.5, 3.0, 15.0)
 _FIRST_STRENGTHS = (0.6, 1.0, 1.5, 2.2, 3.5, 5.5)
 """Above 1, because hits appear only once z has moved past a threshold."""
 _STRENGTHS = (0.4, 1.0, 1.6)
-_JITTERS = (0.1, 0.3, 0.3)
+_JITTERS = (0.5, 0.5, 0.5)
 """Standard deviations by which candidates miss their goal on purpose, to learn from."""
+_STRAY = 0.3
+"""How far candidates stray along each further direction, to learn what it does."""
+_SAME = 1e-3
+"""What is left of vectors beside the corrected ones counts from this share of the longest on."""
 _JITTER_SEED = 7
 _TRUST = 1.0
 """Squared Mahalanobis length below which what was seen of a move is doubted."""
@@ -115,6 +119,10 @@ def steer(
     squared misses in standard deviations, those of set attributes counting `SET_WEIGHT`
     times, and of the squared Mahalanobis length of the move, counting `MOVE_WEIGHT`.
 
+    The search goes wherever attribute vectors point, corrected or plain, and styles': the
+    corrected ones alone are as many as the attributes, which leaves no choice among grooves
+    that measure the same.
+
     Source: our own. The rounds are those of Levenberg and Marquardt; the Jacobian starts as
     the corrected vectors' and learns from all candidates as in Broyden 1965.
     """
@@ -144,8 +152,9 @@ def decode_codes(checkpoint: Checkpoint, codes: NDArray[np.float32]) -> Features
 class _Search:
     """The best so far for each of n codes, and what is known of the way on.
 
-    Moves are (n, K) sums of the vectors in coordinates whose length is Mahalanobis's;
-    attributes are in standard deviations.
+    Moves are (n, M) sums of M directions: K of the corrected vectors, in coordinates whose
+    length is Mahalanobis's, and those `_beyond` them, whose length is that under the prior
+    N(0, I) and of which nothing is known at first. Attributes are in standard deviations.
     """
 
     def __init__(
@@ -160,17 +169,21 @@ class _Search:
         # metric = L L': with w = L'^-1 move, w @ corrected is a step of the length of the move.
         triangle = np.linalg.inv(np.linalg.cholesky(vectors.metric))
         n, size = goals.shape
-        self._start, self._basis = codes.astype(np.float64), triangle @ vectors.corrected
+        further = _beyond(vectors)
+        self._start = codes.astype(np.float64)
+        self._basis = np.concatenate([triangle @ vectors.corrected, further])
         self._deviations, self._goals = vectors.deviations, goals / vectors.deviations
         self._weights = np.where(is_set, SET_WEIGHT, 1.0)
-        self._jacobian = np.broadcast_to(triangle.T, (n, size, size)).copy()
+        known = np.concatenate([triangle.T, np.zeros((size, len(further)))], axis=1)
+        self._jacobian = np.broadcast_to(known, (n, *known.shape)).copy()
+        self._strays = np.repeat([0.0, _STRAY], [size, len(further)])
         self._random = np.random.default_rng(_JITTER_SEED)
-        self.at, self.features = np.zeros((n, size)), features
+        self.at, self.features = np.zeros((n, len(self._basis))), features
         self.measured = before / vectors.deviations
         self._cost = self._costs(self.at[:, None], self.measured[:, None])[:, 0]
 
     def codes(self, moves: Array) -> Array:
-        """Return the codes (n, ..., Z) that moves (n, ..., K) lead to."""
+        """Return the codes (n, ..., Z) that moves (n, ..., M) lead to."""
         start = self._start.reshape(len(self._start), *(1,) * (moves.ndim - 2), -1)
         return start + moves @ self._basis
 
@@ -180,7 +193,7 @@ class _Search:
         return np.asarray((misses**2).sum(-1) + MOVE_WEIGHT * (moves**2).sum(-1))
 
     def proposals(self, *, is_first: bool) -> Array:
-        """Return the moves to try next, (n, m, K)."""
+        """Return the moves to try next, (n, m, M)."""
         weighted = self._jacobian * self._weights[:, :, None]
         square = weighted.transpose(0, 2, 1) @ weighted
         missing = self._goals - self.measured
@@ -189,18 +202,19 @@ class _Search:
         for damping in _DAMPINGS:
             goals = [strength * missing for strength in strengths]
             if not is_first:
-                goals += [missing + jitter * self._noise() for jitter in _JITTERS]
+                goals += [missing + jitter * self._noise(missing.shape[1]) for jitter in _JITTERS]
             wanted = np.stack(goals, axis=-1) * self._weights[:, :, None]  # (n, K, goals)
             damped = square + damping * np.eye(square.shape[-1])
             steps = np.linalg.solve(damped, weighted.transpose(0, 2, 1) @ wanted)
-            moves.append(self.at[:, None] + steps.transpose(0, 2, 1))
+            stray = self._strays * self._noise(wanted.shape[-1], len(self._strays))
+            moves.append(self.at[:, None] + steps.transpose(0, 2, 1) + stray)
         return np.concatenate(moves, axis=1)
 
-    def _noise(self) -> Array:
-        return self._random.standard_normal(self.at.shape[1])
+    def _noise(self, *shape: int) -> Array:
+        return np.asarray(self._random.standard_normal(shape))
 
     def advance(self, moves: Array, decode: Callable[[Array], tuple[Array, Features]]) -> None:
-        """Decode candidates (n, m, K), learn from all, and go on from the best."""
+        """Decode candidates (n, m, M), learn from all, and go on from the best."""
         n, m, _ = moves.shape
         measured, features = decode(self.codes(moves).reshape(n * m, -1))
         seen = measured.reshape(n, m, -1) / self._deviations
@@ -219,3 +233,18 @@ class _Search:
         surprises = changes - moves @ self._jacobian.transpose(0, 2, 1)
         alike = moves @ moves.transpose(0, 2, 1) + _TRUST * np.eye(moves.shape[1])
         self._jacobian += np.linalg.solve(alike, surprises).transpose(0, 2, 1) @ moves
+
+
+def _beyond(vectors: AttributeVectors) -> Array:
+    """Return unit directions (M - K, Z) that span what corrected vectors do not reach.
+
+    That is the rest of the plain vectors and of the styles': how drummers differ. They stand
+    at right angles to one another and to the corrected vectors.
+    """
+    reached = np.linalg.qr(vectors.corrected.T)[0]  # (Z, K)
+    others = np.concatenate([vectors.plain, vectors.styles])
+    _, lengths, directions = np.linalg.svd(
+        others - others @ reached @ reached.T, full_matrices=False
+    )
+    is_new = lengths > _SAME * np.linalg.norm(others, axis=1).max(initial=0.0)
+    return np.asarray(directions[is_new])
