@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,15 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from musicvae_core.attribute_figure import draw_matrices
+from musicvae_core.attribute_floors import definition_floors, nearest_real
 from musicvae_core.attribute_vectors import FILL, AttributeVectors
 from musicvae_core.attributes import beats_of
 from musicvae_core.checkpoint import Checkpoint
-from musicvae_core.controls import CONTROLS, controls_of, measure_controls
+from musicvae_core.controls import controls_of, measure_controls
 from musicvae_core.dataset import Dataset, Split, Windows
 from musicvae_core.latent import Codes, encode_features
 from musicvae_core.realism import judge_auc
-from musicvae_core.steering import SET_WEIGHT, Steered, decode_codes, steer
+from musicvae_core.steering import Steered, decode_codes, steer
 from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BAR
 
 N_WINDOWS = 512
@@ -36,7 +36,6 @@ _ONE_IN = 4
 """One window in so many is enough for the second part."""
 _N_STYLED = 128
 _STEPS_AT_ONCE = 16_384
-_ROWS_AT_ONCE = 256
 _JUDGE = {"max_iter": 40, "learning_rate": 0.2, "max_leaf_nodes": 15, "max_bins": 63}
 
 Array = NDArray[np.float64]
@@ -74,9 +73,9 @@ def attribute_experiment(
     vector added (plain), and from two standard deviations down to two up (corrected);
     `sliders`, see `_slider_rows`, and `moved`, (K, K), the mean change without sign of every
     attribute under every slider; `real`, the same rows for real grooves of the train split in
-    place of steered ones, see `_nearest_real`; `together`, their `spearman` and `error` for
-    every fourth window with `N_TOGETHER` set at once; `realism`, see `_realism`; `styles`, see
-    `_style_rows`.
+    place of steered ones, see `nearest_real`; `floors`, see `definition_floors`; `together`,
+    their `spearman` and `error` for every fourth window with `N_TOGETHER` set at once;
+    `realism`, see `_realism`; `styles`, see `_style_rows`.
     """
     windows = dataset.windows(split, checkpoint.config.n_bars)
     windows = windows.take(np.linspace(0, len(windows) - 1, min(n, len(windows))))
@@ -96,7 +95,10 @@ def attribute_experiment(
     report["sliders"], report["moved"] = _slider_rows(vectors, asked, alone)
     log.info("sliders %s", report["sliders"])
     train = dataset.windows("train", checkpoint.config.n_bars)
-    report["real"], _ = _slider_rows(vectors, asked, _nearest_real(vectors, train, asked, alone))
+    played = train.features[..., : checkpoint.model.n_features]
+    table = measure_controls(beats_of(played), vectors.controls)
+    report["real"], _ = _slider_rows(vectors, asked, nearest_real(vectors, table, asked, alone))
+    report["floors"] = definition_floors(vectors, asked, alone.before)
     some = codes[::_ONE_IN]
     asked_together, together = _set_sliders(checkpoint, vectors, some, N_TOGETHER, rng)
     rows, _ = _slider_rows(vectors, asked_together, together)
@@ -203,27 +205,8 @@ def _slopes(signed: Array, at: int, held: NDArray[np.bool_]) -> Array:
     own = signed[:, [at]]
     squares = (own**2 * held).sum(axis=0)
     products = (own * signed * held).sum(axis=0)
-    return np.divide(products, squares, out=np.zeros(len(squares)), where=squares > 0)
-
-
-def _nearest_real(
-    vectors: AttributeVectors, train: Windows, targets: Array, steered: Steered
-) -> Steered:
-    """Return real grooves in place of steered ones: the nearest to each goal, as `steer` counts.
-
-    What drummers do not separate either, no slider can be expected to.
-    """
-    with_feel = any(CONTROLS[name].of_feel for name in vectors.controls)
-    features = train.features if with_feel else train.features[..., :N_VOICES]
-    table = measure_controls(beats_of(features), vectors.controls)
-    scaled = table / vectors.deviations
-    goals = np.where(np.isnan(targets), steered.before, targets) / vectors.deviations
-    weights = np.where(np.isnan(targets), 1.0, SET_WEIGHT) ** 2
-    nearest = [
-        (weights[part] @ (scaled**2).T - 2 * (weights * goals)[part] @ scaled.T).argmin(axis=1)
-        for part in np.split(np.arange(len(goals)), range(_ROWS_AT_ONCE, len(goals), _ROWS_AT_ONCE))
-    ]
-    return replace(steered, after=table[np.concatenate(nearest)])
+    slopes = np.divide(products, squares, out=np.zeros(len(squares)), where=squares > 0)
+    return np.asarray(slopes)
 
 
 def spearman(first: Array, second: Array) -> float:

@@ -171,7 +171,7 @@ class _Search:
         n, size = goals.shape
         further = _beyond(vectors)
         self._start = codes.astype(np.float64)
-        self._basis = np.concatenate([triangle @ vectors.corrected, further])
+        self._basis: Array = np.concatenate([triangle @ vectors.corrected, further])
         self._deviations, self._goals = vectors.deviations, goals / vectors.deviations
         self._weights = np.where(is_set, SET_WEIGHT, 1.0)
         known = np.concatenate([triangle.T, np.zeros((size, len(further)))], axis=1)
@@ -185,7 +185,7 @@ class _Search:
     def codes(self, moves: Array) -> Array:
         """Return the codes (n, ..., Z) that moves (n, ..., M) lead to."""
         start = self._start.reshape(len(self._start), *(1,) * (moves.ndim - 2), -1)
-        return start + moves @ self._basis
+        return np.asarray(start + moves @ self._basis)
 
     def _costs(self, moves: Array, measured: Array) -> Array:
         """Return how far (n, m) candidates lie from the goals; see `steer`."""

@@ -103,6 +103,7 @@ CORE_RANKS = {
     "blending": 8,
     "attribute_figure": 7,
     "trade_off_figure": 7,
+    "attribute_floors": 7,
     "attribute_experiment": 8,
     "long_term": 8,
     "long_term_report": 8,
