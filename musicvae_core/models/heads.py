@@ -131,7 +131,7 @@ class CategoricalHead(nn.Module):
             # The same choice as of logits / temperature + noise, in one operation.
             logits = torch.add(logits, noise.hits, alpha=temperature)
         # In less time than by indexing, and one loop alone waits for it at every step.
-        return nn.functional.embedding(logits.argmax(dim=-1), self.combinations)
+        return nn.functional.embedding(_argmax(logits), self.combinations)
 
     def sample(self, states: Tensor, temperature: float, noise: Noise | None) -> Tensor:
         """Draw the drums of a step: (..., H) states to (..., F) features.
@@ -240,6 +240,13 @@ class GrooveHead(CategoricalHead):
         velocities, offsets = values.chunk(2, dim=-1)  # each (..., 9)
         velocities = _unit_to_velocity(VELOCITY_LATTICE.snap(velocities))
         return torch.cat([hits, velocities * hits, OFFSET_LATTICE.snap(offsets) * hits], dim=-1)
+
+
+def _argmax(logits: Tensor) -> Tensor:
+    """Return the index of the greatest of (..., K), on a CPU by NumPy, which takes a sixth."""
+    if logits.device.type != "cpu" or logits.requires_grad or logits.dtype != torch.float32:
+        return logits.argmax(dim=-1)
+    return torch.as_tensor(logits.numpy().argmax(axis=-1))
 
 
 def velocity_to_unit(velocities: Tensor) -> Tensor:
