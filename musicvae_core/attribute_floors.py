@@ -61,18 +61,20 @@ def definition_floors(
 
     Returns
     -------
-    Of each that the model has, as shares of its own movement in standard deviations, the mean
+    Of each that the model has and that was set, as shares of its own movement in standard deviations, the mean
     movement of the voice that moves most (`step_density`), and of the hi-hat (`fill_ness`):
     `least`, what counting alone demands, and `alike`, what it comes to in a groove that stays
     otherwise the same; see `_density_floor` and `_fill_floor`.
     """
     floors = {}
     for name, floor in {"step_density": _density_floor, "fill_ness": _fill_floor}.items():
-        if name in vectors.controls and set(_VOICES) <= set(vectors.controls):
-            at = vectors.controls.index(name)
-            rows = ~np.isnan(targets[:, at])
-            goals, was = targets[rows, at], before[rows]
-            own = np.abs(goals - was[:, at]).mean() / vectors.deviations[at]
+        if not {name, *_VOICES} <= set(vectors.controls):
+            continue
+        at = vectors.controls.index(name)
+        rows = ~np.isnan(targets[:, at])
+        goals, was = targets[rows, at], before[rows]
+        own = np.abs(goals - was[:, at]).sum() / vectors.deviations[at] / max(1, len(goals))
+        if own > 0:
             least, alike = floor(vectors, goals, was)
             floors[name] = {"least": float(least / own), "alike": float(alike / own)}
     return floors

@@ -209,7 +209,42 @@ def _attributes(report: dict[str, Any]) -> str:
         f"| {row['worst']:.2f} | {row['of']} |"
         for name, row in report["sliders"].items()
     ]
+    if "real" in report:
+        lines += _what_goes_along(report)
     return "\n".join([*lines, "", "![Attributes under every vector and slider](attributes.svg)"])
+
+
+def _what_goes_along(report: dict[str, Any]) -> list[str]:
+    """Return the slopes beside those of real grooves, and the floors, of newer reports."""
+    lines = [
+        "",
+        "Those changes have no sign, and count the scatter of decoding. Without it, the steepest "
+        "slope of another attribute's change on the slider's own; and both for real grooves: the "
+        "nearest window of the train split in place of the steered one.",
+        "",
+        "| slider | slope | which | real: the most | which | real: slope | which |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, row in report["sliders"].items():
+        real = report["real"][name]
+        lines.append(
+            f"| {name} | {row['systematic']:+.2f} | {row['systematic_of']} | {real['worst']:.2f} "
+            f"| {real['of']} | {real['systematic']:+.2f} | {real['systematic_of']} |"
+        )
+    return [*lines, "", _floors(report["floors"])]
+
+
+def _floors(floors: dict[str, Any]) -> str:
+    density, fill = floors["step_density"], floors["fill_ness"]
+    return (
+        "Two sliders are bound by what they count. More struck steps need more hits: if the six "
+        f"voices share them alike, each moves {density['alike']:.2f} times as much as note "
+        "density while hits fall together as often as before, and "
+        f"{density['least']:.2f} times at the very least. Beats that no hi-hat keeps time for "
+        f"cost the hi-hat {fill['alike']:.2f} times what fill-ness moves while the other beats "
+        f"stay as they are, and {fill['least']:.2f} times at the very least, when it plays every "
+        "sixteenth of them. Snare and hi-hat meet note density from the other side."
+    )
 
 
 def _style(report: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,10 +66,21 @@ def test_rows_say_how_far_each_slider_went_and_what_it_dragged_along(two_sliders
     assert kick["error"] == 0.0
     assert kick["moved"] == pytest.approx(2.5)
     assert kick["others"] == kick["worst"] == pytest.approx(0.625 / 2.5)
-    assert kick["of"] == "swing"
+    assert kick["of"] == kick["systematic_of"] == "swing"
+    assert kick["systematic"] == pytest.approx(0.25), "a quarter of each step, of its sign"
     assert swing["spearman"] == pytest.approx(-1.0)
     assert swing["others"] == 0.0
     assert np.array(moved) == pytest.approx(np.array([[2.5, 0.625], [0.0, 1.0]]))
+
+
+def test_scatter_moves_others_but_goes_with_nothing(two_sliders):
+    vectors, targets, steered = two_sliders
+    after = steered.after.copy()
+    after[0::2, 0] = [4.0, 4.0, -4.0, -4.0]
+    after[0::2, 1] = [0.05, -0.05, 0.05, -0.05]
+    rows, _ = experiment._slider_rows(vectors, targets, replace(steered, after=after))
+    assert rows["kick_activity"]["worst"] == pytest.approx(0.25)
+    assert rows["kick_activity"]["systematic"] == pytest.approx(0.0)
 
 
 def test_an_attribute_that_was_set_too_is_not_one_of_the_others(two_sliders):
@@ -97,7 +109,8 @@ def test_the_report_and_its_files(checkpoints_dir, tiny_dataset, tmp_path, monke
     size = len(vectors.controls)
     for matrix in ("plain", "corrected", "moved"):
         assert np.shape(report[matrix]) == (size, size)
-    assert set(report["sliders"]) == set(report["together"]) == set(vectors.controls)
+    for part in ("sliders", "real", "together"):
+        assert set(report[part]) == set(vectors.controls)
     assert report["n_windows"] == 6
     assert set(report["realism"]) == {"resting", "steered"}
     assert report["styles"] == {}

@@ -88,6 +88,22 @@ def test_several_are_set_at_once(bent):
     assert (after - [[1.5, 0.0, -20.0]]) / vectors.deviations == pytest.approx(0, abs=0.15)
 
 
+def test_the_search_leaves_the_corrected_vectors(bent):
+    _, vectors = bent
+    codes = np.zeros((1, Z), np.float32)
+    moved = steer(None, vectors, codes, np.array([[1.5, np.nan, np.nan]])).codes[0]
+    inside = vectors.corrected.T @ np.linalg.lstsq(vectors.corrected.T, moved, rcond=None)[0]
+    beyond = (
+        vectors.styles[0]
+        - vectors.corrected.T
+        @ (np.linalg.lstsq(vectors.corrected.T, vectors.styles[0], rcond=None)[0])
+    )
+    rest = moved - inside
+    assert np.linalg.norm(rest) > 0.01
+    along = abs(rest @ beyond) / np.linalg.norm(rest) / np.linalg.norm(beyond)
+    assert along == pytest.approx(1.0, abs=1e-3), "to the style, and nowhere else"
+
+
 def test_one_by_one_or_together_is_the_same(bent):
     _, vectors = bent
     codes = np.random.default_rng(2).standard_normal((4, Z)).astype(np.float32)
