@@ -61,10 +61,10 @@ def definition_floors(
 
     Returns
     -------
-    Of each that the model has and that was set, as shares of its own movement in standard deviations, the mean
-    movement of the voice that moves most (`step_density`), and of the hi-hat (`fill_ness`):
-    `least`, what counting alone demands, and `alike`, what it comes to in a groove that stays
-    otherwise the same; see `_density_floor` and `_fill_floor`.
+    Of each that the model has and that was set, as shares of its own movement in standard
+    deviations, the mean movement of the voice that moves most (`step_density`), and of the
+    hi-hat (`fill_ness`): `least`, what counting alone demands, and `alike`, what it comes to
+    in a groove that stays otherwise the same; see `_density_floor` and `_fill_floor`.
     """
     floors = {}
     for name, floor in {"step_density": _density_floor, "fill_ness": _fill_floor}.items():
