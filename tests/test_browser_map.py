@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 
@@ -239,8 +240,11 @@ def test_the_middle_of_a_lasso_plays_and_the_inside_is_listed(page: Page) -> Non
         page.mouse.move(inside["x"] + right, inside["y"] + down, steps=4)
     page.mouse.up()
     wait_until_playing(page, "middle.")
-    page.get_by_role("heading", name="Inside: ").wait_for()
-    play_by_click(page, outside)  # the lasso is still chosen: the overlay answers
+    heading = page.get_by_role("heading", name="Inside: ")
+    heading.wait_for()
+    assert int(re.search(r"\d+", heading.inner_text())[0]) >= 1
+    play_by_click(page, outside)  # the lasso is still chosen
+    assert hand(page).evaluate("deck => deck.deck.state.playing") == f"point.{outside['id']:.0f}"
 
 
 @faked
