@@ -94,8 +94,8 @@ def judge(
     """Let gradient-boosted trees tell samples from real windows.
 
     The judge sees every attribute, and every cell of the first bar and of the one halfway: of
-    two bars, that is all. It is tested on folds that it
-    was not fitted on, and a performance is never in both.
+    two bars, that is all. It is tested on folds that it was not fitted on, and a performance is
+    never in both.
 
     Parameters
     ----------

@@ -91,6 +91,12 @@ def drag(tape: Tape, shares: list[float], pause_seconds: float) -> None:
     page.mouse.up()
 
 
+def loops_behind(heard: np.ndarray) -> tuple[list[np.ndarray], int]:
+    """The seven loops of the strip, and where in what was heard the first one starts."""
+    loops = [noise_loop(index, round(LOOP_SECONDS * SAMPLE_RATE)) for index in range(7)]
+    return loops, origin_of(loops[0], heard[: SAMPLE_RATE // 5])
+
+
 @showing("noise")
 @in_real_time
 def test_dragging_the_strip_changes_the_loop_at_once_in_phase_without_a_click(page: Page) -> None:
@@ -101,8 +107,7 @@ def test_dragging_the_strip_changes_the_loop_at_once_in_phase_without_a_click(pa
     tape.wait(0.2)
     heard = tape.stop()
 
-    loops = [noise_loop(index, round(LOOP_SECONDS * SAMPLE_RATE)) for index in range(7)]
-    origin = origin_of(loops[0], heard[: SAMPLE_RATE // 5])
+    loops, origin = loops_behind(heard)
     found = stretches(heard, loops, origin)
     assert [index for index, *_ in found] == [0, 1, 2, 5, 6]
     gaps = [(end, start) for (_, _, end), (_, start, _) in pairwise(found)]
@@ -126,8 +131,7 @@ def test_a_fast_sweep_over_the_strip_leaves_no_gap_and_ends_where_it_ends(page: 
     tape.wait(0.3)
     heard = tape.stop()
 
-    loops = [noise_loop(index, round(LOOP_SECONDS * SAMPLE_RATE)) for index in range(7)]
-    origin = origin_of(loops[0], heard[: SAMPLE_RATE // 5])
+    loops, origin = loops_behind(heard)
     assert is_loop(heard, loops[6], origin)[-SAMPLE_RATE // 10 :].all()
     steepest = max(np.abs(np.diff(loop)).max() for loop in loops)
     assert np.abs(np.diff(heard)).max() < 2 * steepest

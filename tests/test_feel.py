@@ -15,7 +15,7 @@ from musicvae_core import feel_experiment as experiment_module
 from musicvae_core import transfer_experiment
 from musicvae_core.bootstrap import mean_interval, resampled
 from musicvae_core.feel_baselines import FeelTable, drifting, join_feel, split_feel
-from musicvae_core.feel_experiment import feel_experiment, untold
+from musicvae_core.feel_experiment import feel_experiment
 from musicvae_core.feel_match import match_feel
 from musicvae_core.feel_metrics import (
     Real,
@@ -26,7 +26,7 @@ from musicvae_core.feel_metrics import (
     likeness,
 )
 from musicvae_core.groove import Groove
-from musicvae_core.kept import Kept
+from musicvae_core.kept import Kept, untold
 from musicvae_core.lab_likelihood import nats_of_rest, score_rest
 from musicvae_core.taps import taps_to_groove
 from musicvae_core.vocabulary import (
