@@ -174,7 +174,7 @@ def test_a_forgotten_note_comes_back_the_same(renderer, monkeypatch):
     forgetful = Renderer(SMALL_FONT)
     assert forgetful.render(random_groove(3)).tobytes() == reference
     assert forgetful.render(random_groove(3)).tobytes() == reference
-    assert sum(note.nbytes for note in forgetful._sampler._notes.values()) <= 100_000
+    assert sum(kept.levels.nbytes for kept in forgetful._sampler._notes.values()) <= 100_000
 
 
 @pytest.mark.parametrize("voice", range(N_VOICES), ids=VOICES)
