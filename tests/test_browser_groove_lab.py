@@ -15,7 +15,6 @@ from real_browser import (
     faked,
     on,
     opened,
-    play,
     real,
     state,
     wait_for_state,
@@ -202,7 +201,7 @@ def test_undo_goes_back_step_by_step(page: Page) -> None:
     own = card(page)["hits"]
     do(page)
     wait_for_result(page, "Rock, humanized")
-    play(page) if state(page)["playing"] is None else None
+    wait_for_state(page, "now.playing === 'groove'")
     page.get_by_role("button", name="Undo").click()
     wait_for_result(page, "Rock")
     assert card(page)["hits"] == own

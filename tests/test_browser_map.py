@@ -7,7 +7,18 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from real_browser import ROOT, Browser, Locator, Page, allowed, launched, opened, serving
+from real_browser import (
+    ROOT,
+    Browser,
+    Locator,
+    Page,
+    allowed,
+    launched,
+    opened,
+    serving,
+    until,
+    wait_for_rest,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -46,6 +57,12 @@ _POINTS = """
 """Points in view that a pointer cannot take for another."""
 _CHART = ".st-key-map-area .js-plotly-plot"
 _RANGES = "(chart) => [...chart._fullLayout.xaxis.range, ...chart._fullLayout.yaxis.range]"
+_THREE_FRAMES = """
+async () => {
+    for (let drawn = 0; drawn < 3; drawn++) await new Promise(requestAnimationFrame);
+}
+"""
+"""A space is drawn, and what lies under the pointer found, at a pace of the machine's own."""
 _LOUDEST = """
 async (deck) => {
     const samples = new Float32Array(deck.deck.analyser.fftSize);
@@ -104,15 +121,14 @@ def hand(page: Page) -> Locator:
 
 def wait_until_playing(page: Page, start: str) -> str:
     """Wait for a card whose id begins so to play; return its id."""
-    hand(page).wait_for()
-    playing = page.wait_for_function(
-        """([deck, start]) => {
-            const { playing } = deck.deck.state;
-            return playing?.startsWith(start) && playing;
-        }""",
-        arg=[hand(page).element_handle(), start],
-    )
-    return playing.json_value()
+    until(lambda: (playing(page) or "").startswith(start), f"a card {start!r} to play")
+    return playing(page) or ""
+
+
+def playing(page: Page) -> str | None:
+    """Return the card that plays now; the deck may be another than a moment ago."""
+    deck = hand(page)
+    return deck.evaluate_all("decks => decks[0]?.deck?.state.playing ?? null")
 
 
 def points(page: Page) -> list[dict[str, float]]:
@@ -296,10 +312,10 @@ def test_dragging_the_strip_moves_the_point(page: Page) -> None:
 def test_a_point_in_space_can_be_clicked_and_is_ringed_where_it_is(page: Page) -> None:
     choose(page, "Map", "PCA in 3D")
     page.locator(".st-key-map-area .gl-container canvas").first.wait_for()
+    wait_for_rest(page)
+    page.wait_for_function(f"() => document.querySelectorAll('{_CHART}').length === 1")
     page.wait_for_function("overlay => overlay.overlay.view", arg=overlay(page))
-    page.wait_for_timeout(1500)
-    box = chart(page).bounding_box()
-    x, y = click_in_space(page, box)
+    x, y = click_in_space(page, chart(page).bounding_box())
     ring = page.locator(".overlay .now").bounding_box()
     assert ring["x"] + ring["width"] / 2 == pytest.approx(x, abs=25)
     assert ring["y"] + ring["height"] / 2 == pytest.approx(y, abs=25)
@@ -312,9 +328,10 @@ def click_in_space(page: Page, box: dict[str, float]) -> tuple[float, float]:
         x = box["x"] + box["width"] * (0.3 + 0.4 * (step % 12) / 12)
         y = box["y"] + box["height"] * (0.3 + 0.4 * (step // 12) / 10)
         page.mouse.move(x, y)
-        page.wait_for_timeout(150)
+        page.evaluate(_THREE_FRAMES)
         if label.count():
             page.wait_for_timeout(500)  # the label may be that of the place before
+            page.evaluate(_THREE_FRAMES)
         if label.count():
             page.mouse.down()
             page.mouse.up()
@@ -324,9 +341,9 @@ def click_in_space(page: Page, box: dict[str, float]) -> tuple[float, float]:
 
 
 def plays_soon(page: Page) -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + allowed(2.0)
     while time.monotonic() < deadline:
-        if hand(page).count() and hand(page).evaluate("deck => deck.deck.state.playing"):
+        if playing(page):
             return True
         page.wait_for_timeout(100)
     return False

@@ -12,6 +12,7 @@
 // For tests and the curious, the root element has a property `overlay`: {place: on the trail,
 // or null; view: whether the chart was found}.
 
+import { hearClicks } from "./clicks.js";
 import { rangesOf, viewOf } from "./place.js";
 import { between, placeOnPath } from "./traveller.js";
 
@@ -111,10 +112,9 @@ class Overlay {
       clearTimeout(this.moving);
       this.moving = setTimeout(() => this.#tellView(chart), REST_MS);
     });
-    chart.on("plotly_click", ({ points }) => {
+    hearClicks(chart, ({ customdata }) => {
       if (this.moving) this.#tellView(chart);
-      const point = points[0]?.customdata;
-      if (point !== undefined) this.pick(`point.${[point].flat()[0]}`);
+      if (customdata !== undefined) this.pick(`point.${[customdata].flat()[0]}`);
     });
   }
 

@@ -23,7 +23,7 @@ View = tuple[float, float, float, float]
 """What a flat chart shows: from x and to x, from y and to y."""
 
 _ASSETS = Path(__file__).parents[2] / "assets" / "map"
-_MODULES = ("place.js", "traveller.js", "overlay.js")
+_MODULES = ("place.js", "traveller.js", "clicks.js", "overlay.js")
 """In the order of their imports."""
 
 
