@@ -1,7 +1,7 @@
-"""`python -m musicvae_core`: see `cli`."""
+"""`python -m musicvae_core`: see `commands.cli`."""
 
 import sys
 
-from musicvae_core.cli import main
+from musicvae_core.commands.cli import main
 
 sys.exit(main())

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from musicvae_core.atlas import Atlas, load_atlas
-from musicvae_core.attribute_vectors import AttributeVectors, load_vectors
 from musicvae_core.checkpoint import CONFIG_FILE, DEFAULT_KIND, Checkpoint, load_checkpoint
 from musicvae_core.config import ModelConfig, from_dict
 from musicvae_core.errors import CheckpointNotFoundError
-from musicvae_core.lab import Lab
-from musicvae_core.lab_checkpoint import load_lab_checkpoint
+from musicvae_core.lab.checkpoint import load_lab_checkpoint
+from musicvae_core.lab.tools import Lab
+from musicvae_core.space.atlas import Atlas, load_atlas
+from musicvae_core.space.attribute_vectors import AttributeVectors, load_vectors
 from musicvae_core.takes import ModelInfo
 
 MODEL_ORDER = ("groove_2bar", "drums_2bar")

@@ -15,24 +15,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musicvae_core import long_form
-from musicvae_core.atlas import Atlas
-from musicvae_core.attribute_vectors import AttributeVectors
 from musicvae_core.checkpoint import Checkpoint
 from musicvae_core.decoding import check_temperature, decode_grooves
 from musicvae_core.errors import ConfigError, RenderError
-from musicvae_core.flac import flac_bytes
 from musicvae_core.groove import Groove
-from musicvae_core.journey import journey_codes
-from musicvae_core.lab import Lab
+from musicvae_core.lab.tools import Lab
 from musicvae_core.latent import PriorName, encode_grooves, nearby_codes, sample_codes
-from musicvae_core.latent_path import play_path
 from musicvae_core.library import Library
 from musicvae_core.midi import MidiReading, read_midi, read_rhythm, write_midi
-from musicvae_core.morph import Curve, morph
-from musicvae_core.render import Renderer, wav_bytes
-from musicvae_core.route import Route, Stop
-from musicvae_core.steering import steer_take
+from musicvae_core.sound.flac import flac_bytes
+from musicvae_core.sound.render import Renderer, wav_bytes
+from musicvae_core.space import long_form
+from musicvae_core.space.atlas import Atlas
+from musicvae_core.space.attribute_vectors import AttributeVectors
+from musicvae_core.space.journey import journey_codes
+from musicvae_core.space.latent_path import play_path
+from musicvae_core.space.morph import Curve, morph
+from musicvae_core.space.route import Route, Stop
+from musicvae_core.space.steering import steer_take
 from musicvae_core.takes import ModelInfo, Morphed, Piece, SteeredTake, Take
 
 SHIPPED_CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"

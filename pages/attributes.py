@@ -10,18 +10,18 @@ from musicvae_core.errors import MusicVAEError
 from musicvae_core.groove import Groove
 from musicvae_core.studio import Studio
 from musicvae_core.takes import ModelInfo, SteeredTake
-from pages.components.card import Card
+from pages.components.attributes.sliders import Panel, draw_sliders, draw_styles, in_words
+from pages.components.attributes.wishes import Wishes, ask, can_take_back, take_back, wishes_of
+from pages.components.deck.card import Card
+from pages.components.deck.source_deck import source_deck
 from pages.components.entry import run_app
 from pages.components.favourites import is_favourite
 from pages.components.session import keep_mix, kept_mix
 from pages.components.settings import choose_kit, choose_model, choose_tempo
-from pages.components.sliders import Panel, draw_sliders, draw_styles, in_words
 from pages.components.slots import Source
-from pages.components.source_deck import source_deck
 from pages.components.sources import choose_groove
 from pages.components.studio import identity, loop_sounds, shared_studio
 from pages.components.undoing import draw_undo
-from pages.components.wishes import Wishes, ask, can_take_back, take_back, wishes_of
 
 PRESS = 1.0
 """How much of a style's vector one press of its button adds."""

@@ -8,13 +8,13 @@ import streamlit as st
 
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.studio import Studio
-from pages.components.card import Card
+from pages.components.deck.card import Card
+from pages.components.deck.piece import draw_zip
+from pages.components.deck.source_deck import source_deck
 from pages.components.entry import run_app
 from pages.components.favourites import can_undo_star, favourites, keep_favourite, undo_star
-from pages.components.piece import draw_zip
 from pages.components.session import keep_mix, kept_mix
 from pages.components.settings import choose_kit
-from pages.components.source_deck import source_deck
 from pages.components.studio import loop_sounds, shared_studio
 from pages.components.undoing import draw_undo
 

@@ -9,17 +9,17 @@ import streamlit as st
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.groove import Groove
 from musicvae_core.studio import Studio
-from pages.components.card import Card
+from pages.components.deck.card import Card
+from pages.components.deck.source_deck import source_deck
 from pages.components.entry import run_app
 from pages.components.favourites import is_favourite
-from pages.components.lab_buttons import draw_buttons, was_asked
-from pages.components.lab_request import Request, Result, keep_result, make, result_of
-from pages.components.lab_rhythm import draw_rhythms
-from pages.components.lab_settings import choose_amounts, choose_tool, read_request
+from pages.components.lab.buttons import draw_buttons, was_asked
+from pages.components.lab.request import Request, Result, keep_result, make, result_of
+from pages.components.lab.rhythm import draw_rhythms
+from pages.components.lab.settings import choose_amounts, choose_tool, read_request
 from pages.components.session import keep_mix, kept_mix
 from pages.components.settings import choose_kit, choose_tempo
 from pages.components.slots import Source
-from pages.components.source_deck import source_deck
 from pages.components.sources import choose_groove
 from pages.components.studio import loop_sounds, shared_studio
 

@@ -7,11 +7,11 @@ import streamlit as st
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.studio import Studio
 from pages.components.entry import run_app
-from pages.components.long_path import draw_long_path
-from pages.components.long_piece import draw_long_piece
-from pages.components.long_settings import SHORTEST_PIECE, long_models
-from pages.components.long_state import show_new
-from pages.components.path_state import add_parts
+from pages.components.long.path import draw_long_path
+from pages.components.long.path_state import add_parts
+from pages.components.long.piece import draw_long_piece
+from pages.components.long.settings import SHORTEST_PIECE, long_models
+from pages.components.long.state import show_new
 from pages.components.sending import take_sent
 from pages.components.slots import Source
 from pages.components.sources import as_long_as

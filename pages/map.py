@@ -5,20 +5,20 @@ from __future__ import annotations
 import streamlit as st
 
 from musicvae_core.errors import MusicVAEError
-from pages.components.card import Card
+from pages.components.deck.card import Card
+from pages.components.deck.piece import choose_bars, piece_card
+from pages.components.deck.source_deck import source_deck
 from pages.components.entry import run_app
-from pages.components.map_actions import Actions
-from pages.components.map_cards import PIECE, STRIP, Path, Sounding, strip_card
-from pages.components.map_chart import draw_chart
-from pages.components.map_list import draw_list
-from pages.components.map_near import draw_neighbours
-from pages.components.map_path import draw_path_controls
-from pages.components.map_points import Spot, brought_spots
-from pages.components.map_settings import read_map_settings
-from pages.components.piece import choose_bars, piece_card
+from pages.components.map.actions import Actions
+from pages.components.map.cards import PIECE, STRIP, Path, Sounding, strip_card
+from pages.components.map.chart import draw_chart
+from pages.components.map.list import draw_list
+from pages.components.map.near import draw_neighbours
+from pages.components.map.path import draw_path_controls
+from pages.components.map.points import Spot, brought_spots
+from pages.components.map.settings import read_map_settings
 from pages.components.session import keep_mix, kept_mix
 from pages.components.slots import Source
-from pages.components.source_deck import source_deck
 from pages.components.studio import shared_studio
 
 _AT = "kept.map.at"

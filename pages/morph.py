@@ -6,10 +6,10 @@ import streamlit as st
 
 from musicvae_core.errors import MusicVAEError
 from pages.components.entry import run_app
-from pages.components.morph_cards import Played
-from pages.components.morph_decks import draw_ends, draw_morph, draw_piece
-from pages.components.morph_ends import choose_ends, draw_end_buttons
-from pages.components.morph_settings import morphed, read_morph_settings
+from pages.components.morph.cards import Played
+from pages.components.morph.decks import draw_ends, draw_morph, draw_piece
+from pages.components.morph.ends import choose_ends, draw_end_buttons
+from pages.components.morph.settings import morphed, read_morph_settings
 from pages.components.session import kept_mix
 from pages.components.settings import choose_tempo
 from pages.components.studio import shared_studio

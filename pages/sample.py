@@ -8,20 +8,20 @@ import streamlit as st
 
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.studio import Studio
-from pages.components.card import Card
+from pages.components.deck.card import Card
+from pages.components.deck.source_deck import source_deck
 from pages.components.entry import run_app
 from pages.components.favourites import is_favourite, keep_favourite
-from pages.components.sampling import (
+from pages.components.sample.sampling import (
     ask_for_more,
     do_what_was_asked,
     draw_sample_button,
     receive,
 )
+from pages.components.sample.shelf import Entry, Shelf
 from pages.components.session import keep_shelf, shelf
 from pages.components.settings import Settings, read_settings
-from pages.components.shelf import Entry, Shelf
 from pages.components.slots import Source
-from pages.components.source_deck import source_deck
 from pages.components.studio import loop_sounds, shared_studio
 from pages.components.undoing import draw_undo
 

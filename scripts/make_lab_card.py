@@ -23,11 +23,11 @@ import torch
 from plotly.subplots import make_subplots
 
 from musicvae_core.checkpoint import CONFIG_FILE, WEIGHTS_FILE
-from musicvae_core.feel_report import report_text
+from musicvae_core.experiments.feel_report import report_text
 from musicvae_core.groove import Groove
-from musicvae_core.lab import Lab
-from musicvae_core.lab_checkpoint import load_lab_checkpoint
-from musicvae_core.lab_options import Chance
+from musicvae_core.lab.checkpoint import load_lab_checkpoint
+from musicvae_core.lab.options import Chance
+from musicvae_core.lab.tools import Lab
 from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BAR
 
 FEEL, LOG, SPEED = "feel.json", "training.jsonl", "speed.json"
@@ -49,7 +49,7 @@ MOST_APART, MOST_AUC, LEAST_FOLLOWED, MOST_GAP = 0.1, 0.65, 0.95, 0.2
 DEVIATIONS = """## Where it leaves GrooVAE, and why
 
 - One model for all tasks, where GrooVAE has one for each: parts of its input are hidden at
-  random (`musicvae_core/hiding.py`), and the output is held to what is kept, so that a kept
+  random (`musicvae_core/lab/hiding.py`), and the output is held to what is kept, so that a kept
   note comes back by construction and not by luck.
 - The decoder hears what is kept at every step, through a bidirectional LSTM that reads it; z
   is left with what the kept notes do not say. GrooVAE's humanizer hears the notes through z

@@ -20,7 +20,7 @@ from plotly.subplots import make_subplots
 from musicvae_core.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_checkpoint
 from musicvae_core.dataset import load_dataset
 from musicvae_core.evaluate import evaluate, realism_metrics
-from musicvae_core.experiments import N_WINDOWS
+from musicvae_core.experiments.choices import N_WINDOWS
 
 LOG, ORIGIN = "training.jsonl", "origin.md"
 TRADE_OFF, TRADE_OFF_CURVE = "trade_off.json", "trade_off.svg"

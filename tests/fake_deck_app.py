@@ -18,11 +18,11 @@ from fake_studio import SAMPLE_RATE, FakeStudio, groove_at  # noqa: E402
 from noise_loops import noise_loop  # noqa: E402
 
 import pages.components.studio as shared  # noqa: E402
-from musicvae_core.flac import flac_bytes  # noqa: E402
 from musicvae_core.groove import Groove  # noqa: E402
+from musicvae_core.sound.flac import flac_bytes  # noqa: E402
 from musicvae_core.studio import Studio  # noqa: E402
-from pages.components.card import Card, Mix, Morph  # noqa: E402
-from pages.components.deck import deck  # noqa: E402
+from pages.components.deck.card import Card, Mix, Morph  # noqa: E402
+from pages.components.deck.deck import deck  # noqa: E402
 from pages.components.session import keep_mix, kept_mix  # noqa: E402
 
 TEMPO_BPM = 120.0

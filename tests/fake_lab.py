@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from musicvae_core.groove import Groove
-from musicvae_core.lab_options import ANYTHING, FULLY, USUAL, Amounts, Chance, Wishes
+from musicvae_core.lab.options import ANYTHING, FULLY, USUAL, Amounts, Chance, Wishes
 from musicvae_core.vocabulary import CLOSED_HAT, N_VOICES, STEPS_PER_BAR
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from fake_studio import Z_SIZE, FakeStudio, groove_at
 
 from musicvae_core.groove import Groove
-from musicvae_core.long_form import splice
-from musicvae_core.route import Route, Stop, check_path
+from musicvae_core.space.long_form import splice
+from musicvae_core.space.route import Route, Stop, check_path
 from musicvae_core.takes import ModelInfo, Piece
 
 N_BARS = 16

@@ -10,17 +10,17 @@ from functools import cache
 import numpy as np
 from fake_lab import FakeLab
 
-from musicvae_core.atlas import Atlas, Performance
-from musicvae_core.attribute_vectors import FILL, AttributeVectors
 from musicvae_core.attributes import Beats
 from musicvae_core.controls import controls_of, measure_controls
 from musicvae_core.errors import MusicVAEError
-from musicvae_core.flac import flac_bytes
 from musicvae_core.groove import Groove
-from musicvae_core.journey import journey_codes
 from musicvae_core.midi import MidiReading, read_midi, read_rhythm, write_midi
-from musicvae_core.morph import Curve, compare, lay_codes, with_exact_ends
-from musicvae_core.projection import Principal
+from musicvae_core.sound.flac import flac_bytes
+from musicvae_core.space.atlas import Atlas, Performance
+from musicvae_core.space.attribute_vectors import FILL, AttributeVectors
+from musicvae_core.space.journey import journey_codes
+from musicvae_core.space.morph import Curve, compare, lay_codes, with_exact_ends
+from musicvae_core.space.projection import Principal
 from musicvae_core.takes import ModelInfo, Morphed, SteeredTake, Take
 from musicvae_core.vocabulary import CLOSED_HAT, CRASH, KICK, N_VOICES, SNARE
 

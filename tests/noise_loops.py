@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from musicvae_core.render import SAMPLE_RATE
+from musicvae_core.sound.render import SAMPLE_RATE
 
 HIGHEST_HZ = 1_000
 PEAK = 0.5

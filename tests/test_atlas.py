@@ -5,9 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from musicvae_core import atlas as atlas_module
-from musicvae_core.atlas import ATLAS_FILE, load_atlas, save_atlas
-from musicvae_core.build_atlas import build_atlas, spread
 from musicvae_core.checkpoint import load_checkpoint
 from musicvae_core.controls import controls_of
 from musicvae_core.errors import (
@@ -18,6 +15,9 @@ from musicvae_core.errors import (
     TooFewExamplesError,
 )
 from musicvae_core.latent import encode_features
+from musicvae_core.space import atlas as atlas_module
+from musicvae_core.space.atlas import ATLAS_FILE, load_atlas, save_atlas
+from musicvae_core.space.build_atlas import build_atlas, spread
 from musicvae_core.studio import SHIPPED_CHECKPOINTS, Studio
 
 
@@ -71,7 +71,7 @@ def test_a_model_without_feel_has_no_attributes_of_feel(checkpoints_dir, tiny_da
 
 
 def test_too_small_a_data_set_is_named(checkpoint, tiny_dataset, monkeypatch):
-    monkeypatch.setattr("musicvae_core.build_atlas.MIN_CODES", 100)
+    monkeypatch.setattr("musicvae_core.space.build_atlas.MIN_CODES", 100)
     with pytest.raises(TooFewExamplesError, match="42 windows"):
         build_atlas(checkpoint, tiny_dataset)
 

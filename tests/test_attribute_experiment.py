@@ -9,14 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from musicvae_core import attribute_experiment as experiment
-from musicvae_core import attribute_figure
-from musicvae_core.attribute_experiment import attribute_experiment, misses, spearman
-from musicvae_core.attribute_vectors import AttributeVectors
 from musicvae_core.checkpoint import load_checkpoint
-from musicvae_core.cli import main
-from musicvae_core.fit_vectors import fit_vectors
-from musicvae_core.steering import Steered
+from musicvae_core.commands.cli import main
+from musicvae_core.experiments import attribute_figure
+from musicvae_core.experiments import attributes as experiment
+from musicvae_core.experiments.attributes import attribute_experiment, misses, spearman
+from musicvae_core.space.attribute_vectors import AttributeVectors
+from musicvae_core.space.fit_vectors import fit_vectors
+from musicvae_core.space.steering import Steered
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from musicvae_core.attribute_vectors import (
-    FILL,
-    VECTORS_FILE,
-    AttributeVectors,
-    load_vectors,
-    save_vectors,
-)
 from musicvae_core.checkpoint import load_checkpoint
-from musicvae_core.cli import main
+from musicvae_core.commands.cli import main
 from musicvae_core.errors import (
     CorruptVectorsError,
     MusicVAEError,
@@ -25,7 +18,14 @@ from musicvae_core.errors import (
     TooFewExamplesError,
     VectorsNotFoundError,
 )
-from musicvae_core.fit_vectors import correct, fit_vectors, quartile_difference
+from musicvae_core.space.attribute_vectors import (
+    FILL,
+    VECTORS_FILE,
+    AttributeVectors,
+    load_vectors,
+    save_vectors,
+)
+from musicvae_core.space.fit_vectors import correct, fit_vectors, quartile_difference
 
 Z = 12
 

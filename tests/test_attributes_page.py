@@ -11,8 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from musicvae_core.controls import CONTROLS
 from musicvae_core.errors import VectorsNotFoundError
-from pages.components.sliders import amount, in_words, shown, slider_range
-from pages.components.wishes import MAX_PRESSES, Wishes
+from pages.components.attributes.sliders import amount, in_words, shown, slider_range
+from pages.components.attributes.wishes import MAX_PRESSES, Wishes
 
 PAGE = "from pages.attributes import attributes\nattributes()"
 APP = Path(__file__).parents[1] / "app.py"

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from musicvae_core import bench as bench_module
-from musicvae_core.bench import bench
+from musicvae_core.commands import bench as bench_module
+from musicvae_core.commands.bench import bench
 from musicvae_core.presets import preset
 
 

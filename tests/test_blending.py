@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from tiny_data import dataset_of, drummed_groove
 
-from musicvae_core import blending
-from musicvae_core.blending import FRACTIONS, draw, interpolation
 from musicvae_core.checkpoint import load_checkpoint
-from musicvae_core.cli import main
+from musicvae_core.commands.cli import main
 from musicvae_core.errors import TooFewExamplesError
+from musicvae_core.experiments import blending
+from musicvae_core.experiments.blending import FRACTIONS, draw, interpolation
 from musicvae_core.latent import REFINING, refine_path
 
 N_PAIRS = 12

@@ -25,7 +25,7 @@ from musicvae_core.attributes import Beats
 from musicvae_core.controls import CONTROLS
 from musicvae_core.groove import Groove
 from musicvae_core.midi import read_midi
-from pages.components.sliders import amount
+from pages.components.attributes.sliders import amount
 
 pytestmark = [pytest.mark.browser, on(real("groove_2bar"))]
 

@@ -25,7 +25,7 @@ from musicvae_core.errors import (
     ForeignCheckpointError,
     NewerCheckpointError,
 )
-from musicvae_core.lab_checkpoint import (
+from musicvae_core.lab.checkpoint import (
     LAB_KIND,
     LabCheckpoint,
     load_lab_checkpoint,

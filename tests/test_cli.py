@@ -12,11 +12,11 @@ import pytest
 from tiny_data import drummed_groove
 
 from musicvae_core import evaluate as evaluate_module
-from musicvae_core import fit_prior as fit_prior_module
 from musicvae_core.checkpoint import load_checkpoint
-from musicvae_core.cli import main
+from musicvae_core.commands.cli import main
 from musicvae_core.midi import read_midi, write_midi
 from musicvae_core.studio import Studio
+from musicvae_core.training import fit_prior as fit_prior_module
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

@@ -14,14 +14,14 @@ import streamlit as st
 from fake_studio import FakeStudio, groove_at
 
 from musicvae_core.errors import InvalidGrooveError
-from musicvae_core.flac import flac_bytes
 from musicvae_core.groove import Groove
-from musicvae_core.render import SAMPLE_RATE, wav_bytes
+from musicvae_core.sound.flac import flac_bytes
+from musicvae_core.sound.render import SAMPLE_RATE, wav_bytes
 from musicvae_core.vocabulary import CLOSED_HAT, KICK, SNARE, VOICES
-from pages.components.card import Card, Mix, Morph
-from pages.components.deck import _ASSETS, _MODULES, ROW_LABELS
-from pages.components.deck_events import MIX, calls, read_hits, revisions_of
-from pages.components.deck_payload import as_sent
+from pages.components.deck.card import Card, Mix, Morph
+from pages.components.deck.deck import _ASSETS, _MODULES, ROW_LABELS
+from pages.components.deck.events import MIX, calls, read_hits, revisions_of
+from pages.components.deck.payload import as_sent
 from pages.components.front import joined_script
 from pages.components.studio import loop_sounds
 

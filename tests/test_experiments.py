@@ -5,14 +5,15 @@ import json
 import pytest
 
 from musicvae_core import evaluate as evaluate_module
-from musicvae_core import experiments, trade_off_figure
-from musicvae_core import fit_prior as fit_prior_module
-from musicvae_core import train as train_module
 from musicvae_core.checkpoint import load_checkpoint
-from musicvae_core.experiments import ABLATIONS, ablate, trade_off
-from musicvae_core.fit_prior import PriorTraining
+from musicvae_core.experiments import choices as experiments
+from musicvae_core.experiments import trade_off_figure
+from musicvae_core.experiments.choices import ABLATIONS, ablate, trade_off
+from musicvae_core.experiments.trade_off_figure import draw_trade_off
 from musicvae_core.presets import override, preset
-from musicvae_core.trade_off_figure import draw_trade_off
+from musicvae_core.training import fit_prior as fit_prior_module
+from musicvae_core.training import train as train_module
+from musicvae_core.training.fit_prior import PriorTraining
 
 N_STEPS = 2
 BASE = override(preset("drums_2bar_tiny"), ["validate_every=1", "step_size=0"])

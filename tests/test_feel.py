@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from tiny_data import dataset_of, drummed_groove, features_of, random_groove
 from tiny_lab import any_groove, tiny_checkpoint
 
-from musicvae_core import feel_experiment as experiment_module
-from musicvae_core import transfer_experiment
-from musicvae_core.bootstrap import mean_interval, resampled
-from musicvae_core.feel_baselines import FeelTable, drifting, join_feel, split_feel
-from musicvae_core.feel_experiment import feel_experiment
-from musicvae_core.feel_match import match_feel
-from musicvae_core.feel_metrics import (
+from musicvae_core.experiments import feel as experiment_module
+from musicvae_core.experiments import transfer as transfer_experiment
+from musicvae_core.experiments.bootstrap import mean_interval, resampled
+from musicvae_core.experiments.feel import feel_experiment
+from musicvae_core.experiments.feel_baselines import FeelTable, drifting, join_feel, split_feel
+from musicvae_core.experiments.feel_metrics import (
     Real,
     attribute_means,
     bar_jumps,
@@ -25,9 +24,11 @@ from musicvae_core.feel_metrics import (
     followed_share,
     likeness,
 )
+from musicvae_core.experiments.voice_patterns import PatternTable, hit_f1
 from musicvae_core.groove import Groove
 from musicvae_core.kept import Kept, untold
-from musicvae_core.lab_likelihood import nats_of_rest, score_rest
+from musicvae_core.lab.feel_match import match_feel
+from musicvae_core.lab.likelihood import nats_of_rest, score_rest
 from musicvae_core.taps import taps_to_groove
 from musicvae_core.vocabulary import (
     KICK,
@@ -36,7 +37,6 @@ from musicvae_core.vocabulary import (
     TICKS_PER_STEP,
     VELOCITY_LEVELS,
 )
-from musicvae_core.voice_patterns import PatternTable, hit_f1
 
 N = 60
 

@@ -7,14 +7,14 @@ import pytest
 
 from musicvae_core.attributes import beats_of, mean_velocity, measure
 from musicvae_core.codec import features_to_groove
-from musicvae_core.completion import complete, open_bars, stretches
 from musicvae_core.dataset import load_dataset
-from musicvae_core.feel_experiment import untold
-from musicvae_core.feel_metrics import bar_jumps
+from musicvae_core.experiments.feel import untold
+from musicvae_core.experiments.feel_metrics import bar_jumps
 from musicvae_core.kept import Kept
-from musicvae_core.lab import Lab
-from musicvae_core.lab_checkpoint import load_lab_checkpoint
-from musicvae_core.lab_options import Amounts, Chance, Wishes
+from musicvae_core.lab.checkpoint import load_lab_checkpoint
+from musicvae_core.lab.completion import complete, open_bars, stretches
+from musicvae_core.lab.options import Amounts, Chance, Wishes
+from musicvae_core.lab.tools import Lab
 from musicvae_core.vocabulary import STEPS_PER_BAR
 
 SHIPPED = Path(__file__).parent.parent / "checkpoints" / "groove_lab"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tiny_data import drummed_groove
 
-from musicvae_core.cli import main
+from musicvae_core.commands.cli import main
 from musicvae_core.midi import read_midi, write_midi
 from musicvae_core.studio import Studio
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from tiny_data import drummed_groove, features_of, random_groove
 
-from musicvae_core.hiding import hide, hide_controls
 from musicvae_core.kept import (
     UNKNOWN,
     Controls,
@@ -13,6 +12,7 @@ from musicvae_core.kept import (
     n_condition_features,
     taps_of,
 )
+from musicvae_core.lab.hiding import hide, hide_controls
 from musicvae_core.vocabulary import KICK, N_VOICES, SNARE, STEPS_PER_BAR
 
 N = 400

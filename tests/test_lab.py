@@ -9,7 +9,7 @@ from tiny_lab import N_BARS, any_groove, cells_of, differing, tiny_lab
 
 from musicvae_core.errors import ConfigError, InvalidGrooveError
 from musicvae_core.groove import Groove
-from musicvae_core.lab_options import Amounts, Chance, Wishes
+from musicvae_core.lab.options import Amounts, Chance, Wishes
 from musicvae_core.vocabulary import CLOSED_HAT, KICK, N_VOICES, SNARE, STEPS_PER_BAR
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -18,8 +18,8 @@ from midi_builders import (
 from tiny_data import random_groove
 from tiny_lab import N_BARS, differing, tiny_checkpoint
 
-from musicvae_core.cli import main
-from musicvae_core.lab_checkpoint import save_lab_checkpoint
+from musicvae_core.commands.cli import main
+from musicvae_core.lab.checkpoint import save_lab_checkpoint
 from musicvae_core.midi import read_midi, write_midi
 from musicvae_core.vocabulary import CLOSED_HAT, KICK, SNARE, STEPS_PER_BAR
 

@@ -9,13 +9,13 @@ from tiny_data import features_of, random_groove
 from tiny_lab import tiny_checkpoint
 
 from musicvae_core.errors import ConfigError
-from musicvae_core.hiding import hide
 from musicvae_core.kept import UNKNOWN, Controls, Kept, condition_features, taps_of
-from musicvae_core.lab_checkpoint import load_lab_checkpoint
-from musicvae_core.lab_likelihood import score_rest
+from musicvae_core.lab.checkpoint import load_lab_checkpoint
+from musicvae_core.lab.hiding import hide
+from musicvae_core.lab.likelihood import score_rest
 from musicvae_core.models.lab import LabHead, MeansHead, known_of
 from musicvae_core.presets import LAB_PRESETS
-from musicvae_core.train_lab import LabRun, lab_losses, lab_step, train_lab
+from musicvae_core.training.train_lab import LabRun, lab_losses, lab_step, train_lab
 from musicvae_core.vocabulary import KICK, N_VOICES, SNARE
 
 N = 24
@@ -164,7 +164,7 @@ def test_a_mean_head_draws_the_same_whatever_the_chance(grooves):
 
 
 def lab_examples(dataset, preset):
-    from musicvae_core.lab_examples import examples_of
+    from musicvae_core.lab.examples import examples_of
 
     return examples_of(dataset.windows("train", preset.model.n_bars), preset.model)
 

@@ -9,19 +9,19 @@ from tiny_data import dataset_of, drummed_groove
 from tiny_lab import tiny_checkpoint
 from torch.distributions import MultivariateNormal, Normal
 
-from musicvae_core import fit_lab_prior as fit_lab_prior_module
-from musicvae_core.cli import main
-from musicvae_core.completion import complete
+from musicvae_core.commands.cli import main
 from musicvae_core.config import LabConfig
 from musicvae_core.errors import TooFewExamplesError
-from musicvae_core.fit_lab_prior import fit_lab_prior
 from musicvae_core.kept import N_KINDS, Kept, taps_of, untold
-from musicvae_core.lab_checkpoint import load_lab_checkpoint, save_lab_checkpoint
-from musicvae_core.lab_likelihood import nats_of_rest, residuals
-from musicvae_core.lab_options import Chance
+from musicvae_core.lab.checkpoint import load_lab_checkpoint, save_lab_checkpoint
+from musicvae_core.lab.completion import complete
+from musicvae_core.lab.likelihood import nats_of_rest, residuals
+from musicvae_core.lab.options import Chance
 from musicvae_core.models.code_noise import CodeNoise
 from musicvae_core.presets import LAB_PRESETS
-from musicvae_core.train_lab import LabRun
+from musicvae_core.training import fit_lab_prior as fit_lab_prior_module
+from musicvae_core.training.fit_lab_prior import fit_lab_prior
+from musicvae_core.training.train_lab import LabRun
 
 N, Z = 300, 4
 

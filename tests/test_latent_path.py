@@ -5,13 +5,13 @@ import pytest
 import torch
 from tiny_data import drummed_groove
 
-from musicvae_core import latent_path
 from musicvae_core.checkpoint import load_checkpoint
 from musicvae_core.codec import features_to_groove
 from musicvae_core.errors import ConfigError, GrooveLengthError
 from musicvae_core.latent import encode_grooves
-from musicvae_core.latent_path import play_path
-from musicvae_core.route import MAX_PATH_BARS, Route, Stop
+from musicvae_core.space import latent_path
+from musicvae_core.space.latent_path import play_path
+from musicvae_core.space.route import MAX_PATH_BARS, Route, Stop
 from musicvae_core.studio import Studio
 
 RNG = np.random.default_rng(0)

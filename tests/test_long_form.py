@@ -11,9 +11,9 @@ from musicvae_core.checkpoint import Checkpoint, save_checkpoint
 from musicvae_core.errors import ConfigError, GrooveLengthError
 from musicvae_core.groove import Groove
 from musicvae_core.latent import slerp
-from musicvae_core.long_form import embed, splice
 from musicvae_core.models.prior import LatentPrior, PriorConfig
 from musicvae_core.presets import preset
+from musicvae_core.space.long_form import embed, splice
 from musicvae_core.studio import Studio
 
 N_BARS = 16

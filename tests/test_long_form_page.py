@@ -14,9 +14,9 @@ from tiny_data import drummed_groove
 
 from musicvae_core.errors import CheckpointNotFoundError
 from musicvae_core.midi import write_midi
-from musicvae_core.route import MAX_PATH_BARS, MAX_STOPS, Route
 from musicvae_core.similarity import bar_similarity
-from pages.components.similarity_map import similarity_figure
+from musicvae_core.space.route import MAX_PATH_BARS, MAX_STOPS, Route
+from pages.components.long.similarity_map import similarity_figure
 from pages.components.slots import Source
 
 PAGE = "from pages.long_form import long_form\nlong_form()"

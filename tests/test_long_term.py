@@ -7,17 +7,17 @@ import pytest
 import torch
 from tiny_data import dataset_of, drummed_groove, features_of
 
-from musicvae_core import fit_prior as fit_prior_module
-from musicvae_core import long_term as long_term_module
-from musicvae_core import train as train_module
 from musicvae_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from musicvae_core.cli import main
+from musicvae_core.commands.cli import main
 from musicvae_core.evaluate import reconstruction_metrics
-from musicvae_core.fit_prior import PriorTraining
-from musicvae_core.long_term import PRESETS, accuracy_by_bar, long_term, train_or_load
-from musicvae_core.long_term_report import PAPER, draw, table
+from musicvae_core.experiments import long_term as long_term_module
+from musicvae_core.experiments.long_term import PRESETS, accuracy_by_bar, long_term, train_or_load
+from musicvae_core.experiments.long_term_report import PAPER, draw, table
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.presets import preset
+from musicvae_core.training import fit_prior as fit_prior_module
+from musicvae_core.training import train as train_module
+from musicvae_core.training.fit_prior import PriorTraining
 
 N_STEPS = 2
 

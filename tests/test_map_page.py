@@ -14,13 +14,13 @@ from tiny_data import drummed_groove
 
 from musicvae_core.errors import AtlasNotFoundError
 from musicvae_core.groove import Groove
-from musicvae_core.projection import mean_code
-from pages.components.map_fields import fields_of, matching
-from pages.components.map_figure import map_figure
-from pages.components.map_list import rows_of, summary
-from pages.components.map_points import middle_spot, mine_id, point_of, point_spot
-from pages.components.map_state import MAX_STOPS, Hand
-from pages.components.shelf import Shelf
+from musicvae_core.space.projection import mean_code
+from pages.components.map.fields import fields_of, matching
+from pages.components.map.figure import map_figure
+from pages.components.map.list import rows_of, summary
+from pages.components.map.points import middle_spot, mine_id, point_of, point_spot
+from pages.components.map.state import MAX_STOPS, Hand
+from pages.components.sample.shelf import Shelf
 from pages.components.slots import Source, fingerprint
 from pages.components.sources import bars_phrase
 

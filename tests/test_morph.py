@@ -13,8 +13,8 @@ from musicvae_core.decoding import decode_alike
 from musicvae_core.errors import CheckpointNotFoundError, ConfigError, GrooveLengthError
 from musicvae_core.groove import Groove
 from musicvae_core.models.musicvae import MusicVAE
-from musicvae_core.morph import compare, pad_codes, path_codes, with_exact_ends
 from musicvae_core.presets import preset
+from musicvae_core.space.morph import compare, pad_codes, path_codes, with_exact_ends
 from musicvae_core.studio import Studio
 from musicvae_core.vocabulary import KICK, SNARE
 

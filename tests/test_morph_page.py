@@ -16,7 +16,7 @@ from tiny_data import drummed_groove
 from musicvae_core.errors import CheckpointNotFoundError
 from musicvae_core.midi import read_midi, write_midi
 from musicvae_core.takes import ModelInfo
-from pages.components.piece import zip_of
+from pages.components.deck.piece import zip_of
 from pages.components.slots import Source, fingerprint
 
 ROOT = Path(__file__).parents[1]

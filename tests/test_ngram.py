@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from musicvae_core.ngram import MAX_ORDER, NgramModel, fit_ngram
+from musicvae_core.experiments.ngram import MAX_ORDER, NgramModel, fit_ngram
 from musicvae_core.vocabulary import N_COMBINATIONS, STEPS_PER_BAR
 
 RNG = np.random.default_rng(0)

@@ -13,11 +13,11 @@ from streamlit.testing.v1 import AppTest
 from musicvae_core.errors import CheckpointNotFoundError
 from musicvae_core.groove import Groove
 from musicvae_core.vocabulary import KICK, SNARE, VOICES
-from pages.components.deck import ROW_LABELS
-from pages.components.deck_payload import file_stem
+from pages.components.deck.deck import ROW_LABELS
+from pages.components.deck.payload import file_stem
 from pages.components.describe import count_of, describe
 from pages.components.names import name_of
-from pages.components.shelf import Shelf
+from pages.components.sample.shelf import Shelf
 
 APP = Path(__file__).parents[1] / "app.py"
 

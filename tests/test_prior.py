@@ -7,14 +7,14 @@ import torch
 
 from musicvae_core.checkpoint import load_checkpoint
 from musicvae_core.errors import ConfigError
-from musicvae_core.fit_prior import (
+from musicvae_core.models.prior import LatentPrior, PriorConfig
+from musicvae_core.training.fit_prior import (
     PriorTraining,
     _optimisers,
     _share,
     encode_windows,
     fit_prior,
 )
-from musicvae_core.models.prior import LatentPrior, PriorConfig
 
 SMALL = PriorConfig(width=32, depth=2, spread=1.0)
 OVER_BARS = PriorConfig(width=32, depth=2, spread=1.0, n_parts=4)
@@ -248,7 +248,7 @@ def test_windows_are_encoded_in_parts_as_in_one(fitted, tiny_dataset, monkeypatc
     exact = "musicvae_core.models.musicvae.product_dtype"
     monkeypatch.setattr(exact, lambda *_: torch.float32)
     whole = encode_windows(checkpoint, features)
-    monkeypatch.setattr("musicvae_core.fit_prior._ENCODE_BATCH", 5)
+    monkeypatch.setattr("musicvae_core.training.fit_prior._ENCODE_BATCH", 5)
     for part, expected in zip(encode_windows(checkpoint, features), whole, strict=True):
         assert len(part) == len(features)
         torch.testing.assert_close(part, expected)

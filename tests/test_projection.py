@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from musicvae_core.projection import (
+from musicvae_core.space.projection import (
     TsneMap,
     directions,
     fit_principal,

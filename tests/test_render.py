@@ -16,7 +16,7 @@ from musicvae_core.errors import (
     UnknownKitError,
 )
 from musicvae_core.groove import Groove
-from musicvae_core.render import Renderer, wav_bytes
+from musicvae_core.sound.render import Renderer, wav_bytes
 from musicvae_core.vocabulary import (
     CLOSED_HAT,
     CRASH,
@@ -170,7 +170,7 @@ def test_twenty_threads_get_what_one_gets(renderer):
 
 def test_a_forgotten_note_comes_back_the_same(renderer, monkeypatch):
     reference = renderer.render(random_groove(3)).tobytes()
-    monkeypatch.setattr("musicvae_core.sampler._CACHE_BYTES", 100_000)
+    monkeypatch.setattr("musicvae_core.sound.sampler._CACHE_BYTES", 100_000)
     forgetful = Renderer(SMALL_FONT)
     assert forgetful.render(random_groove(3)).tobytes() == reference
     assert forgetful.render(random_groove(3)).tobytes() == reference

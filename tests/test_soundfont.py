@@ -7,10 +7,10 @@ import numpy as np
 import pretty_midi
 import pytest
 
-from musicvae_core import render as render_module
 from musicvae_core.errors import SoundFontError, SynthUnavailableError
 from musicvae_core.groove import Groove
-from musicvae_core.render import Renderer, find_soundfont
+from musicvae_core.sound import render as render_module
+from musicvae_core.sound.render import Renderer, find_soundfont
 from musicvae_core.vocabulary import N_VOICES
 
 SMALL_FONT = Path(pretty_midi.__file__).with_name("TimGM6mb.sf2")

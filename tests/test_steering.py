@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from musicvae_core import steering
-from musicvae_core.attribute_vectors import AttributeVectors, load_vectors, save_vectors
 from musicvae_core.attributes import Beats
 from musicvae_core.checkpoint import load_checkpoint
 from musicvae_core.controls import CONTROLS
 from musicvae_core.errors import ConfigError, VectorsNotFoundError
-from musicvae_core.fit_vectors import fit_vectors
-from musicvae_core.steering import decode_codes, steer
+from musicvae_core.space import steering
+from musicvae_core.space.attribute_vectors import AttributeVectors, load_vectors, save_vectors
+from musicvae_core.space.fit_vectors import fit_vectors
+from musicvae_core.space.steering import decode_codes, steer
 from musicvae_core.studio import SHIPPED_CHECKPOINTS, Studio
 
 K, Z = 3, 6

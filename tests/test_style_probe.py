@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tiny_data
 
-from musicvae_core import style_probe
-from musicvae_core.build_atlas import build_atlas
 from musicvae_core.checkpoint import load_checkpoint
-from musicvae_core.cli import main
-from musicvae_core.style_probe import probe_style
+from musicvae_core.commands.cli import main
+from musicvae_core.experiments import style_probe
+from musicvae_core.experiments.style_probe import probe_style
+from musicvae_core.space.build_atlas import build_atlas
 from musicvae_core.vocabulary import CLOSED_HAT, RIDE
 
 N_PERFORMANCES = {"train": 8, "validation": 4, "test": 4}

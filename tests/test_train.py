@@ -10,8 +10,6 @@ import pytest
 import torch
 from tiny_data import dataset_of, drummed_groove
 
-from musicvae_core import run as run_module
-from musicvae_core import train as train_module
 from musicvae_core.checkpoint import load_checkpoint
 from musicvae_core.errors import (
     ConfigError,
@@ -20,9 +18,11 @@ from musicvae_core.errors import (
     TooFewExamplesError,
 )
 from musicvae_core.presets import override, preset
-from musicvae_core.run import Run
-from musicvae_core.train import train
-from musicvae_core.training_loop import LOG_FILE, STATE_FILE, pick_device
+from musicvae_core.training import run as run_module
+from musicvae_core.training import train as train_module
+from musicvae_core.training.loop import LOG_FILE, STATE_FILE, pick_device
+from musicvae_core.training.run import Run
+from musicvae_core.training.train import train
 
 BASE = override(preset("groove_2bar_tiny"), ["n_steps=20", "validate_every=10", "batch_size=8"])
 

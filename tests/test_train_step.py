@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from musicvae_core import train as train_module
 from musicvae_core.errors import NonFiniteLossError
 from musicvae_core.models.musicvae import MusicVAE, shift_right
 from musicvae_core.presets import override, preset
-from musicvae_core.run import Run
-from musicvae_core.train import train_step
-from musicvae_core.training_loop import pick_device
+from musicvae_core.training import train as train_module
+from musicvae_core.training.loop import pick_device
+from musicvae_core.training.run import Run
+from musicvae_core.training.train import train_step
 
 BASE = override(preset("groove_2bar_tiny"), ["batch_size=8"])
 

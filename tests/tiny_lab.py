@@ -7,8 +7,8 @@ import torch
 from tiny_data import random_groove
 
 from musicvae_core.groove import Groove
-from musicvae_core.lab import Lab
-from musicvae_core.lab_checkpoint import LabCheckpoint
+from musicvae_core.lab.checkpoint import LabCheckpoint
+from musicvae_core.lab.tools import Lab
 from musicvae_core.models.lab import GrooveLab
 from musicvae_core.presets import LAB_PRESETS
 from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BAR

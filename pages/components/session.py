@@ -6,8 +6,8 @@ Streamlit forgets a widget's value with its page, unless the widget says otherwi
 
 import streamlit as st
 
-from pages.components.card import Mix
-from pages.components.shelf import Shelf
+from pages.components.deck.card import Mix
+from pages.components.sample.shelf import Shelf
 
 _SHELF = "kept.sample.shelf"
 _MIX = "kept.mix"

@@ -9,7 +9,7 @@ import streamlit as st
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.groove import Groove
 from musicvae_core.studio import Studio
-from pages.components.card import Mix
+from pages.components.deck.card import Mix
 
 _MAX_SOUNDS = 128
 """Rendered loops kept of each kind for all sessions: two bars at 120 bpm are 0.7 MB as WAV."""

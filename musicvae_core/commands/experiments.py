@@ -1,0 +1,188 @@
+"""The command `experiment` and its kinds: the figures of the README and of the model cards.
+
+Each kind imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from musicvae_core.errors import ConfigError
+from musicvae_core.presets import preset
+
+
+def add_experiment(parser: argparse.ArgumentParser) -> None:
+    """Add the kinds of experiment to the command's parser."""
+    kinds = parser.add_subparsers(required=True, metavar="EXPERIMENT")
+    ablation = kinds.add_parser("ablation", help="train a preset and its variations")
+    ablation.add_argument("--preset", required=True)
+    ablation.set_defaults(command=_ablation)
+    trade_off = kinds.add_parser("trade-off", help="accuracy and realism against the KL")
+    trade_off.add_argument("checkpoint", type=Path)
+    trade_off.add_argument("--betas", type=float, nargs="+", default=[0.6, 2.0])
+    trade_off.add_argument("--prior-steps", type=int, default=10_000)
+    trade_off.set_defaults(command=_trade_off)
+    for kind in (ablation, trade_off):
+        kind.add_argument("--steps", type=int, default=1500)
+    style = kinds.add_parser("style", help="how well style is told from z; CHECKPOINT/style.json")
+    style.add_argument("checkpoint", type=Path)
+    style.add_argument("--data", type=Path, required=True)
+    style.set_defaults(command=_style)
+    long_term = kinds.add_parser("long-term", help="the conductor beside the flat decoder")
+    _add_long_term(long_term)
+    interpolation = kinds.add_parser("interpolation", help="paths in z beside blending of notes")
+    interpolation.add_argument("checkpoint", type=Path)
+    interpolation.add_argument("--pairs", type=int, default=512)
+    interpolation.set_defaults(command=_interpolation)
+    attributes = kinds.add_parser("attributes", help="what sliders and attribute vectors do")
+    attributes.add_argument("checkpoint", type=Path)
+    attributes.add_argument("--split", default="test", choices=("train", "validation", "test"))
+    attributes.add_argument("--windows", type=int, default=512)
+    attributes.set_defaults(command=_attributes)
+    feel = kinds.add_parser("feel", help="the groove lab beside plain ways to humanize")
+    _add_feel(feel)
+    for kind in (ablation, trade_off, long_term, interpolation, attributes, feel):
+        kind.add_argument("--data", type=Path, required=True)
+        kind.add_argument("--out", type=Path, required=True)
+    for kind in (long_term, interpolation, attributes, feel):
+        kind.add_argument("--seed", type=int, default=0)
+    for kind in (ablation, trade_off, long_term):
+        kind.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+
+
+def _add_long_term(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--steps", type=int, help="of training; by default the presets'")
+    parser.add_argument("--flat", type=Path, metavar="CHECKPOINT", help="in place of training it")
+    parser.add_argument("--hier", type=Path, metavar="CHECKPOINT", help="in place of training it")
+    parser.add_argument(
+        "--also", nargs="+", default=[], metavar="NAME=CHECKPOINT", help="further rows"
+    )
+    parser.set_defaults(command=_long_term)
+
+
+def _ablation(options: argparse.Namespace) -> None:
+    from musicvae_core.dataset import load_dataset
+    from musicvae_core.experiments.choices import ablate
+
+    chosen, dataset = preset(options.preset), load_dataset(options.data)
+    rows = ablate(chosen, dataset, options.out, options.steps, options.device)
+    (options.out / "ablation.json").write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def _trade_off(options: argparse.Namespace) -> None:
+    from musicvae_core.dataset import load_dataset
+    from musicvae_core.experiments.choices import trade_off
+    from musicvae_core.experiments.trade_off_figure import draw_trade_off
+
+    dataset = load_dataset(options.data)
+    rows = trade_off(
+        options.checkpoint,
+        dataset,
+        options.out,
+        options.betas,
+        options.steps,
+        options.prior_steps,
+        options.device,
+    )
+    (options.out / "trade_off.json").write_text(json.dumps(rows, indent=1) + "\n")
+    draw_trade_off(rows, options.out / "trade_off.svg")
+
+
+def _style(options: argparse.Namespace) -> None:
+    from musicvae_core.checkpoint import load_checkpoint
+    from musicvae_core.dataset import load_dataset
+    from musicvae_core.experiments.style_probe import probe_style
+    from musicvae_core.space.atlas import load_atlas
+
+    checkpoint = load_checkpoint(options.checkpoint)
+    atlas = load_atlas(options.checkpoint, checkpoint.fingerprint())
+    text = json.dumps(probe_style(checkpoint, load_dataset(options.data), atlas), indent=1)
+    (options.checkpoint / "style.json").write_text(text + "\n")
+    print(text)
+
+
+def _long_term(options: argparse.Namespace) -> None:
+    others = dict(_named(text) for text in options.also)
+    from musicvae_core.checkpoint import load_checkpoint
+    from musicvae_core.dataset import load_dataset
+    from musicvae_core.experiments.long_term import long_term, train_or_load
+
+    given = {"flat": options.flat, "hierarchical": options.hier}
+    given = {name: path for name, path in given.items() if path is not None}
+    further = {name: load_checkpoint(path) for name, path in others.items()}
+    dataset = load_dataset(options.data)
+    models = train_or_load(dataset, options.out, given, options.steps, options.device)
+    long_term(models | further, dataset, options.out, options.seed)
+    print((options.out / "long_term.md").read_text(), end="")
+
+
+def _named(text: str) -> tuple[str, Path]:
+    name, separator, path = text.partition("=")
+    if not (name and separator and path):
+        raise ConfigError(f"--also {text} names no checkpoint; write it as NAME=CHECKPOINT.")
+    return name, Path(path)
+
+
+def _interpolation(options: argparse.Namespace) -> None:
+    from musicvae_core.checkpoint import load_checkpoint
+    from musicvae_core.dataset import load_dataset
+    from musicvae_core.experiments.blending import interpolation
+
+    report = interpolation(
+        load_checkpoint(options.checkpoint),
+        load_dataset(options.data),
+        options.out,
+        options.pairs,
+        options.seed,
+    )
+    print(json.dumps(report, indent=1))
+
+
+def _attributes(options: argparse.Namespace) -> None:
+    from musicvae_core.checkpoint import load_checkpoint
+    from musicvae_core.dataset import load_dataset
+    from musicvae_core.experiments.attributes import attribute_experiment, misses
+    from musicvae_core.space.attribute_vectors import load_vectors
+
+    checkpoint = load_checkpoint(options.checkpoint)
+    report = attribute_experiment(
+        checkpoint,
+        load_vectors(options.checkpoint, checkpoint.fingerprint()),
+        load_dataset(options.data),
+        options.out,
+        split=options.split,
+        n=options.windows,
+        seed=options.seed,
+    )
+    print(json.dumps(report["sliders"], indent=1))
+    print("\n".join(["Sliders that miss a target:", *(misses(report) or ["none"])]))
+
+
+def _add_feel(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--split", default="test", choices=("train", "validation", "test"))
+    parser.add_argument("--windows", type=int, default=1000, help="at most, evenly spread")
+    parser.add_argument(
+        "--deterministic", type=Path, metavar="CHECKPOINT", help="of groove_lab_means, to compare"
+    )
+    parser.set_defaults(command=_feel)
+
+
+def _feel(options: argparse.Namespace) -> None:
+    from musicvae_core.dataset import load_dataset
+    from musicvae_core.experiments.feel import feel_experiment
+    from musicvae_core.lab.checkpoint import load_lab_checkpoint
+
+    means = options.deterministic
+    feel_experiment(
+        load_lab_checkpoint(options.checkpoint),
+        load_dataset(options.data),
+        options.out,
+        split=options.split,
+        limit=options.windows,
+        deterministic=None if means is None else load_lab_checkpoint(means),
+        seed=options.seed,
+    )
+    print((options.out / "feel.md").read_text(), end="")

@@ -1,0 +1,1 @@
+"""What the command line measures: the tables and figures of the model cards."""

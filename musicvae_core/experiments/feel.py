@@ -1,0 +1,274 @@
+"""The experiment `feel`: the groove lab against honest baselines, on held-out performances."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from musicvae_core.dataset import Dataset, Split, Windows
+from musicvae_core.experiments.feel_baselines import FeelTable, Noise, split_feel
+from musicvae_core.experiments.feel_figure import draw
+from musicvae_core.experiments.feel_metrics import (
+    Real,
+    attribute_means,
+    bar_jumps,
+    errors,
+    followed_share,
+    likeness,
+)
+from musicvae_core.experiments.feel_report import report_text
+from musicvae_core.experiments.figures import write_figure
+from musicvae_core.experiments.transfer import transfer_report
+from musicvae_core.experiments.voice_patterns import PatternTable, hit_f1
+from musicvae_core.kept import Floats, Kept, taps_of, untold
+from musicvae_core.lab.checkpoint import LabCheckpoint
+from musicvae_core.lab.completion import complete, open_bars, stretches
+from musicvae_core.lab.likelihood import nats_of_rest
+from musicvae_core.lab.options import Chance
+from musicvae_core.realism import feature_gaps, judge_auc
+from musicvae_core.vocabulary import CLOSED_HAT, KICK, RIDE, SNARE, VOICES
+
+N_MEAN = 32
+"""Draws that the mean prediction is the mean of."""
+N_DRAWS = 5
+"""Draws that are compared with real windows, where a way to play has any chance in it."""
+N_BOUND = 16
+"""Draws of z that a likelihood is bounded by."""
+FILLED_VOICES = (KICK, SNARE, CLOSED_HAT, RIDE)
+_BATCH = 128
+_LONG_BARS, _N_LONG = 16, 200
+
+Row = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Player:
+    """A groove lab that plays many windows, in batches, told nothing but their tempo."""
+
+    checkpoint: LabCheckpoint
+    seed: int
+
+    def play(self, kept: Kept, tempos_bpm: Floats, draw: int, feel_temperature: float) -> Floats:
+        """Complete windows (N, T, 27); every draw has a chance of its own."""
+        parts = []
+        for start in range(0, len(tempos_bpm), _BATCH):
+            batch = slice(start, start + _BATCH)
+            seed = int(np.random.SeedSequence((self.seed, draw, start)).generate_state(1)[0])
+            chance = Chance(feel_temperature=feel_temperature, seed=seed)
+            controls = untold(tempos_bpm[batch])
+            parts.append(complete(self.checkpoint, some_of(kept, batch), controls, chance))
+        return np.concatenate(parts)
+
+    def nats(self, kept: Kept, tempos_bpm: Floats, *terms: str) -> float:
+        """Return the nats a window of what is not kept; see `nats_of_rest`."""
+        generator = torch.Generator().manual_seed(self.seed)
+        total = 0.0
+        for start in range(0, len(tempos_bpm), _BATCH):
+            batch = slice(start, start + _BATCH)
+            with torch.inference_mode():
+                nats = nats_of_rest(
+                    self.checkpoint.model,
+                    some_of(kept, batch),
+                    untold(tempos_bpm[batch]),
+                    generator,
+                    terms,
+                    N_BOUND,
+                )
+            total += float(nats.sum())
+        return total / len(tempos_bpm)
+
+
+def feel_experiment(
+    checkpoint: LabCheckpoint,
+    dataset: Dataset,
+    out: Path,
+    *,
+    split: Split = "test",
+    limit: int = 1000,
+    deterministic: LabCheckpoint | None = None,
+    seed: int = 0,
+) -> Row:
+    """Measure all that the groove lab does, and write `feel.json`, `feel.md` and `feel.svg`.
+
+    Parameters
+    ----------
+    checkpoint, dataset
+        What to measure, on what.
+    out
+        Folder for the report.
+    split, limit
+        Of which performances, and how many windows at most, evenly spread.
+    deterministic
+        A lab with a head of means, to compare.
+    seed
+        Of every random choice.
+
+    Returns
+    -------
+    What is written to `feel.json`: `feel`, a row a way to play the notes of real windows;
+    `drumify`, `fill_in`, `transfer` and `seams`.
+    """
+    n_bars = checkpoint.config.n_bars
+    train = dataset.windows("train", n_bars).features
+    windows = _some(dataset.windows(split, n_bars), limit)
+    real = Real(windows.features, windows.tempos_bpm, windows.performance)
+    player = Player(checkpoint, seed)
+    report: Row = {
+        "checkpoint": checkpoint.name,
+        "split": split,
+        "seed": seed,
+        "n_windows": len(windows),
+        "n_performances": len(np.unique(windows.performance)),
+        "feel": _feel_rows(player, FeelTable.of(train), real, deterministic),
+        "drumify": _drumify(player, real),
+        "fill_in": _fill_in(player, train, real),
+        "transfer": transfer_report(checkpoint, dataset, split, seed),
+        "seams": _seams(player, dataset, split),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "feel.json").write_text(json.dumps(report, indent=1) + "\n")
+    (out / "feel.md").write_text(report_text(report))
+    write_figure(draw(report), out / "feel.svg")
+    return report
+
+
+def some_of(kept: Kept, batch: slice) -> Kept:
+    """Return what is known of some grooves."""
+    return Kept(
+        kept.features[batch],
+        kept.hits[batch],
+        kept.velocities[batch],
+        kept.offsets[batch],
+        kept.taps[batch],
+    )
+
+
+def _some(windows: Windows, limit: int) -> Windows:
+    if len(windows) <= limit:
+        return windows
+    return windows.take(np.linspace(0, len(windows) - 1, limit))
+
+
+def _feel_rows(
+    player: Player, table: FeelTable, real: Real, deterministic: LabCheckpoint | None
+) -> list[Row]:
+    """Play the notes of real windows in every way there is."""
+    rows: list[Row] = [{"name": "real", **attribute_means(real.features)}]
+    for row in _ways_to_play(player, table, real, deterministic):
+        rows.append(row)
+        log.info("%s", row)
+    return rows
+
+
+def _ways_to_play(
+    player: Player, table: FeelTable, real: Real, deterministic: LabCheckpoint | None
+) -> Iterator[Row]:
+    seed, tempos_bpm = player.seed, real.tempos_bpm
+    hits, velocities, offsets = split_feel(real.features)
+
+    def row(
+        name: str, *draws: Floats, nats: float | None = None, mean: Floats | None = None
+    ) -> Row:
+        measured = errors(draws[0] if mean is None else mean, real)
+        return {"name": name, **measured, "nats_a_hit": nats, **likeness(draws, real, seed)}
+
+    yield row("quantised, one velocity", table.flat(real.features))
+    yield row("mean of voice and step", table.play(real.features, "none"))
+    names: dict[Noise, str] = {
+        "independent": "the same with noise",
+        "drift": "the same with drifting noise",
+    }
+    for noise, name in names.items():
+        nats = table.velocities.nats(hits, velocities, noise)
+        nats += table.offsets.nats(hits, offsets, noise)
+        mean = table.play(real.features, "none")
+        draws = [table.play(real.features, noise, seed + draw) for draw in range(N_DRAWS)]
+        yield row(name, *draws, nats=nats, mean=mean)
+    kept = Kept.notes(real.features)
+    if deterministic is not None:
+        means = Player(deterministic, seed)
+        yield row("deterministic head, trained the same", means.play(kept, tempos_bpm, 0, 1.0))
+    drawn = [player.play(kept, tempos_bpm, draw, 1.0) for draw in range(N_MEAN)]
+    mean = np.mean(drawn, axis=0, dtype=np.float32)
+    nats = player.nats(kept, tempos_bpm, "velocities", "offsets")
+    nats_a_hit = nats * len(hits) / float(hits.sum())
+    yield row("groove lab", *drawn[:N_DRAWS], nats=nats_a_hit, mean=mean)
+
+
+def _drumify(player: Player, real: Real) -> Row:
+    """Make kits of the rhythms of real windows, with their accents and without."""
+    report = {}
+    for name, heard in (("with accents", [1, 1, 1]), ("without", [1, 0, 1])):
+        taps = (taps_of(real.features) * np.array(heard)).astype(np.float32)
+        kept = replace(Kept.nothing(real.features), taps=taps)
+        kits = player.play(kept, real.tempos_bpm, 0, 1.0)
+        report[name] = {
+            **followed_share(kits, real.features),
+            "accents": _accents_followed(kits, real.features),
+            "auc": judge_auc(
+                kits, real.features, real.performances, player.seed, real.performances
+            ),
+            "features": feature_gaps(kits, real.features),
+        }
+    return report
+
+
+def _accents_followed(kits: Floats, rhythm: Floats) -> float:
+    """Return how the loudest hits of the rhythm's steps correlate with the rhythm's."""
+    tapped = split_feel(rhythm)[0].any(axis=-1)
+    loudest = [split_feel(one)[1].max(axis=-1)[tapped] for one in (kits, rhythm)]
+    return float(np.corrcoef(*loudest)[0, 1])
+
+
+def _fill_in(player: Player, train: Floats, real: Real) -> list[Row]:
+    """Write single voices anew, given the rest."""
+    rows = []
+    for voice in FILLED_VOICES:
+        kept = Kept.everything(real.features)
+        known = kept.hits.copy()
+        known[..., voice] = False
+        kept = replace(kept, hits=known, velocities=known, offsets=known)
+        table = PatternTable.of(train[..., voice] > 0.5)
+        hits = real.features[..., voice] > 0.5
+        nats = player.nats(kept, real.tempos_bpm, "hits")
+        drawn = player.play(kept, real.tempos_bpm, 0, 1.0)[..., voice] > 0.5
+        n_bars = player.checkpoint.config.n_bars
+        most_common = np.tile(table.most_common, (len(hits), n_bars))
+        rows.append(
+            {
+                "voice": VOICES[voice],
+                "nats_a_bar": nats / n_bars,
+                "nats_a_bar_by_frequency": table.nats(hits),
+                "f1": hit_f1(drawn, hits),
+                "f1_most_common": hit_f1(most_common, hits),
+            }
+        )
+    return rows
+
+
+def _seams(player: Player, dataset: Dataset, split: Split) -> Row:
+    """Play the notes of long windows, and compare bar lines where a stretch begins with others."""
+    windows = _some(dataset.windows(split, _LONG_BARS), _N_LONG)
+    kept = Kept.notes(windows.features)
+    plan = stretches(open_bars(kept), player.checkpoint.config.n_bars, 1)
+    first_bars: NDArray[np.int64] = np.array([stretch.first_made for stretch in plan][1:])
+    played = player.play(kept, windows.tempos_bpm, 0, 1.0)
+    half = played.shape[1] // 2
+    return {
+        "n_windows": len(windows),
+        "bars": first_bars.tolist(),
+        "played": bar_jumps(played, first_bars),
+        "real": bar_jumps(windows.features, first_bars),
+        "first_half": attribute_means(played[:, :half]),
+        "second_half": attribute_means(played[:, half:]),
+    }

@@ -1,0 +1,1 @@
+"""From grooves to audio."""

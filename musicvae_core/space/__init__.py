@@ -1,0 +1,1 @@
+"""Playing in the latent space: between grooves, along paths, under sliders, on a map."""

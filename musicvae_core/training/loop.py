@@ -1,0 +1,197 @@
+"""What every training run does: its steps, validations and files, whatever it trains."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from musicvae_core import schedules
+from musicvae_core.config import TrainConfig
+from musicvae_core.dataset import Dataset, Windows
+from musicvae_core.errors import ConfigError, NonFiniteLossError
+from musicvae_core.training.run import ModelRun
+
+STATE_FILE, LOG_FILE = "training.pt", "log.jsonl"
+MIN_TRAIN_WINDOWS = 16
+N_VALIDATION = 512
+
+Losses = dict[str, Tensor]
+Metrics = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device of a name; `auto` takes CUDA, then Apple's, then the processor.
+
+    Raises
+    ------
+    ConfigError
+        If the device is not there.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next((kind for kind, present in there.items() if present), "cpu")
+    if name != "cpu" and not there.get(name, False):
+        raise ConfigError(f"There is no {name} device here; use --device cpu or auto.")
+    return torch.device(name)
+
+
+def begin(run: ModelRun[Any], out: Path, *, resume: bool) -> bool:
+    """Take up the run kept under `out`, or make room for a new one; return whether it is new.
+
+    Raises
+    ------
+    ConfigError
+        If `out` holds a run that is not to be gone on with, or one of other settings.
+    """
+    goes_on = resume and (out / STATE_FILE).exists()
+    if not goes_on:
+        _check_unused(out)
+    out.mkdir(parents=True, exist_ok=True)
+    if goes_on:
+        run.restore(out / STATE_FILE)
+    return not goes_on
+
+
+def finish(
+    run: ModelRun[Any],
+    out: Path,
+    step: Callable[[], Losses],
+    validate: Callable[[], Metrics],
+) -> Metrics:
+    """Take the steps that are left, and keep the best and the last checkpoint under `out`.
+
+    Parameters
+    ----------
+    run, out
+        The run and where it is kept.
+    step
+        Takes one step and returns its losses.
+    validate
+        Measures the averaged weights; `validation/loss` says which are the best.
+
+    Returns
+    -------
+    The last validation's metrics; none where no step was left to take.
+    """
+    metrics: Metrics = {}
+    first_step = run.step
+    try:
+        for row in _steps(run, out, step, validate):
+            metrics = row
+    except KeyboardInterrupt:
+        log.warning("Stopped at step %d; go on with --resume.", run.step)
+    if run.step > first_step:
+        run.save(out / STATE_FILE)
+        run.save_checkpoint(out / "last", metrics)
+    return metrics
+
+
+def _check_unused(out: Path) -> None:
+    """Refuse to begin a run where another was kept: its log and best model would be mixed."""
+    if (out / STATE_FILE).exists():
+        raise ConfigError(f"{out} holds a run already; go on with --resume, or give another --out.")
+    if (out / LOG_FILE).exists():
+        raise ConfigError(
+            f"{out} holds the {LOG_FILE} of a run but no {STATE_FILE} for --resume to go on from; "
+            "give another --out."
+        )
+
+
+def _steps(
+    run: ModelRun[Any], out: Path, step: Callable[[], Losses], validate: Callable[[], Metrics]
+) -> Iterator[Metrics]:
+    """Take the steps that are left; yield the metrics of each validation."""
+    config = run.config
+    started = time.monotonic()
+    bar = tqdm(total=config.n_steps, initial=run.step, desc=run.preset.name, unit="step")
+    with bar:
+        while not run.is_over:
+            losses = step()
+            bar.update()
+            if run.step % 20 == 0:
+                bar.set_postfix({name: f"{float(value):.2f}" for name, value in losses.items()})
+            if run.step % config.validate_every == 0 or run.step == config.n_steps:
+                row: Metrics = {"step": run.step, "seconds": time.monotonic() - started}
+                row |= {name: float(value) for name, value in losses.items()}
+                row |= _keep_best_and_last(run, out, validate())
+                with (out / LOG_FILE).open("a") as lines:
+                    lines.write(json.dumps(row) + "\n")
+                yield row
+    if run.step < config.n_steps:
+        log.info("No better validation for %d; stopping early.", run.stale)
+
+
+def _keep_best_and_last(run: ModelRun[Any], out: Path, metrics: Metrics) -> Metrics:
+    """Keep the averaged weights as `last`, and as `best` if they are."""
+    loss = metrics["validation/loss"]
+    run.stale += 1
+    if loss < run.best:
+        run.best, run.stale = loss, 0
+        run.save_checkpoint(out / "best", {"step": run.step, **metrics})
+    run.save(out / STATE_FILE)
+    run.save_checkpoint(out / "last", {"step": run.step, **metrics})
+    log.info("step %d: %s", run.step, metrics)
+    return metrics
+
+
+def descend(run: ModelRun[Any], losses: Losses) -> Losses:
+    """Take one optimiser step down the loss, and average the weights.
+
+    Raises
+    ------
+    NonFiniteLossError
+        If the loss is not finite; the weights are left as they were.
+    """
+    if not torch.isfinite(losses["loss/total"]):
+        raise NonFiniteLossError(
+            f"The loss is {losses['loss/total'].item()} at step {run.step}; "
+            "the last good checkpoint is kept: go on from it with a lower learning_rate."
+        )
+    for group in run.optimiser.param_groups:
+        group["lr"] = schedules.learning_rate(run.step, run.config)
+    run.optimiser.zero_grad(set_to_none=True)
+    losses["loss/total"].backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(run.model.parameters(), run.config.gradient_clip)
+    run.optimiser.step()
+    run.average.update_parameters(run.model)
+    run.step += 1
+    return {name: value.detach() for name, value in losses.items()}
+
+
+def step_generator(run: ModelRun[Any]) -> torch.Generator:
+    """Return the source of randomness that belongs to the present step."""
+    return torch.Generator(run.device).manual_seed(run.config.seed * 1_000_003 + run.step)
+
+
+def batch_indices(step: int, n_examples: int, config: TrainConfig) -> np.ndarray[Any, Any]:
+    """Return the indices of a step's batch; each epoch is one seeded permutation."""
+    positions = np.arange(step * config.batch_size, (step + 1) * config.batch_size)
+    epochs, places = np.divmod(positions, n_examples)
+    indices = np.empty(len(positions), np.int64)
+    for epoch in np.unique(epochs):
+        order = np.random.default_rng((config.seed, 1, int(epoch))).permutation(n_examples)
+        indices[epochs == epoch] = order[places[epochs == epoch]]
+    return indices
+
+
+def validation_windows(dataset: Dataset, n_bars: int) -> Windows:
+    """Return evenly spread validation windows; a data set too small for them lends its own."""
+    n_there = sum(label.split == "validation" for label in dataset.labels)
+    windows = dataset.windows("validation" if n_there else "train", n_bars)
+    return evenly(windows, N_VALIDATION)
+
+
+def evenly(windows: Windows, n: int) -> Windows:
+    """Return n evenly spread windows, or all where there are fewer."""
+    return windows.take(np.linspace(0, len(windows) - 1, min(n, len(windows))))

@@ -1,0 +1,1 @@
+"""The deck that draws and plays grooves."""

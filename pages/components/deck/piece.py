@@ -1,0 +1,79 @@
+"""A morph as a piece: its steps one after the other, to play and to save."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+
+import streamlit as st
+
+from musicvae_core.groove import Groove
+from musicvae_core.studio import Studio
+from pages.components.deck.card import Card
+from pages.components.deck.payload import file_stem
+from pages.components.settings import WIDTH
+from pages.components.studio import loop_sounds
+
+_BARS = (1, 2, 4, 8, 16)
+_MAX_BARS = 256
+"""Of a piece: nine minutes at 120 bpm."""
+
+
+def choose_bars(n_steps: int, n_bars: int) -> int:
+    """Draw the choice of how many bars each step lasts, and return it."""
+    offered = [bars for bars in _BARS if bars * n_steps <= _MAX_BARS]
+    usual = max(bars for bars in offered if bars <= max(n_bars, 1))
+    return st.selectbox(
+        "Bars a step",
+        offered,
+        offered.index(usual),
+        key=f"morph.bars.{n_steps}.{n_bars}",
+        width=WIDTH,
+        persist_state="session",
+        help="How long each step of the piece is played.",
+    )
+
+
+def piece_card(
+    studio: Studio, grooves: Sequence[Groove], bars: int, name: str, kit: str | None
+) -> Card:
+    """Return the card of a piece."""
+    piece = Groove.joined([groove.repeated(bars) for groove in grooves])
+    [sound], _ = loop_sounds(studio, [piece], kit, compressed=True)
+    note = f"{len(grooves)} steps of {bars} {'bar' if bars == 1 else 'bars'}"
+    return Card("piece", name, piece, studio.midi(piece), sound, note)
+
+
+def draw_zip(
+    studio: Studio,
+    grooves: Sequence[Groove],
+    name: str,
+    kit: str | None,
+    *,
+    key: str,
+    label: str = "All steps",
+) -> None:
+    """Draw a button that saves every groove, as MIDI and as sound, in one file."""
+    st.download_button(
+        label,
+        data=lambda: zip_of(studio, grooves, kit),
+        file_name=f"{file_stem(name)}.zip",
+        mime="application/zip",
+        icon=":material/folder_zip:",
+        key=key,
+        on_click="ignore",
+        help="A zip of a MIDI file, and a WAV file, of each",
+    )
+
+
+def zip_of(studio: Studio, grooves: Sequence[Groove], kit: str | None) -> bytes:
+    """Return a zip of every groove, numbered: MIDI, and WAV where there is sound."""
+    sounds, _ = loop_sounds(studio, grooves, kit)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for at, (groove, sound) in enumerate(zip(grooves, sounds, strict=True)):
+            archive.writestr(f"{at:02d}.mid", studio.midi(groove))
+            if sound is not None:
+                archive.writestr(f"{at:02d}.wav", sound)
+    return file.getvalue()

@@ -1,0 +1,233 @@
+"""The settings of the groove lab's page: its widgets, and what they say."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import streamlit as st
+
+from musicvae_core.lab.options import Amounts, Chance, Wishes
+from musicvae_core.studio import Studio
+from musicvae_core.vocabulary import CLOSED_HAT, KICK, N_VOICES, OPEN_HAT, SNARE, VOICES
+from pages.components.attributes.sliders import style_title
+from pages.components.lab.request import TOOLS, Request
+from pages.components.settings import MAX_SEED, WIDTH
+from pages.components.slots import Source
+from pages.components.sources import choose_groove
+
+SEED = "groove_lab.seed"
+_FILLS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "hats": ("new hi-hats", (CLOSED_HAT, OPEN_HAT)),
+    "kick": ("a new kick", (KICK,)),
+    "snare": ("a new snare", (SNARE,)),
+    "last": ("a fill in the last bar", tuple(range(N_VOICES))),
+    "choose": ("what I choose", ()),
+}
+_FEELS = {"groove": "another groove", "style": "a style", "drummer": "a drummer"}
+_MORE_BARS = (1, 2, 4, 8, 16)
+_DENSITIES = (None, *range(4, 42, 2))
+
+
+def choose_tool() -> str:
+    """Draw the choice of what to do, and return it."""
+    return st.segmented_control(
+        "What to do",
+        TOOLS,
+        default="humanize",
+        required=True,
+        format_func=TOOLS.__getitem__,
+        key="groove_lab.tool",
+        persist_state="session",
+    )
+
+
+def read_request(studio: Studio, tool: str, source: Source) -> Request:
+    """Draw the settings of a tool, and return what they ask for.
+
+    Raises
+    ------
+    MusicVAEError
+        If the lab is not there.
+    """
+    request = Request(tool)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="lab"):
+        if tool == "fill":
+            request = _choose_cells(request, source.groove.n_bars)
+        elif tool == "continue":
+            request = replace(request, n_bars=_choose_more_bars())
+        if tool == "transfer":
+            request = _choose_feel(studio, request)
+        else:
+            request = replace(request, wishes=_choose_wishes(studio, tool))
+        chance = replace(_choose_temperatures(tool), seed=_choose_seed())
+    return replace(request, chance=chance)
+
+
+def choose_amounts() -> Amounts:
+    """Draw the sliders between how a groove was played and how it is played now."""
+    percents = []
+    for name, most, usual, what in (
+        ("Dynamics", 200, 100, "0 keeps the loudness that was; 200 goes twice as far."),
+        ("Timing", 200, 100, "0 keeps the timing that was; 200 goes twice as far."),
+        ("Quantise", 100, 0, "100 puts every hit on the grid."),
+    ):
+        percents.append(
+            st.slider(
+                f"{name}, %",
+                *(0, most, usual, 5),
+                key=f"groove_lab.{name.lower()}",
+                width=WIDTH,
+                persist_state="session",
+                help=what,
+            )
+        )
+    dynamics, timing, quantise = (percent / 100 for percent in percents)
+    return Amounts(dynamics, timing, quantise)
+
+
+def next_seed() -> None:
+    """Move on to the next seed; for a callback."""
+    st.session_state[SEED] = (st.session_state[SEED] + 1) % MAX_SEED
+
+
+def _choose_cells(request: Request, n_bars: int) -> Request:
+    fill = st.selectbox(
+        "Write",
+        _FILLS,
+        format_func=lambda name: _FILLS[name][0],
+        key="groove_lab.fill",
+        width=200,
+        persist_state="session",
+    )
+    every = tuple(range(n_bars))
+    if fill != "choose":
+        bars = every[-1:] if fill == "last" else every
+        return replace(request, voices=_FILLS[fill][1], bars=bars)
+    voices = st.pills(
+        "Voices",
+        range(N_VOICES),
+        selection_mode="multi",
+        default=(CLOSED_HAT,),
+        format_func=VOICES.__getitem__,
+        key="groove_lab.voices",
+        persist_state="session",
+    )
+    bars = st.multiselect(
+        "Bars",
+        every,
+        format_func=lambda bar: str(bar + 1),
+        key=f"groove_lab.bars.{n_bars}",
+        placeholder="All",
+        persist_state="session",
+    )
+    return replace(request, voices=tuple(sorted(voices)), bars=tuple(sorted(bars)) or every)
+
+
+def _choose_more_bars() -> int:
+    return st.selectbox(
+        "Bars to add", _MORE_BARS, 2, key="groove_lab.more", width=WIDTH, persist_state="session"
+    )
+
+
+def _choose_feel(studio: Studio, request: Request) -> Request:
+    kind = st.segmented_control(
+        "Feel of",
+        _FEELS,
+        default="groove",
+        required=True,
+        format_func=_FEELS.__getitem__,
+        key="groove_lab.feel_of",
+        persist_state="session",
+    )
+    if kind == "style":
+        return replace(request, wishes=Wishes(style=_choose_style(studio, required=True)))
+    if kind == "drummer":
+        return replace(request, wishes=Wishes(drummer=_choose_drummer(studio)))
+    feel = choose_groove("groove_lab.feel", "Whose feel", default=2)
+    if feel is None:
+        return request
+    return replace(request, feel=feel.groove, feel_name=feel.name)
+
+
+def _choose_wishes(studio: Studio, tool: str) -> Wishes:
+    style = _choose_style(studio, required=False)
+    if tool == "humanize":
+        return Wishes(style=style)
+    hits_a_bar = st.select_slider(
+        "Notes a bar",
+        _DENSITIES,
+        format_func=lambda number: "any" if number is None else str(number),
+        key="groove_lab.density",
+        width=WIDTH,
+        persist_state="session",
+        help="Of all voices together: fewer are simpler.",
+    )
+    return Wishes(style=style, hits_a_bar=hits_a_bar)
+
+
+def _choose_style(studio: Studio, *, required: bool) -> str | None:
+    styles = studio.lab().styles
+    return st.selectbox(
+        "Style",
+        styles if required else (None, *styles),
+        format_func=lambda style: "Any" if style is None else style_title(style).capitalize(),
+        key="groove_lab.feel_style" if required else "groove_lab.style",
+        width=WIDTH,
+        persist_state="session",
+    )
+
+
+def _choose_drummer(studio: Studio) -> str:
+    return st.selectbox(
+        "Drummer",
+        studio.lab().drummers,
+        format_func=lambda name: name.replace("drummer", "Drummer "),
+        key="groove_lab.drummer",
+        width=WIDTH,
+        persist_state="session",
+        help="One of those who played the data set.",
+    )
+
+
+def _choose_temperatures(tool: str) -> Chance:
+    with st.popover("Fine-tune", icon=":material/tune:", key="groove_lab.details"):
+        feel = st.slider(
+            "Temperature of the feel",
+            *(0.0, 2.0, 1.0, 0.05),
+            key="groove_lab.feel_temperature",
+            persist_state="session",
+            help="0 plays as drummers do on average; 1 as one of them might; above that, looser.",
+        )
+        if tool in ("humanize", "transfer"):
+            return Chance(feel_temperature=feel)
+        notes = st.slider(
+            "Temperature of the notes",
+            *(0.0, 2.0, 1.0, 0.05),
+            key="groove_lab.temperature",
+            persist_state="session",
+            help="0 takes the likeliest notes; above 1 is wilder.",
+        )
+    return Chance(notes, feel)
+
+
+def _choose_seed() -> int:
+    with st.container(
+        horizontal=True, wrap=False, vertical_alignment="bottom", width=WIDTH, gap="xsmall"
+    ):
+        seed = st.number_input(
+            "Seed",
+            *(0, MAX_SEED),
+            key=SEED,
+            persist_state="session",
+            help="The same seed and settings give the same groove. Pressing again without a "
+            "change takes the next seed.",
+        )
+        st.button(
+            "",
+            icon=":material/casino:",
+            key="groove_lab.dice",
+            help="Throw the dice for a new seed",
+            on_click=lambda: st.session_state.update({SEED: random.randrange(10_000)}),
+        )
+    return seed

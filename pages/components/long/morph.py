@@ -1,0 +1,114 @@
+"""A morph between the piece of the Long form page and another one."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from musicvae_core.groove import Groove
+from musicvae_core.studio import Studio
+from musicvae_core.takes import Piece
+from pages.components.deck.card import Card, Morph
+from pages.components.deck.source_deck import source_deck
+from pages.components.favourites import is_favourite
+from pages.components.long.settings import LongSettings
+from pages.components.long.state import Shown, show_new
+from pages.components.names import name_of
+from pages.components.session import kept_mix
+from pages.components.slots import Source, contents, start_with
+from pages.components.sources import choose_groove
+from pages.components.studio import loop_sounds
+
+_OTHER = "long_form.other"
+_AT = "kept.long_form.at"
+"""Session key of where the pointer of the morph is."""
+_N_STEPS = 5
+"""Of a morph: each is a whole piece to decode, to render and to load."""
+
+
+def draw_morph(studio: Studio, settings: LongSettings, now: Shown) -> None:
+    """Draw the choice of another piece, and, once opened, what lies between.
+
+    Raises
+    ------
+    MusicVAEError
+        What the studio raises.
+    """
+    title, icon = "Morph with another piece", ":material/timeline:"
+    with st.expander(title, icon=icon, key="long_form.morph", on_change="rerun") as opened:
+        if not opened.open:
+            return
+        _start_with_a_sample(studio, settings)
+        source = choose_groove(_OTHER, "Other piece", model=settings.model)
+        if source is None:
+            return
+        model = settings.model.name
+        z = source.z if source.model == model else None
+        other = studio.piece_of(model, source.groove, z)
+        steps = studio.morph_pieces(now.piece, other, _N_STEPS)
+        at = _draw_strip(studio, settings, f"{now.name} to {source.name}", steps)
+        _draw_buttons(studio, now, other, steps[at], source.name)
+
+
+def _start_with_a_sample(studio: Studio, settings: LongSettings) -> None:
+    if _OTHER in contents("long_form"):
+        return
+    piece = studio.sample_piece(
+        settings.model.name,
+        temperature=settings.temperature,
+        tempo_bpm=settings.tempo_bpm,
+        seed=settings.seed + 1,
+    )
+    name = name_of(piece.embeddings)
+    start_with(_OTHER, Source(name, piece.groove, None, piece.model, "sample"))
+
+
+def _draw_strip(studio: Studio, settings: LongSettings, name: str, steps: tuple[Piece, ...]) -> int:
+    """Draw the morph, and return at which step its pointer is."""
+    grooves = tuple(step.groove.at_tempo(settings.tempo_bpm) for step in steps)
+    sounds, problem = loop_sounds(studio, grooves, settings.kit, mix=kept_mix(), compressed=True)
+    ends = tuple(name.split(" to ", 1))
+    pointer = st.session_state.get(_AT, (0.5, 0.0))
+    morph = Morph(grooves, tuple(sounds), 1, len(steps), ends, pointer)
+    at = morph.index_at(pointer)
+    source = _source(name, grooves, at, steps[at].model)
+    source_deck(
+        [
+            Card(
+                *("morph", name, grooves[at], studio.midi(grooves[at]), None),
+                note=f"{len(steps)} pieces on the way, every bar towards its own",
+                kept=is_favourite(grooves[at]),
+                morph=morph,
+            )
+        ],
+        lambda _: source,
+        key="long_form.strip",
+        sound_problem=problem,
+        on_move=lambda _, place: st.session_state.update({_AT: place}),
+    )
+    return at
+
+
+def _source(name: str, grooves: tuple[Groove, ...], at: int, model: str) -> Source:
+    return Source(f"{name}, step {at + 1}", grooves[at], None, model, "long form")
+
+
+def _draw_buttons(studio: Studio, now: Shown, other: Piece, step: Piece, name: str) -> None:
+    def cross() -> None:
+        crossing = studio.cross_over(now.piece, other)
+        show_new(crossing, f"leads from {now.name} to {name}", f"{now.name} into {name}")
+
+    with st.container(horizontal=True, gap="xsmall"):
+        st.button(
+            "Work on this step",
+            icon=":material/arrow_upward:",
+            key="long_form.take",
+            help="Put the step under the pointer above, to hear and change its bars",
+            on_click=lambda: show_new(step, f"between {now.name} and {name}"),
+        )
+        st.button(
+            "Lead from one to the other",
+            icon=":material/trending_flat:",
+            key="long_form.cross",
+            help="A piece whose first bar is of the one, its last of the other",
+            on_click=cross,
+        )
