@@ -6,6 +6,9 @@ that its rhythm and feel stay a drummer's:
 - some of its voices come from another window;
 - some of its bars come from another window;
 - it is turned by whole beats, and some of its hits are left out.
+
+The groove lab, which learns to play given notes, hears them played with another swing and
+another lateness instead: `change_feel`.
 """
 
 from __future__ import annotations
@@ -13,9 +16,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from musicvae_core.codec import OFFSET_SCALE
 from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BAR, STEPS_PER_BEAT
 
 _MAX_DROPPED = 0.5
+_SWING, _LATENESS = 0.15, 0.06
+"""Standard deviations, in steps, of what is added to a groove's swing and to its lateness."""
+_LATEST = 0.98
+"""Of an offset in model units: the next step begins at 1."""
 
 
 def augment(
@@ -44,6 +52,38 @@ def augment(
         if chosen.any():
             result[chosen] = change(features[chosen], others[chosen], rng)
     return result
+
+
+def change_feel(
+    features: NDArray[np.float32], share: float, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return a batch with a share of its examples swung, and played later or earlier.
+
+    The hits at odd steps are moved by one amount more than those at even ones, and all by
+    another; none leaves its step.
+
+    Parameters
+    ----------
+    features
+        (B, T, 27) float32; not changed.
+    share
+        Probability that an example is altered.
+    rng
+        Source of randomness.
+
+    Returns
+    -------
+    (B, T, 27) float32.
+    """
+    n_examples, n_steps, _ = features.shape
+    chosen = rng.random(n_examples) < share
+    swing = rng.normal(0.0, _SWING, n_examples) * chosen
+    lateness = rng.normal(0.0, _LATENESS, n_examples) * chosen
+    by_step = np.array([-0.5, 0.5])[np.arange(n_steps) % 2]  # (T,)
+    moves = swing[:, None] * by_step + lateness[:, None]  # (B, T), in steps
+    hits, velocities, offsets = np.split(features, 3, axis=-1)
+    moved = np.clip(offsets + OFFSET_SCALE * moves[..., None], -1.0, _LATEST)
+    return np.concatenate([hits, velocities, np.where(hits > 0, moved, 0)], -1).astype(np.float32)
 
 
 def _swap_voices(

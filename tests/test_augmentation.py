@@ -7,7 +7,8 @@ came from can be read off it.
 import numpy as np
 import pytest
 
-from musicvae_core.augmentation import augment
+from musicvae_core.attributes import beats_of, laid_backness, swing
+from musicvae_core.augmentation import augment, change_feel
 from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BAR, STEPS_PER_BEAT
 
 B, T = 60, 32
@@ -125,3 +126,35 @@ def test_hits_alone_are_recombined_as_with_feel(features):
     hits_alone = augment(features[..., :N_VOICES], 1.0, np.random.default_rng(4))
     assert hits_alone.shape == (B, T, N_VOICES)
     assert np.array_equal(hits_alone, whole[..., :N_VOICES])
+
+
+@pytest.fixture
+def straight():
+    """(400, T, 27): a third of the cells struck on the grid, as loud as they come."""
+    hits = (np.random.default_rng(5).random((400, T, N_VOICES)) < 1 / 3).astype(np.float32)
+    return np.concatenate([hits, hits, 0 * hits], axis=-1)
+
+
+def test_feel_changes_by_one_amount_at_odd_steps_and_another_at_even_ones(straight):
+    changed = change_feel(straight, 1.0, np.random.default_rng(6))
+    assert np.array_equal(changed[..., : 2 * N_VOICES], straight[..., : 2 * N_VOICES])
+    offsets, hits = changed[..., 2 * N_VOICES :], straight[..., :N_VOICES] > 0
+    assert (offsets[~hits] == 0).all()
+    for parity in (0, 1):
+        of_step, struck = offsets[:, parity::2], hits[:, parity::2]
+        means = (of_step * struck).sum((1, 2)) / struck.sum((1, 2))
+        assert of_step == pytest.approx(np.where(struck, means[:, None, None], 0), abs=1e-5)
+    beats = beats_of(changed)
+    assert swing(beats).std() == pytest.approx(0.15, rel=0.15)
+    assert laid_backness(beats).std() == pytest.approx(0.06, rel=0.15)
+
+
+def test_feel_changes_in_a_share_of_examples_and_leaves_no_step(straight):
+    features = straight + np.repeat(np.float32([0, 0, 0.97]), N_VOICES) * np.tile(
+        straight[..., :N_VOICES], 3
+    )
+    changed = change_feel(features, 0.25, np.random.default_rng(7))
+    assert np.abs(changed).max() <= 1
+    is_other = (changed != features).any(axis=(1, 2))
+    assert is_other.mean() == pytest.approx(0.25, abs=0.06)
+    assert np.array_equal(change_feel(features, 0.0, np.random.default_rng(7)), features)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from musicvae_core import schedules
+from musicvae_core.augmentation import change_feel
 from musicvae_core.checkpoint import Described
 from musicvae_core.dataset import Dataset
 from musicvae_core.kept import Controls, Kept
@@ -91,7 +92,8 @@ def lab_step(run: LabRun, examples: Examples) -> Losses:
     config, device = run.config, run.device
     batch = examples.take(batch_indices(run.step, len(examples.features), config))
     rng = np.random.default_rng((config.seed, run.step))
-    kept, controls = hide(batch.features, rng), hide_controls(batch.controls, rng)
+    played = change_feel(batch.features, config.augmentation, rng.spawn(1)[0])
+    kept, controls = hide(played, rng), hide_controls(batch.controls, rng)
     run.model.train()
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type != "mps"):
         losses = lab_losses(
