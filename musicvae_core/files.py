@@ -21,6 +21,8 @@ DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, struct.error),
 )
 """What reading a damaged file raises, RuntimeError for a compression that there is not."""
+_PART = ".part"
+"""How the name of a file ends that is being written."""
 
 
 def write_atomically(target: Path, write: Callable[[Path], object]) -> None:
@@ -36,7 +38,7 @@ def write_atomically(target: Path, write: Callable[[Path], object]) -> None:
         Called once with the path to fill in its stead, an empty file. What it raises is
         passed on, with nothing left beside the target.
     """
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=_PART)
     os.close(handle)
     part = Path(name)
     try:
@@ -48,6 +50,12 @@ def write_atomically(target: Path, write: Callable[[Path], object]) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what `write_atomically` leaves in a folder, there or not, when it is killed."""
+    for part in folder.glob(f".*{_PART}"):
+        part.unlink(missing_ok=True)
 
 
 def write_arrays(

@@ -40,8 +40,14 @@ export class CardView {
     );
     this.root.view = this;
     this.root.addEventListener("keydown", (event) => this.#onKey(event));
-    this.name.addEventListener("change", () => act.rename(this, this.name.value));
+    this.name.addEventListener("change", () => this.#rename(act));
     this.name.addEventListener("keydown", (event) => event.key === "Enter" && this.name.blur());
+  }
+
+  // A card is never without a name.
+  #rename(act) {
+    if (this.name.value.trim()) act.rename(this, this.name.value);
+    else this.name.value = this.card.name;
   }
 
   // What is shown and played: {hits, description, sound, midi}.

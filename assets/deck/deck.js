@@ -311,10 +311,11 @@ class Deck {
 
   #onKey(event) {
     if ((lastUsed ?? this) !== this || !wantsKey(event)) return;
+    const isFocused = this.root.getRootNode().activeElement === this.current?.root;
     if (event.key === " " && this.current) {
       event.preventDefault();
-      this.toggle(this.playing ?? this.current);
-    } else if (this.root.getRootNode().activeElement === this.current?.root) {
+      this.toggle(isFocused ? this.current : (this.playing ?? this.current));
+    } else if (isFocused) {
       moveFocus(event, this.current.root);
     }
   }

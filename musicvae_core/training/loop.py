@@ -18,6 +18,7 @@ from musicvae_core import schedules
 from musicvae_core.config import TrainConfig
 from musicvae_core.dataset import Dataset, Windows
 from musicvae_core.errors import ConfigError, NonFiniteLossError
+from musicvae_core.files import remove_parts, write_atomically
 from musicvae_core.training.run import ModelRun
 
 STATE_FILE, LOG_FILE = "training.pt", "log.jsonl"
@@ -59,7 +60,10 @@ def begin(run: ModelRun[Any], out: Path, *, resume: bool) -> bool:
         _check_unused(out)
     out.mkdir(parents=True, exist_ok=True)
     if goes_on:
+        for folder in (out, out / "best", out / "last"):
+            remove_parts(folder)
         run.restore(out / STATE_FILE)
+        _forget_rows_after(run.step, out / LOG_FILE)
     return not goes_on
 
 
@@ -124,15 +128,26 @@ def _steps(
             if run.step % config.validate_every == 0 or run.step == config.n_steps:
                 row: Metrics = {"step": run.step, "seconds": time.monotonic() - started}
                 row |= {name: float(value) for name, value in losses.items()}
-                row |= _keep_best_and_last(run, out, validate())
+                metrics = validate()
+                row |= metrics
                 with (out / LOG_FILE).open("a") as lines:
                     lines.write(json.dumps(row) + "\n")
+                _keep_best_and_last(run, out, metrics)
                 yield row
     if run.step < config.n_steps:
         log.info("No better validation for %d; stopping early.", run.stale)
 
 
-def _keep_best_and_last(run: ModelRun[Any], out: Path, metrics: Metrics) -> Metrics:
+def _forget_rows_after(step: int, path: Path) -> None:
+    """Take from the log what was measured after the saved state, and a row cut short."""
+    if not path.exists():
+        return
+    lines = path.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+    write_atomically(path, lambda part: part.write_text("".join(kept)))
+
+
+def _keep_best_and_last(run: ModelRun[Any], out: Path, metrics: Metrics) -> None:
     """Keep the averaged weights as `last`, and as `best` if they are."""
     loss = metrics["validation/loss"]
     run.stale += 1
@@ -142,7 +157,6 @@ def _keep_best_and_last(run: ModelRun[Any], out: Path, metrics: Metrics) -> Metr
     run.save(out / STATE_FILE)
     run.save_checkpoint(out / "last", {"step": run.step, **metrics})
     log.info("step %d: %s", run.step, metrics)
-    return metrics
 
 
 def descend(run: ModelRun[Any], losses: Losses) -> Losses:

@@ -1,5 +1,6 @@
-"""Two-word names for grooves, drawn from z: the same groove always has the same name."""
+"""Names of grooves: two words drawn from z, always the same; and any name, written as it is."""
 
+import re
 from collections.abc import Collection
 from hashlib import blake2b
 from itertools import count
@@ -19,6 +20,14 @@ Harbour Highway Island Junction Kitchen Ladder Lantern Market Meadow Mill Motel 
 Pavement Pier Platform Porch Quarry Railway Roof Room Shuffle Signal Square Stairs Station Street
 Stroll Tower Train Tunnel Valley Viaduct Walk Wharf Yard
 """
+
+
+_MARKDOWN = re.compile(r"[\\`*_\[\]$:<>~#!|]")
+
+
+def as_text(name: str) -> str:
+    """Return a name, of a file say, such that Streamlit shows its very letters."""
+    return _MARKDOWN.sub(r"\\\g<0>", name)
 
 
 def name_of(z: NDArray[np.float32], taken: Collection[str] = ()) -> str:

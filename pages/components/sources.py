@@ -9,7 +9,8 @@ the name of the slot, see `slots`.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -22,7 +23,7 @@ from pages.components.demos import demo_sources
 from pages.components.favourites import favourites
 from pages.components.library import add_to_library, library
 from pages.components.moving import key_where, newest_key
-from pages.components.names import name_of
+from pages.components.names import as_text, name_of
 from pages.components.sending import take_sent
 from pages.components.sharing import draw_code_field
 from pages.components.slots import Source, contents, fill, page_of, start_with
@@ -122,6 +123,7 @@ def _draw_choice(key: str, label: str, demos: Sequence[Source]) -> None:
     now = contents(page_of(key)).get(key)
     offered = [*favourites().values(), *library().values(), *demos, *([now] if now else [])]
     sources = {source.id: source for source in offered}
+    labels = _labels(sources)
     chosen = now.id if now else None
     name = f"{key}.choice"
     choice = key_where(name, lambda id_: id_ == chosen)
@@ -134,12 +136,27 @@ def _draw_choice(key: str, label: str, demos: Sequence[Source]) -> None:
         label,
         sources,
         list(sources).index(chosen) if chosen else None,
-        format_func=lambda id_: _describe(sources[id_]),
+        format_func=labels.__getitem__,
         key=choice,
         width=240,
         placeholder="Choose a groove",
         on_change=take_choice,
     )
+
+
+def _labels(sources: Mapping[str, Source]) -> dict[str, str]:
+    """Return what the list calls each source, by their ids.
+
+    Of those that would bear the same name, later ones are numbered, and come first: Streamlit
+    tells the lines of a list by their text alone.
+    """
+    labels: dict[str, str] = {}
+    counts = Counter[str]()
+    for id_, source in reversed(sources.items()):
+        label = _describe(source)
+        counts[label] += 1
+        labels[id_] = label if counts[label] == 1 else f"{label} ({counts[label]})"
+    return labels
 
 
 def _describe(source: Source) -> str:
@@ -217,4 +234,5 @@ def _fill_up(source: Source, n_bars: int, key: str) -> Source:
 
 def _lengths(source: Source, n_bars: int) -> str:
     own = source.groove.n_bars
-    return f"{source.name} has {own} {'bar' if own == 1 else 'bars'} and the model hears {n_bars}"
+    bars = "bar" if own == 1 else "bars"
+    return f"{as_text(source.name)} has {own} {bars} and the model hears {n_bars}"

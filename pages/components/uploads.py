@@ -10,6 +10,7 @@ import streamlit as st
 from musicvae_core.errors import MidiError, NoDrumsError
 from musicvae_core.studio import Studio
 from pages.components.library import add_to_library
+from pages.components.names import as_text
 from pages.components.slots import Source
 
 Place = Callable[[Sequence[Source]], None]
@@ -62,11 +63,13 @@ def draw_uploader(studio: Studio, key: str, label: str, place: Place) -> None:
 def draw_report(studio: Studio, key: str, place: Place) -> None:
     """Draw what the last upload of that key left to say."""
     report = _report(key)
-    if report.failures:
-        st.error("\n".join(f"- {failure}" for failure in report.failures))
-    for at, file in enumerate(report.undrummed):
-        _offer_tracks(studio, key, at, file, place)
-    if report.failures or report.undrummed:
+    if not (report.failures or report.undrummed):
+        return
+    with st.container(key=f"report-{key}"):
+        if report.failures:
+            st.error("\n".join(f"- {failure}" for failure in report.failures))
+        for at, file in enumerate(report.undrummed):
+            _offer_tracks(studio, key, at, file, place)
         st.button(
             "Dismiss",
             key=f"{key}.dismiss",
@@ -88,9 +91,9 @@ def _read_all(studio: Studio, key: str, field: str, place: Place) -> None:
             if error.tracks:
                 undrummed.append(Undrummed(file.name, data, error.tracks))
             else:
-                failures.append(f"{file.name}: {error}")
+                failures.append(f"{as_text(file.name)}: {error}")
         except MidiError as error:
-            failures.append(f"{file.name}: {error}")
+            failures.append(f"{as_text(file.name)}: {error}")
     st.session_state[_key(key)] = Report(tuple(failures), tuple(undrummed))
     st.session_state[f"{key}.generation"] += 1
     _take(found, place)
@@ -106,7 +109,8 @@ def _take(found: Sequence[Source], place: Place) -> None:
 def _offer_tracks(studio: Studio, key: str, at: int, file: Undrummed, place: Place) -> None:
     """Draw the choice of a track of a file that has no drum channel."""
     st.warning(
-        f"{file.name}: no note is on the drum channel (10). Choose a track to read as drums."
+        f"{as_text(file.name)}: no note is on the drum channel (10). "
+        "Choose a track to read as drums."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         choice = f"{key}.track.{at}"
@@ -124,7 +128,7 @@ def _read_track(studio: Studio, key: str, file: Undrummed, track: str, place: Pl
     try:
         source = read_file(studio, file.name, file.data, track)
     except MidiError as error:
-        failures = (*report.failures, f"{file.name}, {track}: {error}")
+        failures = (*report.failures, f"{as_text(file.name)}, {as_text(track)}: {error}")
         st.session_state[_key(key)] = replace(report, failures=failures)
         return
     st.session_state[_key(key)] = replace(report, undrummed=rest)

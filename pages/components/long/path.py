@@ -28,6 +28,7 @@ from pages.components.long.path_state import (
 )
 from pages.components.long.route_settings import read_route
 from pages.components.long.settings import choose_shared_tempo
+from pages.components.names import as_text
 from pages.components.session import keep_mix, kept_mix
 from pages.components.settings import choose_kit, choose_model
 from pages.components.slots import Source, contents
@@ -71,7 +72,7 @@ def _draw_parts() -> None:
         with st.container(
             horizontal=True, vertical_alignment="center", gap="xsmall", key=f"long_form.row.{at}"
         ):
-            st.markdown(f"**{at + 1}** {part.source.name}", width=200)
+            st.markdown(f"**{at + 1}** {as_text(part.source.name)}", width=200)
             _draw_bars(part)
             st.markdown("bars" if part.n_bars > 1 else "bar", width=40)
             st.button(
@@ -87,7 +88,7 @@ def _draw_parts() -> None:
                 "",
                 icon=":material/close:",
                 key=f"long_form.drop.{part.id}",
-                help=f"Take {part.source.name} out of the path",
+                help=f"Take {as_text(part.source.name)} out of the path",
                 on_click=drop_part,
                 args=(part.id,),
             )

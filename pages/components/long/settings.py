@@ -9,7 +9,7 @@ import streamlit as st
 from musicvae_core.studio import Studio
 from musicvae_core.takes import ModelInfo
 from musicvae_core.vocabulary import MAX_TEMPO_BPM, MIN_TEMPO_BPM
-from pages.components.settings import MAX_SEED, WIDTH, choose_kit
+from pages.components.settings import MAX_SEED, MODEL_WIDTH, WIDTH, choose_kit
 
 SHORTEST_PIECE = 8
 """Bars that a model must have to make pieces."""
@@ -101,7 +101,7 @@ def _choose_long_model(models: list[ModelInfo]) -> ModelInfo:
         by_name,
         format_func=lambda name: by_name[name].title,
         key="long_form.model",
-        width=WIDTH,
+        width=MODEL_WIDTH,
         persist_state="session",
     )
     return by_name[name]

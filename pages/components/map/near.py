@@ -15,6 +15,7 @@ from pages.components.map.actions import Actions
 from pages.components.map.cards import Sounding
 from pages.components.map.points import Spot, point_spot
 from pages.components.map.settings import MapSettings
+from pages.components.names import as_text
 
 _N_NEIGHBOURS = 6
 
@@ -27,7 +28,7 @@ def draw_neighbours(sounding: Sounding, actions: Actions) -> None:
     near = _neighbours_of(actions.settings, spot)
     if not near:
         return
-    st.subheader(f"Nearest to {spot.name}")
+    st.subheader(f"Nearest to {as_text(spot.name)}")
     cards = _near_cards(sounding, spot, near)
     sources = {
         one.id: one.source(card.groove, sounding.model)

@@ -7,6 +7,7 @@ import streamlit as st
 from pages.components.map.actions import Actions
 from pages.components.map.cards import Path, Sounding, path_of
 from pages.components.map.state import MAX_STOPS
+from pages.components.names import as_text
 
 _MAX_STRIP = 33
 """Steps of a path: as many as a strip of the deck may have."""
@@ -20,7 +21,8 @@ def draw_path_controls(sounding: Sounding, actions: Actions) -> Path | None:
         if actions.settings.to_path:
             st.caption("Click two points for a morph between them, or more for a journey.")
         return None
-    stops = " → ".join(f"**{at}** {stop.name}" for at, stop in enumerate(now.path, start=1))
+    names = [as_text(stop.name) for stop in now.path]
+    stops = " → ".join(f"**{at}** {name}" for at, name in enumerate(names, start=1))
     full = " That is as many as a path has." if n_stops == MAX_STOPS else ""
     st.caption(f"{stops}{full}")
     steps = _choose_steps(n_stops) if n_stops > 1 else 1

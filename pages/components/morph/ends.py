@@ -35,7 +35,7 @@ def choose_ends(studio: Studio, settings: MorphSettings) -> list[Source]:
     with last:
         label = f"Drop MIDI files: the first is A, then {', '.join('BCD'[: len(keys) - 1])}"
         draw_uploader(studio, "morph.upload", label, place)
-        draw_report(studio, "morph.upload", place)
+    draw_report(studio, "morph.upload", place)
     return [source for source in chosen if source is not None]
 
 
