@@ -77,13 +77,15 @@ def change_feel(
     """
     n_examples, n_steps, _ = features.shape
     chosen = rng.random(n_examples) < share
-    swing = rng.normal(0.0, _SWING, n_examples) * chosen
-    lateness = rng.normal(0.0, _LATENESS, n_examples) * chosen
+    swing = chosen * rng.normal(0.0, _SWING, n_examples)
+    lateness = chosen * rng.normal(0.0, _LATENESS, n_examples)
     by_step = np.array([-0.5, 0.5])[np.arange(n_steps) % 2]  # (T,)
     moves = swing[:, None] * by_step + lateness[:, None]  # (B, T), in steps
-    hits, velocities, offsets = np.split(features, 3, axis=-1)
-    moved = np.clip(offsets + OFFSET_SCALE * moves[..., None], -1.0, _LATEST)
-    return np.concatenate([hits, velocities, np.where(hits > 0, moved, 0)], -1).astype(np.float32)
+    result = features.copy()
+    struck = features[..., :N_VOICES] > 0
+    moved = np.clip(result[..., 2 * N_VOICES :] + OFFSET_SCALE * moves[..., None], -1.0, _LATEST)
+    result[..., 2 * N_VOICES :] = np.where(struck, moved, 0)
+    return result
 
 
 def _swap_voices(

@@ -85,6 +85,24 @@ def test_an_upload_takes_the_slot_and_stays_on_offer(app: AppTest) -> None:
     assert press(app, "to groove_lab")["name"] == "mine"
 
 
+def test_files_of_one_name_are_told_apart_and_undo_brings_back_the_first(app: AppTest) -> None:
+    first, second = (write_midi(groove_of(seed)) for seed in (1, 2))
+    was = upload(app, verse=first)
+    now = upload(app, verse=second)
+    assert now["first"] != was["first"]
+    assert choices(app)[:2] == ["verse · upload (2)", "verse · upload"]
+    choice(app).select("verse · upload").run()
+    assert told(app)["first"] == was["first"]
+    choice(app).select("verse · upload (2)").run()
+    assert told(app)["first"] == now["first"]
+
+
+def test_a_file_s_name_is_shown_as_it_is(app: AppTest) -> None:
+    upload(app, **{"**x** `y` $z$ :red[w] <b>": b"no midi"})
+    [error] = app.error
+    assert r"\*\*x\*\* \`y\` \$z\$ \:red\[w\] \<b\>.mid: This is not" in error.value
+
+
 def test_several_files_at_once_and_bad_ones_are_named_with_the_reason(app: AppTest) -> None:
     now = upload(
         app, first=write_midi(groove_of(1)), bad=b"no midi", second=write_midi(groove_of(2))

@@ -222,6 +222,21 @@ def test_a_disk_that_is_really_full_is_named(tiny_dataset, tmp_path, monkeypatch
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+def test_a_resumed_run_clears_what_a_kill_left_and_completes_its_log(tiny_dataset, tmp_path):
+    run_once(tiny_dataset, tmp_path)
+    log = tmp_path / LOG_FILE
+    whole = log.read_text()
+    lines = whole.splitlines(keepends=True)
+    for killed_at in ("".join(lines[:-1]), whole[:-7]):
+        log.write_text(killed_at)
+        parts = [tmp_path / ".training.pt.x.part", tmp_path / "best" / ".config.json.y.part"]
+        for part in parts:
+            part.write_bytes(b"half")
+        run_once(tiny_dataset, tmp_path, resume=True)
+        assert log.read_text() == whole
+        assert not any(part.exists() for part in parts)
+
+
 def test_other_errors_of_writing_keep_their_name(tiny_dataset, tmp_path, monkeypatch):
     def deny(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied")

@@ -63,7 +63,7 @@ def begin(run: ModelRun[Any], out: Path, *, resume: bool) -> bool:
         for folder in (out, out / "best", out / "last"):
             remove_parts(folder)
         run.restore(out / STATE_FILE)
-        _forget_rows_after(run.step, out / LOG_FILE)
+        _complete_log(run, out / LOG_FILE)
     return not goes_on
 
 
@@ -129,22 +129,27 @@ def _steps(
                 row: Metrics = {"step": run.step, "seconds": time.monotonic() - started}
                 row |= {name: float(value) for name, value in losses.items()}
                 metrics = validate()
-                row |= metrics
-                with (out / LOG_FILE).open("a") as lines:
-                    lines.write(json.dumps(row) + "\n")
+                run.row = row | metrics
                 _keep_best_and_last(run, out, metrics)
-                yield row
+                _append(run.row, out / LOG_FILE)
+                yield run.row
     if run.step < config.n_steps:
         log.info("No better validation for %d; stopping early.", run.stale)
 
 
-def _forget_rows_after(step: int, path: Path) -> None:
-    """Take from the log what was measured after the saved state, and a row cut short."""
-    if not path.exists():
-        return
-    lines = path.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-    write_atomically(path, lambda part: part.write_text("".join(kept)))
+def _append(row: Metrics, path: Path) -> None:
+    with path.open("a") as lines:
+        lines.write(json.dumps(row) + "\n")
+
+
+def _complete_log(run: ModelRun[Any], path: Path) -> None:
+    """Add the row of a validation that was saved, and then a kill came before its row was."""
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    whole = [line for line in lines if line.endswith("\n")]
+    if whole != lines:
+        write_atomically(path, lambda part: part.write_text("".join(whole)))
+    if run.row and run.row["step"] not in (json.loads(line)["step"] for line in whole):
+        _append(run.row, path)
 
 
 def _keep_best_and_last(run: ModelRun[Any], out: Path, metrics: Metrics) -> None:

@@ -27,6 +27,7 @@ from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.presets import LabPreset, Preset
 
 ModelT = TypeVar("ModelT", bound=nn.Module)
+_PROGRESS = ("step", "best", "stale", "row")
 
 
 @dataclass
@@ -45,6 +46,8 @@ class ModelRun(ABC, Generic[ModelT]):
     step: int = 0
     best: float = math.inf
     stale: int = 0
+    row: dict[str, Any] = field(default_factory=dict)
+    """What the last validation measured, as it stands in the log."""
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.preset.train.seed)
@@ -117,7 +120,7 @@ class ModelRun(ABC, Generic[ModelT]):
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "progress": {"step": self.step, "best": self.best, "stale": self.stale},
+            "progress": {name: getattr(self, name) for name in _PROGRESS},
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)  # to a file it would hide why a write failed
