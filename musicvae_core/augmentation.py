@@ -76,11 +76,11 @@ def change_feel(
     (B, T, 27) float32.
     """
     n_examples, n_steps, _ = features.shape
-    chosen = rng.random(n_examples) < share
-    swing = chosen * rng.normal(0.0, _SWING, n_examples)
-    lateness = chosen * rng.normal(0.0, _LATENESS, n_examples)
+    chosen = rng.random((n_examples, 1)) < share
+    swing = chosen * rng.normal(0.0, _SWING, (n_examples, 1))
+    lateness = chosen * rng.normal(0.0, _LATENESS, (n_examples, 1))
     by_step = np.array([-0.5, 0.5])[np.arange(n_steps) % 2]  # (T,)
-    moves = swing[:, None] * by_step + lateness[:, None]  # (B, T), in steps
+    moves = swing * by_step + lateness  # (B, T), in steps
     result = features.copy()
     struck = features[..., :N_VOICES] > 0
     moved = np.clip(result[..., 2 * N_VOICES :] + OFFSET_SCALE * moves[..., None], -1.0, _LATEST)

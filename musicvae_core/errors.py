@@ -81,6 +81,10 @@ class UnknownKitError(RenderError):
     """The SoundFont has no kit of that name."""
 
 
+class SoundTooLongError(RenderError):
+    """A groove that would take more time to play, and more memory, than is given to one."""
+
+
 class DataError(MusicVAEError):
     """Root of the failures of the data set."""
 

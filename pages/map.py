@@ -40,7 +40,7 @@ def groove_map() -> None:
             draw_chart(settings, actions, path)
         with side:
             _draw_hand(sounding, actions, path)
-        draw_list(settings, actions.now, actions.take)
+        draw_list(settings, actions)
         draw_neighbours(sounding, actions)
     except MusicVAEError as error:
         st.error(str(error))
@@ -59,7 +59,8 @@ def _draw_hand(sounding: Sounding, actions: Actions, path: Path | None) -> None:
         cards.append(strip_card(sounding, path, st.session_state.get(_AT, (0.0, 0.0))))
     if path and now.is_travelling:
         bars = choose_bars(len(path.grooves), actions.settings.model.n_bars)
-        cards.append(piece_card(sounding.studio, path.grooves, bars, path.name, sounding.kit))
+        piece = (path.grooves, bars, path.name, sounding.kit, sounding.mix)
+        cards.append(piece_card(sounding.studio, *piece))
     in_hand = now.spot.id if now.spot else ""
     sources = _sources(sounding, now.spot, cards, path)
     source_deck(

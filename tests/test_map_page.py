@@ -15,6 +15,7 @@ from tiny_data import drummed_groove
 from musicvae_core.errors import AtlasNotFoundError
 from musicvae_core.groove import Groove
 from musicvae_core.space.projection import mean_code
+from musicvae_core.studio import Studio
 from pages.components.map.fields import fields_of, matching
 from pages.components.map.figure import map_figure
 from pages.components.map.list import rows_of, summary
@@ -194,6 +195,16 @@ def test_the_middle_of_a_lasso_plays_and_what_is_inside_is_listed(page: AppTest)
     assert page.subheader[0].value == "Inside: 3 grooves"
     assert page.dataframe[0].value["Style"].tolist() == ["Rock", "Rock", "Funk"]
     assert decks(page)[0]["cards"][0]["name"] == "Middle of 3"
+    page.button(key="map.let_go").click().run()
+    assert not page.subheader
+    assert decks(page)[0]["cards"][0]["name"] == "Middle of 3"
+
+
+def test_the_search_that_the_field_shows_finds_grooves(page: AppTest) -> None:
+    shipped = Studio()
+    for model in shipped.models():
+        example = page.text_input(key="map.search").placeholder
+        assert matching(shipped.atlas(model.name), example).any(), model.name
 
 
 def test_search_leaves_ghosts_and_a_list(page: AppTest) -> None:

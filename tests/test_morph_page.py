@@ -16,6 +16,8 @@ from tiny_data import drummed_groove
 from musicvae_core.errors import CheckpointNotFoundError
 from musicvae_core.midi import read_midi, write_midi
 from musicvae_core.takes import ModelInfo
+from musicvae_core.vocabulary import CLOSED_HAT
+from pages.components.deck.card import Mix
 from pages.components.deck.piece import zip_of
 from pages.components.slots import Source, fingerprint
 
@@ -160,6 +162,11 @@ def test_a_zip_holds_every_step_as_midi_and_sound(studio: FakeStudio) -> None:
         read = read_midi(archive.read(f"{at:02d}.mid")).groove
         np.testing.assert_array_equal(read.hits, groove.hits)
         assert archive.read(f"{at:02d}.wav") == studio.wav(groove, "jazz")
+    mix = Mix(muted=frozenset({CLOSED_HAT}))
+    heard = zipfile.ZipFile(io.BytesIO(zip_of(studio, grooves, "jazz", mix)))
+    assert heard.read("00.mid") == archive.read("00.mid")
+    assert heard.read("00.wav") == studio.wav(mix.of(grooves[0]), "jazz")
+    assert heard.read("00.wav") != archive.read("00.wav")
     studio.sound_problem = "No sound."
     silent = zipfile.ZipFile(io.BytesIO(zip_of(studio, grooves, None)))
     assert silent.namelist() == ["00.mid", "01.mid", "02.mid"]

@@ -12,6 +12,7 @@ import pytest
 
 from musicvae_core.errors import (
     ConfigError,
+    SoundTooLongError,
     SynthUnavailableError,
     UnknownKitError,
 )
@@ -301,6 +302,18 @@ def test_wav_clips_rather_than_wraps():
     with wave.open(io.BytesIO(wav_bytes(np.array([[2.0], [-2.0]], np.float32)))) as file:
         assert file.getnchannels() == 1
         assert np.frombuffer(file.readframes(2), "<i2").tolist() == [32767, -32767]
+
+
+def test_what_would_play_for_an_hour_is_refused_at_once_with_what_to_do(renderer):
+    hits = np.zeros((16 * 600, N_VOICES), bool)
+    hits[0, 0] = True
+    long = Groove.from_hits(hits, tempo_bpm=40.0)
+    start = time.monotonic()
+    with pytest.raises(SoundTooLongError, match=r"lasts 60 minutes.*up to 6: choose fewer bars"):
+        renderer.render(long)
+    with pytest.raises(SoundTooLongError):
+        renderer.render(random_groove(1), n_passes=200)
+    assert time.monotonic() - start < 0.5
 
 
 def test_a_batch_renders_a_hundred_times_faster_than_it_plays(renderer):

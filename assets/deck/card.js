@@ -196,7 +196,8 @@ export class CardView {
     this.send.update(can.send ? destinations : []);
     labelled(this.send.button, `Send ${card.name} to another page`);
     labelled(this.midi, `Download ${card.file}.mid`);
-    labelled(this.wav, shown.sound ? `Download ${card.file}.wav` : problem);
+    const heard = this.act.silent().size ? ", without the muted voices" : "";
+    labelled(this.wav, shown.sound ? `Download ${card.file}.wav${heard}` : problem);
     this.compare.hidden = !card.before;
     this.#showComparing();
   }

@@ -25,7 +25,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae_core.errors import ConfigError, SynthUnavailableError, UnknownKitError
+from musicvae_core.errors import (
+    ConfigError,
+    SoundTooLongError,
+    SynthUnavailableError,
+    UnknownKitError,
+)
 from musicvae_core.groove import Groove
 from musicvae_core.sound.sampler import Audio, Sampler
 from musicvae_core.vocabulary import CLOSED_HAT, OPEN_HAT, VELOCITY_LEVELS
@@ -43,6 +48,9 @@ SYSTEM_SOUNDFONTS: tuple[str, ...] = (
     "/usr/local/share/soundfonts/default.sf2",
 )
 """Where Debian and Ubuntu, Fedora and Arch, and Homebrew keep a General MIDI font."""
+
+MAX_SECONDS = 360.0
+"""The longest sound: 64 bars at 43 bpm. It takes 127 MB, and about as much again to bend."""
 
 _KNEE = 0.85
 _CEILING = 0.99
@@ -152,9 +160,12 @@ class Renderer:
             If the font has no such kit.
         SoundFontError
             If the kit's sounds cannot be read.
+        SoundTooLongError
+            If it would last longer than `MAX_SECONDS`.
         """
         if n_passes < 1:
             raise ConfigError(f"n_passes is {n_passes}; it must be 1 or more.")
+        _check_length(n_passes * groove.duration_seconds)
         name = self.kits[0] if kit is None else kit
         if name not in self._sampler.programs:
             raise UnknownKitError(f"No kit is called {name!r}; there are {', '.join(self.kits)}.")
@@ -168,7 +179,8 @@ class Renderer:
             if rings is not None:
                 note = self._choked(note, rings)
             _add_wrapped(loop, note, int(start))
-        return np.tile(_softened(loop), (n_passes, 1))
+        softened = _softened(loop)
+        return softened if n_passes == 1 else np.tile(softened, (n_passes, 1))
 
     def _starts(
         self, groove: Groove, steps: NDArray[np.intp], voices: NDArray[np.intp]
@@ -184,6 +196,14 @@ class Renderer:
         choked = note[: rings + len(self._damping)].copy()
         choked[rings:] *= self._damping[: max(0, len(choked) - rings), None]
         return choked
+
+
+def _check_length(seconds: float) -> None:
+    if seconds > MAX_SECONDS:
+        raise SoundTooLongError(
+            f"It lasts {seconds / 60:.0f} minutes and can be heard up to {MAX_SECONDS / 60:.0f}: "
+            "choose fewer bars, or a faster tempo."
+        )
 
 
 def _damping(sample_rate: int) -> Audio:

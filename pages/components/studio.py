@@ -11,8 +11,10 @@ from musicvae_core.groove import Groove
 from musicvae_core.studio import Studio
 from pages.components.deck.card import Mix
 
-_MAX_SOUNDS = 128
+_MAX_SOUNDS, _MAX_LONG_SOUNDS = 128, 8
 """Rendered loops kept of each kind for all sessions: two bars at 120 bpm are 0.7 MB as WAV."""
+_LONG_SECONDS = 60.0
+"""Longer ones are FLAC in any case, and few of them are kept."""
 
 
 def open_studio() -> Studio:
@@ -44,6 +46,12 @@ def loop_flac(_studio: Studio, groove: Groove, kit: str | None) -> bytes:
     return _studio.flac(groove, kit)
 
 
+@st.cache_resource(max_entries=_MAX_LONG_SOUNDS, show_spinner=False, hash_funcs={Groove: identity})
+def long_flac(_studio: Studio, groove: Groove, kit: str | None) -> bytes:
+    """Return one pass of a long groove as a FLAC file, kept until a few others come."""
+    return _studio.flac(groove, kit)
+
+
 def loop_sounds(
     studio: Studio,
     grooves: Sequence[Groove],
@@ -70,9 +78,14 @@ def loop_sounds(
     nothing: list[bytes | None] = [None] * len(grooves)
     if studio.sound_problem:
         return nothing, studio.sound_problem
+
+    def render(groove: Groove) -> bytes:
+        if groove.duration_seconds > _LONG_SECONDS:
+            return long_flac(studio, groove, kit)
+        return (loop_flac if compressed else loop_wav)(studio, groove, kit)
+
     try:
-        render = loop_flac if compressed else loop_wav
         heard = grooves if mix is None else [mix.of(groove) for groove in grooves]
-        return [render(studio, groove, kit) for groove in heard], None
+        return [render(groove) for groove in heard], None
     except MusicVAEError as error:
         return nothing, str(error)

@@ -105,5 +105,9 @@ def _serve(sound: bytes | None, place: str) -> str | None:
     """
     if sound is None:
         return None
-    kind = "audio/flac" if sound.startswith(b"fLaC") else "audio/wav"
-    return runtime.get_instance().media_file_mgr.add(sound, kind, place)
+    return runtime.get_instance().media_file_mgr.add(sound, f"audio/{sound_suffix(sound)}", place)
+
+
+def sound_suffix(sound: bytes) -> str:
+    """Return "flac" or "wav", whichever a sound is."""
+    return "flac" if sound.startswith(b"fLaC") else "wav"

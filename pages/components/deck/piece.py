@@ -10,8 +10,8 @@ import streamlit as st
 
 from musicvae_core.groove import Groove
 from musicvae_core.studio import Studio
-from pages.components.deck.card import Card
-from pages.components.deck.payload import file_stem
+from pages.components.deck.card import Card, Mix
+from pages.components.deck.payload import file_stem, sound_suffix
 from pages.components.settings import WIDTH
 from pages.components.studio import loop_sounds
 
@@ -36,11 +36,16 @@ def choose_bars(n_steps: int, n_bars: int) -> int:
 
 
 def piece_card(
-    studio: Studio, grooves: Sequence[Groove], bars: int, name: str, kit: str | None
+    studio: Studio,
+    grooves: Sequence[Groove],
+    bars: int,
+    name: str,
+    kit: str | None,
+    mix: Mix | None = None,
 ) -> Card:
-    """Return the card of a piece."""
+    """Return the card of a piece, its sound with the voices of `mix` alone."""
     piece = Groove.joined([groove.repeated(bars) for groove in grooves])
-    [sound], _ = loop_sounds(studio, [piece], kit, compressed=True)
+    [sound], _ = loop_sounds(studio, [piece], kit, mix=mix, compressed=True)
     note = f"{len(grooves)} steps of {bars} {'bar' if bars == 1 else 'bars'}"
     return Card("piece", name, piece, studio.midi(piece), sound, note)
 
@@ -53,11 +58,12 @@ def draw_zip(
     *,
     key: str,
     label: str = "All steps",
+    mix: Mix | None = None,
 ) -> None:
-    """Draw a button that saves every groove, as MIDI and as sound, in one file."""
+    """Draw a button that saves every groove, as MIDI and as it is heard, in one file."""
     st.download_button(
         label,
-        data=lambda: zip_of(studio, grooves, kit),
+        data=lambda: zip_of(studio, grooves, kit, mix),
         file_name=f"{file_stem(name)}.zip",
         mime="application/zip",
         icon=":material/folder_zip:",
@@ -67,13 +73,15 @@ def draw_zip(
     )
 
 
-def zip_of(studio: Studio, grooves: Sequence[Groove], kit: str | None) -> bytes:
-    """Return a zip of every groove, numbered: MIDI, and WAV where there is sound."""
-    sounds, _ = loop_sounds(studio, grooves, kit)
+def zip_of(
+    studio: Studio, grooves: Sequence[Groove], kit: str | None, mix: Mix | None = None
+) -> bytes:
+    """Return a zip of every groove, numbered: MIDI, and sound with the voices of `mix` alone."""
+    sounds, _ = loop_sounds(studio, grooves, kit, mix=mix)
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for at, (groove, sound) in enumerate(zip(grooves, sounds, strict=True)):
             archive.writestr(f"{at:02d}.mid", studio.midi(groove))
             if sound is not None:
-                archive.writestr(f"{at:02d}.wav", sound)
+                archive.writestr(f"{at:02d}.{sound_suffix(sound)}", sound)
     return file.getvalue()

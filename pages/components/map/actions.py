@@ -50,6 +50,10 @@ class Actions:
             spot = middle_spot(self.settings.atlas, points)
             self.keep(self.now.around(spot, tuple(points.tolist())))
 
+    def let_go(self) -> None:
+        """Forget what is inside the last lasso."""
+        self.keep(self.now.letting_go())
+
     def take_sent(self) -> None:
         """Take in hand what another page sent."""
         for source in take_sent("map"):

@@ -110,9 +110,10 @@ def _draw_overlay(settings: MapSettings, actions: Actions, path: Path | None) ->
         for spot, at in zip(brought, where(settings, brought), strict=True)
     ]
     spot, shown = now.spot, None
-    if path:
+    if now.path:
         stops = where(settings, now.path)
-        shown = PathShown(stops, _trail(settings, stops, path), STRIP, PIECE)
+        trail = _trail(settings, stops, path) if path else stops
+        shown = PathShown(stops, trail, STRIP, PIECE)
     map_overlay(
         key=_OVERLAY,
         chart=_AREA,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import numpy as np
 import streamlit as st
 
 from musicvae_core.space.atlas import Atlas
+from pages.components.map.actions import Actions
 from pages.components.map.points import drummer_title, style_title
 from pages.components.map.settings import MapSettings
-from pages.components.map.state import Hand
 from pages.components.sources import bars_phrase
 
 _MAX_ROWS = 500
@@ -20,8 +20,9 @@ _N_STYLES = 4
 _HEIGHT = 320
 
 
-def draw_list(settings: MapSettings, now: Hand, on_take: Callable[[str], None]) -> None:
+def draw_list(settings: MapSettings, actions: Actions) -> None:
     """Draw what is inside the last lasso, or what search and filter left; a row plays."""
+    now = actions.now
     inside = [point for point in now.inside if settings.shown[point]]
     if inside:
         points, title = inside, "Inside"
@@ -29,7 +30,17 @@ def draw_list(settings: MapSettings, now: Hand, on_take: Callable[[str], None]) 
         points, title = np.flatnonzero(settings.shown).tolist(), "Found"
     else:
         return
-    st.subheader(f"{title}: {len(points):,} {'groove' if len(points) == 1 else 'grooves'}")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        heading = f"{title}: {len(points):,} {'groove' if len(points) == 1 else 'grooves'}"
+        st.subheader(heading, width="content")
+        if inside:
+            st.button(
+                "Let go",
+                key="map.let_go",
+                type="tertiary",
+                help="Forget what the lasso or box holds",
+                on_click=actions.let_go,
+            )
     if not points:
         st.caption("Nothing matches: change the search or the filter.")
         return
@@ -41,7 +52,7 @@ def draw_list(settings: MapSettings, now: Hand, on_take: Callable[[str], None]) 
     def choose() -> None:
         rows = st.session_state[key]["selection"]["rows"]
         if rows:
-            on_take(f"point.{listed[rows[0]]}")
+            actions.take(f"point.{listed[rows[0]]}")
 
     st.dataframe(
         rows_of(settings.atlas, listed),

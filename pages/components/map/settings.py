@@ -32,8 +32,6 @@ class MapSettings:
         One of `fields_of`.
     shown
         (N,) bool: the points that filter and search leave.
-    is_filtered
-        Whether that is not all of them.
     to_path
         Whether a click adds to the path.
     """
@@ -103,7 +101,7 @@ def _choose_shown(atlas: Atlas, fields: dict[str, Field], model: str) -> NDArray
         key="map.search",
         width=WIDTH,
         persist_state="session",
-        placeholder="funk 120 fill",
+        placeholder="rock 120 beat",
         help="Words of style, drummer, tempo, beat or fill, or the file's name.",
     )
     shown = matching(atlas, search)

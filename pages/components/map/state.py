@@ -46,6 +46,10 @@ class Hand:
         """Return the hand with the middle of what is inside a lasso."""
         return replace(self.taking(spot), inside=inside)
 
+    def letting_go(self) -> Hand:
+        """Return the hand without what is inside a lasso."""
+        return replace(self, inside=())
+
     def travelling(self) -> Hand:
         """Return the hand with the path to be played through."""
         return replace(self, n_chosen=self.n_chosen + 1, is_travelling=True)

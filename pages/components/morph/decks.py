@@ -72,6 +72,6 @@ def draw_piece(studio: Studio, played: Played, n_bars: int) -> None:
     with piece:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             bars = choose_bars(len(grooves), n_bars)
-            draw_zip(studio, grooves, played.name, played.kit, key="morph.zip")
-        card = piece_card(studio, grooves, bars, played.name, played.kit)
+            draw_zip(studio, grooves, played.name, played.kit, key="morph.zip", mix=played.mix)
+        card = piece_card(studio, grooves, bars, played.name, played.kit, played.mix)
         deck([card], key="morph.piece.deck", sound_problem=studio.sound_problem)
