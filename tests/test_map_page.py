@@ -196,7 +196,7 @@ def test_the_middle_of_a_lasso_plays_and_what_is_inside_is_listed(page: AppTest)
     assert page.dataframe[0].value["Style"].tolist() == ["Rock", "Rock", "Funk"]
     assert decks(page)[0]["cards"][0]["name"] == "Middle of 3"
     page.button(key="map.let_go").click().run()
-    assert not page.subheader
+    assert not page.dataframe
     assert decks(page)[0]["cards"][0]["name"] == "Middle of 3"
 
 
