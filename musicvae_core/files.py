@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicvae_core.errors import ConfigError
+
 DAMAGED = (
     *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
@@ -50,6 +52,34 @@ def write_atomically(target: Path, write: Callable[[Path], object]) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def check_file(target: Path) -> None:
+    """Refuse a path that no file can be written to, before the work that would fill it.
+
+    Raises
+    ------
+    ConfigError
+        If it is a folder, or in none.
+    """
+    if target.is_dir():
+        raise ConfigError(f"{target} is a folder: give the name of a file.")
+    if not target.parent.is_dir():
+        raise ConfigError(f"There is no folder {target.parent}: make it, or give another.")
+
+
+def make_folder(target: Path) -> None:
+    """Make a folder where there is none.
+
+    Raises
+    ------
+    ConfigError
+        If a file is in the way.
+    """
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ConfigError(f"{target} cannot be a folder: a file is in the way.") from error
 
 
 def remove_parts(folder: Path) -> None:

@@ -139,8 +139,8 @@ def _read_header(data: bytes, start: int) -> tuple[int, int]:
     midi_format, n_tracks, division = (int.from_bytes(header[i : i + 2]) for i in (0, 2, 4))
     if midi_format > 1:
         raise UnsupportedMidiError(
-            f"The file is of MIDI format {midi_format}, which holds separate patterns. "
-            "Export one pattern as format 0 or 1."
+            f"The file is of MIDI format {midi_format}, not a song of format 0 or 1: "
+            "export it, or one of its patterns, as one of these."
         )
     if division >= 0x8000:
         raise UnsupportedMidiError(
@@ -182,7 +182,7 @@ class _Walk:
         try:
             self._read_events(body, track)
         except IndexError:
-            raise _damaged(len(self.tracks), "an event is cut short") from None
+            raise _damaged(len(self.tracks), "an event that is cut short") from None
 
     def _read_events(self, body: bytes, track: ScannedTrack) -> None:
         """Add the notes and programs of `body` to `track`; IndexError where it breaks off."""

@@ -2,7 +2,8 @@
 
 import pytest
 
-from musicvae_core.files import write_atomically
+from musicvae_core.errors import ConfigError
+from musicvae_core.files import check_file, make_folder, write_atomically
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
@@ -24,3 +25,17 @@ def test_a_written_file_is_whole_and_readable(tmp_path):
     write_atomically(tmp_path / "file", lambda part: part.write_text("new"))
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"file": "new"}
     assert (tmp_path / "file").stat().st_mode & 0o444 == 0o444
+
+
+def test_where_nothing_can_be_written_is_said_before_the_work(tmp_path):
+    with pytest.raises(ConfigError, match="is a folder"):
+        check_file(tmp_path)
+    with pytest.raises(ConfigError, match="no folder"):
+        check_file(tmp_path / "none" / "a.mid")
+    check_file(tmp_path / "a.mid")
+    (tmp_path / "file").write_bytes(b"")
+    for target in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ConfigError, match="a file is in the way"):
+            make_folder(target)
+    make_folder(tmp_path / "new" / "folder")
+    assert (tmp_path / "new" / "folder").is_dir()

@@ -18,8 +18,8 @@ CORE = "musicvae_core"
 CORE_RANKS = {
     "errors": 0,
     "vocabulary": 0,
-    "files": 0,
     "config": 1,
+    "files": 1,
     "groove": 1,
     "presets": 2,
     "takes": 2,

@@ -17,6 +17,7 @@ from musicvae_core.commands.checkpoints import add_checkpoint_commands
 from musicvae_core.commands.experiments import add_experiment
 from musicvae_core.commands.lab import add_lab_commands
 from musicvae_core.errors import MusicVAEError
+from musicvae_core.files import check_file, make_folder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -134,6 +135,7 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
 def _sample(options: argparse.Namespace) -> None:
     from musicvae_core.studio import Studio
 
+    make_folder(options.out)
     folder = options.checkpoint.resolve()
     studio = Studio(folder.parent)
     takes = studio.sample(
@@ -144,14 +146,13 @@ def _sample(options: argparse.Namespace) -> None:
         seed=options.seed,
         prior=options.prior,
     )
-    options.out.mkdir(parents=True, exist_ok=True)
     for index, take in enumerate(takes):
         groove = take.groove if options.bars is None else take.groove.repeated(options.bars)
         target = options.out / f"{folder.name}_seed{options.seed}_{index:02d}"
         target.with_suffix(".mid").write_bytes(studio.midi(groove))
         if options.wav:
             target.with_suffix(".wav").write_bytes(studio.wav(groove, options.kit))
-    print(f"{len(takes)} grooves in {options.out}")
+    print(f"{len(takes)} {'groove' if len(takes) == 1 else 'grooves'} in {options.out}")
 
 
 def _add_interpolate(parser: argparse.ArgumentParser) -> None:
@@ -192,6 +193,7 @@ def _render(options: argparse.Namespace) -> None:
     from musicvae_core.midi import read_midi
     from musicvae_core.sound.render import Renderer, wav_bytes
 
+    check_file(options.wav)
     reading = read_midi(options.midi)
     tempo_bpm = reading.groove.tempo_bpm if options.tempo is None else options.tempo
     groove = reading.groove.at_tempo(tempo_bpm)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from musicvae_core.errors import ConfigError
+from musicvae_core.errors import ConfigError, MidiError
+from musicvae_core.files import make_folder
 from musicvae_core.groove import Groove
 from musicvae_core.midi import read_midi
 from musicvae_core.studio import Studio
@@ -13,6 +14,7 @@ from musicvae_core.studio import Studio
 
 def interpolate(options: argparse.Namespace) -> None:
     """Write the steps of a morph and the piece that they make, and print how the ends fared."""
+    make_folder(options.out)
     folder = options.checkpoint.resolve()
     studio = Studio(folder.parent)
     n_bars = studio.checkpoint(folder.name).config.n_bars
@@ -39,7 +41,10 @@ def interpolate(options: argparse.Namespace) -> None:
 
 def _read_end(path: Path, n_bars: int, from_bar: int) -> Groove:
     """Read a file as a groove of the model's length, and print how it was made so."""
-    reading = read_midi(path)
+    try:
+        reading = read_midi(path)
+    except MidiError as error:
+        raise ConfigError(f"{path}: {error}") from error
     groove = reading.groove
     print(f"{path}: {reading.summary}")
     if groove.n_bars > n_bars:
@@ -57,7 +62,6 @@ def _read_end(path: Path, n_bars: int, from_bar: int) -> Groove:
 
 
 def _write(studio: Studio, grooves: dict[str, Groove], options: argparse.Namespace) -> None:
-    options.out.mkdir(parents=True, exist_ok=True)
     for name, groove in grooves.items():
         (options.out / f"{name}.mid").write_bytes(studio.midi(groove))
         if options.wav:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from musicvae_core.errors import ConfigError
+from musicvae_core.files import check_file
 from musicvae_core.groove import Groove
 from musicvae_core.lab.options import Amounts, Chance, Wishes
 from musicvae_core.midi import MidiReading, read_midi, read_rhythm, write_midi
@@ -81,6 +82,7 @@ def _run(options: argparse.Namespace, play: Play, read: Callable[..., MidiReadin
     from musicvae_core.lab.checkpoint import load_lab_checkpoint
     from musicvae_core.lab.tools import Lab
 
+    check_file(options.out)
     choice = {"track": options.track} if "track" in options else {}
     reading = read(options.midi, **choice)
     print(f"{options.midi}: {reading.summary}")
