@@ -9,19 +9,28 @@ import numpy as np
 from fake_studio import Z_SIZE, FakeStudio, groove_at
 
 from musicvae_core.groove import Groove
-from musicvae_core.space.long_form import splice
+from musicvae_core.space.long_form import check_one_model, splice
 from musicvae_core.space.route import Route, Stop, check_path
 from musicvae_core.takes import ModelInfo, Piece
 
 N_BARS = 16
 LONG = "groove_16bar"
+LONG_DRUMS = "drums_16bar"
 
 
 class FakeLongStudio(FakeStudio):
     """Bars whose embeddings are random numbers, and decode as `groove_at` says."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.long_models = (ModelInfo(LONG, "Sixteen bars", N_BARS, True, True),)
+
     def models(self) -> tuple[ModelInfo, ...]:
-        return (*super().models(), ModelInfo(LONG, "Sixteen bars", N_BARS, True, True))
+        return (*super().models(), *self.long_models)
+
+    def add_long_drums(self) -> None:
+        drums = ModelInfo(LONG_DRUMS, "Sixteen bars, hits alone", N_BARS, False, True)
+        self.long_models = (*self.long_models, drums)
 
     def sample_piece(
         self, model: str, *, temperature: float = 1.0, tempo_bpm: float = 120.0, seed: int = 0
@@ -49,10 +58,12 @@ class FakeLongStudio(FakeStudio):
         return replace(piece, groove=groove, embeddings=moved)
 
     def morph_pieces(self, start: Piece, end: Piece, n_steps: int = 5) -> tuple[Piece, ...]:
+        check_one_model(start, end)
         between = [self.vary_bars(start, range(N_BARS), 1.0, at) for at in range(1, n_steps - 1)]
         return (start, *between, end)
 
     def cross_over(self, start: Piece, end: Piece) -> Piece:
+        check_one_model(start, end)
         return replace(start, groove=splice(start.groove, end.groove, range(8, N_BARS)))
 
     def play_path(

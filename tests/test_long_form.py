@@ -161,6 +161,15 @@ def test_a_crossing_leads_from_one_to_the_other_bar_by_bar(studio, piece):
     assert bars_that_differ(crossing.groove, varied.groove) == [8]
 
 
+def test_pieces_of_two_models_do_not_meet_and_it_says_so(studio):
+    start, end = (studio.sample_piece(model, seed=3) for model in ("drums", "groove"))
+    message = "of drums and of groove; both must be of one model"
+    with pytest.raises(ConfigError, match=message):
+        studio.morph_pieces(start, end, 3)
+    with pytest.raises(ConfigError, match=message):
+        studio.cross_over(start, end)
+
+
 def test_splicing_takes_whole_bars_with_their_feel():
     rng = np.random.default_rng(4)
     one, other = drummed_groove(rng, 4, 90), drummed_groove(rng, 4, 130)

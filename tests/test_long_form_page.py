@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from fake_long_studio import LONG, N_BARS, FakeLongStudio
+from fake_long_studio import LONG, LONG_DRUMS, N_BARS, FakeLongStudio
 from fake_studio import FakeStudio
 from page_driver import components, found_by_pages, newest
 from streamlit.testing.v1 import AppTest
@@ -155,6 +155,32 @@ def test_a_demo_groove_is_repeated_for_a_morph(page: AppTest, studio: FakeLongSt
     choice.set_value(rock).run()
     assert decks(page)[1]["morph"]["ends"][1] == "Rock"
     assert len(decks(page)[1]["morph"]["places"][-1]["hits"]) % 8 == 0
+
+
+def test_a_piece_morphs_within_its_own_model_whichever_is_chosen(
+    page: AppTest, studio: FakeLongStudio
+) -> None:
+    studio.add_long_drums()
+    page.run().selectbox(key="long_form.model").set_value(LONG_DRUMS)
+    page.session_state["long_form.morph"] = True
+    page.run()
+    assert not page.error
+    assert len(decks(page)[1]["morph"]["places"]) == 5
+    assert {call["model"] for call in studio.calls if "model" in call} == {LONG}
+    crossing = press(page, "cross")
+    assert not crossing.error
+    assert " into " in decks(crossing)[0]["name"]
+
+
+def test_a_morph_whose_model_is_gone_says_so(page: AppTest, studio: FakeLongStudio) -> None:
+    studio.add_long_drums()
+    studio.long_models = studio.long_models[1:]
+    page.session_state["long_form.morph"] = True
+    page.run()
+    assert [error.value for error in page.error] == [
+        f"The model {LONG} is gone: put it back into the folder checkpoints."
+    ]
+    assert len(decks(page)) == 1
 
 
 def test_an_error_is_one_sentence_and_the_piece_stays(

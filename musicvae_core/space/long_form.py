@@ -160,8 +160,9 @@ def morph_pieces(
     Raises
     ------
     ConfigError
-        If the number of steps is out of its range.
+        If the number of steps is out of its range, or the pieces are of two models.
     """
+    check_one_model(start, end)
     if not MIN_STEPS <= n_steps <= MAX_STEPS:
         raise ConfigError(f"A morph of {n_steps} steps; it must have {MIN_STEPS} to {MAX_STEPS}.")
     fractions = np.linspace(0, 1, n_steps)
@@ -184,7 +185,13 @@ def cross_over(checkpoint: Checkpoint, start: Piece, end: Piece) -> Piece:
         Of both pieces' model.
     start, end
         The ends.
+
+    Raises
+    ------
+    ConfigError
+        If the pieces are of two models.
     """
+    check_one_model(start, end)
     n_bars = len(start.embeddings)
     ways = zip(start.z.reshape(n_bars, -1), end.z.reshape(n_bars, -1), strict=True)
     last = n_bars - 1
@@ -193,6 +200,20 @@ def cross_over(checkpoint: Checkpoint, start: Piece, end: Piece) -> Piece:
     moved = _like(checkpoint, start, z)
     groove = splice(splice(moved.groove, start.groove, [0]), end.groove, [last])
     return replace(moved, groove=groove)
+
+
+def check_one_model(start: Piece, end: Piece) -> None:
+    """Check that the codes of two pieces lie in one space.
+
+    Raises
+    ------
+    ConfigError
+        If the pieces are of two models.
+    """
+    if start.model != end.model:
+        raise ConfigError(
+            f"The pieces are of {start.model} and of {end.model}; both must be of one model."
+        )
 
 
 def _like(checkpoint: Checkpoint, piece: Piece, z: Codes) -> Piece:

@@ -6,11 +6,11 @@ import streamlit as st
 
 from musicvae_core.groove import Groove
 from musicvae_core.studio import Studio
-from musicvae_core.takes import Piece
+from musicvae_core.takes import ModelInfo, Piece
 from pages.components.deck.card import Card, Morph
 from pages.components.deck.source_deck import source_deck
 from pages.components.favourites import is_favourite
-from pages.components.long.settings import LongSettings
+from pages.components.long.settings import LongSettings, long_model
 from pages.components.long.state import Shown, show_new
 from pages.components.names import name_of
 from pages.components.session import kept_mix
@@ -37,23 +37,24 @@ def draw_morph(studio: Studio, settings: LongSettings, now: Shown) -> None:
     with st.expander(title, icon=icon, key="long_form.morph", on_change="rerun") as opened:
         if not opened.open:
             return
-        _start_with_a_sample(studio, settings)
-        source = choose_groove(_OTHER, "Other piece", model=settings.model)
+        # not the model that is chosen for the next sample: codes of two models do not meet
+        model = long_model(studio, now.piece.model)
+        _start_with_a_sample(studio, settings, model)
+        source = choose_groove(_OTHER, "Other piece", model=model)
         if source is None:
             return
-        model = settings.model.name
-        z = source.z if source.model == model else None
-        other = studio.piece_of(model, source.groove, z)
+        z = source.z if source.model == model.name else None
+        other = studio.piece_of(model.name, source.groove, z)
         steps = studio.morph_pieces(now.piece, other, _N_STEPS)
         at = _draw_strip(studio, settings, f"{now.name} to {source.name}", steps)
         _draw_buttons(studio, now, other, steps[at], source.name)
 
 
-def _start_with_a_sample(studio: Studio, settings: LongSettings) -> None:
+def _start_with_a_sample(studio: Studio, settings: LongSettings, model: ModelInfo) -> None:
     if _OTHER in contents("long_form"):
         return
     piece = studio.sample_piece(
-        settings.model.name,
+        model.name,
         temperature=settings.temperature,
         tempo_bpm=settings.tempo_bpm,
         seed=settings.seed + 1,

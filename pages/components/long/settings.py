@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from musicvae_core.errors import CheckpointNotFoundError
 from musicvae_core.studio import Studio
 from musicvae_core.takes import ModelInfo
 from musicvae_core.vocabulary import MAX_TEMPO_BPM, MIN_TEMPO_BPM
@@ -34,6 +35,22 @@ def long_models(studio: Studio) -> list[ModelInfo]:
     """Return the models whose pieces can be changed bar by bar, those with feel first."""
     fit = [m for m in studio.models() if m.n_bars >= SHORTEST_PIECE and m.has_conductor]
     return sorted(fit, key=lambda model: not model.has_feel)
+
+
+def long_model(studio: Studio, name: str) -> ModelInfo:
+    """Return the one of `long_models` that has this name.
+
+    Raises
+    ------
+    CheckpointNotFoundError
+        If it is no longer there.
+    """
+    models = {model.name: model for model in long_models(studio)}
+    if name not in models:
+        raise CheckpointNotFoundError(
+            f"The model {name} is gone: put it back into the folder checkpoints."
+        )
+    return models[name]
 
 
 def read_long_settings(studio: Studio, models: list[ModelInfo]) -> LongSettings:
