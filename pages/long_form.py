@@ -10,7 +10,12 @@ from pages.components.entry import run_app
 from pages.components.long.path import draw_long_path
 from pages.components.long.path_state import add_parts
 from pages.components.long.piece import draw_long_piece
-from pages.components.long.settings import SHORTEST_PIECE, long_models
+from pages.components.long.settings import (
+    SHORTEST_PIECE,
+    choose_long_model,
+    chosen_long_model,
+    long_models,
+)
 from pages.components.long.state import show_new
 from pages.components.sending import take_sent
 from pages.components.slots import Source
@@ -46,15 +51,22 @@ def long_form() -> None:
 
 
 def _take_in(studio: Studio, sent: Source) -> None:
-    """Take up a long groove as the piece, and a short one as a stop of the path."""
-    models = {model.name: model for model in long_models(studio)}
-    if not models or sent.groove.n_bars < SHORTEST_PIECE:
+    """Take up a long groove as the piece, and a short one as a stop of the path.
+
+    The piece keeps the model that it came from, where that is a long one, and its code.
+    """
+    chosen = chosen_long_model(studio)
+    if chosen is None or sent.groove.n_bars < SHORTEST_PIECE:
         add_parts([sent])
         st.session_state[_VIEW] = "path"
         return
-    model = models.get(st.session_state.get("long_form.model", ""), next(iter(models.values())))
+    model = next((one for one in long_models(studio) if one.name == sent.model), chosen)
+    is_whole = sent.model == model.name and sent.groove.n_bars == model.n_bars
     groove = as_long_as(sent.groove, model.n_bars)
-    show_new(studio.piece_of(model.name, groove), sent.origin or "sent here", sent.name)
+    piece = studio.piece_of(model.name, groove, sent.z if is_whole else None)
+    show_new(piece, sent.origin or "sent here", sent.name)
+    if model != chosen:  # else Sample would see a change, and draw its last seed again
+        choose_long_model(model.name)
     st.session_state[_VIEW] = "piece"
 
 

@@ -228,6 +228,43 @@ def test_what_is_sent_becomes_the_piece_or_a_stop_by_its_length(page: AppTest) -
     assert decks(page.run())[0]["note"] == "8 bars: Short one 4, Another 4"
 
 
+@pytest.mark.parametrize("n_bars", [N_BARS, N_BARS + 4])
+def test_a_piece_that_is_sent_keeps_its_model_and_its_code_where_it_is_whole(
+    page: AppTest, studio: FakeLongStudio, n_bars: int
+) -> None:
+    studio.add_long_drums()
+    z = np.ones(3, np.float32)
+    sent = Source("Sent", groove_of(n_bars), z, LONG_DRUMS, "sample")
+    page.session_state["kept.long_form.inbox"] = [sent]
+    page.run()
+    assert studio.calls[-1] == {"model": LONG_DRUMS, "z": z if n_bars == N_BARS else None}
+    assert page.selectbox(key="long_form.model").value == LONG_DRUMS
+    assert decks(page)[0]["name"] == "Sent"
+    press(page, "sample")
+    assert studio.calls[-1]["model"] == LONG_DRUMS
+
+
+def test_a_piece_of_a_model_that_is_not_here_is_heard_by_the_chosen_one(
+    page: AppTest, studio: FakeLongStudio
+) -> None:
+    studio.add_long_drums()
+    page.run().selectbox(key="long_form.model").set_value(LONG_DRUMS).run()
+    sent = Source("Sent", groove_of(N_BARS), np.ones(3, np.float32), "gone", "sample")
+    page.session_state["kept.long_form.inbox"] = [sent]
+    page.run()
+    assert studio.calls[-1] == {"model": LONG_DRUMS, "z": None}
+    assert page.selectbox(key="long_form.model").value == LONG_DRUMS
+
+
+def test_a_piece_that_is_sent_leaves_the_next_seed_to_sample(
+    page: AppTest, studio: FakeLongStudio
+) -> None:
+    sent = Source("Sent", groove_of(N_BARS), np.ones(3, np.float32), LONG, "sample")
+    page.session_state["kept.long_form.inbox"] = [sent]
+    press(page.run(), "sample")
+    assert studio.calls[-1]["seed"] == 1
+
+
 def test_a_path_begins_with_three_demo_grooves(path: AppTest, studio: FakeLongStudio) -> None:
     [card] = decks(path)
     assert card["steps"] == 12 * 16

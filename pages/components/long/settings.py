@@ -15,6 +15,7 @@ from pages.components.settings import MAX_SEED, MODEL_WIDTH, WIDTH, choose_kit
 SHORTEST_PIECE = 8
 """Bars that a model must have to make pieces."""
 
+_MODEL = "long_form.model"
 _SEED = "long_form.seed"
 _SAMPLED = "kept.long_form.sampled"
 """Session key of the settings that the last sampling used."""
@@ -53,10 +54,22 @@ def long_model(studio: Studio, name: str) -> ModelInfo:
     return models[name]
 
 
+def chosen_long_model(studio: Studio) -> ModelInfo | None:
+    """Return the model that is chosen, before its choice is drawn; None where there is none."""
+    models = {model.name: model for model in long_models(studio)}
+    first = next(iter(models.values()), None)
+    return models.get(st.session_state.get(_MODEL, ""), first)
+
+
+def choose_long_model(name: str) -> None:
+    """Choose the model, before its choice is drawn."""
+    st.session_state[_MODEL] = name
+
+
 def read_long_settings(studio: Studio, models: list[ModelInfo]) -> LongSettings:
     """Draw the widgets of a piece in a row that wraps, and return what they say."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="settings"):
-        model = _choose_long_model(models)
+        model = _draw_long_models(models)
         temperature = st.slider(
             "Temperature",
             *(0.0, 2.0, 1.0, 0.05),
@@ -106,10 +119,10 @@ def take_next_long_seed() -> None:
 
 def _what_to_sample() -> tuple[object, ...]:
     """Return the values that decide which piece comes out."""
-    return tuple(st.session_state.get(key) for key in ("long_form.model", "temperature", _SEED))
+    return tuple(st.session_state.get(key) for key in (_MODEL, "temperature", _SEED))
 
 
-def _choose_long_model(models: list[ModelInfo]) -> ModelInfo:
+def _draw_long_models(models: list[ModelInfo]) -> ModelInfo:
     if len(models) == 1:
         return models[0]
     by_name = {model.name: model for model in models}
@@ -117,7 +130,7 @@ def _choose_long_model(models: list[ModelInfo]) -> ModelInfo:
         "Model",
         by_name,
         format_func=lambda name: by_name[name].title,
-        key="long_form.model",
+        key=_MODEL,
         width=MODEL_WIDTH,
         persist_state="session",
     )
