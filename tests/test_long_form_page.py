@@ -172,6 +172,28 @@ def test_a_piece_morphs_within_its_own_model_whichever_is_chosen(
     assert " into " in decks(crossing)[0]["name"]
 
 
+def test_sample_does_not_draw_the_other_piece_of_the_morph(page: AppTest) -> None:
+    page.session_state["long_form.morph"] = True
+    page.run()
+    for _ in range(2):
+        press(page, "sample")
+        piece, morph = decks(page)
+        assert morph["morph"]["ends"][1] != piece["name"]
+        assert morph["morph"]["places"][-1]["hits"] != piece["hits"]
+
+
+def test_a_morph_of_a_piece_with_itself_says_so(page: AppTest) -> None:
+    now = page.session_state["kept.long_form.pieces"][-1].piece
+    same = Source("The same", now.groove.at_tempo(80), None, LONG, "favourite")
+    page.session_state["kept.long_form.slots"] = {"long_form.other": same}
+    page.session_state["long_form.morph"] = True
+    page.run()
+    assert [info.value for info in page.info] == [
+        "Both ends are the same piece: choose another one to morph with."
+    ]
+    assert len(decks(page)) == 1
+
+
 def test_a_morph_whose_model_is_gone_says_so(page: AppTest, studio: FakeLongStudio) -> None:
     studio.add_long_drums()
     studio.long_models = studio.long_models[1:]

@@ -14,7 +14,8 @@ from pages.components.long.settings import LongSettings, long_model
 from pages.components.long.state import Shown, show_new
 from pages.components.names import name_of
 from pages.components.session import kept_mix
-from pages.components.slots import Source, contents, start_with
+from pages.components.settings import MAX_SEED
+from pages.components.slots import Source, contents, fingerprint, start_with
 from pages.components.sources import choose_groove
 from pages.components.studio import loop_sounds
 
@@ -43,6 +44,9 @@ def draw_morph(studio: Studio, settings: LongSettings, now: Shown) -> None:
         source = choose_groove(_OTHER, "Other piece", model=model)
         if source is None:
             return
+        if fingerprint(source.groove) == fingerprint(now.piece.groove):
+            st.info("Both ends are the same piece: choose another one to morph with.")
+            return
         z = source.z if source.model == model.name else None
         other = studio.piece_of(model.name, source.groove, z)
         steps = studio.morph_pieces(now.piece, other, _N_STEPS)
@@ -57,7 +61,7 @@ def _start_with_a_sample(studio: Studio, settings: LongSettings, model: ModelInf
         model.name,
         temperature=settings.temperature,
         tempo_bpm=settings.tempo_bpm,
-        seed=settings.seed + 1,
+        seed=MAX_SEED + 1 + settings.seed,  # past all that Sample takes, so never its piece
     )
     name = name_of(piece.embeddings)
     start_with(_OTHER, Source(name, piece.groove, None, piece.model, "sample"))
