@@ -172,6 +172,16 @@ def test_a_piece_morphs_within_its_own_model_whichever_is_chosen(
     assert " into " in decks(crossing)[0]["name"]
 
 
+def test_the_ends_of_a_morph_bear_the_whole_names_of_the_pieces(page: AppTest) -> None:
+    sent = Source("From verse to chorus", groove_of(N_BARS), origin="upload")
+    page.session_state["kept.long_form.inbox"] = [sent]
+    page.session_state["long_form.morph"] = True
+    page.run()
+    start, end = decks(page)[1]["morph"]["ends"]
+    assert start == "From verse to chorus"
+    assert decks(page)[1]["name"] == f"{start} to {end}"
+
+
 def test_sample_does_not_draw_the_other_piece_of_the_morph(page: AppTest) -> None:
     page.session_state["long_form.morph"] = True
     page.run()

@@ -50,7 +50,7 @@ def draw_morph(studio: Studio, settings: LongSettings, now: Shown) -> None:
         z = source.z if source.model == model.name else None
         other = studio.piece_of(model.name, source.groove, z)
         steps = studio.morph_pieces(now.piece, other, _N_STEPS)
-        at = _draw_strip(studio, settings, f"{now.name} to {source.name}", steps)
+        at = _draw_strip(studio, settings, (now.name, source.name), steps)
         _draw_buttons(studio, now, other, steps[at], source.name)
 
 
@@ -67,11 +67,13 @@ def _start_with_a_sample(studio: Studio, settings: LongSettings, model: ModelInf
     start_with(_OTHER, Source(name, piece.groove, None, piece.model, "sample"))
 
 
-def _draw_strip(studio: Studio, settings: LongSettings, name: str, steps: tuple[Piece, ...]) -> int:
-    """Draw the morph, and return at which step its pointer is."""
+def _draw_strip(
+    studio: Studio, settings: LongSettings, ends: tuple[str, str], steps: tuple[Piece, ...]
+) -> int:
+    """Draw the morph between the ends of these names; return at which step its pointer is."""
+    name = " to ".join(ends)
     grooves = tuple(step.groove.at_tempo(settings.tempo_bpm) for step in steps)
     sounds, problem = loop_sounds(studio, grooves, settings.kit, mix=kept_mix(), compressed=True)
-    ends = tuple(name.split(" to ", 1))
     pointer = st.session_state.get(_AT, (0.5, 0.0))
     morph = Morph(grooves, tuple(sounds), 1, len(steps), ends, pointer)
     at = morph.index_at(pointer)
