@@ -112,6 +112,30 @@ def test_undo_goes_back_step_by_step(page: AppTest) -> None:
     assert page.button(key="long_form.undo").disabled
 
 
+def test_a_name_given_later_survives_undo_and_is_of_that_piece_alone(
+    studio: FakeLongStudio,
+) -> None:
+    def page_with_a_button() -> None:
+        import streamlit as st
+
+        from pages.components.long.state import rename
+        from pages.long_form import long_form
+
+        long_form()
+        st.button("Rename", key="long_form.rename", on_click=rename, args=(" Mine ",))
+
+    page = AppTest.from_function(page_with_a_button, default_timeout=60).run()
+    first = decks(page)[0]["name"]
+    for name in ("sample", "change", "rename"):
+        press(page, name)
+    assert decks(page)[0]["name"] == "Mine"
+    press(page, "undo")
+    assert decks(page)[0]["name"] == "Mine"
+    assert "changed" not in decks(page)[0]["note"]
+    press(page, "undo")
+    assert decks(page)[0]["name"] == first
+
+
 def test_tempo_and_kit_draw_no_new_piece(page: AppTest, studio: FakeLongStudio) -> None:
     before, n_calls = decks(page)[0], len(studio.calls)
     page.number_input(key="tempo_bpm").set_value(90)

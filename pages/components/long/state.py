@@ -60,10 +60,12 @@ def show_new(piece: Piece, note: str, name: str = "") -> None:
 
 
 def rename(name: str) -> None:
-    """Give the piece another name; that is no step of the undo."""
-    kept = _kept()
-    if kept and name.strip():
-        st.session_state[_PIECES] = [*kept[:-1], replace(kept[-1], name=name.strip())]
+    """Give the piece another name, here and in its past; that is no step of the undo."""
+    now = shown()
+    if now and name.strip():
+        st.session_state[_PIECES] = [
+            replace(one, name=name.strip()) if one.id == now.id else one for one in _kept()
+        ]
 
 
 def can_take_back() -> bool:
