@@ -152,6 +152,28 @@ def test_notes_can_be_edited_where_that_is_wanted(page: AppTest) -> None:
     assert decks(page)[0]["editable"]
 
 
+def test_editing_stays_on_through_changes_of_page(studio: FakeLongStudio) -> None:
+    def two_pages() -> None:
+        import streamlit as st
+
+        from pages.long_form import long_form
+
+        pages = [
+            st.Page(long_form, title="Long form", default=True),
+            st.Page(lambda: st.text("elsewhere"), title="About", url_path="about"),
+        ]
+        st.navigation(pages).run()
+        for at, page in enumerate(pages):
+            st.button(page.title, key=f"long_form.go.{at}", on_click=st.switch_page, args=(page,))
+
+    page = AppTest.from_function(two_pages, default_timeout=60).run()
+    page.toggle(key="long_form.edit").set_value(True).run()
+    assert press(page, "go.1").text[0].value == "elsewhere"
+    press(page, "go.0")
+    assert page.toggle(key="long_form.edit").value
+    assert decks(page)[0]["editable"]
+
+
 def test_the_morph_is_made_when_asked_for_and_a_step_can_be_worked_on(
     page: AppTest, studio: FakeLongStudio
 ) -> None:

@@ -74,7 +74,10 @@ def draw_long_piece(studio: Studio) -> None:
     with buttons:
         draw_undo("long_form.undo", can_take_back(), "the piece", take_back)
         editable = st.toggle(
-            "Edit notes", key="long_form.edit", help="Set, move and remove hits on the grid"
+            "Edit notes",
+            key="long_form.edit",
+            persist_state="session",
+            help="Set, move and remove hits on the grid",
         )
     left, right = st.columns([4, 1], gap="small")
     with left:
