@@ -372,6 +372,15 @@ def test_stops_are_added_moved_resized_and_dropped(path: AppTest) -> None:
         assert decks(path)[0]["note"] == note
 
 
+def test_a_field_of_bars_is_called_by_the_place_of_its_part(path: AppTest) -> None:
+    press(path, "drop.0")
+    press(path, "up.2")
+    fields = [path.number_input(key=f"long_form.bars.{number}") for number in (2, 1)]
+    assert [field.label for field in fields] == ["Bars of part 1", "Bars of part 2"]
+    fields[1].set_value(7).run()
+    assert decks(path)[0]["note"] == "11 bars: Shuffle 4, Funk 7"
+
+
 def test_files_dropped_together_follow_one_another(path: AppTest) -> None:
     files = [(f"f{n}.mid", write_midi(groove_of(2, n)), "audio/midi") for n in range(3)]
     path.file_uploader[-1].set_value(files).run()

@@ -73,7 +73,7 @@ def _draw_parts() -> None:
             horizontal=True, vertical_alignment="center", gap="xsmall", key=f"long_form.row.{at}"
         ):
             st.markdown(f"**{at + 1}** {as_text(part.source.name)}", width=200)
-            _draw_bars(part)
+            _draw_bars(part, at)
             st.markdown("bars" if part.n_bars > 1 else "bar", width=40)
             st.button(
                 "",
@@ -94,11 +94,11 @@ def _draw_parts() -> None:
             )
 
 
-def _draw_bars(part: Part) -> None:
+def _draw_bars(part: Part, at: int) -> None:
     key = f"long_form.bars.{part.id}"
     st.session_state[key] = part.n_bars
     st.number_input(
-        f"Bars of part {part.id + 1}",
+        f"Bars of part {at + 1}",
         min_value=1,
         max_value=part.n_bars + MAX_PATH_BARS - n_bars_of_path(),
         key=key,
