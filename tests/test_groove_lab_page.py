@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from fake_studio import FakeStudio
 from midi_builders import midi_file, note, note_off, track
-from page_driver import components
+from page_driver import components, newest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Selectbox
 from tiny_data import drummed_groove
 
 from musicvae_core.errors import CheckpointNotFoundError, InvalidGrooveError
@@ -31,6 +32,10 @@ def card(page: AppTest) -> dict:
     deck = components(page)[-1]
     [card] = deck["cards"]
     return card | {"play": deck["play"]}
+
+
+def choice(page: AppTest, slot: str) -> Selectbox:
+    return newest(page.selectbox, f"{slot}.choice")
 
 
 def choose(page: AppTest, tool: str) -> None:
@@ -104,6 +109,45 @@ def test_the_result_becomes_the_groove_and_undo_goes_back(page: AppTest) -> None
     assert used["hits"] == made["hits"]
     back = press(page, "undo")
     assert (back["name"], back["hits"]) == (made["name"], made["hits"])
+
+
+def test_undo_takes_back_what_is_seen_alone(page: AppTest) -> None:
+    choose(page, "transfer")
+    first = choice(page, "groove_lab_feel.feel").value
+    choice(page, "groove_lab_feel.feel").select_index(0).run()
+    assert choice(page, "groove_lab_feel.feel").value != first
+    assert page.button(key="groove_lab.undo").disabled
+    choose(page, "humanize")
+    assert page.button(key="groove_lab.undo").disabled
+    choose(page, "transfer")
+    undo = page.button(key="groove_lab.feel_undo")
+    assert undo.help == "Bring back the feel from before"
+    undo.click().run()
+    assert choice(page, "groove_lab_feel.feel").value == first
+    assert page.button(key="groove_lab.feel_undo").disabled
+
+
+def test_undo_says_what_comes_back(page: AppTest) -> None:
+    press(page)
+    assert page.button(key="groove_lab.undo").help == "Bring back the groove from before"
+    press(page)
+    assert page.button(key="groove_lab.undo").help == "Bring back the result from before"
+    press(page, "undo")
+    press(page, "undo")
+    choice(page, "groove_lab.groove").select_index(1).run()
+    assert page.button(key="groove_lab.undo").help == "Bring back the groove from before"
+    assert press(page, "undo")["name"] == "Rock"
+
+
+def test_what_is_sent_is_the_groove_and_no_feel(page: AppTest) -> None:
+    choose(page, "transfer")
+    feel = choice(page, "groove_lab_feel.feel").value
+    groove = drummed_groove(np.random.default_rng(1), 2, 97.0)
+    page.session_state["kept.groove_lab.inbox"] = [Source("Mine", groove, origin="morph")]
+    page.run()
+    assert card(page)["name"] == "Mine"
+    assert choice(page, "groove_lab_feel.feel").value == feel
+    assert press(page, "undo")["name"] == "Rock"
 
 
 def test_drumify_with_a_style_and_a_density(page: AppTest, studio: FakeStudio) -> None:

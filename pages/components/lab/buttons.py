@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components.lab.request import TOOLS, Request, result_of, take_back
+from pages.components.lab.request import TOOLS, Request, result_of, results_of, take_back
 from pages.components.lab.settings import next_seed
 from pages.components.library import add_to_library
 from pages.components.slots import Source, can_undo, fill, page_of, undo
@@ -51,7 +51,8 @@ def draw_buttons(source: Source, request: Request, after: Source | None) -> None
         on_click=lambda: after and _use(after),
     )
     is_past = after is not None or can_undo(page_of(_GROOVE))
-    draw_undo("groove_lab.undo", is_past, "the result", lambda: _undo(source))
+    what = "the result" if len(results_of(source)) > 1 else "the groove"
+    draw_undo("groove_lab.undo", is_past, what, lambda: _undo(source))
 
 
 def _ask(source: Source, request: Request) -> None:

@@ -112,18 +112,23 @@ def make(studio: Studio, groove: Groove, request: Request) -> Result:
 
 def result_of(source: Source) -> Result | None:
     """Return what was last made of a groove in this session."""
-    results = _results().get(source.id, ())
+    results = results_of(source)
     return results[-1] if results else None
+
+
+def results_of(source: Source) -> tuple[Result, ...]:
+    """Return what was made of a groove in this session, the newest last."""
+    return _results().get(source.id, ())
 
 
 def keep_result(source: Source, result: Result) -> None:
     """Add a result to those of a groove."""
-    _keep(source, (*_results().get(source.id, ()), result))
+    _keep(source, (*results_of(source), result))
 
 
 def take_back(source: Source) -> None:
     """Forget the newest result of a groove; the one before it is shown again."""
-    _keep(source, _results().get(source.id, ())[:-1])
+    _keep(source, results_of(source)[:-1])
 
 
 def _results() -> dict[str, tuple[Result, ...]]:

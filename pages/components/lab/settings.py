@@ -13,10 +13,13 @@ from musicvae_core.vocabulary import CLOSED_HAT, KICK, N_VOICES, OPEN_HAT, SNARE
 from pages.components.attributes.sliders import style_title
 from pages.components.lab.request import TOOLS, Request
 from pages.components.settings import MAX_SEED, WIDTH
-from pages.components.slots import Source
+from pages.components.slots import Source, can_undo, page_of, undo
 from pages.components.sources import choose_groove
+from pages.components.undoing import draw_undo
 
 SEED = "groove_lab.seed"
+_FEEL = "groove_lab_feel.feel"
+"""A slot with a past of its own: it is not always seen, and no undo changes what is not."""
 _FILLS: dict[str, tuple[str, tuple[int, ...]]] = {
     "hats": ("new hi-hats", (CLOSED_HAT, OPEN_HAT)),
     "kick": ("a new kick", (KICK,)),
@@ -144,7 +147,9 @@ def _choose_feel(studio: Studio, request: Request) -> Request:
         return replace(request, wishes=Wishes(style=_choose_style(studio, required=True)))
     if kind == "drummer":
         return replace(request, wishes=Wishes(drummer=_choose_drummer(studio)))
-    feel = choose_groove("groove_lab.feel", "Whose feel", default=2)
+    feel = choose_groove(_FEEL, "Whose feel", default=2)
+    past = page_of(_FEEL)
+    draw_undo("groove_lab.feel_undo", can_undo(past), "the feel", lambda: undo(past))
     if feel is None:
         return request
     return replace(request, feel=feel.groove, feel_name=feel.name)
