@@ -162,6 +162,16 @@ def test_drumify_with_a_style_and_a_density(page: AppTest, studio: FakeStudio) -
     }
 
 
+def test_any_style_is_still_chosen_after_another_tool(page: AppTest, studio: FakeStudio) -> None:
+    for tool in ("transfer", "humanize", "transfer", "drumify"):
+        choose(page, tool)
+    style = page.selectbox(key="groove_lab.style")
+    assert style.options[style.index] == "Any"
+    press(page)
+    wishes = studio.calls[-1]["wishes"]
+    assert (wishes.style, wishes.hits_a_bar) == (None, None)
+
+
 def test_transfer_takes_the_feel_of_a_groove_a_style_or_a_drummer(
     page: AppTest, studio: FakeStudio
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -28,6 +29,8 @@ _FILLS: dict[str, tuple[str, tuple[int, ...]]] = {
     "choose": ("what I choose", ()),
 }
 _FEELS = {"groove": "another groove", "style": "a style", "drummer": "a drummer"}
+_ANY = ""
+"""No style asked for. None as an option is lost: Streamlit keeps it as no choice at all."""
 _MORE_BARS = (1, 2, 4, 8, 16)
 _DENSITIES = (None, *range(4, 42, 2))
 
@@ -144,7 +147,7 @@ def _choose_feel(studio: Studio, request: Request) -> Request:
         persist_state="session",
     )
     if kind == "style":
-        return replace(request, wishes=Wishes(style=_choose_style(studio, required=True)))
+        return replace(request, wishes=Wishes(style=_choose_feel_style(studio)))
     if kind == "drummer":
         return replace(request, wishes=Wishes(drummer=_choose_drummer(studio)))
     feel = choose_groove(_FEEL, "Whose feel", default=2)
@@ -156,7 +159,7 @@ def _choose_feel(studio: Studio, request: Request) -> Request:
 
 
 def _choose_wishes(studio: Studio, tool: str) -> Wishes:
-    style = _choose_style(studio, required=False)
+    style = _choose_style(studio)
     if tool == "humanize":
         return Wishes(style=style)
     hits_a_bar = st.select_slider(
@@ -171,13 +174,21 @@ def _choose_wishes(studio: Studio, tool: str) -> Wishes:
     return Wishes(style=style, hits_a_bar=hits_a_bar)
 
 
-def _choose_style(studio: Studio, *, required: bool) -> str | None:
-    styles = studio.lab().styles
+def _choose_style(studio: Studio) -> str | None:
+    styles = (_ANY, *studio.lab().styles)
+    return _draw_styles(styles, "groove_lab.style") or None
+
+
+def _choose_feel_style(studio: Studio) -> str:
+    return _draw_styles(studio.lab().styles, "groove_lab.feel_style")
+
+
+def _draw_styles(styles: Sequence[str], key: str) -> str:
     return st.selectbox(
         "Style",
-        styles if required else (None, *styles),
-        format_func=lambda style: "Any" if style is None else style_title(style).capitalize(),
-        key="groove_lab.feel_style" if required else "groove_lab.style",
+        styles,
+        format_func=lambda style: "Any" if style == _ANY else style_title(style).capitalize(),
+        key=key,
         width=WIDTH,
         persist_state="session",
     )
