@@ -172,6 +172,15 @@ def test_any_style_is_still_chosen_after_another_tool(page: AppTest, studio: Fak
     assert (wishes.style, wishes.hits_a_bar) == (None, None)
 
 
+def test_a_density_that_the_lab_cannot_reach_is_not_offered(page: AppTest) -> None:
+    choose(page, "continue")
+    density = page.select_slider(key="groove_lab.density")
+    assert (density.options[0], density.options[-1]) == ("any", "28")
+    assert "that are kept count too" in density.help
+    choose(page, "drumify")
+    assert "Every onset of the rhythm stays" in page.select_slider(key="groove_lab.density").help
+
+
 def test_transfer_takes_the_feel_of_a_groove_a_style_or_a_drummer(
     page: AppTest, studio: FakeStudio
 ) -> None:

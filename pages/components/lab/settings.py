@@ -32,7 +32,11 @@ _FEELS = {"groove": "another groove", "style": "a style", "drummer": "a drummer"
 _ANY = ""
 """No style asked for. None as an option is lost: Streamlit keeps it as no choice at all."""
 _MORE_BARS = (1, 2, 4, 8, 16)
-_DENSITIES = (None, *range(4, 42, 2))
+_DENSITIES = (None, *range(4, 30, 2))
+"""Beyond 28 notes a bar the model hardly follows."""
+_ABOUT = "About how many, of all voices together. "
+_KEPT_COUNT = "The notes that are kept count too."
+_ONSETS_STAY = "Every onset of the rhythm stays, so this moves little."
 
 
 def choose_tool() -> str:
@@ -169,7 +173,7 @@ def _choose_wishes(studio: Studio, tool: str) -> Wishes:
         key="groove_lab.density",
         width=WIDTH,
         persist_state="session",
-        help="Of all voices together: fewer are simpler.",
+        help=_ABOUT + (_ONSETS_STAY if tool == "drumify" else _KEPT_COUNT),
     )
     return Wishes(style=style, hits_a_bar=hits_a_bar)
 
