@@ -14,7 +14,7 @@ from musicvae_core.vocabulary import CLOSED_HAT, N_VOICES, STEPS_PER_BAR
 class FakeLab:
     """Takes the place of `Lab`; what it was asked is noted in `calls`."""
 
-    styles = ("funk", "hiphop", "jazz")
+    styles = ("funk", "hiphop", "jazz", "neworleans")
     drummers = ("drummer1", "drummer2")
 
     def __init__(self, calls: list[dict[str, object]]) -> None:

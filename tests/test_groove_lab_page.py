@@ -181,6 +181,22 @@ def test_a_density_that_the_lab_cannot_reach_is_not_offered(page: AppTest) -> No
     assert "Every onset of the rhythm stays" in page.select_slider(key="groove_lab.density").help
 
 
+def test_the_note_says_styles_and_drummers_as_the_controls_do(
+    page: AppTest, studio: FakeStudio
+) -> None:
+    page.selectbox(key="groove_lab.style").set_value("hiphop").run()
+    assert press(page)["note"] == "Hip-hop, seed 0"
+    choose(page, "transfer")
+    page.segmented_control(key="groove_lab.feel_of").set_value("style").run()
+    styles = page.selectbox(key="groove_lab.feel_style")
+    assert styles.options == ["Funk", "Hip-hop", "Jazz", "New Orleans"]
+    styles.set_value("neworleans").run()
+    assert press(page)["note"] == "New Orleans, seed 0"
+    page.segmented_control(key="groove_lab.feel_of").set_value("drummer").run()
+    assert page.selectbox(key="groove_lab.drummer").options == ["Drummer 1", "Drummer 2"]
+    assert press(page)["note"] == "Drummer 1, seed 0"
+
+
 def test_transfer_takes_the_feel_of_a_groove_a_style_or_a_drummer(
     page: AppTest, studio: FakeStudio
 ) -> None:

@@ -16,7 +16,7 @@ from musicvae_core.vocabulary import KICK, SNARE, VOICES
 from pages.components.deck.deck import ROW_LABELS
 from pages.components.deck.payload import file_stem
 from pages.components.describe import count_of, describe
-from pages.components.names import name_of
+from pages.components.names import drummer_title, name_of, style_in_text, style_title
 from pages.components.sample.shelf import Shelf
 
 APP = Path(__file__).parents[1] / "app.py"
@@ -182,6 +182,24 @@ def test_names_belong_to_z_and_are_told_apart() -> None:
     assert name == name_of(z.copy())
     assert name_of(z, {name}) == f"{name} 2"
     assert name_of(z, {name, f"{name} 2"}) == f"{name} 3"
+
+
+@pytest.mark.parametrize(
+    ("style", "text", "title"),
+    [
+        ("hiphop", "hip-hop", "Hip-hop"),
+        ("neworleans", "New Orleans", "New Orleans"),
+        ("afrocuban", "Afro-Cuban", "Afro-Cuban"),
+        ("funk", "funk", "Funk"),
+        ("", "unknown", "unknown"),
+    ],
+)
+def test_styles_are_spelt_alike_everywhere(style: str, text: str, title: str) -> None:
+    assert (style_in_text(style), style_title(style)) == (text, title)
+
+
+def test_drummers_are_numbered_or_unknown() -> None:
+    assert [drummer_title(name) for name in ("drummer1", "")] == ["Drummer 1", "unknown"]
 
 
 @pytest.mark.parametrize(

@@ -47,3 +47,32 @@ def name_of(z: NDArray[np.float32], taken: Collection[str] = ()) -> str:
     if name not in taken:
         return name
     return next(numbered for n in count(2) if (numbered := f"{name} {n}") not in taken)
+
+
+UNKNOWN = "unknown"
+"""What a style or a drummer is called where the data set names none."""
+_STYLES = {
+    "afrobeat": "Afrobeat",
+    "afrocuban": "Afro-Cuban",
+    "hiphop": "hip-hop",
+    "latin": "Latin",
+    "middleeastern": "Middle Eastern",
+    "neworleans": "New Orleans",
+}
+"""Styles of the data set that are spelt otherwise."""
+
+
+def style_in_text(style: str) -> str:
+    """Return a style of the data set as it is spelt within a sentence."""
+    return _STYLES.get(style, style) or UNKNOWN
+
+
+def style_title(style: str) -> str:
+    """Return a style of the data set as it is spelt by itself."""
+    text = style_in_text(style)
+    return text if text == UNKNOWN else text[:1].upper() + text[1:]
+
+
+def drummer_title(drummer: str) -> str:
+    """Return `drummer1` as `Drummer 1`."""
+    return drummer.replace("drummer", "Drummer ") or UNKNOWN

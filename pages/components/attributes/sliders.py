@@ -13,16 +13,8 @@ from musicvae_core.space.attribute_vectors import FILL, AttributeVectors
 from musicvae_core.takes import ModelInfo, SteeredTake
 from pages.components.attributes.wishes import MAX_PRESSES, Wishes, ask, wishes_of
 from pages.components.moving import key_where, newest_key
+from pages.components.names import style_in_text
 
-_TITLES = {
-    "hiphop": "hip-hop",
-    "neworleans": "New Orleans",
-    "afrobeat": "Afrobeat",
-    "afrocuban": "Afro-Cuban",
-    "latin": "Latin",
-    "middleeastern": "Middle Eastern",
-}
-"""Styles of the data set that are spelt otherwise."""
 _NO_FEEL = "{} plays no loudness or timing of its own: choose a model with feel."
 _NO_CHANGE = "The music that this model learned from never varies in it."
 
@@ -56,12 +48,7 @@ def draw_styles(panel: Panel) -> None:
                 _draw_press(panel, label, -1, "More of a beat")
                 _draw_press(panel, label, 1, "More of a fill")
             else:
-                _draw_press(panel, label, 1, f"More {style_title(label)}")
-
-
-def style_title(label: str) -> str:
-    """Return a style as it is spelt within a sentence."""
-    return _TITLES.get(label, label)
+                _draw_press(panel, label, 1, f"More {style_in_text(label)}")
 
 
 def _draw_press(panel: Panel, label: str, by: int, text: str) -> None:
@@ -167,6 +154,6 @@ def in_words(wishes: Wishes) -> str:
     ]
     for label, count in wishes.presses.items():
         times = f" ({abs(count)})" if abs(count) > 1 else ""
-        what = ("a fill" if count > 0 else "a beat") if label == FILL else style_title(label)
+        what = ("a fill" if count > 0 else "a beat") if label == FILL else style_in_text(label)
         parts.append(f"more {'of ' if label == FILL else ''}{what}{times}")
     return ", ".join(parts) or "As the model plays it"

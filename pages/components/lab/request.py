@@ -9,6 +9,7 @@ import streamlit as st
 from musicvae_core.groove import Groove
 from musicvae_core.lab.options import ANYTHING, USUAL, Amounts, Chance, Wishes
 from musicvae_core.studio import Studio
+from pages.components.names import drummer_title, style_title
 from pages.components.slots import Source
 
 TOOLS = {
@@ -63,9 +64,14 @@ class Request:
     @property
     def note(self) -> str:
         """What was asked, in a line."""
-        wishes = (self.wishes.style, self.wishes.drummer)
-        parts = [self.feel_name and f"feel of {self.feel_name}", *filter(None, wishes)]
-        return ", ".join([*filter(None, parts), f"seed {self.chance.seed}"])
+        style, drummer = self.wishes.style, self.wishes.drummer
+        parts = (
+            self.feel_name and f"feel of {self.feel_name}",
+            style and style_title(style),
+            drummer and drummer_title(drummer),
+            f"seed {self.chance.seed}",
+        )
+        return ", ".join(filter(None, parts))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,8 @@ import streamlit as st
 from musicvae_core.lab.options import Amounts, Chance, Wishes
 from musicvae_core.studio import Studio
 from musicvae_core.vocabulary import CLOSED_HAT, KICK, N_VOICES, OPEN_HAT, SNARE, VOICES
-from pages.components.attributes.sliders import style_title
 from pages.components.lab.request import TOOLS, Request
+from pages.components.names import drummer_title, style_title
 from pages.components.settings import MAX_SEED, WIDTH
 from pages.components.slots import Source, can_undo, page_of, undo
 from pages.components.sources import choose_groove
@@ -191,7 +191,7 @@ def _draw_styles(styles: Sequence[str], key: str) -> str:
     return st.selectbox(
         "Style",
         styles,
-        format_func=lambda style: "Any" if style == _ANY else style_title(style).capitalize(),
+        format_func=lambda style: "Any" if style == _ANY else style_title(style),
         key=key,
         width=WIDTH,
         persist_state="session",
@@ -202,7 +202,7 @@ def _choose_drummer(studio: Studio) -> str:
     return st.selectbox(
         "Drummer",
         studio.lab().drummers,
-        format_func=lambda name: name.replace("drummer", "Drummer "),
+        format_func=drummer_title,
         key="groove_lab.drummer",
         width=WIDTH,
         persist_state="session",
