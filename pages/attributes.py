@@ -11,7 +11,7 @@ from musicvae_core.groove import Groove
 from musicvae_core.studio import Studio
 from musicvae_core.takes import ModelInfo, SteeredTake
 from pages.components.attributes.sliders import Panel, draw_sliders, draw_styles, in_words
-from pages.components.attributes.wishes import Wishes, ask, can_take_back, take_back, wishes_of
+from pages.components.attributes.wishes import Wishes, can_take_back, reset, take_back, wishes_of
 from pages.components.deck.card import Card
 from pages.components.deck.source_deck import source_deck
 from pages.components.entry import run_app
@@ -42,10 +42,9 @@ def attributes() -> None:
                 return
             tempo_bpm = choose_tempo("attributes", source.groove, "the groove")
         vectors = studio.attribute_vectors(name)
-        wishes = wishes_of(source.id)
-        followed = wishes.limited_to({*vectors.controls, *vectors.labels})
+        followed = wishes_of(source.id).limited_to(vectors.names)
         steered = _steered(studio, model, source.groove, *followed.as_key())
-        panel = Panel(source.id, model, vectors, wishes, steered)
+        panel = Panel(source.id, model, vectors, followed, steered)
         left, right = st.columns(2, gap="large")
         with left:
             _draw_deck(studio, steered, source, followed, tempo_bpm, kit)
@@ -100,6 +99,7 @@ def _draw_deck(
 
 
 def _draw_buttons(panel: Panel) -> None:
+    known = panel.vectors.names
     with st.container(horizontal=True, gap="xsmall", key="buttons"):
         st.button(
             "Reset all",
@@ -107,10 +107,16 @@ def _draw_buttons(panel: Panel) -> None:
             key="attributes.reset",
             disabled=not panel.wishes,
             help="Let every slider rest" if panel.wishes else "Everything rests",
-            on_click=lambda: ask(panel.groove, Wishes()),
+            on_click=lambda: reset(panel.groove, known),
         )
-        was_asked = can_take_back(panel.groove)
-        draw_undo("attributes.undo", was_asked, "the sliders", lambda: take_back(panel.groove))
+        draw_undo(
+            "attributes.undo",
+            can_take_back(panel.groove, known),
+            "the sliders",
+            lambda: take_back(panel.groove, known),
+        )
+    if waiting := wishes_of(panel.groove).beyond(known):
+        st.caption(f"Waits for a model that can follow: {in_words(waiting)}")
 
 
 if __name__ == "__main__":

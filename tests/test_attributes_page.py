@@ -180,6 +180,39 @@ def test_sliders_that_the_model_cannot_follow_say_why(page: AppTest, studio: Fak
     assert asked(studio)["targets"] == {"swing": pytest.approx(0.2), "kick_activity": 3.0}
 
 
+def test_reset_all_and_undo_leave_what_waits_for_another_model(page: AppTest) -> None:
+    set_to(page, "swing", 20.0)
+    page.selectbox(key="model").set_value("drums_2bar").run()
+    for key in ("attributes.reset", "attributes.undo"):
+        assert page.button(key=key).disabled
+        assert page.button(key=key).help
+    waiting = "Waits for a model that can follow: Swing 20% of a step"
+    assert waiting in [caption.value for caption in page.caption]
+    set_to(page, "kick_activity", 3.0)
+    assert card(page)["note"] == "Kick 3.0 hits a bar"
+    press(page, "attributes.reset")
+    assert card(page)["note"] == "As the model plays it"
+    assert page.button(key="attributes.reset").disabled
+    press(page, "attributes.undo")
+    assert card(page)["note"] == "Kick 3.0 hits a bar"
+    page.selectbox(key="model").set_value("groove_2bar").run()
+    assert card(page)["note"] == "Swing 20% of a step, Kick 3.0 hits a bar"
+    assert not any("Waits" in caption.value for caption in page.caption)
+
+
+def test_undo_takes_back_the_last_change_that_the_model_follows(page: AppTest) -> None:
+    set_to(page, "kick_activity", 3.0)
+    set_to(page, "swing", 20.0)
+    page.selectbox(key="model").set_value("drums_2bar").run()
+    press(page, "attributes.undo")
+    assert card(page)["note"] == "As the model plays it"
+    assert page.button(key="attributes.undo").disabled
+    page.selectbox(key="model").set_value("groove_2bar").run()
+    assert card(page)["note"] == "Swing 20% of a step"
+    press(page, "attributes.undo")
+    assert card(page)["note"] == "As the model plays it"
+
+
 def test_every_disabled_control_says_why(page: AppTest, studio: FakeStudio) -> None:
     studio.sound_problem = "No sound."
     page.run()

@@ -70,6 +70,11 @@ class AttributeVectors:
     metric: Array
     styles: Array
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all that the model can be asked for, attributes and labels."""
+        return frozenset((*self.controls, *self.labels))
+
     def styled(self, codes: NDArray[np.float32], amounts: Mapping[str, float]) -> Array:
         """Return codes (..., Z) with so much of each label's vector added."""
         moves = [amount * self.styles[self.labels.index(name)] for name, amount in amounts.items()]

@@ -30,7 +30,7 @@ class Panel:
     model, vectors
         What steers it.
     wishes, steered
-        What is asked, and the answer.
+        What is asked that the model can follow, and the answer.
     """
 
     groove: str

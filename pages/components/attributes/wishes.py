@@ -47,6 +47,15 @@ class Wishes:
         targets = {name: value for name, value in self.targets.items() if name in known}
         return Wishes(targets, {name: n for name, n in self.presses.items() if name in known})
 
+    def beyond(self, known: Collection[str]) -> Wishes:
+        """Return the wishes that wait for a model that can follow them."""
+        targets = {name: value for name, value in self.targets.items() if name not in known}
+        return Wishes(targets, {name: n for name, n in self.presses.items() if name not in known})
+
+    def joined_with(self, other: Wishes) -> Wishes:
+        """Return these wishes and others."""
+        return Wishes({**self.targets, **other.targets}, {**self.presses, **other.presses})
+
     def as_key(self) -> tuple[tuple[tuple[str, float], ...], tuple[tuple[str, int], ...]]:
         """Return the targets and the presses in an order of their own, for a cache."""
         return tuple(sorted(self.targets.items())), tuple(sorted(self.presses.items()))
@@ -69,15 +78,31 @@ def ask(groove: str, wishes: Wishes) -> None:
         _history(groove).append(wishes)
 
 
-def can_take_back(groove: str) -> bool:
-    """Return whether something else was asked of the groove before."""
-    return len(_history(groove)) > 1
+def reset(groove: str, known: Collection[str]) -> None:
+    """Let all rest that a model can follow; what waits for another goes on waiting."""
+    ask(groove, wishes_of(groove).beyond(known))
 
 
-def take_back(groove: str) -> None:
-    """Return to what was asked of a groove before."""
-    if can_take_back(groove):
-        _history(groove).pop()
+def can_take_back(groove: str, known: Collection[str]) -> bool:
+    """Return whether something else that a model can follow was asked of the groove before."""
+    return _last_other(groove, known) is not None
+
+
+def take_back(groove: str, known: Collection[str]) -> None:
+    """Return what a model can follow to what it was before; the rest goes on waiting."""
+    at = _last_other(groove, known)
+    if at is None:
+        return
+    history, waiting = _history(groove), wishes_of(groove).beyond(known)
+    del history[at + 1 :]
+    ask(groove, history[at].limited_to(known).joined_with(waiting))
+
+
+def _last_other(groove: str, known: Collection[str]) -> int | None:
+    """Return where in the history the model was last asked for something else."""
+    followed = [wishes.limited_to(known) for wishes in _history(groove)]
+    places = reversed(range(len(followed)))
+    return next((at for at in places if followed[at] != followed[-1]), None)
 
 
 def _history(groove: str) -> list[Wishes]:
