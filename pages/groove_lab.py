@@ -49,8 +49,9 @@ def groove_lab() -> None:
         request = read_request(studio, tool, source)
         _do_what_was_asked(studio, source, request)
         result = result_of(source)
-        with st.container(horizontal=True, vertical_alignment="bottom", key="buttons"):
-            after = _after(source, request, result)
+        buttons = st.container(horizontal=True, vertical_alignment="bottom", key="buttons")
+        after = _after(source, request, result)
+        with buttons:
             draw_buttons(source, request, after if result else None)
         _draw_deck(studio, source, after, kit)
     except MusicVAEError as error:
@@ -68,9 +69,13 @@ def _do_what_was_asked(studio: Studio, source: Source, request: Request) -> None
 
 
 def _after(source: Source, request: Request, result: Result | None) -> Source:
-    """Return what the card shows: the newest result, or the groove as it is."""
+    """Return what the card shows: the newest result, or the groove as it is.
+
+    The amounts are those of the result, whatever tool is chosen by now, and stand at its card.
+    """
     shown = result.request if result else request
-    amounts = choose_amounts() if shown.keeps_notes else None
+    what = result.title(source.name) if result else "The result"
+    amounts = choose_amounts(what, source.name) if shown.keeps_notes else None
     if result is None:
         return source
     groove = result.played(amounts) if amounts else result.made

@@ -102,6 +102,21 @@ def test_amounts_move_the_result_without_drawing_anew(page: AppTest, studio: Fak
     assert len(studio.calls) == n_calls
 
 
+def test_the_amounts_say_what_they_move(page: AppTest) -> None:
+    captions = [caption.value for caption in page.caption]
+    assert "The result: how far it goes from Rock" in captions
+    press(page)
+    choose(page, "drumify")
+    captions = [caption.value for caption in page.caption]
+    assert "Rock, humanized: how far it goes from Rock" in captions
+    page.slider(key="groove_lab.dynamics").set_value(0).run()
+    assert card(page)["name"] == "Rock, humanized"
+    press(page)
+    assert not any("how far" in caption.value for caption in page.caption)
+    choose(page, "humanize")
+    assert not any(slider.key == "groove_lab.dynamics" for slider in page.slider)
+
+
 def test_the_result_becomes_the_groove_and_undo_goes_back(page: AppTest) -> None:
     made = press(page)
     used = press(page, "use")

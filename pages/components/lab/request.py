@@ -86,10 +86,13 @@ class Result:
         """Return the result, moved as far as the amounts say where its notes are the same."""
         return amounts.apply(self.before, self.made) if self.request.keeps_notes else self.made
 
+    def title(self, name: str) -> str:
+        """Return what the result is called, made of a groove of that name."""
+        return f"{name}, {_DONE[self.request.tool]}"
+
     def source(self, name: str, groove: Groove) -> Source:
         """Return the result as a groove to start from."""
-        title = f"{name}, {_DONE[self.request.tool]}"
-        return Source(title, groove, origin="groove lab", note=self.request.note)
+        return Source(self.title(name), groove, origin="groove lab", note=self.request.note)
 
 
 def make(studio: Studio, groove: Groove, request: Request) -> Result:

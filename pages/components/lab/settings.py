@@ -12,7 +12,7 @@ from musicvae_core.lab.options import Amounts, Chance, Wishes
 from musicvae_core.studio import Studio
 from musicvae_core.vocabulary import CLOSED_HAT, KICK, N_VOICES, OPEN_HAT, SNARE, VOICES
 from pages.components.lab.request import TOOLS, Request
-from pages.components.names import drummer_title, style_title
+from pages.components.names import as_text, drummer_title, style_title
 from pages.components.settings import MAX_SEED, WIDTH
 from pages.components.slots import Source, can_undo, page_of, undo
 from pages.components.sources import choose_groove
@@ -74,8 +74,20 @@ def read_request(studio: Studio, tool: str, source: Source) -> Request:
     return replace(request, chance=chance)
 
 
-def choose_amounts() -> Amounts:
-    """Draw the sliders between how a groove was played and how it is played now."""
+def choose_amounts(result: str, groove: str) -> Amounts:
+    """Draw the sliders between how a groove was played and how it is played now.
+
+    Parameters
+    ----------
+    result, groove
+        What the two are called.
+    """
+    st.caption(f"{as_text(result)}: how far it goes from {as_text(groove)}")
+    with st.container(horizontal=True, vertical_alignment="bottom", key="amounts"):
+        return _draw_amounts()
+
+
+def _draw_amounts() -> Amounts:
     percents = []
     for name, most, usual, what in (
         ("Dynamics", 200, 100, "0 keeps the loudness that was; 200 goes twice as far."),
