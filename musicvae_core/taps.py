@@ -8,9 +8,7 @@ import numpy as np
 
 from musicvae_core.errors import InvalidGrooveError
 from musicvae_core.groove import Groove
-from musicvae_core.vocabulary import N_VOICES, SNARE, STEPS_PER_BAR, TICKS_PER_STEP
-
-_LATEST = 0.5 - 0.5 / TICKS_PER_STEP
+from musicvae_core.vocabulary import LATEST_OFFSET, N_VOICES, SNARE, STEPS_PER_BAR
 
 
 def taps_to_groove(taps: Sequence[tuple[float, float]], n_bars: int, tempo_bpm: float) -> Groove:
@@ -45,5 +43,5 @@ def taps_to_groove(taps: Sequence[tuple[float, float]], n_bars: int, tempo_bpm: 
         step = int(np.floor(place + 0.5))
         cell = (slice(None), step % n_steps, SNARE)
         if velocity > arrays[cell][1]:
-            arrays[cell] = 1, velocity, np.clip(place - step, -0.5, _LATEST)
+            arrays[cell] = 1, velocity, np.clip(place - step, -0.5, LATEST_OFFSET)
     return Groove(arrays[0] > 0, arrays[1], arrays[2], tempo_bpm)

@@ -16,6 +16,8 @@ STEPS_PER_BAR = BEATS_PER_BAR * STEPS_PER_BEAT
 TICKS_PER_BEAT = 480
 """Resolution of written MIDI files, the data set's own."""
 TICKS_PER_STEP = TICKS_PER_BEAT // STEPS_PER_BEAT
+LATEST_OFFSET = 0.5 - 0.5 / TICKS_PER_STEP
+"""In steps, what an offset that grew too late is cut to: half a step is the next step's."""
 
 VELOCITY_LEVELS = 127
 """Loudness levels of a MIDI note; a velocity of 1.0 is level 127."""

@@ -6,14 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae_core.groove import Groove
-from musicvae_core.vocabulary import TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.vocabulary import LATEST_OFFSET, VELOCITY_LEVELS
 
 Floats = NDArray[np.float32]
 
 _LEAST_HITS = 4
 """Fewer hits of the other groove say nothing of its feel."""
 _MOST_STRETCH = 2.0
-_LATEST = 0.5 - 0.5 / TICKS_PER_STEP
 
 
 def match_feel(groove: Groove, feel: Groove) -> Groove:
@@ -35,7 +34,7 @@ def match_feel(groove: Groove, feel: Groove) -> Groove:
     return Groove.from_hits(
         groove.hits,
         np.clip(velocities, 1 / VELOCITY_LEVELS, 1),
-        np.clip(offsets, -0.5, _LATEST),
+        np.clip(offsets, -0.5, LATEST_OFFSET),
         groove.tempo_bpm,
     )
 

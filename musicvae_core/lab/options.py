@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from musicvae_core.errors import ConfigError
 from musicvae_core.groove import Groove
-from musicvae_core.vocabulary import MAX_TEMPERATURE, TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.vocabulary import LATEST_OFFSET, MAX_TEMPERATURE, VELOCITY_LEVELS
 
 MAX_SEED = 2**63 - 1
 MAX_HITS_A_BAR = 64.0
 _SOFTEST = 1 / VELOCITY_LEVELS
-_LATEST = 0.5 - 0.5 / TICKS_PER_STEP
 
 Floats = NDArray[np.float32]
 
@@ -87,7 +86,7 @@ class Amounts:
     def apply(self, before: Groove, after: Groove) -> Groove:
         """Return the notes of both, which are the same, played between the two or beyond."""
         assert np.array_equal(before.hits, after.hits)
-        offsets = _between(before.offsets, after.offsets, self.timing, -0.5, _LATEST)
+        offsets = _between(before.offsets, after.offsets, self.timing, -0.5, LATEST_OFFSET)
         if self.quantise:
             offsets = offsets * np.float32(1 - self.quantise)
         velocities = _between(before.velocities, after.velocities, self.dynamics, _SOFTEST, 1.0)
