@@ -87,6 +87,12 @@ def test_a_seed_that_was_set_is_used_as_it_is(page: AppTest, studio: FakeStudio)
     assert studio.calls[-1]["chance"].seed == 77
 
 
+def test_the_dice_change_the_seed(page: AppTest) -> None:
+    page.number_input(key="groove_lab.seed").set_value(20_000).run()
+    page.button(key="groove_lab.dice").click().run()
+    assert page.number_input(key="groove_lab.seed").value < 10_000
+
+
 def test_amounts_move_the_result_without_drawing_anew(page: AppTest, studio: FakeStudio) -> None:
     own = card(page)["hits"]
     made = press(page)["hits"]

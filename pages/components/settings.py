@@ -80,7 +80,7 @@ def read_settings(studio: Studio, more: DeltaGenerator) -> Settings:
             help="Also changes the grooves below, without drawing new ones.",
         )
         kit = choose_kit(studio)
-        seed = _choose_seed()
+        seed = choose_seed("seed", "dice")
     with more:
         prior, amount = _choose_details()
     return Settings(model, n, temperature, seed, prior, float(tempo_bpm), kit, amount)
@@ -171,30 +171,33 @@ def choose_tempo(page: str, groove: Groove, of: str) -> float:
     )
 
 
-def _choose_seed() -> int:
+def choose_seed(key: str, dice: str) -> int:
+    """Draw the seed with dice beside it, and return it.
+
+    Parameters
+    ----------
+    key, dice
+        Session keys of the field and of the button.
+    """
     with st.container(
         horizontal=True, wrap=False, vertical_alignment="bottom", width=WIDTH, gap="xsmall"
     ):
         seed = st.number_input(
             "Seed",
             *(0, MAX_SEED),
-            key="seed",
+            key=key,
             persist_state="session",
-            help="The same seed and settings give the same grooves. Pressing Sample again "
-            "without a change takes the next seed.",
+            help="The same seed and settings give the same music. Pressing again without a "
+            "change takes the next seed.",
         )
         st.button(
             "",
             icon=":material/casino:",
-            key="dice",
+            key=dice,
             help="Throw the dice for a new seed",
-            on_click=_throw_dice,
+            on_click=lambda: st.session_state.update({key: random.randrange(10_000)}),
         )
     return seed
-
-
-def _throw_dice() -> None:
-    st.session_state.seed = random.randrange(10_000)
 
 
 def _choose_details() -> tuple[str, float]:

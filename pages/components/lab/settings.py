@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from musicvae_core.studio import Studio
 from musicvae_core.vocabulary import CLOSED_HAT, KICK, N_VOICES, OPEN_HAT, SNARE, VOICES
 from pages.components.lab.request import TOOLS, Request
 from pages.components.names import as_text, drummer_title, style_title
-from pages.components.settings import MAX_SEED, WIDTH
+from pages.components.settings import MAX_SEED, WIDTH, choose_seed
 from pages.components.slots import Source, can_undo, page_of, undo
 from pages.components.sources import choose_groove
 from pages.components.undoing import draw_undo
@@ -70,7 +69,7 @@ def read_request(studio: Studio, tool: str, source: Source) -> Request:
             request = _choose_feel(studio, request)
         else:
             request = replace(request, wishes=_choose_wishes(studio, tool))
-        chance = replace(_choose_temperatures(tool), seed=_choose_seed())
+        chance = replace(_choose_temperatures(tool), seed=choose_seed(SEED, "groove_lab.dice"))
     return replace(request, chance=chance)
 
 
@@ -241,25 +240,3 @@ def _choose_temperatures(tool: str) -> Chance:
             help="0 takes the likeliest notes; above 1 is wilder.",
         )
     return Chance(notes, feel)
-
-
-def _choose_seed() -> int:
-    with st.container(
-        horizontal=True, wrap=False, vertical_alignment="bottom", width=WIDTH, gap="xsmall"
-    ):
-        seed = st.number_input(
-            "Seed",
-            *(0, MAX_SEED),
-            key=SEED,
-            persist_state="session",
-            help="The same seed and settings give the same groove. Pressing again without a "
-            "change takes the next seed.",
-        )
-        st.button(
-            "",
-            icon=":material/casino:",
-            key="groove_lab.dice",
-            help="Throw the dice for a new seed",
-            on_click=lambda: st.session_state.update({SEED: random.randrange(10_000)}),
-        )
-    return seed
