@@ -229,7 +229,7 @@ def test_two_quick_clicks_are_not_a_double_click(page: Page) -> None:
 def test_another_colour_keeps_the_view(page: Page) -> None:
     view = zoom_in(page)
     choose(page, "Colour", "Drummer")
-    page.get_by_text("drummer 1 (48)").first.wait_for()
+    page.get_by_text("Drummer 1 (48)").first.wait_for()
     points(page)
     now = ranges(page)
     assert (now[0], now[1]) == pytest.approx((view[0], view[1]), abs=0.05 * (view[1] - view[0]))

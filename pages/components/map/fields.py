@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from musicvae_core.controls import CONTROLS
 from musicvae_core.space.atlas import Atlas
-from pages.components.map.points import UNKNOWN, drummer_title, label_of, style_title
+from pages.components.map.points import label_of
+from pages.components.names import UNKNOWN, drummer_title, style_title
 
 LABELS = {"style": "Style", "drummer": "Drummer", "kind": "Beat or fill"}
 TEMPO = "tempo"

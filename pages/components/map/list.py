@@ -11,8 +11,8 @@ import streamlit as st
 
 from musicvae_core.space.atlas import Atlas
 from pages.components.map.actions import Actions
-from pages.components.map.points import drummer_title, style_title
 from pages.components.map.settings import MapSettings
+from pages.components.names import drummer_title, style_title
 from pages.components.sources import bars_phrase
 
 _MAX_ROWS = 500

@@ -16,20 +16,13 @@ from musicvae_core.studio import Studio
 from musicvae_core.takes import ModelInfo
 from pages.components.favourites import favourites
 from pages.components.library import library
+from pages.components.names import UNKNOWN, drummer_title, style_title
 from pages.components.session import shelf
 from pages.components.slots import Source, fingerprint
 from pages.components.sources import bars_phrase, first_lively_window
 
 Codes = NDArray[np.float32]
 
-_STYLES = {
-    "afrobeat": "Afrobeat",
-    "afrocuban": "Afro-Cuban",
-    "hiphop": "Hip-hop",
-    "middleeastern": "Middle Eastern",
-    "neworleans": "New Orleans",
-}
-UNKNOWN = "unknown"
 _MINE = "mine"
 
 
@@ -107,16 +100,6 @@ def point_of(spot_id: str) -> int | None:
 def mine_id(groove: Groove) -> str:
     """Return the id of the spot of a groove that the listener brought."""
     return f"{_MINE}.{fingerprint(groove)}"
-
-
-def style_title(style: str) -> str:
-    """Return a style as one writes it."""
-    return _STYLES.get(style, style.capitalize()) or UNKNOWN
-
-
-def drummer_title(drummer: str) -> str:
-    """Return `drummer1` as `drummer 1`."""
-    return drummer.replace("drummer", "drummer ") or UNKNOWN
 
 
 def label_of(performance: Performance) -> str:
