@@ -1,6 +1,6 @@
 """Make the golden MIDI file of the tests, and the groove that it holds.
 
-Run `python scripts/make_golden_midi.py` only when the format of written files is meant to
+Run `python -m scripts.make_golden_midi` only when the format of written files is meant to
 change, and look at the difference before committing it.
 """
 

@@ -2,7 +2,7 @@
 
     python -m musicvae_core experiment feel checkpoints/groove_lab --data PATH \
         --deterministic runs/means/best --out checkpoints/groove_lab
-    python scripts/make_lab_card.py checkpoints/groove_lab --time
+    python -m scripts.make_lab_card checkpoints/groove_lab --time
 
 `--time` measures anew how long humanizing takes, on one thread, and writes `speed.json`.
 Reads in the checkpoint's folder `feel.json` (of the experiment), `training.jsonl` (the runs'
@@ -134,7 +134,7 @@ On the {report["split"]} split, seed {report["seed"]}, by
     python -m musicvae_core experiment feel checkpoints/{folder.name} --data PATH \\
         --deterministic runs/means/best --out checkpoints/{folder.name}
 
-and this card by `python scripts/make_lab_card.py checkpoints/{folder.name} --time`.
+and this card by `python -m scripts.make_lab_card checkpoints/{folder.name} --time`.
 
 {targets(report)}
 

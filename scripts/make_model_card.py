@@ -1,6 +1,6 @@
 """Evaluate a checkpoint on the test split and write its model card, curves included.
 
-    python scripts/make_model_card.py checkpoints/groove_2bar --data PATH
+    python -m scripts.make_model_card checkpoints/groove_2bar --data PATH
 
 Reads, where they lie in the checkpoint's folder, `training.jsonl` (the run's log),
 `origin.md` (the commands that made it, and on what), and what the experiment command made:
@@ -126,7 +126,7 @@ shipped). The weights are under Apache-2.0, like the code. {size:.1f} MiB.
 
 The numbers below come from
 
-    python scripts/make_model_card.py checkpoints/{folder.name} --data PATH
+    python -m scripts.make_model_card checkpoints/{folder.name} --data PATH
 
 which is `python -m musicvae_core evaluate checkpoints/{folder.name} --data PATH --split test
 --seed 0`, once with the learned prior and once with `--prior normal`.

@@ -1,6 +1,6 @@
 """Take the README's picture: the app at 1280 pixels, a groove playing.
 
-    python scripts/take_screenshot.py [--url http://localhost:8501] [--out assets/screenshot.png]
+    python -m scripts.take_screenshot [--url http://localhost:8501] [--out assets/screenshot.png]
 
 The app has to run already (`make run`); Chromium and the playwright package are needed.
 """
