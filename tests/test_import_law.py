@@ -277,6 +277,18 @@ def test_the_tree_keeps_the_law():
     assert violations(sources()) == []
 
 
+def test_no_circle_runs_between_the_rooms_of_the_core():
+    ours = sources()
+    rooms: dict[str, set[str]] = {}
+    for module in filter(lambda name: name.startswith(f"{CORE}."), ours):
+        inside, _ = dependencies(module, ours[module], ours)
+        own = room_of(module.removeprefix(f"{CORE}."))
+        others = {room_of(name.removeprefix(f"{CORE}.")) for name in inside}
+        rooms.setdefault(own, set()).update(others - {own})
+    order = list(TopologicalSorter(rooms).static_order())  # raises where there is a circle
+    assert order.index("models") < order.index("lab") < order.index("studio")
+
+
 def test_the_tree_is_walked():
     names = sources().keys()
     assert {"musicvae_core", "musicvae_core.groove", "musicvae_core.models.musicvae"} <= names

@@ -38,7 +38,7 @@ class Request:
     tool
         One of `TOOLS`.
     chance, wishes
-        See `lab_options`.
+        See `musicvae_core.lab.options`.
     voices, bars
         What to write anew; bars counted from 0.
     n_bars
