@@ -15,7 +15,7 @@ from musicvae_core.vocabulary import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 
 MAX_GROOVES = 16
 MAX_SEED = 2**31 - 1
-WIDTH, MODEL_WIDTH = 168, 208
+WIDTH, MODEL_WIDTH = 168, 232
 """Pixels of a widget: two stand side by side on a phone."""
 _SAMPLED = "kept.sample.sampled"
 """Session key of the settings that the last sampling used."""
