@@ -150,6 +150,18 @@ def test_arrows_move_between_cards(page: Page) -> None:
         assert page.locator(".deck").evaluate(focused) == ids(page)[index]
     page.keyboard.press("Space")
     wait_for_state(page, f"now.playing === {ids(page)[7]!r}")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Space")
+    wait_for_state(page, f"now.playing === {ids(page)[6]!r}")
+
+
+@faked
+def test_an_emptied_name_is_the_old_one_again(page: Page) -> None:
+    name = page.locator(".card .name").first
+    old = name.input_value()
+    name.fill(" ")
+    page.keyboard.press("Enter")
+    assert name.input_value() == old == state(page)["cards"][0]["name"]
 
 
 @faked
