@@ -201,7 +201,7 @@ class Renderer:
 def _check_length(seconds: float) -> None:
     if seconds > MAX_SECONDS:
         raise SoundTooLongError(
-            f"It lasts {seconds / 60:.0f} minutes and can be heard up to {MAX_SECONDS / 60:.0f}: "
+            f"It lasts {seconds / 60:.3g} minutes and can be heard up to {MAX_SECONDS / 60:.0f}: "
             "choose fewer bars, or a faster tempo."
         )
 
