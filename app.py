@@ -8,6 +8,7 @@ from pages.about import about
 from pages.attributes import attributes
 from pages.components.sending import offer_pages
 from pages.components.sharing import show_share_code
+from pages.components.whole import wait_for_actions
 from pages.favourites import starred
 from pages.groove_lab import groove_lab
 from pages.long_form import long_form
@@ -17,6 +18,7 @@ from pages.sample import sample
 
 _ASSETS = Path(__file__).parent / "assets"
 
+wait_for_actions()
 st.set_page_config(page_title="Groove space", page_icon=str(_ASSETS / "favicon.svg"), layout="wide")
 st.html(_ASSETS / "page.css")
 _PAGES = [

@@ -22,6 +22,7 @@ from pages.components.settings import choose_kit, choose_tempo
 from pages.components.slots import Source
 from pages.components.sources import choose_groove
 from pages.components.studio import loop_sounds, shared_studio
+from pages.components.whole import whole
 
 _GROOVE = "groove_lab.groove"
 _N_MADE = "kept.groove_lab.made"
@@ -58,6 +59,7 @@ def groove_lab() -> None:
         st.error(str(error))
 
 
+@whole()
 def _do_what_was_asked(studio: Studio, source: Source, request: Request) -> None:
     if not was_asked():
         return

@@ -24,6 +24,7 @@ from pages.components.settings import Settings, read_settings
 from pages.components.slots import Source
 from pages.components.studio import loop_sounds, shared_studio
 from pages.components.undoing import draw_undo
+from pages.components.whole import whole
 
 
 def sample() -> None:
@@ -39,13 +40,18 @@ def sample() -> None:
         st.error(str(error))
         return
     try:
-        keep_shelf(receive(studio, settings, shelf()))
-        keep_shelf(do_what_was_asked(studio, settings, shelf()))
+        _renew(studio, settings)
     except MusicVAEError as error:
         st.error(str(error))
     with buttons:
         draw_undo("undo", bool(shelf().past), "the grooves", _undo)
     _draw_deck(studio, settings, shelf())
+
+
+@whole()
+def _renew(studio: Studio, settings: Settings) -> None:
+    keep_shelf(receive(studio, settings, shelf()))
+    keep_shelf(do_what_was_asked(studio, settings, shelf()))
 
 
 def _undo() -> None:

@@ -1,34 +1,60 @@
 // Clicks on the points of a Plotly chart.
+//
+// Plotly takes for clicked what lay under the pointer when it last looked, which in a plane can be
+// the point before, and in a space nothing: a tap passes between two of its frames. So clicks are
+// heard here: in a plane the nearest point is looked for, in a space a frame is waited for.
 
 const STILL = 5; // pixels that the pointer may move while it is down: more is a drag
+const REACH = 20; // pixels from a point at which it is clicked, as Plotly's labels have it
 
-// Calls back with every point that is clicked, as Plotly gives it.
-//
-// In a space Plotly takes for a click what a frame finds under a pointer that is down. A tap
-// passes between two frames, so there a click is heard here, and a frame is waited for.
+// Calls back for every click on a chart: with the point, as {customdata}, or null for none.
 export function hearClicks(chart, onClick) {
-  let under = null; // the point under the pointer
+  let under = null; // the point under the pointer, in a space
   let down = null; // where the pointer went down
   const scene = () => chart._fullLayout.scene?._scene;
 
   chart.on("plotly_hover", ({ points }) => (under = points[0]));
+  chart.on("plotly_click", ({ points }) => (under = points[0]));
   chart.on("plotly_unhover", () => (under = null));
-  chart.on("plotly_click", ({ points }) => {
-    under = points[0];
-    if (!scene()) onClick(under);
-  });
 
-  chart.addEventListener("pointerdown", ({ clientX, clientY }) => (down = [clientX, clientY]), true);
-  chart.addEventListener("pointerup", listen, true);
+  chart.addEventListener("pointerdown", start, true);
+  document.addEventListener("pointerup", listen, true); // Plotly covers the page while it drags
 
-  async function listen({ target, clientX, clientY }) {
+  function start({ target, clientX, clientY, isPrimary, button }) {
+    const isPlot = target.closest(".nsewdrag") || scene()?.container.contains(target);
+    down = isPlot && isPrimary && button === 0 ? [clientX, clientY] : null;
+  }
+
+  async function listen({ clientX, clientY }) {
+    if (!chart.isConnected) document.removeEventListener("pointerup", listen, true);
     const isClick = down && Math.hypot(clientX - down[0], clientY - down[1]) < STILL;
     down = null;
-    if (!isClick || !scene()?.container.contains(target)) return;
+    if (!isClick) return;
+    if (!scene()) return onClick(nearest(chart, clientX, clientY));
     await frame();
     await frame();
-    if (under) onClick(under);
+    onClick(under);
   }
+}
+
+// Returns the point of a flat chart that is nearest to a place on the page, if within reach.
+function nearest(chart, clientX, clientY) {
+  const { xaxis, yaxis } = chart._fullLayout;
+  const { left, top } = chart.getBoundingClientRect();
+  const x = clientX - left - xaxis._offset;
+  const y = clientY - top - yaxis._offset;
+  let found = null;
+  let least = REACH;
+  for (const trace of chart._fullData) {
+    if (trace.visible !== true || trace.customdata === undefined) continue;
+    for (let at = 0; at < trace.x.length; at++) {
+      const distance = Math.hypot(xaxis.l2p(trace.x[at]) - x, yaxis.l2p(trace.y[at]) - y);
+      if (distance >= least) continue;
+      least = distance;
+      found = { customdata: trace.customdata[at] };
+    }
+  }
+  return found;
 }
 
 function frame() {

@@ -112,9 +112,9 @@ class Overlay {
       clearTimeout(this.moving);
       this.moving = setTimeout(() => this.#tellView(chart), REST_MS);
     });
-    hearClicks(chart, ({ customdata }) => {
+    hearClicks(chart, (point) => {
       if (this.moving) this.#tellView(chart);
-      if (customdata !== undefined) this.pick(`point.${[customdata].flat()[0]}`);
+      if (point?.customdata !== undefined) this.pick(`point.${[point.customdata].flat()[0]}`);
     });
   }
 

@@ -12,6 +12,7 @@ from musicvae_core.studio import Studio
 from pages.components.copying import draw_copy_button
 from pages.components.library import add_to_library
 from pages.components.slots import Source
+from pages.components.whole import whole
 
 _TO_SHARE = "share.source"
 
@@ -60,6 +61,7 @@ def draw_code_field(studio: Studio, key: str, place: Callable[[Source], None]) -
         st.error(problem)
 
 
+@whole()
 def _read(studio: Studio, key: str, text: str, place: Callable[[Source], None]) -> None:
     """Place the groove of a code and take over its model, tempo and kit, where they are here."""
     problem = f"{key}.problem"

@@ -29,6 +29,7 @@ from pages.components.sharing import draw_code_field
 from pages.components.slots import Source, contents, fill, page_of, start_with
 from pages.components.studio import shared_studio
 from pages.components.uploads import draw_report, draw_uploader
+from pages.components.whole import whole
 
 _MAX_SEED = 2**31 - 1
 _FILLINGS = {"repeats": "it is repeated", "silence": "silence follows"}
@@ -183,6 +184,7 @@ def _draw_sampler(studio: Studio, key: str, model: ModelInfo | None) -> None:
     st.rerun()
 
 
+@whole()
 def add_sample(studio: Studio, key: str, model: ModelInfo | None) -> None:
     """Draw a sample from the model, or from the first there is, and put it into the slot.
 

@@ -12,6 +12,7 @@ from musicvae_core.studio import Studio
 from pages.components.library import add_to_library
 from pages.components.names import as_text
 from pages.components.slots import Source
+from pages.components.whole import whole
 
 Place = Callable[[Sequence[Source]], None]
 """Takes what was read, in the order of the files."""
@@ -78,6 +79,7 @@ def draw_report(studio: Studio, key: str, place: Place) -> None:
         )
 
 
+@whole()
 def _read_all(studio: Studio, key: str, field: str, place: Place) -> None:
     """Read every file that was dropped; one that fails is reported and the others stay."""
     failures: list[str] = []
@@ -122,6 +124,7 @@ def _offer_tracks(studio: Studio, key: str, at: int, file: Undrummed, place: Pla
         )
 
 
+@whole()
 def _read_track(studio: Studio, key: str, file: Undrummed, track: str, place: Place) -> None:
     report = _report(key)
     rest = tuple(other for other in report.undrummed if other is not file)

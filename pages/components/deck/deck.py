@@ -17,6 +17,7 @@ from pages.components.deck.card import Card, Mix
 from pages.components.deck.events import MIX, calls, revisions_of
 from pages.components.deck.payload import mix_payload, payload
 from pages.components.front import joined_script
+from pages.components.whole import whole
 
 _ASSETS = Path(__file__).parents[3] / "assets" / "deck"
 _MODULES = (
@@ -134,6 +135,7 @@ def _teller(
 ) -> Callable[[], None]:
     """Return what Streamlit calls when a deck's event may have happened."""
 
+    @whole()
     def tell() -> None:
         value = st.session_state[key].get(event)
         if callback is None or value is None:

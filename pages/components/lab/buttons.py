@@ -9,6 +9,7 @@ from pages.components.lab.settings import next_seed
 from pages.components.library import add_to_library
 from pages.components.slots import Source, can_undo, fill, page_of, undo
 from pages.components.undoing import draw_undo
+from pages.components.whole import whole
 
 _ASKED = "groove_lab.asked"
 """Session key, set when the button was pressed: the next run of the page does what it says."""
@@ -55,6 +56,7 @@ def draw_buttons(source: Source, request: Request, after: Source | None) -> None
     draw_undo("groove_lab.undo", is_past, what, lambda: _undo(source))
 
 
+@whole()
 def _ask(source: Source, request: Request) -> None:
     result = result_of(source)
     if result and result.request == request:
@@ -62,11 +64,13 @@ def _ask(source: Source, request: Request) -> None:
     st.session_state[_ASKED] = True
 
 
+@whole()
 def _use(after: Source) -> None:
     add_to_library(after)
     fill(_GROOVE, after)
 
 
+@whole()
 def _undo(source: Source) -> None:
     if result_of(source):
         take_back(source)

@@ -18,6 +18,7 @@ from musicvae_core.taps import taps_to_groove
 from musicvae_core.vocabulary import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 from pages.components.front import joined_script
 from pages.components.settings import WIDTH
+from pages.components.whole import whole
 
 _ASSETS = Path(__file__).parents[3] / "assets" / "taps"
 _MODULES = ("clock.js", "metronome.js", "recorder.js", "taps.js")
@@ -57,6 +58,7 @@ def draw_tap_pad(key: str, on_taps: Callable[[Groove], None]) -> None:
             "headphones and keyboards may add some of their own.",
         )
 
+    @whole()
     def call() -> None:
         value = st.session_state[f"{key}.pad"].get("taps")
         if value is not None and (groove := _read(value)):

@@ -35,6 +35,7 @@ from pages.components.session import keep_mix, kept_mix
 from pages.components.slots import Source
 from pages.components.studio import loop_sounds
 from pages.components.undoing import draw_undo
+from pages.components.whole import whole
 
 NO_LONG_MODEL = (
     "There is no model of 16 bars in the folder checkpoints: train one with `python -m "
@@ -87,6 +88,7 @@ def draw_long_piece(studio: Studio) -> None:
     draw_morph(studio, settings, now)
 
 
+@whole()
 def _do_what_was_asked(studio: Studio, settings: LongSettings, change: Change | None) -> None:
     """Sample, or change some bars; a first visit samples by itself."""
     asked = st.session_state.pop(_ASKED, False)
@@ -108,6 +110,7 @@ def _do_what_was_asked(studio: Studio, settings: LongSettings, change: Change | 
 
 
 def _draw_sample_button(settings: LongSettings) -> None:
+    @whole()
     def ask() -> None:
         take_next_long_seed()
         st.session_state[_ASKED] = True

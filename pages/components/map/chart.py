@@ -63,7 +63,7 @@ def draw_chart(settings: MapSettings, actions: Actions, path: Path | None) -> No
                 config=_CONFIG,
                 alt=_ALT,
                 on_select=lambda: _read_selection(settings, actions),
-                selection_mode=("points", "box", "lasso"),
+                selection_mode=("box", "lasso"),
             )
     _draw_overlay(settings, actions, path)
     st.caption(_caption(settings, len(actions.brought)))

@@ -17,6 +17,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.components.front import joined_script
+from pages.components.whole import whole
 
 Positions = NDArray[np.float32]
 View = tuple[float, float, float, float]
@@ -100,6 +101,7 @@ def map_overlay(
 def _draw(key: str, data: dict[str, object], on_pick: Callable[[str], None]) -> None:
     changed, heard = f"{key}.changed", f"{key}.heard"
 
+    @whole()
     def pick() -> None:
         picked = (st.session_state.get(key) or {}).get("picked")
         if picked != st.session_state.get(heard) and _is_pick(picked):

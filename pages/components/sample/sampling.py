@@ -11,6 +11,7 @@ from pages.components.sample.shelf import Shelf
 from pages.components.sending import take_sent
 from pages.components.settings import Settings, remember_sampled, take_next_seed_if_unchanged
 from pages.components.sources import as_long_as
+from pages.components.whole import whole
 
 _N_NEIGHBOURS = 4
 _SAMPLE = "sample.asked"
@@ -31,6 +32,7 @@ def draw_sample_button() -> None:
     )
 
 
+@whole()
 def _ask_to_sample() -> None:
     take_next_seed_if_unchanged()
     st.session_state[_SAMPLE] = True
