@@ -265,8 +265,9 @@ class _Walk:
         microseconds_per_beat = int.from_bytes(payload)
         bpm = MICROSECONDS_PER_MINUTE / microseconds_per_beat if microseconds_per_beat else math.inf
         if not MIN_TEMPO_BPM <= bpm <= MAX_TEMPO_BPM:
+            pace = "no tempo" if math.isinf(bpm) else f"{bpm:,.4g} bpm"
             raise InvalidTempoError(
-                f"The file states {microseconds_per_beat:,} microseconds a beat ({bpm:,.4g} bpm) "
+                f"The file states {microseconds_per_beat:,} microseconds a beat ({pace}) "
                 f"in bar {tick // self.ticks_per_bar + 1}; a groove has {MIN_TEMPO_BPM:g} to "
                 f"{MAX_TEMPO_BPM:g} bpm. Set its tempo within these and export it again."
             )
