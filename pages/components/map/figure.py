@@ -148,7 +148,7 @@ def _trace(positions: NDArray[np.float32], marker: dict[str, Any], **options: An
     if "text" in options:
         options["hovertemplate"] = "%{text}<extra></extra>"
     if is_flat:
-        # A click also selects; nothing is to fade for that.
+        # What a lasso leaves out stays to be clicked: it does not fade.
         options["unselected"] = {"marker": {"opacity": marker["opacity"]}}
         options["selected"] = {"marker": {"opacity": 1.0, "size": marker["size"] + 2}}
     kind = go.Scattergl if is_flat else go.Scatter3d
