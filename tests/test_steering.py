@@ -16,7 +16,7 @@ from musicvae_core.errors import ConfigError, VectorsNotFoundError
 from musicvae_core.space import steering
 from musicvae_core.space.attribute_vectors import AttributeVectors, load_vectors, save_vectors
 from musicvae_core.space.fit_vectors import fit_vectors
-from musicvae_core.space.steering import decode_codes, steer
+from musicvae_core.space.steering import BOUND_WEIGHTS, decode_codes, steer, weights_of
 from musicvae_core.studio import SHIPPED_CHECKPOINTS, Studio
 
 K, Z = 3, 6
@@ -200,3 +200,16 @@ def test_shipped_models_go_where_the_sliders_say(name):
 def test_shipped_vectors_are_small(tmp_path):
     for path in Path(SHIPPED_CHECKPOINTS).glob("*/attribute_vectors.npz"):
         assert path.stat().st_size < 2**20
+
+
+def test_what_is_made_of_others_holds_them_harder() -> None:
+    names = ["snare_activity", "swing", "step_density"]
+    is_set = np.array([[True, False, False], [False, False, True], [True, False, True]])
+    assert weights_of(names, is_set) == pytest.approx(
+        np.array([[5.0, 1.0, 2.0], [1.8, 1.0, 6.0], [5.0, 1.0, 6.0]])
+    )
+
+
+def test_weights_are_those_of_controls() -> None:
+    named = {*BOUND_WEIGHTS, *(other for others in BOUND_WEIGHTS.values() for other in others)}
+    assert named <= set(CONTROLS)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae_core.space.attribute_vectors import AttributeVectors
-from musicvae_core.space.steering import SET_WEIGHT, Steered
+from musicvae_core.space.steering import Steered, weights_of
 from musicvae_core.vocabulary import STEPS_PER_BAR
 
 Array = NDArray[np.float64]
@@ -38,7 +38,7 @@ def nearest_real(
     """
     scaled = table / vectors.deviations
     goals = np.where(np.isnan(targets), steered.before, targets) / vectors.deviations
-    weights = np.where(np.isnan(targets), 1.0, SET_WEIGHT) ** 2
+    weights = weights_of(vectors.controls, ~np.isnan(targets)) ** 2
     parts = np.split(np.arange(len(goals)), range(_ROWS_AT_ONCE, len(goals), _ROWS_AT_ONCE))
     nearest = [
         (weights[part] @ (scaled**2).T - 2 * (weights * goals)[part] @ scaled.T).argmin(axis=1)
