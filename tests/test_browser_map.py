@@ -231,7 +231,8 @@ def test_a_click_is_heard_before_the_chart_has_looked_what_is_there(page: Page) 
     there = points(page)
     point_at(page, there[0])
     page.mouse.click(there[-1]["x"], there[-1]["y"])
-    wait_until_playing(page, f"point.{there[-1]['id']:.0f}")
+    wanted = f"point.{there[-1]['id']:.0f}"
+    assert wait_until_playing(page, wanted) == wanted
 
 
 @faked
