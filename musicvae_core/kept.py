@@ -129,7 +129,7 @@ class Controls(NamedTuple):
     styles: NDArray[np.int64]
     drummers: NDArray[np.int64]
 
-    def take(self, indices: NDArray[np.int64]) -> Controls:
+    def take(self, indices: NDArray[np.int64] | slice) -> Controls:
         """Return those of the examples at the indices."""
         tempos, densities = self.tempos_bpm[indices], self.densities[indices]
         return Controls(tempos, densities, self.styles[indices], self.drummers[indices])

@@ -26,7 +26,7 @@ from musicvae_core.experiments.feel_metrics import (
 )
 from musicvae_core.experiments.voice_patterns import PatternTable, hit_f1
 from musicvae_core.groove import Groove
-from musicvae_core.kept import Kept, untold
+from musicvae_core.kept import UNKNOWN, Kept, untold
 from musicvae_core.lab.feel_match import match_feel
 from musicvae_core.lab.likelihood import nats_of_rest, score_rest
 from musicvae_core.taps import taps_to_groove
@@ -245,6 +245,12 @@ def dataset():
     )
 
 
+def name_of(names, places):
+    """Return the one name that all places are of, None where they are unknown."""
+    [place] = set(places.tolist())
+    return None if place == UNKNOWN else names[place]
+
+
 def test_the_experiment_measures_all_and_writes_it(dataset, tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(experiment_module, "write_figure", lambda *given: drawn.append(given))
@@ -252,14 +258,29 @@ def test_the_experiment_measures_all_and_writes_it(dataset, tmp_path, monkeypatc
     monkeypatch.setattr(experiment_module, "N_DRAWS", 2)
     monkeypatch.setattr(experiment_module, "N_BOUND", 2)
     monkeypatch.setattr(transfer_experiment, "N_PAIRS", 4)
+    heard = []
+    complete = experiment_module.complete
+
+    def overheard(checkpoint, kept, controls, chance):
+        heard.append(controls)
+        return complete(checkpoint, kept, controls, chance)
+
+    monkeypatch.setattr(experiment_module, "complete", overheard)
     checkpoint = tiny_checkpoint()
+    config = checkpoint.config
     means = dataclasses.replace(checkpoint, name="means")
     report = feel_experiment(checkpoint, dataset, tmp_path, limit=24, deterministic=means)
     assert json.loads((tmp_path / "feel.json").read_text()) == report
     rows = {row["name"]: row for row in report["feel"]}
     assert next(iter(rows)) == "real"
-    assert list(rows)[-1] == "groove lab"
-    assert len(rows) == 7
+    assert list(rows)[-2:] == [experiment_module.LAB, experiment_module.LAB_TOLD]
+    assert len(rows) == 8
+    who = {
+        (name_of(config.style_names, one.styles), name_of(config.drummer_names, one.drummers))
+        for one in heard
+    }
+    assert who == {(None, None), ("funk", "drummer1")}
+    assert all(np.isnan(one.densities).all() for one in heard)
     flat = rows["quantised, one velocity"]
     assert flat["offset_spread"] == flat["velocity_spread"] == flat["swing_size"] == 0
     assert flat["auc_spread"] is None
@@ -275,7 +296,7 @@ def test_the_experiment_measures_all_and_writes_it(dataset, tmp_path, monkeypatc
     [(figure, path)] = drawn
     assert path == tmp_path / "feel.svg"
     assert len(figure.data) == 6
-    assert all(len(trace.x) == 6 for trace in figure.data)
+    assert all(len(trace.x) == 7 for trace in figure.data)
 
 
 def test_what_the_lab_hears_of_real_windows_is_their_notes_alone(dataset):
@@ -284,7 +305,7 @@ def test_what_the_lab_hears_of_real_windows_is_their_notes_alone(dataset):
     louder = windows.features.copy()
     louder[..., 9:18] *= 0.5
     played = [
-        player.play(Kept.notes(one), windows.tempos_bpm, 0, 1.0)
+        player.play(Kept.notes(one), untold(windows.tempos_bpm), 0)
         for one in (windows.features, louder)
     ]
     assert np.array_equal(*played)

@@ -28,9 +28,10 @@ from musicvae_core.experiments.feel_report import report_text
 from musicvae_core.experiments.figures import write_figure
 from musicvae_core.experiments.transfer import transfer_report
 from musicvae_core.experiments.voice_patterns import PatternTable, hit_f1
-from musicvae_core.kept import Floats, Kept, taps_of, untold
+from musicvae_core.kept import Controls, Floats, Kept, taps_of, untold
 from musicvae_core.lab.checkpoint import LabCheckpoint
 from musicvae_core.lab.completion import complete, open_bars, stretches
+from musicvae_core.lab.examples import examples_of
 from musicvae_core.lab.likelihood import nats_of_rest
 from musicvae_core.lab.options import Chance
 from musicvae_core.realism import feature_gaps, judge_auc
@@ -43,6 +44,8 @@ N_DRAWS = 5
 N_BOUND = 16
 """Draws of z that a likelihood is bounded by."""
 FILLED_VOICES = (KICK, SNARE, CLOSED_HAT, RIDE)
+LAB, LAB_TOLD = "groove lab", "groove lab, told style and drummer"
+"""What its rows are called: told the notes and the tempo, and told who plays in what style too."""
 _BATCH = 128
 _LONG_BARS, _N_LONG = 16, 200
 
@@ -53,39 +56,34 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Player:
-    """A groove lab that plays many windows, in batches, told nothing but their tempo."""
+    """A groove lab that plays many windows, in batches."""
 
     checkpoint: LabCheckpoint
     seed: int
 
-    def play(self, kept: Kept, tempos_bpm: Floats, draw: int, feel_temperature: float) -> Floats:
+    def play(self, kept: Kept, told: Controls, draw: int) -> Floats:
         """Complete windows (N, T, 27); every draw has a chance of its own."""
         parts = []
-        for start in range(0, len(tempos_bpm), _BATCH):
+        for start in range(0, len(kept.features), _BATCH):
             batch = slice(start, start + _BATCH)
             seed = int(np.random.SeedSequence((self.seed, draw, start)).generate_state(1)[0])
-            chance = Chance(feel_temperature=feel_temperature, seed=seed)
-            controls = untold(tempos_bpm[batch])
-            parts.append(complete(self.checkpoint, some_of(kept, batch), controls, chance))
+            some, controls = some_of(kept, batch), told.take(batch)
+            parts.append(complete(self.checkpoint, some, controls, Chance(seed=seed)))
         return np.concatenate(parts)
 
-    def nats(self, kept: Kept, tempos_bpm: Floats, *terms: str) -> float:
+    def nats(self, kept: Kept, told: Controls, *terms: str) -> float:
         """Return the nats a window of what is not kept; see `nats_of_rest`."""
         generator = torch.Generator().manual_seed(self.seed)
         total = 0.0
-        for start in range(0, len(tempos_bpm), _BATCH):
+        for start in range(0, len(kept.features), _BATCH):
             batch = slice(start, start + _BATCH)
+            some, controls = some_of(kept, batch), told.take(batch)
             with torch.inference_mode():
                 nats = nats_of_rest(
-                    self.checkpoint.model,
-                    some_of(kept, batch),
-                    untold(tempos_bpm[batch]),
-                    generator,
-                    terms,
-                    N_BOUND,
+                    self.checkpoint.model, some, controls, generator, terms, N_BOUND
                 )
             total += float(nats.sum())
-        return total / len(tempos_bpm)
+        return total / len(kept.features)
 
 
 def feel_experiment(
@@ -123,13 +121,16 @@ def feel_experiment(
     windows = _some(dataset.windows(split, n_bars), limit)
     real = Real(windows.features, windows.tempos_bpm, windows.performance)
     player = Player(checkpoint, seed)
+    who = examples_of(windows, checkpoint.config).controls._replace(
+        densities=np.full(len(windows), np.nan, np.float32)
+    )
     report: Row = {
         "checkpoint": checkpoint.name,
         "split": split,
         "seed": seed,
         "n_windows": len(windows),
         "n_performances": len(np.unique(windows.performance)),
-        "feel": _feel_rows(player, FeelTable.of(train), real, deterministic),
+        "feel": _feel_rows(player, FeelTable.of(train), real, who, deterministic),
         "drumify": _drumify(player, real),
         "fill_in": _fill_in(player, train, real),
         "transfer": transfer_report(checkpoint, dataset, split, seed),
@@ -160,20 +161,28 @@ def _some(windows: Windows, limit: int) -> Windows:
 
 
 def _feel_rows(
-    player: Player, table: FeelTable, real: Real, deterministic: LabCheckpoint | None
+    player: Player,
+    table: FeelTable,
+    real: Real,
+    who: Controls,
+    deterministic: LabCheckpoint | None,
 ) -> list[Row]:
     """Play the notes of real windows in every way there is."""
     rows: list[Row] = [{"name": "real", **attribute_means(real.features)}]
-    for row in _ways_to_play(player, table, real, deterministic):
+    for row in _ways_to_play(player, table, real, who, deterministic):
         rows.append(row)
         log.info("%s", row)
     return rows
 
 
 def _ways_to_play(
-    player: Player, table: FeelTable, real: Real, deterministic: LabCheckpoint | None
+    player: Player,
+    table: FeelTable,
+    real: Real,
+    who: Controls,
+    deterministic: LabCheckpoint | None,
 ) -> Iterator[Row]:
-    seed, tempos_bpm = player.seed, real.tempos_bpm
+    seed, tempo_alone = player.seed, untold(real.tempos_bpm)
     hits, velocities, offsets = split_feel(real.features)
 
     def row(
@@ -197,12 +206,13 @@ def _ways_to_play(
     kept = Kept.notes(real.features)
     if deterministic is not None:
         means = Player(deterministic, seed)
-        yield row("deterministic head, trained the same", means.play(kept, tempos_bpm, 0, 1.0))
-    drawn = [player.play(kept, tempos_bpm, draw, 1.0) for draw in range(N_MEAN)]
-    mean = np.mean(drawn, axis=0, dtype=np.float32)
-    nats = player.nats(kept, tempos_bpm, "velocities", "offsets")
-    nats_a_hit = nats * len(hits) / float(hits.sum())
-    yield row("groove lab", *drawn[:N_DRAWS], nats=nats_a_hit, mean=mean)
+        yield row("deterministic head, trained the same", means.play(kept, tempo_alone, 0))
+    for name, told in ((LAB, tempo_alone), (LAB_TOLD, who)):
+        drawn = [player.play(kept, told, draw) for draw in range(N_MEAN)]
+        mean = np.mean(drawn, axis=0, dtype=np.float32)
+        nats = player.nats(kept, told, "velocities", "offsets")
+        nats_a_hit = nats * len(hits) / float(hits.sum())
+        yield row(name, *drawn[:N_DRAWS], nats=nats_a_hit, mean=mean)
 
 
 def _drumify(player: Player, real: Real) -> Row:
@@ -211,7 +221,7 @@ def _drumify(player: Player, real: Real) -> Row:
     for name, heard in (("with accents", [1, 1, 1]), ("without", [1, 0, 1])):
         taps = (taps_of(real.features) * np.array(heard)).astype(np.float32)
         kept = replace(Kept.nothing(real.features), taps=taps)
-        kits = player.play(kept, real.tempos_bpm, 0, 1.0)
+        kits = player.play(kept, untold(real.tempos_bpm), 0)
         report[name] = {
             **followed_share(kits, real.features),
             "accents": _accents_followed(kits, real.features),
@@ -240,8 +250,8 @@ def _fill_in(player: Player, train: Floats, real: Real) -> list[Row]:
         kept = replace(kept, hits=known, velocities=known, offsets=known)
         table = PatternTable.of(train[..., voice] > 0.5)
         hits = real.features[..., voice] > 0.5
-        nats = player.nats(kept, real.tempos_bpm, "hits")
-        drawn = player.play(kept, real.tempos_bpm, 0, 1.0)[..., voice] > 0.5
+        nats = player.nats(kept, untold(real.tempos_bpm), "hits")
+        drawn = player.play(kept, untold(real.tempos_bpm), 0)[..., voice] > 0.5
         n_bars = player.checkpoint.config.n_bars
         most_common = np.tile(table.most_common, (len(hits), n_bars))
         rows.append(
@@ -262,7 +272,7 @@ def _seams(player: Player, dataset: Dataset, split: Split) -> Row:
     kept = Kept.notes(windows.features)
     plan = stretches(open_bars(kept), player.checkpoint.config.n_bars, 1)
     first_bars: NDArray[np.int64] = np.array([stretch.first_made for stretch in plan][1:])
-    played = player.play(kept, windows.tempos_bpm, 0, 1.0)
+    played = player.play(kept, untold(windows.tempos_bpm), 0)
     half = played.shape[1] // 2
     return {
         "n_windows": len(windows),

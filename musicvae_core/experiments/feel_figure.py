@@ -31,7 +31,7 @@ def draw(report: Mapping[str, Any]) -> go.Figure:
         horizontal_spacing=0.04,
     )
     names = [way["name"] for way in ways]
-    colours = [_LAB if name == "groove lab" else _OTHERS for name in names]
+    colours = [_LAB if name.startswith("groove lab") else _OTHERS for name in names]
     for index, key in enumerate(_PANELS):
         place = {"row": index // _N_COLUMNS + 1, "col": index % _N_COLUMNS + 1}
         bars = go.Bar(

@@ -50,12 +50,13 @@ def _feel(report: Row) -> str:
         [
             "### Humanize: the same notes, played anew",
             f"{report['n_windows']:,} windows of {report['n_performances']} performances of the "
-            f"{report['split']} split; the model hears the notes and the tempo. Timing, velocity: "
-            "mean absolute errors of the mean prediction (of the groove lab's 32 draws). Nats: of "
-            "a hit's velocity and timing, on MIDI's bins; the groove lab's is an upper bound, by "
-            "16 draws of z. The rest is of 5 draws, where anything is drawn: means over windows, "
-            "the correlation of a window's velocities with the real ones, and how well "
-            "gradient-boosted trees tell them from the real windows of the same notes "
+            f"{report['split']} split; the model hears the notes and the tempo, and in the last "
+            "row the style and the drummer that the data set names, which a player may choose. "
+            "Timing, velocity: mean absolute errors of the mean prediction (of the groove lab's "
+            "32 draws). Nats: of a hit's velocity and timing, on MIDI's bins; the groove lab's is "
+            "an upper bound, by 16 draws of z. The rest is of 5 draws, where anything is drawn: "
+            "means over windows, the correlation of a window's velocities with the real ones, and "
+            "how well gradient-boosted trees tell them from the real windows of the same notes "
             "(performances whole; .5 is chance). The size of swing is the mean of its absolute "
             "value in a window: those who swing and those who rush do not cancel in it.",
             table(["", *(title for title, _ in _FEEL.values())], rows),
