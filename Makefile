@@ -4,14 +4,22 @@
 # make format       rewrite the code as the linters want it
 
 PYTHON_IN_VENV := .venv/bin/python
+NOTHING_CHOSEN := 5
 
-.PHONY: run test lint format app-ready dev-ready
+.PHONY: run test test-core test-browser lint format app-ready dev-ready
 
 run: app-ready
 	@exec $(PYTHON_IN_VENV) -m streamlit run app.py $(ARGS)
 
-test: dev-ready
-	@exec $(PYTHON_IN_VENV) -m pytest $(ARGS)
+# Those in a browser go last and one after the other: some of them measure time.
+test: test-core test-browser
+
+test-core: dev-ready
+	@$(PYTHON_IN_VENV) -m pytest -m "not browser" -n auto --maxprocesses 4 --dist loadfile $(ARGS) \
+		|| [ $$? -eq $(NOTHING_CHOSEN) ]
+
+test-browser: dev-ready
+	@$(PYTHON_IN_VENV) -m pytest -m browser $(ARGS) || [ $$? -eq $(NOTHING_CHOSEN) ]
 
 lint: dev-ready
 	$(PYTHON_IN_VENV) -m ruff check .

@@ -21,6 +21,14 @@ def real_archive() -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_dataset(real_archive, tmp_path_factory):
+    """The Groove MIDI Dataset, read once."""
+    from musicvae_core.dataset import load_dataset
+
+    return load_dataset(real_archive, tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
 def tiny_dataset():
     """42 train windows of two bars from six performances, and two performances held out."""
     rng = np.random.default_rng(1)

@@ -211,12 +211,10 @@ def test_a_train_point_placed_anew_on_a_shipped_map_lands_within_its_neighbours(
 
 
 @shipped
-def test_a_point_of_a_shipped_atlas_decodes_to_the_window_it_is_of(name, real_archive, own_cache):
-    from musicvae_core.dataset import load_dataset
-
+def test_a_point_of_a_shipped_atlas_decodes_to_the_window_it_is_of(name, real_dataset):
     studio = Studio()
     atlas = studio.atlas(name)
-    windows = load_dataset(real_archive).windows("train", atlas.n_bars)
+    windows = real_dataset.windows("train", atlas.n_bars)
     names = np.array([label.name for label in windows.labels])[windows.performance]
     some = np.arange(0, len(atlas), len(atlas) // 64)
     takes = studio.decode(name, atlas.codes[some], temperature=0.0)

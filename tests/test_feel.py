@@ -12,6 +12,7 @@ from tiny_data import dataset_of, drummed_groove, features_of, random_groove
 from tiny_lab import any_groove, tiny_checkpoint
 
 from musicvae_core.experiments import feel as experiment_module
+from musicvae_core.experiments import feel_metrics as metrics_module
 from musicvae_core.experiments import transfer as transfer_experiment
 from musicvae_core.experiments.bootstrap import mean_interval, resampled
 from musicvae_core.experiments.feel import feel_experiment
@@ -257,6 +258,7 @@ def test_the_experiment_measures_all_and_writes_it(dataset, tmp_path, monkeypatc
     monkeypatch.setattr(experiment_module, "N_MEAN", 2)
     monkeypatch.setattr(experiment_module, "N_DRAWS", 2)
     monkeypatch.setattr(experiment_module, "N_BOUND", 2)
+    monkeypatch.setattr(metrics_module, "_N_RESAMPLED_AUCS", 10)
     monkeypatch.setattr(transfer_experiment, "N_PAIRS", 4)
     heard = []
     complete = experiment_module.complete

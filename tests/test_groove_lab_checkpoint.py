@@ -7,7 +7,6 @@ import pytest
 
 from musicvae_core.attributes import beats_of, mean_velocity, measure
 from musicvae_core.codec import features_to_groove
-from musicvae_core.dataset import load_dataset
 from musicvae_core.experiments.feel import untold
 from musicvae_core.experiments.feel_metrics import bar_jumps
 from musicvae_core.kept import Kept
@@ -29,8 +28,8 @@ def lab():
 
 
 @pytest.fixture(scope="module")
-def long_windows(real_archive):
-    windows = load_dataset(real_archive).windows("validation", LONG_BARS)
+def long_windows(real_dataset):
+    windows = real_dataset.windows("validation", LONG_BARS)
     return windows.take(np.linspace(0, len(windows) - 1, N_LONG))
 
 
