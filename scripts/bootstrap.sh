@@ -149,11 +149,17 @@ ensure_sound() {
 
 # --- A browser for the tests ------------------------------------------------------
 
-has_browser() { has chromium || has chromium-browser || has google-chrome || [ -e "$VENV/.installed-browser" ]; }
+# Run rather than look up: Ubuntu's chromium asks for a snap and does nothing more.
+runs() { "$1" --version >/dev/null 2>&1; }
+
+has_browser() { [ -e "$VENV/.installed-browser" ] || runs chromium || runs google-chrome; }
 
 ensure_browser() {
-    if has_browser || apt_install chromium; then return; fi
-    if step "$VENV_PYTHON" -m playwright install chromium; then
+    if has_browser; then return; fi
+    if apt_install chromium && { is_dry_run || has_browser; }; then return; fi
+    set -- install chromium
+    if apt_install libatomic1; then set -- "$@" --with-deps; fi # the driver's node needs it
+    if step "$VENV_PYTHON" -m playwright "$@"; then
         record "$VENV/.installed-browser" playwright
     else
         say "The browser tests will be skipped. To run them: install Chromium."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -22,7 +23,6 @@ Browser, Page = playwright.Browser, playwright.Page
 ElementHandle, Locator = playwright.ElementHandle, playwright.Locator
 
 ROOT = Path(__file__).parents[1]
-CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
     "--disable-background-networking --disable-component-update --disable-sync"
@@ -148,12 +148,23 @@ def until(is_so: Callable[[], bool], what: str) -> None:
 @contextmanager
 def launched() -> Iterator[Browser]:
     """Start Chromium, or skip the test without it."""
-    if not CHROMIUM.is_file():
-        pytest.skip(f"{CHROMIUM} is not there: install chromium, or name it in $CHROMIUM")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        own = driver.chromium.executable_path  # where playwright would have put its own
+        named = [os.environ.get("CHROMIUM", "chromium"), "google-chrome", own]
+        executable = next(filter(runs, named), None)
+        if executable is None:
+            pytest.skip("Chromium is not there: install it, or name it in $CHROMIUM")
+        browser = driver.chromium.launch(
+            executable_path=shutil.which(executable), args=FLAGS.split()
+        )
         yield browser
         browser.close()
+
+
+def runs(executable: str) -> bool:
+    """Say whether a browser is there and not just a stub that asks for it."""
+    found = shutil.which(executable)
+    return found is not None and not subprocess.run([found, "--version"], check=False).returncode
 
 
 @contextmanager

@@ -83,6 +83,16 @@ def test_without_the_system_s_chromium_playwright_brings_its_own_once(debian):
     assert debian.log == []
 
 
+def test_a_chromium_that_only_asks_for_a_snap_is_none(debian):
+    (debian.bin / "chromium").unlink()
+    debian.mark("chromium-is-a-snap")
+    assert debian.bootstrap("dev").returncode == 0
+    assert debian.log[-1].endswith("-m playwright install chromium --with-deps")
+
+    debian.bootstrap("dev")
+    assert debian.log == []
+
+
 def test_a_dry_run_prints_the_steps_and_takes_none(debian):
     result = debian.bootstrap("dev", BOOTSTRAP_DRY_RUN="1")
 
