@@ -54,7 +54,7 @@ def test_every_path_is_the_slow_one_at_every_angle(n_steps):
         assert np.array_equal(path[-1], end)
         for at, code in enumerate(path):
             expected = slerp_slowly(start, end, at / (n_steps - 1))
-            np.testing.assert_allclose(code, expected, atol=2e-3)
+            np.testing.assert_allclose(code, expected, rtol=1e-5, atol=2e-3)
 
 
 def test_lerp_is_a_straight_line():
