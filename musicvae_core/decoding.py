@@ -60,28 +60,33 @@ def decode_alike(
     With noise of its own each step of a morph would differ from its neighbours however near
     their codes are; with one noise for all, what changes along the path is the code alone.
     """
-    head = cast(CategoricalHead, _OneChance(model.head, len(z)))
+    config = model.config
+    rows_a_code = config.n_bars if config.conductor_size else 1
+    head = cast(CategoricalHead, _OneChance(model.head, rows_a_code))
     features: Tensor = model.decoder.generate(z, head, temperature, generator)
     return features
 
 
 class _OneChance:
-    """A head whose noise is the same for every one of n codes."""
+    """A head whose noise is the same for every code; a decoder has some rows for each, in order.
 
-    def __init__(self, head: CategoricalHead, n: int) -> None:
-        self._head, self._n = head, n
+    What is drawn for the first is given again and again: a decoder of many rows takes them in
+    parts, which need not end with a code.
+    """
+
+    def __init__(self, head: CategoricalHead, rows_a_code: int) -> None:
+        self._head, self._rows_a_code, self._n_given = head, rows_a_code, 0
+        self._noise: Noise | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._head, name)
 
     def draw_noise(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Noise:
-        """Draw for one code and repeat it; a decoder may have several rows a code, in order."""
+        """Return the noise of the next rows, (T, rows)."""
         n_steps, n_rows = shape
-        noise = self._head.draw_noise((n_steps, n_rows // self._n), generator)
-        parts = [None if part is None else _repeated(part, self._n) for part in noise]
+        if self._noise is None:
+            self._noise = self._head.draw_noise((n_steps, self._rows_a_code), generator)
+        rows = torch.arange(self._n_given, self._n_given + n_rows) % self._rows_a_code
+        self._n_given += n_rows
+        parts = [None if part is None else part[:, rows] for part in self._noise]
         return Noise(*parts)  # type: ignore[arg-type]  # only the hits are never None
-
-
-def _repeated(part: Tensor, n: int) -> Tensor:
-    """Repeat (T, R, ...) along its rows: (T, n * R, ...)."""
-    return part.repeat(1, n, *([1] * (part.dim() - 2)))

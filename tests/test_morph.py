@@ -16,7 +16,7 @@ from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.presets import preset
 from musicvae_core.space.morph import compare, pad_codes, path_codes, with_exact_ends
 from musicvae_core.studio import Studio
-from musicvae_core.vocabulary import KICK, SNARE
+from musicvae_core.vocabulary import KICK, N_VOICES, SNARE
 
 
 def slerp_slowly(a, b, t):
@@ -124,6 +124,18 @@ def test_equal_codes_decoded_alike_are_equal_and_else_are_not(name):
     np.testing.assert_allclose(alike[0], alone[0], atol=0.02)
     bars = alike[0].view(model.config.n_bars, -1)
     assert not (bars == bars[0]).all()
+
+
+@pytest.mark.parametrize("n", [2, 25, 33, 700])
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_however_many_codes_are_decoded_one_chance_plays_them_all(name, n):
+    torch.manual_seed(0)
+    model = MusicVAE(preset(f"{name}_tiny").model).eval()
+    z = torch.randn(1, model.config.z_size).repeat(n, 1)
+    with torch.inference_mode():
+        few = decode_alike(model, z[:2], 1.0, torch.Generator().manual_seed(0))
+        many = decode_alike(model, z, 1.0, torch.Generator().manual_seed(0))
+    assert (many[..., :N_VOICES] == few[0, :, :N_VOICES]).all()
 
 
 @pytest.mark.parametrize("name", ["groove_16bar", "drums_16bar_hier"])
