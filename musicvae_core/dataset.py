@@ -12,15 +12,20 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from io import BytesIO, StringIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicvae_core.codec import CODEC_VERSION, stack_features
-from musicvae_core.errors import DataNotFoundError, MusicVAEError, TooFewExamplesError
-from musicvae_core.files import write_atomically
+from musicvae_core.errors import (
+    DamagedDataError,
+    DataNotFoundError,
+    MusicVAEError,
+    TooFewExamplesError,
+)
+from musicvae_core.files import DAMAGED, write_atomically
 from musicvae_core.groove import Groove
 from musicvae_core.midi import read_midi
 from musicvae_core.vocabulary import STEPS_PER_BAR
@@ -30,6 +35,7 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 _FOLDER_SPLIT_SEED = 0
 _MIDI_SUFFIXES = (".mid", ".midi")
+_TABLE = "info.csv"
 _COLUMNS = ("midi_filename", "split", "drummer", "style", "beat_type", "time_signature")
 
 log = logging.getLogger(__name__)
@@ -158,7 +164,9 @@ def load_dataset(path: Path, cache_folder: Path | None = None) -> Dataset:
     Raises
     ------
     DataNotFoundError
-        If there is no MIDI file at the path, or its `info.csv` lacks a column.
+        If there is no MIDI file at the path.
+    DamagedDataError
+        If the archive is not whole, or its `info.csv` lacks a column or has a broken row.
     """
     path = Path(path)
     if not path.exists():
@@ -208,21 +216,30 @@ def _files(path: Path) -> Iterator[tuple[Label, bytes]]:
             raise DataNotFoundError(f"{path} is not a zip archive; give the zip or a folder.")
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-            table = next((n for n in names if n.endswith("info.csv")), None)
-            rows = archive.read(table).decode() if table else None
-            prefix = table.removesuffix("info.csv") if table else ""
+            table = next((n for n in names if PurePosixPath(n).name == _TABLE), None)
+            rows = _member(archive, table) if table else None
+            prefix = table.removesuffix(_TABLE) if table else ""
             for label in _labels(rows, names, prefix):
-                yield label, archive.read(prefix + label.name)
+                yield label, _member(archive, prefix + label.name)
         return
-    table_path = next(iter(sorted(path.glob("**/info.csv"))), None)
+    table_path = next(iter(sorted(path.glob(f"**/{_TABLE}"))), None)
     root = table_path.parent if table_path else path
     files = sorted(file for file in root.rglob("*") if file.is_file())
     names = [file.relative_to(root).as_posix() for file in files]
-    for label in _labels(table_path.read_text() if table_path else None, names, ""):
+    for label in _labels(table_path.read_bytes() if table_path else None, names, ""):
         yield label, (root / label.name).read_bytes()
 
 
-def _labels(table: str | None, names: list[str], prefix: str) -> list[Label]:
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    try:
+        return archive.read(name)
+    except DAMAGED as error:
+        raise DamagedDataError(
+            f"The archive cannot be read at {name} ({error}): fetch or copy it again."
+        ) from error
+
+
+def _labels(table: bytes | None, names: list[str], prefix: str) -> list[Label]:
     """Read the labels of `info.csv`, or split bare files at random by a fixed seed."""
     midi = [n.removeprefix(prefix) for n in names if n.lower().endswith(_MIDI_SUFFIXES)]
     if table is None:
@@ -231,25 +248,28 @@ def _labels(table: str | None, names: list[str], prefix: str) -> list[Label]:
         kinds: dict[int, Split] = {8: "validation", 9: "test"}
         return [Label(n, kinds.get(int(p), "train")) for n, p in zip(midi, parts, strict=True)]
     present = set(midi)
-    rows = csv.DictReader(StringIO(table))
+    try:
+        rows = csv.DictReader(StringIO(table.decode("utf-8-sig")))
+    except UnicodeDecodeError as error:
+        raise _broken_table("is not text in UTF-8") from error
     missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
     if missing:
-        raise DataNotFoundError(
-            f"The info.csv of the data set has no column {', '.join(missing)}; restore it, or "
-            "remove it to have its MIDI files split at random."
-        )
-    return [
-        Label(
-            name=row["midi_filename"],
-            split=row["split"],  # type: ignore[arg-type]
-            drummer=row["drummer"],
-            style=row["style"].split("/")[0],
-            beat_type=row["beat_type"],
-            metre=row["time_signature"],
-        )
-        for row in rows
-        if row["midi_filename"] in present
-    ]
+        raise _broken_table(f"has no column {', '.join(missing)}")
+    return [_label(row) for row in rows if row["midi_filename"] in present]
+
+
+def _label(row: dict[str, str | None]) -> Label:
+    name, split, drummer, style, beat_type, metre = (row[column] or "" for column in _COLUMNS)
+    if split not in SPLITS:
+        raise _broken_table(f"puts {name} in the split {split!r}, not in {', '.join(SPLITS)}")
+    return Label(name, split, drummer, style.split("/")[0], beat_type, metre)
+
+
+def _broken_table(what: str) -> DamagedDataError:
+    return DamagedDataError(
+        f"The {_TABLE} of the data set {what}; restore it, or remove it to have its MIDI files "
+        "split at random."
+    )
 
 
 def _reasons(counts: Counter[str]) -> str:

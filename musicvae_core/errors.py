@@ -93,6 +93,10 @@ class DataNotFoundError(DataError):
     """No data set at the path."""
 
 
+class DamagedDataError(DataError):
+    """A data set whose archive is not whole, or whose table says what it cannot."""
+
+
 class DownloadError(DataError):
     """The public archive could not be fetched whole and unchanged."""
 

@@ -1,11 +1,13 @@
 """The benchmark: every row is there, finite, and named with its unit."""
 
 import math
+from pathlib import Path
 
 import pytest
 
 from musicvae_core.commands import bench as bench_module
 from musicvae_core.commands.bench import bench
+from musicvae_core.errors import DataNotFoundError
 from musicvae_core.presets import preset
 
 
@@ -50,6 +52,12 @@ def test_every_row_is_measured(checkpoints_dir, midi_folder):
     assert min(report["piece_ms"], report["piece_ms_arrays"]) > 0
     assert report["peak_mib_training"] >= report["peak_mib_sampling"] > 50
     assert 0.1 < report["seconds_from_start_to_first_groove"] < 60
+
+
+def test_a_place_without_files_is_refused_before_anything_is_measured(tmp_path):
+    for place in (tmp_path / "nowhere", Path(__file__)):
+        with pytest.raises(DataNotFoundError, match="no zip and no folder"):
+            bench(None, place)
 
 
 def test_a_rate_counts_items_and_leaves_the_first_run_out(monkeypatch):

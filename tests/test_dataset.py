@@ -15,7 +15,7 @@ from tiny_data import dataset_of, drummed_groove, random_groove, write_folder
 from musicvae_core import dataset as dataset_module
 from musicvae_core.codec import groove_to_features
 from musicvae_core.dataset import SPLITS, load_dataset
-from musicvae_core.errors import DataNotFoundError, TooFewExamplesError
+from musicvae_core.errors import DamagedDataError, DataNotFoundError, TooFewExamplesError
 from musicvae_core.groove import Groove
 from musicvae_core.midi import write_midi
 
@@ -25,6 +25,7 @@ WINDOWS_OF_THE_REAL_SET = {
     16: (12_460, 1_446, 1_096),
 }
 COLUMNS = ("drummer", "style", "beat_type", "time_signature", "midi_filename", "split")
+HEAD = "midi_filename,split,drummer,style,beat_type,time_signature"
 
 
 def write_zip(path, rows, grooves, prefix="groove/"):
@@ -149,8 +150,45 @@ def test_a_table_without_its_columns_is_refused_with_those_it_lacks(
 ):
     folder = write_folder(tmp_path / "midi", grooves)
     (folder / "info.csv").write_text(f"{head}\n00.mid,a,b,c,d\n")
-    with pytest.raises(DataNotFoundError, match=f"no column {missing}; restore it, or remove it"):
+    with pytest.raises(DamagedDataError, match=f"no column {missing}; restore it, or remove it"):
         load_dataset(folder)
+
+
+@pytest.mark.parametrize(
+    ("rows", "encoding", "complaint"),
+    [
+        ("00.mid,Train,drummer1,rock,beat,4-4", "utf-8", "puts 00.mid in the split 'Train'"),
+        ("00.mid,train,drümmer,rock,beat,4-4", "latin-1", "is not text in UTF-8"),
+    ],
+)
+def test_a_broken_table_is_refused_in_a_sentence(
+    tmp_path, grooves, own_cache, rows, encoding, complaint
+):
+    folder = write_folder(tmp_path / "midi", grooves)
+    (folder / "info.csv").write_text(f"{HEAD}\n{rows}\n", encoding=encoding)
+    with pytest.raises(DamagedDataError, match=complaint):
+        load_dataset(folder)
+
+
+def test_a_table_may_bear_a_mark_and_rows_without_all_that_is_not_needed(
+    tmp_path, grooves, own_cache
+):
+    folder = write_folder(tmp_path / "midi", grooves)
+    table = f"{HEAD}\n00.mid,train\n01.mid,test,drummer1,rock,beat,4-4\n"
+    (folder / "info.csv").write_text(table, encoding="utf-8-sig")
+    (folder / "album_info.csv").write_text("words")
+    labels = load_dataset(folder).labels
+    assert [(label.name, label.style) for label in labels] == [("00.mid", ""), ("01.mid", "rock")]
+
+
+def test_an_archive_that_is_not_whole_is_refused_by_the_file(archive, own_cache):
+    content = bytearray(archive.read_bytes())
+    with zipfile.ZipFile(archive) as packed:
+        damaged = next(one for one in packed.infolist() if one.filename.endswith("1_funk.mid"))
+    content[damaged.header_offset + 30 + len(damaged.filename) + 20] ^= 0xFF
+    archive.write_bytes(content)
+    with pytest.raises(DamagedDataError, match=r"cannot be read at .*1_funk\.mid"):
+        load_dataset(archive)
 
 
 def test_a_folder_named_as_a_file_is_passed_over(tmp_path, grooves, own_cache):

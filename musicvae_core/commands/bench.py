@@ -17,7 +17,7 @@ import torch
 
 from musicvae_core.checkpoint import Checkpoint, load_checkpoint
 from musicvae_core.codec import features_to_groove
-from musicvae_core.errors import RenderError
+from musicvae_core.errors import DataNotFoundError, RenderError
 from musicvae_core.groove import Groove
 from musicvae_core.latent import sample_codes
 from musicvae_core.midi import read_midi, write_midi
@@ -64,6 +64,7 @@ def bench(folder: Path | None, data: Path | None, device_name: str = "cpu") -> d
     `machine_...` rows are the machine's own limit: its
     rate of multiplying matrices of the decoder's shape, in the same run.
     """
+    files = _midi_files(data)
     folder = (folder or SHIPPED_CHECKPOINTS / "drums_2bar").resolve()
     device = pick_device(device_name)
     checkpoint = load_checkpoint(folder)
@@ -81,7 +82,7 @@ def bench(folder: Path | None, data: Path | None, device_name: str = "cpu") -> d
     report |= _training(checkpoint, device, TRAIN_BATCHES)
     report["peak_mib_training"] = _peak_mib()
     report |= _pieces(device)
-    report |= _sound_and_files(data)
+    report |= _sound_and_files(files)
     report["seconds_from_start_to_first_groove"] = _start_seconds(folder)
     return report
 
@@ -192,7 +193,7 @@ def _random_features(checkpoint: Checkpoint, n: int) -> torch.Tensor:
     return (torch.rand(shape, generator=torch.Generator().manual_seed(0)) < 0.13).float()
 
 
-def _sound_and_files(data: Path | None) -> dict[str, float]:
+def _sound_and_files(files: list[bytes]) -> dict[str, float]:
     cpu = torch.device("cpu")
     rng = np.random.default_rng(0)
     groove = Groove.from_hits(rng.random((32, 9)) < 0.13, rng.uniform(0.2, 1, (32, 9)))
@@ -204,7 +205,7 @@ def _sound_and_files(data: Path | None) -> dict[str, float]:
         report["render_times_realtime"] = round(rate * seconds, 1)
     except RenderError:
         report["render_times_realtime"] = 0.0
-    files = _midi_files(data) or [write_midi(groove)] * _N_MIDI_FILES
+    files = files or [write_midi(groove)] * _N_MIDI_FILES
     rate = _per_second(lambda: [read_midi(one) for one in files], len(files), cpu)
     return report | {"midi_files_per_second": rate}
 
@@ -213,6 +214,8 @@ def _midi_files(data: Path | None) -> list[bytes]:
     """Return some 4/4 files of a zip or of a folder."""
     if data is None:
         return []
+    if not (data.is_dir() or zipfile.is_zipfile(data)):
+        raise DataNotFoundError(f"There is no zip and no folder at {data}.")
     if data.is_file():
         with zipfile.ZipFile(data) as archive:
             names = [n for n in archive.namelist() if n.endswith("4-4.mid")]
