@@ -3,6 +3,7 @@
 import errno
 import json
 import math
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from tiny_data import dataset_of, drummed_groove
 from musicvae_core.checkpoint import load_checkpoint
 from musicvae_core.errors import (
     ConfigError,
+    CorruptCheckpointError,
     DiskFullError,
     NonFiniteLossError,
     TooFewExamplesError,
@@ -20,7 +22,7 @@ from musicvae_core.errors import (
 from musicvae_core.presets import override, preset
 from musicvae_core.training import run as run_module
 from musicvae_core.training import train as train_module
-from musicvae_core.training.loop import LOG_FILE, STATE_FILE, pick_device
+from musicvae_core.training.loop import LOG_FILE, STATE_FILE, pick_device, validation_windows
 from musicvae_core.training.run import Run
 from musicvae_core.training.train import train
 
@@ -104,6 +106,43 @@ def test_an_interrupted_run_goes_on_as_if_never_stopped(
     assert log_of(tmp_path) == log_of(finished[0])
     for kind in ("best", "last"):
         assert equal_weights(weights_of(tmp_path / kind), weights_of(finished[0] / kind))
+
+
+def test_ctrl_c_waits_until_a_step_is_whole(finished, tiny_dataset, tmp_path, monkeypatch):
+    average = torch.optim.swa_utils.AveragedModel
+    plain, calls = average.update_parameters, []
+
+    def interrupting(self, model):
+        calls.append(model)
+        if len(calls) == 7:
+            signal.raise_signal(signal.SIGINT)
+        plain(self, model)
+
+    monkeypatch.setattr(average, "update_parameters", interrupting)
+    run_once(tiny_dataset, tmp_path)
+    assert torch.load(tmp_path / STATE_FILE)["progress"]["step"] == 7
+    assert load_checkpoint(tmp_path / "last").metrics == {"step": 7}
+    run_once(tiny_dataset, tmp_path, resume=True)
+    assert equal_weights(weights_of(tmp_path / "last"), weights_of(finished[0] / "last"))
+
+
+@pytest.mark.parametrize("kept", [0, 1000])
+def test_a_damaged_state_is_refused_with_the_way_on(tiny_dataset, tmp_path, stop_at, kept):
+    stop_at(3, KeyboardInterrupt())
+    run_once(tiny_dataset, tmp_path)
+    state = tmp_path / STATE_FILE
+    state.write_bytes(state.read_bytes()[:kept])
+    with pytest.raises(CorruptCheckpointError, match="begin another with --start"):
+        run_once(tiny_dataset, tmp_path, resume=True)
+
+
+def test_a_validation_split_of_short_performances_lends_from_the_train_split():
+    rng = np.random.default_rng(0)
+    dataset = dataset_of(
+        {"train": [drummed_groove(rng, 8)], "validation": [drummed_groove(rng, 1)]}
+    )
+    assert len(validation_windows(dataset, 2)) == 7
+    assert len(validation_windows(dataset, 1)) == 1
 
 
 def test_resuming_a_finished_run_changes_nothing(tiny_dataset, tmp_path):

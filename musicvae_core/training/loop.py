@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -97,7 +100,8 @@ def finish(
         log.warning("Stopped at step %d; go on with --resume.", run.step)
     if run.step > first_step:
         run.save(out / STATE_FILE)
-        run.save_checkpoint(out / "last", metrics)
+        is_measured = metrics.get("step") == run.step
+        run.save_checkpoint(out / "last", metrics if is_measured else {"step": run.step})
     return metrics
 
 
@@ -182,10 +186,27 @@ def descend(run: ModelRun[Any], losses: Losses) -> Losses:
     run.optimiser.zero_grad(set_to_none=True)
     losses["loss/total"].backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(run.model.parameters(), run.config.gradient_clip)
-    run.optimiser.step()
-    run.average.update_parameters(run.model)
-    run.step += 1
+    with _uninterrupted():
+        run.optimiser.step()
+        run.average.update_parameters(run.model)
+        run.step += 1
     return {name: value.detach() for name, value in losses.items()}
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back until what is within is done: half a step is not to be saved."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where no signal arrives
+        return
+    held: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if held:
+        signal.raise_signal(signal.SIGINT)
 
 
 def step_generator(run: ModelRun[Any]) -> torch.Generator:
@@ -206,8 +227,9 @@ def batch_indices(step: int, n_examples: int, config: TrainConfig) -> np.ndarray
 
 def validation_windows(dataset: Dataset, n_bars: int) -> Windows:
     """Return evenly spread validation windows; a data set too small for them lends its own."""
-    n_there = sum(label.split == "validation" for label in dataset.labels)
-    windows = dataset.windows("validation" if n_there else "train", n_bars)
+    lengths = zip(dataset.labels, dataset.grooves, strict=True)
+    is_there = any(label.split == "validation" and g.n_bars >= n_bars for label, g in lengths)
+    windows = dataset.windows("validation" if is_there else "train", n_bars)
     return evenly(windows, N_VALIDATION)
 
 

@@ -7,6 +7,7 @@ import errno
 import io
 import json
 import math
+import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -21,8 +22,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from musicvae_core.checkpoint import Checkpoint, Described, save_checkpoint
 from musicvae_core.config import TrainConfig, from_dict
 from musicvae_core.dataset import Windows
-from musicvae_core.errors import ConfigError, DiskFullError
-from musicvae_core.files import write_atomically
+from musicvae_core.errors import ConfigError, CorruptCheckpointError, DiskFullError
+from musicvae_core.files import DAMAGED, write_atomically
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.presets import LabPreset, Preset
 
@@ -134,9 +135,17 @@ class ModelRun(ABC, Generic[ModelT]):
         ------
         ConfigError
             If the run was started with another configuration.
+        CorruptCheckpointError
+            If the state is not whole.
         """
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        model, training = json.loads(state["config"])
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            model, training = json.loads(state["config"])
+        except (*DAMAGED, pickle.UnpicklingError) as error:
+            raise CorruptCheckpointError(
+                f"{path} is damaged, so the run cannot go on; begin another with "
+                f"--start {path.parent / 'last'}."
+            ) from error
         preset = self.preset
         started = (from_dict(type(preset.model), model), from_dict(TrainConfig, training))
         if started != (preset.model, self.config):
