@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tiny_data import dataset_of, drummed_groove
 
 from musicvae_core.checkpoint import load_checkpoint
 from musicvae_core.commands.cli import main
@@ -116,6 +118,24 @@ def test_the_report_and_its_files(checkpoints_dir, tiny_dataset, tmp_path, monke
     assert report["styles"] == {}
     again = attribute_experiment(checkpoint, vectors, tiny_dataset, tmp_path / "again", n=6)
     assert again == report
+
+
+@pytest.mark.parametrize("styles", [("",), ("funk",), ("funk", "jazz")])
+def test_styles_that_music_does_not_have_are_left_out(checkpoints_dir, styles):
+    checkpoint = load_checkpoint(checkpoints_dir / "groove_2bar")
+    rng = np.random.default_rng(0)
+    dataset = dataset_of({"train": [drummed_groove(rng, 8) for _ in range(6)]})
+    dataset.labels = [
+        replace(label, style=styles[at % len(styles)]) for at, label in enumerate(dataset.labels)
+    ]
+    windows = dataset.windows("train", 2)
+    vectors = SimpleNamespace(
+        labels=("funk", "rock", "fill"), styled=lambda codes, amounts: codes + 1.0
+    )
+    codes = np.zeros((len(windows), checkpoint.config.z_size), np.float32)
+    rows = experiment._style_rows(checkpoint, vectors, windows, windows, codes)
+    assert list(rows) == (["funk"] if len(styles) == 2 else [])
+    assert all(0 <= share <= 1 for row in rows.values() for share in row["after"])
 
 
 def test_the_command(checkpoints_dir, midi_folder, tmp_path, own_cache, capsys, monkeypatch):

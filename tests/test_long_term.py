@@ -9,6 +9,7 @@ from tiny_data import dataset_of, drummed_groove, features_of
 
 from musicvae_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from musicvae_core.commands.cli import main
+from musicvae_core.errors import ConfigError
 from musicvae_core.evaluate import reconstruction_metrics
 from musicvae_core.experiments import long_term as long_term_module
 from musicvae_core.experiments.long_term import PRESETS, accuracy_by_bar, long_term, train_or_load
@@ -76,6 +77,12 @@ def test_what_is_given_is_not_trained(dataset, tmp_path, steps):
     assert set(steps) == {"drums_16bar_flat_tiny"}
     assert models["hierarchical"].prior is None
     assert list(models) == ["flat", "hierarchical"]
+
+
+def test_models_of_other_lengths_are_refused_before_any_is_measured(dataset, tmp_path):
+    models = {"flat": tiny("drums_16bar_flat"), "short": tiny("groove_2bar")}
+    with pytest.raises(ConfigError, match="flat 16, short 2"):
+        long_term(models, dataset, tmp_path)
 
 
 def test_every_model_has_its_row(dataset, tmp_path):

@@ -254,20 +254,25 @@ def _style_rows(
     """Return what adding each label's vector does in the ears of a judge.
 
     The judge is gradient-boosted trees that were shown the train split's windows as the model
-    plays them. Of each label: `before`, the mean probability it gives the label for windows
-    that do not have it, and `after`, the same for each of `AMOUNTS`.
+    plays them. Of each label that can be told: `before`, the mean probability it gives the label
+    for windows that do not have it, and `after`, the same for each of `AMOUNTS`.
     """
     rows = {}
     names = np.array([label.style for label in windows.labels])[windows.performance]
     fills = np.array([label.beat_type == FILL for label in windows.labels])[windows.performance]
     n_features = checkpoint.model.n_features
     for kind in ("style", FILL):
-        labels = [name for name in vectors.labels if (name == FILL) == (kind == FILL)]
-        if not labels:
+        played = {one.beat_type if kind == FILL else one.style for one in train.labels}
+        labels = [
+            name for name in vectors.labels if (name == FILL) == (kind == FILL) and name in played
+        ]
+        if not labels or len(played) == 1:  # nothing to tell a label from
             continue
         judge = _style_judge(train, kind, n_features)
         for label in labels:
             without = ~fills if kind == FILL else names != label
+            if not without.any():
+                continue
             some = codes[without][:: max(1, int(without.sum()) // _N_STYLED)]
             said = [
                 _heard(judge, label, decode_codes(checkpoint, _added(vectors, some, label, amount)))

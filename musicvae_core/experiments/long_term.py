@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from musicvae_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from musicvae_core.dataset import Dataset, Windows
+from musicvae_core.errors import ConfigError
 from musicvae_core.evaluate import MAX_GENERATED, generate_features, reconstruction_metrics
 from musicvae_core.experiments.figures import write_figure
 from musicvae_core.experiments.long_term_report import draw, table
@@ -95,8 +96,17 @@ def long_term(
     -------
     `seed`; `n_windows` of each split; `lags`; `real`, the similarity of real bars by split;
     and `models`, for each what `measure` returns.
+
+    Raises
+    ------
+    ConfigError
+        If the models are not all of one length.
     """
-    n_bars = next(iter(models.values())).config.n_bars
+    lengths = {name: checkpoint.config.n_bars for name, checkpoint in models.items()}
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{name} {n_bars}" for name, n_bars in lengths.items())
+        raise ConfigError(f"The models have not all as many bars: {said}.")
+    n_bars = next(iter(lengths.values()))
     windows = {
         "train": _spread(dataset.windows("train", n_bars), N_TRAIN),
         "test": dataset.windows("test", n_bars),

@@ -50,7 +50,7 @@ class Wishes:
     style, drummer
         Names out of `LabConfig.style_names` and `LabConfig.drummer_names`.
     hits_a_bar
-        How many notes of all voices together, more than 0 and up to 64.
+        How many notes of all voices together, 0 to 64.
     """
 
     style: str | None = None
