@@ -23,6 +23,7 @@ from pages.components.sources import choose_groove
 from pages.components.studio import identity, loop_sounds, shared_studio
 from pages.components.undoing import draw_undo
 
+_GROOVE = "attributes.groove"
 PRESS = 1.0
 """How much of a style's vector one press of its button adds."""
 _MAX_STEERED = 64
@@ -36,11 +37,11 @@ def attributes() -> None:
             name = choose_model(studio)
             model = next(model for model in studio.models() if model.name == name)
             kit = choose_kit(studio)
-            source = choose_groove("attributes.groove", "Groove", model=model)
+            source = choose_groove(_GROOVE, "Groove", model=model)
             if source is None:
                 st.info("Choose a groove to steer.")
                 return
-            tempo_bpm = choose_tempo("attributes", source.groove, "the groove")
+            tempo_bpm = choose_tempo(_GROOVE, "the groove")
         vectors = studio.attribute_vectors(name)
         followed = wishes_of(source.id).limited_to(vectors.names)
         steered = _steered(studio, model, source.groove, *followed.as_key())

@@ -15,6 +15,7 @@ from pages.components.entry import run_app
 from pages.components.favourites import can_undo_star, favourites, keep_favourite, undo_star
 from pages.components.session import keep_mix, kept_mix
 from pages.components.settings import choose_kit
+from pages.components.slots import Source
 from pages.components.studio import loop_sounds, shared_studio
 from pages.components.undoing import draw_undo
 
@@ -29,8 +30,7 @@ def starred() -> None:
             kit = choose_kit(studio)
             draw_undo("favourites.undo", can_undo_star(), "the stars", undo_star)
             if favourites():
-                grooves = [source.groove for source in favourites().values()]
-                draw_zip(*(studio, grooves, "favourites", kit), key="favourites.zip", label="All")
+                _draw_zip(studio, kit)
         if not favourites():
             st.info(_NOTHING_YET)
             return
@@ -39,8 +39,23 @@ def starred() -> None:
         st.error(str(error))
 
 
+def _newest_first() -> dict[str, Source]:
+    return dict(reversed(favourites().items()))
+
+
+def _draw_zip(studio: Studio, kit: str | None) -> None:
+    sources = _newest_first().values()
+    draw_zip(
+        *(studio, [source.groove for source in sources], "favourites", kit),
+        key="favourites.zip",
+        label="All",
+        mix=kept_mix(),
+        names=[source.name for source in sources],
+    )
+
+
 def _draw_deck(studio: Studio, kit: str | None) -> None:
-    sources = dict(reversed(favourites().items()))
+    sources = _newest_first()
     grooves = [source.groove for source in sources.values()]
     sounds, problem = loop_sounds(studio, grooves, kit, mix=kept_mix())
     if problem:

@@ -42,7 +42,7 @@ def groove_lab() -> None:
             if source is None:
                 st.info("Choose a groove to work on.")
                 return
-            tempo_bpm = choose_tempo("groove_lab", source.groove, "the groove")
+            tempo_bpm = choose_tempo(_GROOVE, "the groove")
             kit = choose_kit(studio)
         if tool == "drumify":
             draw_rhythms(studio, _GROOVE)

@@ -69,7 +69,7 @@ def _draw_hand(sounding: Sounding, actions: Actions, path: Path | None) -> None:
         key="map.deck",
         sound_problem=problem,
         mix=sounding.mix,
-        play=(PIECE if now.is_travelling else in_hand, str(now.n_chosen)),
+        play=(PIECE if now.is_travelling else in_hand, f"{sounding.model}.{now.n_chosen}"),
         on_move=lambda _, at: st.session_state.update({_AT: at}),
         on_mix=keep_mix,
     )

@@ -8,7 +8,7 @@ from musicvae_core.errors import MusicVAEError
 from pages.components.entry import run_app
 from pages.components.morph.cards import Played
 from pages.components.morph.decks import draw_ends, draw_morph, draw_piece
-from pages.components.morph.ends import choose_ends, draw_end_buttons
+from pages.components.morph.ends import END_KEYS, choose_ends, draw_end_buttons
 from pages.components.morph.settings import morphed, read_morph_settings
 from pages.components.session import kept_mix
 from pages.components.settings import choose_tempo
@@ -25,12 +25,12 @@ def morph() -> None:
             settings = read_morph_settings(studio, more=buttons)
         sources = choose_ends(studio, settings)
         with buttons:
-            draw_end_buttons()
+            draw_end_buttons(settings.n_ends)
         if len(sources) < settings.n_ends:
             st.info("Choose a groove for each end.")
             return
         with widgets:
-            tempo_bpm = choose_tempo("morph", sources[0].groove, "A")
+            tempo_bpm = choose_tempo(END_KEYS[0], "A")
         result = morphed(studio, settings, tuple(source.groove for source in sources))
         model = settings.model.name
         played = Played(result, tuple(sources), model, tempo_bpm, settings.kit, kept_mix())

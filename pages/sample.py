@@ -19,7 +19,7 @@ from pages.components.sample.sampling import (
     receive,
 )
 from pages.components.sample.shelf import Entry, Shelf
-from pages.components.session import keep_shelf, shelf
+from pages.components.session import keep_mix, keep_shelf, kept_mix, shelf
 from pages.components.settings import Settings, read_settings
 from pages.components.slots import Source
 from pages.components.studio import loop_sounds, shared_studio
@@ -65,8 +65,9 @@ def _source_of(entry: Entry, settings: Settings) -> Source:
 
 
 def _draw_deck(studio: Studio, settings: Settings, now: Shelf) -> None:
+    mix = kept_mix()
     grooves = [entry.take.groove.at_tempo(settings.tempo_bpm) for entry in now.entries]
-    sounds, problem = loop_sounds(studio, grooves, settings.kit)
+    sounds, problem = loop_sounds(studio, grooves, settings.kit, mix=mix)
     if problem:
         st.warning(problem, icon=":material/volume_off:")
 
@@ -89,6 +90,8 @@ def _draw_deck(studio: Studio, settings: Settings, now: Shelf) -> None:
         source,
         key="sample.deck",
         sound_problem=problem,
+        mix=mix,
+        on_mix=keep_mix,
         on_more=ask_for_more,
         on_rename=rename,
     )

@@ -114,6 +114,9 @@ def overlay(page: Page) -> object:
     return page.locator(".overlay").element_handle()
 
 
+_N_CARDS = "decks => decks[0]?.deck?.state.cards.length ?? 0"
+
+
 def hand(page: Page) -> Locator:
     """The deck of what is in hand; neighbours have another."""
     return page.locator(".st-key-map-deck .deck")
@@ -224,6 +227,18 @@ def test_another_click_is_heard_and_the_view_stays(page: Page) -> None:
     play_by_click(page, points(page)[0])
     play_by_click(page, points(page)[-1])
     assert ranges(page) == pytest.approx(view)
+
+
+@faked
+def test_coming_back_to_a_model_plays_nothing(page: Page) -> None:
+    play_by_click(page, points(page)[0])
+    hand(page).locator(".play").first.click()
+    until(lambda: playing(page) is None, "silence")
+    for title, n_cards in (("Two bars, hits alone", 0), ("Two bars with feel", 1)):
+        choose(page, "Model", title)
+        until(lambda n=n_cards: hand(page).evaluate_all(_N_CARDS) == n, "the model's hand")
+    page.wait_for_timeout(1_000)
+    assert playing(page) is None
 
 
 @faked

@@ -49,6 +49,16 @@ def test_favourites_stand_newest_first_each_at_its_own_tempo_and_length(page: Ap
     assert all(card["kept"] and card["sound"] and card["midi"] for card in found)
 
 
+def test_all_are_saved_in_one_file_by_their_names_as_they_stand(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zips = []
+    monkeypatch.setattr("pages.favourites.draw_zip", lambda *given, **named: zips.append(named))
+    keep(page, "old", "new")
+    page.run()
+    assert zips[0]["names"] == [card["name"] for card in cards(page)] == ["new", "old"]
+
+
 def test_undo_brings_a_star_back(page: AppTest) -> None:
     sources = keep(page, "one", "two")
     page.session_state["kept.favourites.past"] = [{}]

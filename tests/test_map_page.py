@@ -100,7 +100,7 @@ def test_the_chart_is_of_webgl_with_an_id_and_a_text_for_each_point(page: AppTes
 def test_a_chosen_point_plays_and_its_neighbours_stand_below(page: AppTest) -> None:
     hand, near = decks(take(page, 40))
     assert [card["id"] for card in hand["cards"]] == ["point.40"]
-    assert hand["play"] == ["point.40", "1"]
+    assert hand["play"] == ["point.40", "groove_2bar.1"]
     performance = ATLAS.performance_of(40)
     assert hand["cards"][0]["tempo"] == performance.tempo_bpm
     assert performance.name in hand["cards"][0]["note"]
@@ -129,7 +129,7 @@ def hits_of(groove: Groove) -> list[list[float]]:
 
 def test_choosing_again_plays_again(page: AppTest) -> None:
     take(page, 3)
-    assert decks(take(page, 3))[0]["play"] == ["point.3", "2"]
+    assert decks(take(page, 3))[0]["play"] == ["point.3", "groove_2bar.2"]
 
 
 def test_the_chart_stays_as_it_is_while_grooves_are_chosen(page: AppTest) -> None:
@@ -282,7 +282,7 @@ def test_a_groove_that_was_sent_is_in_hand_and_plays_as_it_is(page: AppTest) -> 
     [card] = decks(page.run())[0]["cards"]
     assert (card["id"], card["name"], card["tempo"]) == (mine_id(sent.groove), "Sent", 97.0)
     assert card["hits"] == hits_of(sent.groove)
-    assert decks(page)[0]["play"] == [card["id"], "1"]
+    assert decks(page)[0]["play"] == [card["id"], "groove_2bar.1"]
 
 
 def test_each_model_has_a_hand_of_its_own(page: AppTest) -> None:

@@ -96,6 +96,21 @@ def test_each_end_stands_beside_what_the_model_makes_of_it(page: AppTest) -> Non
         assert 0 <= float(f1.removeprefix("F1 of hits ")) <= 1
 
 
+def test_ends_are_starred_and_sent_by_names_that_last(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {}
+    monkeypatch.setattr(
+        "pages.components.morph.decks.source_deck",
+        lambda cards, source_of, *, key, **_: given.update({key: (cards, source_of)}),
+    )
+    page.run()
+    cards, source_of = given["morph.ends"]
+    assert [source_of(card.id).name for card in cards] == [
+        *("Rock", "Rock, as the model plays it", "Funk", "Funk, as the model plays it")
+    ]
+
+
 def test_exact_ends_are_the_grooves_themselves(page: AppTest) -> None:
     own = [card["hits"] for card in decks(page)[1][::2]]
     decoded = [morph_of(page)["places"][at]["hits"] for at in (0, -1)]
@@ -124,6 +139,63 @@ def test_swap_and_undo(page: AppTest) -> None:
     page.button(key="morph.undo").click().run()
     assert morph_of(page)["ends"] == ["Rock", "Funk"]
     assert page.button(key="morph.undo").disabled
+
+
+def test_swap_takes_along_which_bars_were_chosen(page: AppTest) -> None:
+    upload(page, long=some_groove(1, 8), short=some_groove(2, 1))
+    page.select_slider[0].set_value(4).run()
+    page.segmented_control(key=filling_of(page)).set_value("silence").run()
+    ends = [card["hits"] for card in decks(page)[1][::2]]
+    page.button(key="morph.swap").click().run()
+    assert [card["hits"] for card in decks(page)[1][::2]] == ends[::-1]
+    assert page.select_slider[0].value == 4
+
+
+def filling_of(page: AppTest) -> str:
+    [key] = [one.key for one in page.segmented_control if ".filling." in one.key]
+    return key
+
+
+def show_ends(page: AppTest, n_ends: int) -> None:
+    page.segmented_control(key="morph.n_ends").set_value(n_ends).run()
+
+
+def test_undo_is_of_the_ends_that_are_shown(page: AppTest) -> None:
+    show_ends(page, 4)
+    slots = page.session_state["kept.morph.slots"]
+    page.session_state["kept.morph.past"] = [slots]
+    page.session_state["kept.morph.slots"] = slots | {"morph.d": Source("mine", some_groove(8))}
+    show_ends(page, 2)
+    assert page.button(key="morph.undo").disabled
+    show_ends(page, 4)
+    assert morph_of(page)["ends"][3] == "mine"
+    page.button(key="morph.undo").click().run()
+    assert morph_of(page)["ends"][3] == "Bossa"
+
+
+def test_undo_of_two_ends_leaves_the_corners_that_are_hidden(page: AppTest) -> None:
+    upload(page, a=some_groove(1), b=some_groove(2))
+    show_ends(page, 4)
+    page.session_state["kept.morph.slots"] |= {"morph.d": Source("mine", some_groove(8))}
+    show_ends(page, 2)
+    page.button(key="morph.undo").click().run()
+    show_ends(page, 4)
+    assert morph_of(page)["ends"] == ["Rock", "Funk", "Shuffle", "mine"]
+
+
+def test_another_groove_comes_with_its_own_tempo(page: AppTest) -> None:
+    page.number_input[0].set_value(90).run()
+    upload(page, first=some_groove(1, tempo_bpm=118.0))
+    assert page.number_input[0].value == 118
+    page.button(key="morph.undo").click().run()
+    assert page.number_input[0].value == 90
+
+
+def test_every_deck_says_which_voices_are_muted(page: AppTest) -> None:
+    page.session_state["kept.mix"] = Mix(muted=frozenset({CLOSED_HAT}))
+    page.expander[0].open = True
+    mixes = [deck["mix"][0] for deck in components(page.run())]
+    assert mixes == [[CLOSED_HAT]] * len(mixes)
 
 
 def test_what_is_sent_fills_the_ends_in_turn(page: AppTest) -> None:
@@ -167,6 +239,8 @@ def test_a_zip_holds_every_step_as_midi_and_sound(studio: FakeStudio) -> None:
     assert heard.read("00.mid") == archive.read("00.mid")
     assert heard.read("00.wav") == studio.wav(mix.of(grooves[0]), "jazz")
     assert heard.read("00.wav") != archive.read("00.wav")
+    named = zipfile.ZipFile(io.BytesIO(zip_of(studio, grooves, "jazz", None, ["A b", "", "C!"])))
+    assert named.namelist()[::2] == ["00-a-b.mid", "01-groove.mid", "02-c.mid"]
     studio.sound_problem = "No sound."
     silent = zipfile.ZipFile(io.BytesIO(zip_of(studio, grooves, None)))
     assert silent.namelist() == ["00.mid", "01.mid", "02.mid"]

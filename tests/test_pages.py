@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from musicvae_core.errors import CheckpointNotFoundError
 from musicvae_core.groove import Groove
 from musicvae_core.vocabulary import KICK, SNARE, VOICES
+from pages.components.deck.card import Mix
 from pages.components.deck.deck import ROW_LABELS
 from pages.components.deck.payload import file_stem
 from pages.components.describe import count_of, describe
@@ -83,6 +84,15 @@ def test_tempo_and_kit_play_the_same_grooves_anew(app: AppTest, studio: FakeStud
         assert old["hits"] == slow["hits"] == jazz["hits"]
         assert slow["tempo"] == jazz["tempo"] == 90
         assert len({old["sound"], slow["sound"], jazz["sound"]}) == 3
+
+
+def test_what_is_muted_elsewhere_is_muted_and_shown_here(app: AppTest) -> None:
+    before = cards(app.run())
+    app.session_state["kept.mix"] = Mix(muted=frozenset({KICK}), volume=0.5)
+    [deck] = components(app.run())
+    assert deck["can"]["mix"]
+    assert deck["mix"][:3] == [[KICK], [], 0.5]
+    assert not {card["sound"] for card in deck["cards"]} & {card["sound"] for card in before}
 
 
 def test_a_rerun_renders_and_sends_no_sound_again(

@@ -33,7 +33,7 @@ const sounds = new Sounds();
 const loader = new Loader(sounds);
 const decks = new Map(); // parent element → Deck
 const histories = new Map(); // deck and card → edits, for when the page is left and found again
-const played = new Map(); // deck → the last token that asked it to play
+const played = new Set(); // deck and token of all that was asked to be played
 let lastUsed = null; // the deck that the space bar speaks to
 
 const stillness = window.matchMedia("(prefers-reduced-motion: reduce)");
@@ -283,8 +283,9 @@ class Deck {
   // A page may ask for a card to be played, once a token; it sounds only on a page that the
   // listener has touched.
   #playIfAsked({ key, play }) {
-    if (!play || played.get(key) === play[1]) return;
-    played.set(key, play[1]);
+    const asked = `${key} ${play?.[1]}`;
+    if (!play || played.has(asked)) return;
+    played.add(asked);
     const view = this.views.get(play[0]);
     if (view && navigator.userActivation?.hasBeenActive !== false) this.play(view, 0);
   }

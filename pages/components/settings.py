@@ -9,9 +9,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from musicvae_core.errors import CheckpointNotFoundError
-from musicvae_core.groove import Groove
 from musicvae_core.studio import Studio
 from musicvae_core.vocabulary import MAX_TEMPO_BPM, MIN_TEMPO_BPM
+from pages.components.slots import contents, page_of
 
 MAX_GROOVES = 16
 MAX_SEED = 2**31 - 1
@@ -146,24 +146,23 @@ def choose_kit(studio: Studio) -> str | None:
     )
 
 
-def choose_tempo(page: str, groove: Groove, of: str) -> float:
-    """Draw the tempo of a page, at first that of its groove, and return it.
+def choose_tempo(slot: str, of: str) -> float:
+    """Draw the tempo of a page, at first that of the groove in a slot, and return it.
 
     Parameters
     ----------
-    page
-        The page's key.
-    groove
-        Where the tempo comes from.
+    slot
+        The key of a slot that is filled. Another groove in it comes with its own tempo.
     of
         What the groove is called in the help.
     """
-    own = round(groove.tempo_bpm)
+    source = contents(page_of(slot))[slot]
+    own = round(source.groove.tempo_bpm)
     return float(
         st.number_input(
             "Tempo, bpm",
             *(int(MIN_TEMPO_BPM), int(MAX_TEMPO_BPM), own),
-            key=f"{page}.tempo_bpm.{own}",
+            key=f"{page_of(slot)}.tempo_bpm.{own}.{source.id}",
             width=WIDTH,
             persist_state="session",
             help=f"At first the tempo of {of}.",

@@ -11,6 +11,7 @@ from musicvae_core.share import MAX_CODE_LENGTH, Shared, read_share_code, write_
 from musicvae_core.studio import Studio
 from pages.components.copying import draw_copy_button
 from pages.components.library import add_to_library
+from pages.components.names import as_text
 from pages.components.slots import Source
 from pages.components.whole import whole
 
@@ -40,8 +41,8 @@ def _show(source: Source) -> None:
         st.error(str(error))
         return
     st.caption(
-        f"{source.name} in {len(code)} letters, with its model, tempo and kit. Paste them under "
-        "“Add”, beside any choice of grooves."
+        f"{as_text(source.name)} in {len(code)} letters, with its model, tempo and kit. "
+        "Paste them under “Add”, beside any choice of grooves."
     )
     st.code(code, language=None, wrap_lines=True)
     draw_copy_button(code, key="share.copy", label="Copy the code")

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from musicvae_core.groove import Groove
 from musicvae_core.vocabulary import TICKS_PER_STEP, VELOCITY_LEVELS
 
+CHOICES = ("window", "filling")
+"""What is chosen of a source that is longer, or shorter, than a model's grooves."""
 _DIGEST_BYTES = 8
 
 
@@ -101,10 +103,23 @@ def fill_in_turn(keys: Sequence[str], source: Source) -> None:
 
 
 def swap(key: str, other: str) -> None:
-    """Exchange the contents of two slots of a page."""
+    """Exchange the contents of two slots of a page, with what is chosen of them."""
     now = contents(page_of(key))
-    if key in now and other in now:
-        fill_all({key: now[other], other: now[key]})
+    if key not in now or other not in now:
+        return
+    chosen = {
+        choice_key(to, kind, now[of]): st.session_state[choice_key(of, kind, now[of])]
+        for of, to in ((key, other), (other, key))
+        for kind in CHOICES
+        if choice_key(of, kind, now[of]) in st.session_state
+    }
+    st.session_state.update(chosen)
+    fill_all({key: now[other], other: now[key]})
+
+
+def choice_key(key: str, kind: str, source: Source) -> str:
+    """Return the session key of one of `CHOICES`, of the source in a slot."""
+    return f"{key}.{kind}.{source.id}"
 
 
 def start_with(key: str, source: Source) -> None:
@@ -112,15 +127,28 @@ def start_with(key: str, source: Source) -> None:
     contents(page_of(key)).setdefault(key, source)
 
 
-def can_undo(page: str) -> bool:
-    """Return whether a slot of the page has held something else."""
-    return bool(_past(page))
+def can_undo(page: str, keys: Sequence[str] | None = None) -> bool:
+    """Return whether a slot of the page, or one of `keys`, has held something else."""
+    return any(_differs(contents(page), then, keys) for then in _past(page))
 
 
-def undo(page: str) -> None:
-    """Bring back what the slots of a page held before the last change."""
-    if past := _past(page):
-        st.session_state[f"kept.{page}.slots"] = past.pop()
+def undo(page: str, keys: Sequence[str] | None = None) -> None:
+    """Bring back what the slots of a page held before the last change.
+
+    With `keys` it is the last change of one of these slots, and the others stay as they are.
+    """
+    now, past = contents(page), _past(page)
+    while past:
+        then = past.pop()
+        if _differs(now, then, keys):
+            others = {} if keys is None else {key: now[key] for key in now if key not in keys}
+            st.session_state[f"kept.{page}.slots"] = then | others
+            return
+
+
+def _differs(now: dict[str, Source], then: dict[str, Source], keys: Sequence[str] | None) -> bool:
+    """Return whether one of the slots held something else, or nothing."""
+    return any(now.get(key) is not then.get(key) for key in keys or {**now, **then})
 
 
 def _past(page: str) -> list[dict[str, Source]]:

@@ -26,7 +26,7 @@ from pages.components.moving import key_where, newest_key
 from pages.components.names import as_text, name_of
 from pages.components.sending import take_sent
 from pages.components.sharing import draw_code_field
-from pages.components.slots import Source, contents, fill, page_of, start_with
+from pages.components.slots import Source, choice_key, contents, fill, page_of, start_with
 from pages.components.studio import shared_studio
 from pages.components.uploads import draw_report, draw_uploader
 from pages.components.whole import whole
@@ -209,7 +209,7 @@ def _choose_window(source: Source, n_bars: int, key: str) -> Source:
         range(len(windows)),
         first_lively_window(windows),
         format_func=lambda start: bars_phrase(start, n_bars),
-        key=f"{key}.window.{source.id}",
+        key=choice_key(key, "window", source),
         persist_state="session",
         help="Which bars to take",
     )
@@ -224,7 +224,7 @@ def _fill_up(source: Source, n_bars: int, key: str) -> Source:
         _FILLINGS,
         default="repeats",
         required=True,
-        key=f"{key}.filling.{source.id}",
+        key=choice_key(key, "filling", source),
         persist_state="session",
         help="What follows a groove that is too short",
     )

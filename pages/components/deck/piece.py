@@ -59,11 +59,15 @@ def draw_zip(
     key: str,
     label: str = "All steps",
     mix: Mix | None = None,
+    names: Sequence[str] = (),
 ) -> None:
-    """Draw a button that saves every groove, as MIDI and as it is heard, in one file."""
+    """Draw a button that saves every groove, as MIDI and as it is heard, in one file.
+
+    `names`, where there are any, are those of the grooves.
+    """
     st.download_button(
         label,
-        data=lambda: zip_of(studio, grooves, kit, mix),
+        data=lambda: zip_of(studio, grooves, kit, mix, names),
         file_name=f"{file_stem(name)}.zip",
         mime="application/zip",
         icon=":material/folder_zip:",
@@ -74,14 +78,21 @@ def draw_zip(
 
 
 def zip_of(
-    studio: Studio, grooves: Sequence[Groove], kit: str | None, mix: Mix | None = None
+    studio: Studio,
+    grooves: Sequence[Groove],
+    kit: str | None,
+    mix: Mix | None = None,
+    names: Sequence[str] = (),
 ) -> bytes:
     """Return a zip of every groove, numbered: MIDI, and sound with the voices of `mix` alone."""
+    stems = [f"{at:02d}" for at in range(len(grooves))]
+    if names:
+        stems = [f"{stem}-{file_stem(name)}" for stem, name in zip(stems, names, strict=True)]
     sounds, _ = loop_sounds(studio, grooves, kit, mix=mix)
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for at, (groove, sound) in enumerate(zip(grooves, sounds, strict=True)):
-            archive.writestr(f"{at:02d}.mid", studio.midi(groove))
+        for stem, groove, sound in zip(stems, grooves, sounds, strict=True):
+            archive.writestr(f"{stem}.mid", studio.midi(groove))
             if sound is not None:
-                archive.writestr(f"{at:02d}.{sound_suffix(sound)}", sound)
+                archive.writestr(f"{stem}.{sound_suffix(sound)}", sound)
     return file.getvalue()

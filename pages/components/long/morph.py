@@ -73,7 +73,8 @@ def _draw_strip(
     """Draw the morph between the ends of these names; return at which step its pointer is."""
     name = " to ".join(ends)
     grooves = tuple(step.groove.at_tempo(settings.tempo_bpm) for step in steps)
-    sounds, problem = loop_sounds(studio, grooves, settings.kit, mix=kept_mix(), compressed=True)
+    mix = kept_mix()
+    sounds, problem = loop_sounds(studio, grooves, settings.kit, mix=mix, compressed=True)
     pointer = st.session_state.get(_AT, (0.5, 0.0))
     morph = Morph(grooves, tuple(sounds), 1, len(steps), ends, pointer)
     at = morph.index_at(pointer)
@@ -90,6 +91,7 @@ def _draw_strip(
         lambda _: source,
         key="long_form.strip",
         sound_problem=problem,
+        mix=mix,
         on_move=lambda _, place: st.session_state.update({_AT: place}),
     )
     return at

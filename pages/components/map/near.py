@@ -39,6 +39,7 @@ def draw_neighbours(sounding: Sounding, actions: Actions) -> None:
         sources.__getitem__,
         key="map.near",
         sound_problem=sounding.studio.sound_problem,
+        mix=sounding.mix,
         on_more=actions.take,
     )
 

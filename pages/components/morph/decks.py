@@ -52,14 +52,22 @@ def draw_ends(studio: Studio, played: Played) -> None:
     by_id = {card.id: card for card in cards}
 
     def source_of(card_id: str) -> Source:
-        return Source(by_id[card_id].name, by_id[card_id].groove, origin="morph")
+        key, is_model, _ = card_id.partition(".model")
+        name = played.sources[keys.index(key)].name
+        name = f"{name}, as the model plays it" if is_model else name
+        return Source(name, by_id[card_id].groove, origin="morph")
 
     def edit(card_id: str, groove: Groove) -> None:
         before = played.sources[keys.index(card_id)]
         fill(card_id, replace(before, groove=groove, z=None, origin="edited", note=""))
 
     source_deck(
-        cards, source_of, key="morph.ends", sound_problem=studio.sound_problem, on_edit=edit
+        cards,
+        source_of,
+        key="morph.ends",
+        sound_problem=studio.sound_problem,
+        mix=played.mix,
+        on_edit=edit,
     )
 
 
@@ -74,4 +82,5 @@ def draw_piece(studio: Studio, played: Played, n_bars: int) -> None:
             bars = choose_bars(len(grooves), n_bars)
             draw_zip(studio, grooves, played.name, played.kit, key="morph.zip", mix=played.mix)
         card = piece_card(studio, grooves, bars, played.name, played.kit, played.mix)
-        deck([card], key="morph.piece.deck", sound_problem=studio.sound_problem)
+        problem = studio.sound_problem
+        deck([card], key="morph.piece.deck", sound_problem=problem, mix=played.mix)

@@ -47,12 +47,13 @@ def _take_in(keys: Sequence[str], sent: Sequence[Source]) -> None:
         fill_all(dict(zip(keys, sent, strict=False)))
 
 
-def draw_end_buttons() -> None:
+def draw_end_buttons(n_ends: int) -> None:
     """Draw the buttons that exchange two ends and bring back those from before."""
+    keys = END_KEYS[:n_ends]
     st.button(
         "Swap A and B",
         icon=":material/swap_horiz:",
         key="morph.swap",
         on_click=lambda: swap(END_KEYS[0], END_KEYS[1]),
     )
-    draw_undo("morph.undo", can_undo("morph"), "the ends", lambda: undo("morph"))
+    draw_undo("morph.undo", can_undo("morph", keys), "the ends", lambda: undo("morph", keys))
