@@ -172,26 +172,29 @@ def preset(name: str) -> Preset:
 
 
 def override(preset: PresetT, assignments: Iterable[str]) -> PresetT:
-    """Return the preset with `name=value` assignments applied to its typed fields.
+    """Return the preset with `name=value` assignments applied to its typed fields, all at once.
 
     Raises
     ------
     ConfigError
-        If a name is unknown, or a value cannot be read as its field's type.
+        If a name is unknown, a value cannot be read as its field's type, or the fields do not
+        go together.
     """
+    changes: dict[str, dict[str, Any]] = {"model": {}, "train": {}}
     for assignment in assignments:
         name, _, text = assignment.partition("=")
-        for part in ("model", "train"):
-            config = getattr(preset, part)
-            hints = typing.get_type_hints(type(config))
+        for part, values in changes.items():
+            hints = typing.get_type_hints(type(getattr(preset, part)))
             if name in hints:
-                value = _parse(name, text, hints[name])
-                changed = dataclasses.replace(config, **{name: value})
-                preset = dataclasses.replace(preset, **{part: changed})
+                values[name] = _parse(name, text, hints[name])
                 break
         else:
             raise ConfigError(f"There is no field {name!r} to set; see --help for the fields.")
-    return preset
+    parts = {
+        part: dataclasses.replace(getattr(preset, part), **values)
+        for part, values in changes.items()
+    }
+    return dataclasses.replace(preset, **parts)
 
 
 def _parse(name: str, text: str, kind: Any) -> int | float | str:

@@ -45,6 +45,15 @@ def test_a_later_override_wins_and_none_changes_nothing():
     assert override(preset("drums_2bar"), []) == preset("drums_2bar")
 
 
+def test_fields_that_depend_on_each_other_are_set_in_any_order():
+    together = ["n_bars=12", "z_size=396", "seed=1"]
+    for assignments in (together, together[::-1]):
+        changed = override(preset("drums_16bar_hier"), assignments)
+        assert (changed.model.n_bars, changed.model.z_size, changed.train.seed) == (12, 396, 1)
+    with pytest.raises(ConfigError, match="z_size is 400; it must be a multiple of n_bars, 12"):
+        override(preset("drums_16bar_hier"), ["n_bars=12", "z_size=400"])
+
+
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
