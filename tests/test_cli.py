@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import wave
@@ -120,6 +121,15 @@ def test_sample_writes_what_the_studio_draws(run, checkpoints_dir, tmp_path):
         assert read.n_bars == 4
         assert read.tempo_bpm == pytest.approx(96)
         assert np.array_equal(read.hits, take.groove.repeated(4).hits)
+
+
+def test_a_checkpoint_with_a_dot_in_its_name_has_a_file_for_each_groove(
+    run, checkpoints_dir, tmp_path
+):
+    mine = shutil.copytree(checkpoints_dir / "a_flow", tmp_path / "mine.v2")
+    assert run("sample", mine, "-n", 2, "--out", tmp_path / "out")[0] == 0
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["mine.v2_seed0_00.mid", "mine.v2_seed0_01.mid"]
 
 
 @pytest.mark.usefixtures("sound")

@@ -148,10 +148,10 @@ def _sample(options: argparse.Namespace) -> None:
     )
     for index, take in enumerate(takes):
         groove = take.groove if options.bars is None else take.groove.repeated(options.bars)
-        target = options.out / f"{folder.name}_seed{options.seed}_{index:02d}"
-        target.with_suffix(".mid").write_bytes(studio.midi(groove))
+        stem = f"{folder.name}_seed{options.seed}_{index:02d}"
+        (options.out / f"{stem}.mid").write_bytes(studio.midi(groove))
         if options.wav:
-            target.with_suffix(".wav").write_bytes(studio.wav(groove, options.kit))
+            (options.out / f"{stem}.wav").write_bytes(studio.wav(groove, options.kit))
     print(f"{len(takes)} {'groove' if len(takes) == 1 else 'grooves'} in {options.out}")
 
 
