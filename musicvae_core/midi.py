@@ -90,8 +90,8 @@ def read_midi(source: bytes | Path, *, treat_as_drums: int | str | None = None) 
     source
         The bytes of a standard MIDI file, or its path.
     treat_as_drums
-        One of `NoDrumsError.tracks`, or its index there: read that track instead of
-        channel 10.
+        One of `NoDrumsError.tracks`, or its index there, as a number or as text: read that
+        track instead of channel 10. A name that is a number is taken as a name.
 
     Returns
     -------
@@ -134,8 +134,8 @@ def read_rhythm(source: bytes | Path, *, track: int | str | None = None) -> Midi
     source
         As `read_midi`.
     track
-        One of `NoDrumsError.tracks`, or its index there; by default channel 10, or the only
-        track of a file without it.
+        As `read_midi`'s `treat_as_drums`; by default channel 10, or the only track of a file
+        without it.
 
     Returns
     -------

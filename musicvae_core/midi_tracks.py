@@ -121,8 +121,9 @@ def _choose(
             f"Choose a track to read as drums: {_list_names(names)}.",
             names,
         )
-    choices: dict[int | str, pretty_midi.Instrument] = dict(zip(names, others, strict=True))
-    choices.update(enumerate(others))
+    choices: dict[int | str, pretty_midi.Instrument] = dict(enumerate(others))
+    choices |= {str(index): instrument for index, instrument in enumerate(others)}
+    choices |= zip(names, others, strict=True)  # a name that is a number is a name
     if treat_as_drums not in choices:
         raise NoDrumsError(
             f"The file has no track {treat_as_drums!r} to read as drums. "

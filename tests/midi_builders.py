@@ -4,7 +4,7 @@ from musicvae_core.vocabulary import TICKS_PER_BEAT
 
 TICKS_PER_BAR = 4 * TICKS_PER_BEAT
 KICK_PITCH, SNARE_PITCH, HAT_PITCH = 36, 38, 42
-DRUMS = 9
+BASS, DRUMS = 1, 9
 
 
 def varlen(number: int) -> bytes:
@@ -63,3 +63,12 @@ def midi_file(
 def drum_file(*events: bytes, **header: int) -> bytes:
     """Return a file of one track, which ends a tick after its last event."""
     return midi_file(track(*events, end(1)), **header)
+
+
+def without_drum_channel() -> bytes:
+    """Return a file of three tracks: `Beat` has a kick, `Beat (2)` a snare, one a bass's note."""
+    return midi_file(
+        track(name("Beat"), note(0, KICK_PITCH, channel=BASS), end(1)),
+        track(name("Beat"), note(0, SNARE_PITCH, channel=BASS), end(1)),
+        track(program(0, 33, BASS), note(0, 28, channel=BASS), end(1)),
+    )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from midi_builders import without_drum_channel
 from tiny_data import drummed_groove
 
 from musicvae_core import evaluate as evaluate_module
@@ -149,6 +150,16 @@ def test_render_writes_a_loop_and_says_what_was_read(run, midi_file, tmp_path):
     assert seconds_of(tmp_path / "out.wav") == pytest.approx(2.0, abs=0.001)
     assert run("render", midi_file, tmp_path / "fast.wav", "--tempo", 240)[0] == 0
     assert seconds_of(tmp_path / "fast.wav") == pytest.approx(1.0, abs=0.001)
+
+
+@pytest.mark.usefixtures("sound")
+def test_render_reads_a_track_as_drums(run, tmp_path):
+    (tmp_path / "in.mid").write_bytes(without_drum_channel())
+    command = ("render", tmp_path / "in.mid", tmp_path / "out.wav")
+    assert "Choose a track to read as drums: Beat, Beat (2)" in run(*command)[2]
+    for text in ("Beat (2)", "1"):
+        code, out, _ = run(*command, "--track", text)
+        assert (code, out.startswith("1 of 3 notes read")) == (0, True)
 
 
 def test_evaluate_prints_one_json_object(run, checkpoints_dir, midi_folder, monkeypatch):

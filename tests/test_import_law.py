@@ -111,6 +111,7 @@ CORE_RANKS = {
     "experiments.long_term": 8,
     "experiments.long_term_report": 8,
     "commands": 0,
+    "commands.arguments": 8,
     "commands.lab": 8,
     "commands.bench": 8,
     "commands.interpolate": 8,

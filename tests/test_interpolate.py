@@ -4,11 +4,13 @@ import wave
 
 import numpy as np
 import pytest
+from midi_builders import without_drum_channel
 from tiny_data import drummed_groove
 
 from musicvae_core.commands.cli import main
 from musicvae_core.midi import read_midi, write_midi
 from musicvae_core.studio import Studio
+from musicvae_core.vocabulary import SNARE
 
 
 @pytest.fixture
@@ -75,6 +77,22 @@ def test_lengths_are_made_to_fit_and_said(interpolate, files):
     found, short, long = grooves_in(out), read_midi(files[0]).groove, read_midi(files[3]).groove
     np.testing.assert_array_equal(found["00"].hits, np.tile(short.hits, (2, 1)))
     np.testing.assert_array_equal(found["02"].hits, long.hits[32:64])
+
+
+def test_a_track_stands_in_for_drums_where_there_are_none(interpolate, files, tmp_path):
+    melody = tmp_path / "melody.mid"
+    melody.write_bytes(without_drum_channel())
+    for text in ("Beat (2)", "1"):
+        options = ("--steps", 3, "--exact-ends", "--track", text)
+        code, out, _ = interpolate(files[1], melody, *options)
+        assert code == 0
+        found = grooves_in(out)
+        np.testing.assert_array_equal(found["00"].hits, read_midi(files[1]).groove.hits)
+        assert np.argwhere(found["02"].hits).tolist() == [[0, SNARE], [16, SNARE]]
+    code, _, printed = interpolate(files[1], melody, "--track", "Flute")
+    assert code == 2
+    assert "melody.mid: The file has no track 'Flute'" in printed
+    assert "Choose a track to read as drums: Beat," in interpolate(files[1], melody)[2]
 
 
 def test_sound_is_written_beside(interpolate, files, checkpoints_dir):

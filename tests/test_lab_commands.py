@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from midi_builders import (
+    BASS,
     DRUMS,
     HAT_PITCH,
     KICK_PITCH,
@@ -14,6 +15,7 @@ from midi_builders import (
     note,
     note_off,
     track,
+    without_drum_channel,
 )
 from tiny_data import random_groove
 from tiny_lab import N_BARS, differing, tiny_checkpoint
@@ -22,8 +24,6 @@ from musicvae_core.commands.cli import main
 from musicvae_core.lab.checkpoint import save_lab_checkpoint
 from musicvae_core.midi import read_midi, write_midi
 from musicvae_core.vocabulary import CLOSED_HAT, KICK, SNARE, STEPS_PER_BAR
-
-BASS = 0
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,35 @@ def test_a_bass_line_becomes_a_kit_that_follows_it(make, tmp_path):
     struck = kit.hits.any(axis=1)
     onsets = [round((300 + 480 * index) / 120) for index in range(16)]
     assert struck[onsets].all()
+
+
+@pytest.mark.parametrize(("text", "hit"), [("Beat", KICK), ("Beat (2)", SNARE), ("1", SNARE)])
+@pytest.mark.parametrize("command", ["humanize", "fill", "continue", "transfer", "drumify"])
+def test_a_track_is_chosen_by_its_name_or_its_number(tmp_path, checkpoint, command, text, hit):
+    source, out = tmp_path / "in.mid", tmp_path / "out.mid"
+    source.write_bytes(without_drum_channel())
+    more = {
+        "fill": ["--voices", "ride"],
+        "transfer": ["--feel", source, "--feel-track", text],
+    }.get(command, [])
+    words = [command, source, out, "--checkpoint", checkpoint, "--track", text, *more]
+    assert main([str(word) for word in words]) == 0
+    made = read_midi(out).groove
+    if command == "drumify":
+        assert made.hits[0].any()
+    else:
+        assert np.flatnonzero(made.hits[0, [KICK, SNARE]]).tolist() == [[KICK, SNARE].index(hit)]
+
+
+@pytest.mark.parametrize("command", ["humanize", "drumify"])
+def test_a_track_that_is_not_there_is_refused_with_those_that_are(tmp_path, capsys, command):
+    source = tmp_path / "in.mid"
+    source.write_bytes(without_drum_channel())
+    words = [command, str(source), str(tmp_path / "out.mid"), "--track", "3"]
+    assert main(words) == 2
+    assert (
+        "no track '3' to read as drums. Choose one of: Beat, Beat (2)," in capsys.readouterr().err
+    )
 
 
 def test_hits_before_the_beat_are_kept(make):

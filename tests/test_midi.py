@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from midi_builders import (
+    BASS,
     HAT_PITCH,
     KICK_PITCH,
     SNARE_PITCH,
@@ -15,10 +16,10 @@ from midi_builders import (
     name,
     note,
     note_off,
-    program,
     tempo,
     track,
     varlen,
+    without_drum_channel,
 )
 
 from musicvae_core.errors import NoDrumsError
@@ -29,8 +30,6 @@ from musicvae_core.vocabulary import (
     KICK,
     SNARE,
 )
-
-BASS = 1
 
 
 def hits_of(groove: Groove) -> list[tuple[int, int]]:
@@ -213,28 +212,30 @@ def test_a_path_is_read_like_its_bytes(tmp_path):
 # --- drums on another channel ------------------------------------------------------
 
 
-def without_drum_channel() -> bytes:
-    return midi_file(
-        track(name("Beat"), note(0, KICK_PITCH, channel=BASS), end(1)),
-        track(name("Beat"), note(0, SNARE_PITCH, channel=BASS), end(1)),
-        track(program(0, 33, BASS), note(0, 28, channel=BASS), end(1)),
-    )
-
-
 def test_without_channel_10_the_tracks_are_offered_by_name():
     with pytest.raises(NoDrumsError, match="Choose a track") as caught:
         read_midi(without_drum_channel())
     assert caught.value.tracks == ("Beat", "Beat (2)", "Electric Bass (finger)")
 
 
-@pytest.mark.parametrize("choice", ["Beat (2)", 1])
+@pytest.mark.parametrize("choice", ["Beat (2)", 1, "1"])
 def test_an_offered_track_is_read_as_drums(choice):
     reading = read_midi(without_drum_channel(), treat_as_drums=choice)
     assert hits_of(reading.groove) == [(0, SNARE)]
     assert reading.dropped == {"played by another instrument": 2}
 
 
-@pytest.mark.parametrize("choice", ["Piano", 3, -1])
+def test_a_name_that_is_a_number_is_a_name():
+    tracks = [
+        track(name(text), note(0, pitch, channel=BASS), end(1))
+        for text, pitch in (("1", KICK_PITCH), ("0", SNARE_PITCH))
+    ]
+    for choice, voice in (("1", KICK), ("0", SNARE), (0, KICK), (1, SNARE)):
+        reading = read_midi(midi_file(*tracks), treat_as_drums=choice)
+        assert hits_of(reading.groove) == [(0, voice)]
+
+
+@pytest.mark.parametrize("choice", ["Piano", 3, -1, "3", "-1"])
 def test_a_track_that_is_not_there_is_refused_with_those_that_are(choice):
     with pytest.raises(NoDrumsError, match="Beat") as caught:
         read_midi(without_drum_channel(), treat_as_drums=choice)

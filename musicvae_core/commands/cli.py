@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from musicvae_core.commands.arguments import add_track, read_drums
 from musicvae_core.commands.checkpoints import add_checkpoint_commands
 from musicvae_core.commands.experiments import add_experiment
 from musicvae_core.commands.lab import add_lab_commands
@@ -162,6 +163,7 @@ def _add_interpolate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--wav", action="store_true", help="write sound beside each MIDI file")
     parser.add_argument("--kit", help="a drum kit of the SoundFont, by name")
+    add_track(parser, where="of a file that has nothing on channel 10")
     parser.add_argument("--from-bar", type=int, default=1, help="where a longer file is cut")
     parser.add_argument("--tempo", type=float, help="in place of the first file's")
     parser.add_argument("--temperature", type=float, default=0.0)
@@ -183,6 +185,7 @@ def _interpolate(options: argparse.Namespace) -> None:
 def _add_render(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("midi", type=Path, metavar="IN.mid")
     parser.add_argument("wav", type=Path, metavar="OUT.wav")
+    add_track(parser)
     parser.add_argument("--kit", help="a drum kit of the SoundFont, by name")
     parser.add_argument("--soundfont", type=Path)
     parser.add_argument("--tempo", type=float, help="beats a minute, in place of the file's")
@@ -190,11 +193,10 @@ def _add_render(parser: argparse.ArgumentParser) -> None:
 
 
 def _render(options: argparse.Namespace) -> None:
-    from musicvae_core.midi import read_midi
     from musicvae_core.sound.render import Renderer, wav_bytes
 
     check_file(options.wav)
-    reading = read_midi(options.midi)
+    reading = read_drums(options.midi, options.track)
     tempo_bpm = reading.groove.tempo_bpm if options.tempo is None else options.tempo
     groove = reading.groove.at_tempo(tempo_bpm)
     options.wav.write_bytes(wav_bytes(Renderer(options.soundfont).render(groove, options.kit)))

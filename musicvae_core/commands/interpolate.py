@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from musicvae_core.errors import ConfigError, MidiError
+from musicvae_core.commands.arguments import read_drums
+from musicvae_core.errors import ConfigError, MidiError, NoDrumsError
 from musicvae_core.files import make_folder
 from musicvae_core.groove import Groove
-from musicvae_core.midi import read_midi
+from musicvae_core.midi import MidiReading
 from musicvae_core.studio import Studio
 
 
@@ -20,7 +21,7 @@ def interpolate(options: argparse.Namespace) -> None:
     n_bars = studio.checkpoint(folder.name).config.n_bars
     if options.bars is not None and options.bars < 1:
         raise ConfigError(f"{options.bars} bars a step; it must be 1 or more.")
-    ends = [_read_end(path, n_bars, options.from_bar) for path in options.midi]
+    ends = [_read_end(path, n_bars, options) for path in options.midi]
     morph = studio.morph(
         folder.name,
         ends,
@@ -39,10 +40,11 @@ def interpolate(options: argparse.Namespace) -> None:
     _write(studio, named | {"morph": piece}, options)
 
 
-def _read_end(path: Path, n_bars: int, from_bar: int) -> Groove:
+def _read_end(path: Path, n_bars: int, options: argparse.Namespace) -> Groove:
     """Read a file as a groove of the model's length, and print how it was made so."""
+    from_bar = options.from_bar
     try:
-        reading = read_midi(path)
+        reading = _read_or_stand_in(path, options.track)
     except MidiError as error:
         raise ConfigError(f"{path}: {error}") from error
     groove = reading.groove
@@ -59,6 +61,16 @@ def _read_end(path: Path, n_bars: int, from_bar: int) -> Groove:
     if groove.n_bars < n_bars:
         print(f"{path}: repeated from {groove.n_bars} to {n_bars} bars")
     return groove.repeated(n_bars)
+
+
+def _read_or_stand_in(path: Path, track: str | None) -> MidiReading:
+    """Read a file's drums; where it has none, the track that is to stand in for them."""
+    try:
+        return read_drums(path)
+    except NoDrumsError:
+        if track is None:
+            raise
+        return read_drums(path, track)
 
 
 def _write(studio: Studio, grooves: dict[str, Groove], options: argparse.Namespace) -> None:

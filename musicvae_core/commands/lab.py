@@ -10,23 +10,26 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from musicvae_core.commands.arguments import add_track, read_drums
 from musicvae_core.errors import ConfigError
 from musicvae_core.files import check_file
 from musicvae_core.groove import Groove
 from musicvae_core.lab.options import Amounts, Chance, Wishes
-from musicvae_core.midi import MidiReading, read_midi, read_rhythm, write_midi
+from musicvae_core.midi import MidiReading, read_rhythm, write_midi
 from musicvae_core.vocabulary import VOICES
 
 _SHIPPED = Path(__file__).parents[2] / "checkpoints" / "groove_lab"
 
 Play = Callable[[Any, Groove, argparse.Namespace], Groove]
 """Makes the groove of the file in, with a `Lab`, into that of the file out."""
+Read = Callable[[Path, str | None], MidiReading]
+"""Reads a file, or the track of it that is named or numbered."""
 
 
 def add_lab_commands(commands: Any) -> None:
     """Add the five commands to the parsers of a command line."""
     humanize = _add(commands, "humanize", "keep every note, play it anew", _humanize)
-    drumify = _add(commands, "drumify", "make a kit part of any rhythm", _drumify, read_rhythm)
+    drumify = _add(commands, "drumify", "make a kit part of any rhythm", _drumify, _read_rhythm)
     transfer = _add(commands, "transfer", "play the notes with the feel of another", _transfer)
     fill = _add(commands, "fill", "write voices or bars anew, hold the rest", _fill)
     more = _add(commands, "continue", "go on from where the file ends", _continue)
@@ -40,22 +43,19 @@ def add_lab_commands(commands: Any) -> None:
     for parser in (humanize, drumify, fill, more):
         _add_names(parser)
     _add_names(feel)
-    drumify.add_argument("--track", help="of a file without drums: its name or its number")
+    add_track(transfer, "--feel-track", where="of FEEL.mid in place of channel 10")
     fill.add_argument("--voices", nargs="+", default=list(VOICES), metavar="VOICE")
     fill.add_argument("--bars", nargs="+", metavar="BAR", help="such as 4 or 5-8; by default all")
     more.add_argument("--bars", type=int, default=4, help="how many more")
 
 
 def _add(
-    commands: Any,
-    name: str,
-    summary: str,
-    play: Play,
-    read: Callable[..., MidiReading] = read_midi,
+    commands: Any, name: str, summary: str, play: Play, read: Read = read_drums
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=summary)
     parser.add_argument("midi", type=Path, metavar="IN.mid")
     parser.add_argument("out", type=Path, metavar="OUT.mid")
+    add_track(parser)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--feel-temperature", type=float, default=1.0)
     parser.add_argument("--checkpoint", type=Path, default=_SHIPPED, help="a groove lab's")
@@ -78,13 +78,16 @@ def _add_names(parser: Any) -> None:
     parser.add_argument("--drummer", help="one of the data set's, drummer1 to drummer10")
 
 
-def _run(options: argparse.Namespace, play: Play, read: Callable[..., MidiReading]) -> None:
+def _read_rhythm(path: Path, track: str | None) -> MidiReading:
+    return read_rhythm(path, track=track)
+
+
+def _run(options: argparse.Namespace, play: Play, read: Read) -> None:
     from musicvae_core.lab.checkpoint import load_lab_checkpoint
     from musicvae_core.lab.tools import Lab
 
     check_file(options.out)
-    choice = {"track": options.track} if "track" in options else {}
-    reading = read(options.midi, **choice)
+    reading = read(options.midi, options.track)
     print(f"{options.midi}: {reading.summary}")
     groove = play(Lab(load_lab_checkpoint(options.checkpoint)), reading.groove, options)
     options.out.write_bytes(write_midi(groove))
@@ -106,7 +109,7 @@ def _drumify(lab: Any, groove: Groove, options: argparse.Namespace) -> Groove:
 def _transfer(lab: Any, groove: Groove, options: argparse.Namespace) -> Groove:
     if options.feel is None:
         return _humanize(lab, groove, options)
-    feel = read_midi(options.feel)
+    feel = read_drums(options.feel, options.feel_track)
     print(f"{options.feel}: {feel.summary}")
     made: Groove = lab.transfer(
         feel.groove, groove, amounts=_amounts(options), chance=_chance(options)
