@@ -121,7 +121,7 @@ def _fill(lab: Any, groove: Groove, options: argparse.Namespace) -> Groove:
     made: Groove = lab.fill_in(
         groove,
         voices=[_voice(name) for name in options.voices],
-        bars=None if options.bars is None else _bars(options.bars),
+        bars=None if options.bars is None else _bars(options.bars, groove.n_bars),
         wishes=_wishes(options),
         chance=_chance(options),
     )
@@ -154,12 +154,12 @@ def _voice(name: str) -> int:
     return VOICES.index(name)
 
 
-def _bars(texts: Sequence[str]) -> list[int]:
-    """Return the bars that `4` and `5-8` say, counted from 0."""
+def _bars(texts: Sequence[str], n_bars: int) -> list[int]:
+    """Return the bars that `4` and `5-8` say, counted from 0; of those past the end not all."""
     bars: list[int] = []
     for text in texts:
         first, _, last = text.partition("-")
-        if not (first.isdigit() and (last or first).isdigit()):
+        if not (first.isdecimal() and (last or first).isdecimal()):
             raise ConfigError(f"--bars {text} is no bar; write it as 4 or 5-8.")
-        bars += range(int(first) - 1, int(last or first))
+        bars += range(int(first) - 1, int(last or first))[: n_bars + 1]
     return bars
