@@ -15,6 +15,8 @@ from musicvae_core.vocabulary import STEPS_PER_BAR
 Head = Literal["categorical", "groove"]
 StepPaths = Literal["both", "encoder"]
 Feel = Literal["mixture", "mean"]
+MAX_SEED = 2**32 - 1
+"""The greatest seed that everything takes which draws: NumPy's, PyTorch's and scikit-learn's."""
 ConfigT = typing.TypeVar("ConfigT")
 _PLAIN_KINDS: dict[Any, tuple[Any, str]] = {
     int: (int, "a whole number"),
@@ -239,7 +241,8 @@ class TrainConfig:
             _require(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
         for name in ("learning_rate", "gradient_clip"):
             _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
-        counts = ("warmup_steps", "patience", "seed", "shortest_bars")
+        _require(0 <= self.seed <= MAX_SEED, "seed", self.seed, f"0 to {MAX_SEED}")
+        counts = ("warmup_steps", "patience", "shortest_bars")
         weights = (
             "beta",
             "beta_of_feel",

@@ -180,6 +180,8 @@ BAD = {
     "no field": "train --preset drums_2bar_tiny --data {midi} --out {tmp}/out --set z=3",
     "no number": "train --preset drums_2bar_tiny --data {midi} --out {tmp}/out --set beta=much",
     "out of range": "train --preset drums_2bar_tiny --data {midi} --out {tmp}/out --set z_size=0",
+    "great seed": "train --preset drums_2bar_tiny --data {midi} --out {tmp}/out "
+    "--set seed=4294967296",
     "too few": "train --preset drums_2bar_tiny --data {midi} --out {tmp}/out --set batch_size=999",
     "out is a file": "train --preset drums_2bar_tiny --data {midi} --out {file}",
     "no checkpoint": "sample {tmp}/nowhere --out {tmp}/out",

@@ -27,7 +27,7 @@ REFUSED_BY_MODEL = {
 REFUSED_BY_TRAIN = {
     "n_steps": [0],
     "batch_size": [0],
-    "seed": [-1],
+    "seed": [-1, 2**32],
     "learning_rate": [0.0, -1e-3, float("nan")],
     "final_learning_rate": [-1e-9],
     "warmup_steps": [-1],

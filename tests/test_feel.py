@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tiny_data import dataset_of, drummed_groove, features_of, random_groove
 from tiny_lab import any_groove, tiny_checkpoint
 
+from musicvae_core.config import MAX_SEED
 from musicvae_core.experiments import feel as experiment_module
 from musicvae_core.experiments import feel_metrics as metrics_module
 from musicvae_core.experiments import transfer as transfer_experiment
@@ -138,6 +139,11 @@ def test_draws_are_compared_with_what_chance_may_do(played):
     assert row["auc_spread"] is None
     assert row["chance"]["velocity_mean"][1] < 0
     assert row["chance"]["auc"][0] > 0.9
+
+
+def test_the_greatest_seed_has_a_seed_for_every_draw(played):
+    few = Real(played[:10], np.full(10, 120.0, np.float32), np.arange(10))
+    assert likeness([few.features] * 2, few, MAX_SEED)["auc_spread"] >= 0
 
 
 def test_swings_to_either_side_do_not_cancel_in_its_size():

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae_core.attributes import ATTRIBUTES, beats_of
+from musicvae_core.config import MAX_SEED
 from musicvae_core.experiments.bootstrap import Interval, interval, mean_interval, resampled
 from musicvae_core.experiments.feel_baselines import split_feel
 from musicvae_core.realism import Verdict, judge
@@ -72,7 +73,13 @@ def likeness(draws: Sequence[Floats], real: Real, seed: int) -> dict[str, Any]:
     weights = resampled(real.performances, seed)
     chance = {name: mean_interval(ours[name] - theirs[name], weights) for name in theirs}
     verdicts = [
-        judge(played, real.features, real.performances, seed + draw, real.performances)
+        judge(
+            played,
+            real.features,
+            real.performances,
+            (seed + draw) % (MAX_SEED + 1),
+            real.performances,
+        )
         for draw, played in enumerate(draws)
     ]
     aucs = [verdict.auc() for verdict in verdicts]
