@@ -21,6 +21,13 @@ class ConfigError(MusicVAEError, ValueError):
     """A configuration value out of its range, or a name that does not exist."""
 
 
+class OptionError(MusicVAEError):
+    """A number of the command line that is none, or out of its range.
+
+    It is no `ValueError`: argparse would put those in words of its own, after the usage.
+    """
+
+
 class MidiError(MusicVAEError):
     """Root of the failures of reading a MIDI file."""
 

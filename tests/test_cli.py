@@ -228,6 +228,37 @@ def test_a_bad_value_ends_in_one_sentence(
     assert not list(tmp_path.glob("out.*"))
 
 
+OUT_OF_RANGE = [
+    ("sample x --out x --bars 0", "1 to 1000"),
+    ("sample x --out x --bars 1000000000000", "1 to 1000"),
+    ("fit-prior x --data x --out x --steps 0", "1 to 10000000"),
+    ("fit-prior x --data x --out x --steps -3", "1 to 10000000"),
+    ("fit-prior x --data x --out x --batch-size 0", "1 to 65536"),
+    ("fit-prior x --data x --out x --batch-size -3", "1 to 65536"),
+    ("fit-prior x --data x --out x --seed 99999999999999999999", "0 to 4294967295"),
+    ("atlas x --data x --seed -1", "0 to 4294967295"),
+    ("atlas x --data x --windows 0", "1 to 1000000"),
+    ("evaluate x --data x --seed 4294967296", "0 to 4294967295"),
+    ("evaluate x --data x --limit -5", "1 to 1000000"),
+    ("interpolate x x x --out x --seed -1", "0 to 4294967295"),
+    ("interpolate x x x --out x --bars 1001", "1 to 1000"),
+    ("experiment interpolation x --data x --out x --pairs -1", "1 to 100000"),
+    ("experiment interpolation x --data x --out x --seed -1", "0 to 4294967295"),
+    ("experiment attributes x --data x --out x --windows 0", "1 to 1000000"),
+    ("experiment feel x --data x --out x --windows -1", "1 to 1000000"),
+    ("experiment long-term --data x --out x --steps 0", "1 to 10000000"),
+    ("experiment trade-off x --data x --out x --prior-steps -3", "1 to 10000000"),
+    ("experiment feel x --data x --out x --seed one", "a whole number"),
+]
+
+
+@pytest.mark.parametrize(("command", "limits"), OUT_OF_RANGE)
+def test_a_number_out_of_range_is_refused_before_anything_is_read(run, command, limits):
+    *_, option, text = command.split()
+    value = repr(text) if text.isalpha() else text
+    assert run(*command.split()) == (2, "", f"error: {option} is {value}; it must be {limits}.\n")
+
+
 @pytest.mark.parametrize("arguments", [[], ["dance"], ["data"], ["sample"]])
 def test_a_command_that_does_not_exist_ends_with_the_usage(run, arguments):
     code, _, err = run(*arguments)

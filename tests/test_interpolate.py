@@ -113,9 +113,12 @@ def test_sound_is_written_beside(interpolate, files, checkpoints_dir):
         ((1, 2), ("--steps", 2), "3 to 33"),
         ((1, 2, 3), (), "between 3 grooves"),
         ((1, 3), ("--from-bar", 5), "must be 1 to 4"),
-        ((1, 2), ("--bars", 0), "1 or more"),
+        ((1, 2), ("--bars", 0), "--bars is 0; it must be 1 to 1000"),
+        ((1, 2), ("--bars", 10**12), "--bars is 1000000000000; it must be 1 to 1000"),
+        ((1, 2), ("--seed", 10**20), "it must be 0 to 4294967295"),
         ((1, 2), ("--temperature", 3), "temperature is 3"),
         ((1, 2), ("--tempo", 9), "20 to 400"),
+        ((1, 2), ("--tempo", 0), "20 to 400"),
         ((1, 9), (), "cannot be read"),
     ],
 )

@@ -4,8 +4,33 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
+from musicvae_core.config import MAX_SEED
+from musicvae_core.errors import OptionError
 from musicvae_core.midi import MidiReading, read_midi
+
+
+def add_count(
+    parser: argparse.ArgumentParser, option: str, least: int, most: int, **more: Any
+) -> None:
+    """Add an option that takes a whole number within limits, and refuses others in a sentence."""
+
+    def count(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise OptionError(f"{option} is {text!r}; it must be a whole number.") from None
+        if not least <= number <= most:
+            raise OptionError(f"{option} is {number}; it must be {least} to {most}.")
+        return number
+
+    parser.add_argument(option, type=count, **more)
+
+
+def add_seed(parser: argparse.ArgumentParser) -> None:
+    """Add `--seed`, 0 unless it is given."""
+    add_count(parser, "--seed", 0, MAX_SEED, default=0)
 
 
 def add_track(

@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from musicvae_core.commands.arguments import add_count, add_seed
 from musicvae_core.presets import LAB_PRESETS, PRESETS, override, preset
 
 
@@ -59,9 +60,9 @@ def _add_fit_prior(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="the checkpoint with its prior")
-    parser.add_argument("--steps", type=int, help="optimiser steps")
-    parser.add_argument("--batch-size", type=int, help="codes a step")
-    parser.add_argument("--seed", type=int, default=0)
+    add_count(parser, "--steps", 1, 10**7, help="optimiser steps")
+    add_count(parser, "--batch-size", 1, 2**16, help="codes a step")
+    add_seed(parser)
     parser.add_argument("--bits", type=int, choices=(32, 16, 8), default=16, help="a weight")
     parser.set_defaults(command=_fit_prior)
 
@@ -79,9 +80,9 @@ def _fit_prior(options: argparse.Namespace) -> None:
     dataset = load_dataset(options.data)
     windows = dataset.windows("train", checkpoint.config.n_bars)
     training = dataclasses.replace(prior_training(checkpoint.config), seed=options.seed)
-    if options.steps:
+    if options.steps is not None:
         training = dataclasses.replace(training, n_steps=options.steps)
-    if options.batch_size:
+    if options.batch_size is not None:
         training = dataclasses.replace(training, batch_size=options.batch_size)
     fitted = fit_prior(checkpoint, windows, training=training)
     save_checkpoint(fitted, options.out, bits=options.bits)
@@ -93,7 +94,7 @@ def _fit_lab_prior(options: argparse.Namespace) -> None:
     from musicvae_core.lab.checkpoint import load_lab_checkpoint, save_lab_checkpoint
     from musicvae_core.training.fit_lab_prior import fit_lab_prior
 
-    if options.steps or options.batch_size:
+    if options.steps is not None or options.batch_size is not None:
         raise ConfigError(
             "The prior of a groove lab is fitted at once; leave out --steps and --batch-size."
         )
@@ -105,8 +106,8 @@ def _fit_lab_prior(options: argparse.Namespace) -> None:
 def _add_atlas(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--windows", type=int, default=4096, help="at least so many points")
-    parser.add_argument("--seed", type=int, default=0)
+    add_count(parser, "--windows", 1, 10**6, default=4096, help="at least so many points")
+    add_seed(parser)
     parser.set_defaults(command=_atlas)
 
 

@@ -13,19 +13,20 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from musicvae_core.commands.arguments import add_track, read_drums
+from musicvae_core.commands.arguments import add_count, add_seed, add_track, read_drums
 from musicvae_core.commands.checkpoints import add_checkpoint_commands
 from musicvae_core.commands.experiments import add_experiment
 from musicvae_core.commands.lab import add_lab_commands
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.files import check_file, make_folder
+from musicvae_core.midi_scan import MAX_BARS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, or 2 with one sentence on standard error."""
-    options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING)
     try:
+        options = _parser().parse_args(arguments)
+        logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING)
         options.command(options)
     except BrokenPipeError:
         sys.stderr.close()
@@ -96,8 +97,8 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--split", default="test", choices=("train", "validation", "test"))
-    parser.add_argument("--limit", type=int, help="use this many windows, evenly spread")
-    parser.add_argument("--seed", type=int, default=0)
+    add_count(parser, "--limit", 1, 10**6, help="use this many windows, evenly spread")
+    add_seed(parser)
     parser.add_argument("--prior", choices=("learned", "normal"))
     parser.add_argument("--json", action="store_true", help="one line, for programs")
     parser.set_defaults(command=_evaluate)
@@ -124,7 +125,7 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-n", type=int, default=16, help="how many")
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--bars", type=int, help="repeat each groove to this many bars")
+    add_count(parser, "--bars", 1, MAX_BARS, help="repeat each groove to this many bars")
     parser.add_argument("--tempo", type=float, default=120.0, help="beats a minute")
     parser.add_argument("--prior", default="learned", choices=("learned", "normal"))
     parser.add_argument("--out", type=Path, required=True)
@@ -167,12 +168,11 @@ def _add_interpolate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from-bar", type=int, default=1, help="where a longer file is cut")
     parser.add_argument("--tempo", type=float, help="in place of the first file's")
     parser.add_argument("--temperature", type=float, default=0.0)
-    parser.add_argument("--seed", type=int, default=0)
+    add_seed(parser)
     parser.add_argument("--lerp", action="store_true", help="a straight line, to compare")
     parser.add_argument("--exact-ends", action="store_true", help="keep the files' own notes")
-    parser.add_argument(
-        "--bars", type=int, help="of each step in the piece; by default the model's"
-    )
+    of_steps = "of each step in the piece; by default the model's"
+    add_count(parser, "--bars", 1, MAX_BARS, help=of_steps)
     parser.set_defaults(command=_interpolate)
 
 

@@ -9,6 +9,7 @@ import argparse
 import json
 from pathlib import Path
 
+from musicvae_core.commands.arguments import add_count, add_seed
 from musicvae_core.errors import ConfigError
 from musicvae_core.presets import preset
 
@@ -22,10 +23,10 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
     trade_off = kinds.add_parser("trade-off", help="accuracy and realism against the KL")
     trade_off.add_argument("checkpoint", type=Path)
     trade_off.add_argument("--betas", type=float, nargs="+", default=[0.6, 2.0])
-    trade_off.add_argument("--prior-steps", type=int, default=10_000)
+    add_count(trade_off, "--prior-steps", 1, 10**7, default=10_000)
     trade_off.set_defaults(command=_trade_off)
     for kind in (ablation, trade_off):
-        kind.add_argument("--steps", type=int, default=1500)
+        add_count(kind, "--steps", 1, 10**7, default=1500)
     style = kinds.add_parser("style", help="how well style is told from z; CHECKPOINT/style.json")
     style.add_argument("checkpoint", type=Path)
     style.add_argument("--data", type=Path, required=True)
@@ -34,12 +35,12 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
     _add_long_term(long_term)
     interpolation = kinds.add_parser("interpolation", help="paths in z beside blending of notes")
     interpolation.add_argument("checkpoint", type=Path)
-    interpolation.add_argument("--pairs", type=int, default=512)
+    add_count(interpolation, "--pairs", 1, 10**5, default=512)
     interpolation.set_defaults(command=_interpolation)
     attributes = kinds.add_parser("attributes", help="what sliders and attribute vectors do")
     attributes.add_argument("checkpoint", type=Path)
     attributes.add_argument("--split", default="test", choices=("train", "validation", "test"))
-    attributes.add_argument("--windows", type=int, default=512)
+    add_count(attributes, "--windows", 1, 10**6, default=512)
     attributes.set_defaults(command=_attributes)
     feel = kinds.add_parser("feel", help="the groove lab beside plain ways to humanize")
     _add_feel(feel)
@@ -47,13 +48,13 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
         kind.add_argument("--data", type=Path, required=True)
         kind.add_argument("--out", type=Path, required=True)
     for kind in (long_term, interpolation, attributes, feel):
-        kind.add_argument("--seed", type=int, default=0)
+        add_seed(kind)
     for kind in (ablation, trade_off, long_term):
         kind.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
 
 
 def _add_long_term(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--steps", type=int, help="of training; by default the presets'")
+    add_count(parser, "--steps", 1, 10**7, help="of training; by default the presets'")
     parser.add_argument("--flat", type=Path, metavar="CHECKPOINT", help="in place of training it")
     parser.add_argument("--hier", type=Path, metavar="CHECKPOINT", help="in place of training it")
     parser.add_argument(
@@ -163,7 +164,7 @@ def _attributes(options: argparse.Namespace) -> None:
 def _add_feel(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--split", default="test", choices=("train", "validation", "test"))
-    parser.add_argument("--windows", type=int, default=1000, help="at most, evenly spread")
+    add_count(parser, "--windows", 1, 10**6, default=1000, help="at most, evenly spread")
     parser.add_argument(
         "--deterministic", type=Path, metavar="CHECKPOINT", help="of groove_lab_means, to compare"
     )

@@ -19,8 +19,6 @@ def interpolate(options: argparse.Namespace) -> None:
     folder = options.checkpoint.resolve()
     studio = Studio(folder.parent)
     n_bars = studio.checkpoint(folder.name).config.n_bars
-    if options.bars is not None and options.bars < 1:
-        raise ConfigError(f"{options.bars} bars a step; it must be 1 or more.")
     ends = [_read_end(path, n_bars, options) for path in options.midi]
     morph = studio.morph(
         folder.name,
@@ -28,7 +26,7 @@ def interpolate(options: argparse.Namespace) -> None:
         options.steps,
         curve="lerp" if options.lerp else "slerp",
         temperature=options.temperature,
-        tempo_bpm=options.tempo or ends[0].tempo_bpm,
+        tempo_bpm=ends[0].tempo_bpm if options.tempo is None else options.tempo,
         seed=options.seed,
         exact_ends=options.exact_ends,
     )

@@ -69,7 +69,8 @@ def train_or_load(
             continue
         folder = out / preset_name
         if not (folder / "with_prior").exists():
-            chosen = override(preset(preset_name), [f"n_steps={n_steps}"] if n_steps else [])
+            changes = [] if n_steps is None else [f"n_steps={n_steps}"]
+            chosen = override(preset(preset_name), changes)
             train(chosen, dataset, folder, resume=True, device=device)
             windows = dataset.windows("train", chosen.model.n_bars)
             fitted = fit_prior(load_checkpoint(folder / "best"), windows)
