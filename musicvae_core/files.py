@@ -54,6 +54,18 @@ def write_atomically(target: Path, write: Callable[[Path], object]) -> None:
         raise
 
 
+def write_content(target: Path, content: bytes | str) -> None:
+    """Write bytes, or a text in UTF-8, as a file, whole or not at all; see `write_atomically`.
+
+    A link is followed, and what is no plain file, such as `/dev/stdout`, is written to as it is.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    if target.exists() and not target.is_file():
+        target.write_bytes(data)
+    else:
+        write_atomically(target.resolve(), lambda part: part.write_bytes(data))
+
+
 def check_file(target: Path) -> None:
     """Refuse a path that no file can be written to, before the work that would fill it.
 

@@ -79,6 +79,16 @@ def own_cache(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
+def full_disk(monkeypatch) -> None:
+    """Let every file break off that is written beside its target, before it takes its place."""
+
+    def replace(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", replace)
+
+
+@pytest.fixture
 def studio() -> Iterator:
     """A fake `Studio` that every page finds in place of the real one."""
     from fake_studio import FakeStudio

@@ -108,6 +108,13 @@ def test_pairs_are_of_two_performances(checkpoint, tiny_dataset, tmp_path):
         interpolation(checkpoint, alone, tmp_path, N_PAIRS)
 
 
+@pytest.mark.usefixtures("full_disk")
+def test_a_report_that_finds_no_room_leaves_no_part(checkpoint, tiny_dataset, tmp_path):
+    with pytest.raises(OSError, match="No space left"):
+        interpolation(checkpoint, tiny_dataset, tmp_path, N_PAIRS)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_figure_shows_cost_and_distance(checkpoint, tiny_dataset, tmp_path):
     report = interpolation(checkpoint, tiny_dataset, tmp_path, N_PAIRS)
     lines = {(line.name, line.xaxis): list(line.y) for line in draw(report).data}

@@ -228,6 +228,40 @@ def test_a_bad_value_ends_in_one_sentence(
     assert not list(tmp_path.glob("out.*"))
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "fit-prior x --data x",
+        "experiment ablation --preset drums_2bar_tiny --data x",
+        "experiment trade-off x --data x",
+        "experiment long-term --data x",
+        "experiment interpolation x --data x",
+        "experiment attributes x --data x",
+        "experiment feel x --data x",
+        "sample x",
+        "interpolate x x x",
+    ],
+)
+def test_a_folder_is_refused_before_the_work_that_would_fill_it(run, tmp_path, command):
+    (tmp_path / "file").write_text("in the way")
+    code, _, err = run(*command.split(), "--out", tmp_path / "file")
+    assert (code, "a file is in the way" in err) == (2, True)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_samples_that_find_no_room_leave_no_part(run, checkpoints_dir, tmp_path):
+    code, _, err = run("sample", checkpoints_dir / "a_flow", "--out", tmp_path / "out")
+    assert (code, "No space left" in err) == (2, True)
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.usefixtures("sound", "full_disk")
+def test_a_sound_that_finds_no_room_leaves_the_old_one(run, midi_file, tmp_path):
+    (tmp_path / "out.wav").write_text("old")
+    assert run("render", midi_file, tmp_path / "out.wav")[0] == 2
+    assert (tmp_path / "out.wav").read_text() == "old"
+
+
 OUT_OF_RANGE = [
     ("sample x --out x --bars 0", "1 to 1000"),
     ("sample x --out x --bars 1000000000000", "1 to 1000"),

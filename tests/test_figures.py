@@ -6,10 +6,10 @@ from musicvae_core.experiments.figures import write_figure
 
 
 def test_without_a_drawer_it_is_html(tmp_path, monkeypatch, caplog):
-    def fail(*_):
+    def fail(*_, **__):
         raise ValueError("install kaleido")
 
-    monkeypatch.setattr(go.Figure, "write_image", fail)
+    monkeypatch.setattr(go.Figure, "to_image", fail)
     path = write_figure(go.Figure(go.Scatter(y=[1, 2])), tmp_path / "a.svg")
     assert path == tmp_path / "a.html"
     assert "scatter" in path.read_text()
@@ -17,5 +17,5 @@ def test_without_a_drawer_it_is_html(tmp_path, monkeypatch, caplog):
 
 
 def test_with_one_it_is_the_picture(tmp_path, monkeypatch):
-    monkeypatch.setattr(go.Figure, "write_image", lambda _, path: path.write_text("<svg/>"))
+    monkeypatch.setattr(go.Figure, "to_image", lambda _, **of: f"<{of['format']}/>".encode())
     assert write_figure(go.Figure(), tmp_path / "a.svg").read_text() == "<svg/>"

@@ -107,6 +107,13 @@ def test_sound_is_written_beside(interpolate, files, checkpoints_dir):
     assert seconds == pytest.approx({"00": 2, "01": 2, "02": 2, "morph": 6}, abs=0.001)
 
 
+@pytest.mark.usefixtures("full_disk")
+def test_a_step_that_finds_no_room_leaves_no_part(interpolate, files):
+    code, out, printed = interpolate(files[1], files[2])
+    assert (code, "No space left" in printed) == (2, True)
+    assert not list(out.iterdir())
+
+
 @pytest.mark.parametrize(
     ("numbers", "options", "message"),
     [

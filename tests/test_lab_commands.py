@@ -72,6 +72,25 @@ def test_quantised_and_at_its_own_loudness(make):
     assert np.array_equal(after.velocities, before.velocities)
 
 
+@pytest.mark.usefixtures("full_disk")
+def test_a_file_that_is_to_be_replaced_is_not_lost(tmp_path, checkpoint):
+    source = tmp_path / "in.mid"
+    source.write_bytes(file_of(2))
+    words = ["humanize", source, source, "--checkpoint", checkpoint]
+    assert main([str(word) for word in words]) == 2
+    assert source.read_bytes() == file_of(2)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_file_takes_the_place_of_the_one_it_was_made_of(tmp_path, checkpoint):
+    source = tmp_path / "in.mid"
+    source.write_bytes(file_of(2))
+    before = read_midi(source).groove
+    words = ["humanize", source, source, "--checkpoint", checkpoint]
+    assert main([str(word) for word in words]) == 0
+    assert np.array_equal(read_midi(source).groove.hits, before.hits)
+
+
 def test_a_seed_is_repeated(make):
     written = [make("humanize", file_of(3), "--seed", seed)[1] for seed in (7, 7, 8)]
     assert written[0] == written[1] != written[2]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from musicvae_core.commands.arguments import add_count, add_seed
+from musicvae_core.files import make_folder
 from musicvae_core.presets import LAB_PRESETS, PRESETS, override, preset
 
 
@@ -73,6 +74,7 @@ def _fit_prior(options: argparse.Namespace) -> None:
     from musicvae_core.lab.checkpoint import LAB_KIND
     from musicvae_core.training.fit_prior import fit_prior, prior_training
 
+    make_folder(options.out)
     if kind_of(options.checkpoint) == LAB_KIND:
         _fit_lab_prior(options)
         return

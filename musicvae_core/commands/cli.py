@@ -18,7 +18,7 @@ from musicvae_core.commands.checkpoints import add_checkpoint_commands
 from musicvae_core.commands.experiments import add_experiment
 from musicvae_core.commands.lab import add_lab_commands
 from musicvae_core.errors import MusicVAEError
-from musicvae_core.files import check_file, make_folder
+from musicvae_core.files import check_file, make_folder, write_content
 from musicvae_core.midi_scan import MAX_BARS
 
 
@@ -151,9 +151,9 @@ def _sample(options: argparse.Namespace) -> None:
     for index, take in enumerate(takes):
         groove = take.groove if options.bars is None else take.groove.repeated(options.bars)
         stem = f"{folder.name}_seed{options.seed}_{index:02d}"
-        (options.out / f"{stem}.mid").write_bytes(studio.midi(groove))
+        write_content(options.out / f"{stem}.mid", studio.midi(groove))
         if options.wav:
-            (options.out / f"{stem}.wav").write_bytes(studio.wav(groove, options.kit))
+            write_content(options.out / f"{stem}.wav", studio.wav(groove, options.kit))
     print(f"{len(takes)} {'groove' if len(takes) == 1 else 'grooves'} in {options.out}")
 
 
@@ -199,7 +199,8 @@ def _render(options: argparse.Namespace) -> None:
     reading = read_drums(options.midi, options.track)
     tempo_bpm = reading.groove.tempo_bpm if options.tempo is None else options.tempo
     groove = reading.groove.at_tempo(tempo_bpm)
-    options.wav.write_bytes(wav_bytes(Renderer(options.soundfont).render(groove, options.kit)))
+    sound = Renderer(options.soundfont).render(groove, options.kit)
+    write_content(options.wav, wav_bytes(sound))
     print(reading.summary)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from musicvae_core.commands.arguments import add_count, add_seed
 from musicvae_core.errors import ConfigError
+from musicvae_core.files import make_folder, write_content
 from musicvae_core.presets import preset
 
 
@@ -67,9 +68,10 @@ def _ablation(options: argparse.Namespace) -> None:
     from musicvae_core.dataset import load_dataset
     from musicvae_core.experiments.choices import ablate
 
+    make_folder(options.out)
     chosen, dataset = preset(options.preset), load_dataset(options.data)
     rows = ablate(chosen, dataset, options.out, options.steps, options.device)
-    (options.out / "ablation.json").write_text(json.dumps(rows, indent=1) + "\n")
+    write_content(options.out / "ablation.json", json.dumps(rows, indent=1) + "\n")
 
 
 def _trade_off(options: argparse.Namespace) -> None:
@@ -77,6 +79,7 @@ def _trade_off(options: argparse.Namespace) -> None:
     from musicvae_core.experiments.choices import trade_off
     from musicvae_core.experiments.trade_off_figure import draw_trade_off
 
+    make_folder(options.out)
     dataset = load_dataset(options.data)
     rows = trade_off(
         options.checkpoint,
@@ -87,7 +90,7 @@ def _trade_off(options: argparse.Namespace) -> None:
         options.prior_steps,
         options.device,
     )
-    (options.out / "trade_off.json").write_text(json.dumps(rows, indent=1) + "\n")
+    write_content(options.out / "trade_off.json", json.dumps(rows, indent=1) + "\n")
     draw_trade_off(rows, options.out / "trade_off.svg")
 
 
@@ -100,7 +103,7 @@ def _style(options: argparse.Namespace) -> None:
     checkpoint = load_checkpoint(options.checkpoint)
     atlas = load_atlas(options.checkpoint, checkpoint.fingerprint())
     text = json.dumps(probe_style(checkpoint, load_dataset(options.data), atlas), indent=1)
-    (options.checkpoint / "style.json").write_text(text + "\n")
+    write_content(options.checkpoint / "style.json", text + "\n")
     print(text)
 
 
@@ -110,6 +113,7 @@ def _long_term(options: argparse.Namespace) -> None:
     from musicvae_core.dataset import load_dataset
     from musicvae_core.experiments.long_term import long_term, train_or_load
 
+    make_folder(options.out)
     given = {"flat": options.flat, "hierarchical": options.hier}
     given = {name: path for name, path in given.items() if path is not None}
     further = {name: load_checkpoint(path) for name, path in others.items()}
@@ -131,6 +135,7 @@ def _interpolation(options: argparse.Namespace) -> None:
     from musicvae_core.dataset import load_dataset
     from musicvae_core.experiments.blending import interpolation
 
+    make_folder(options.out)
     report = interpolation(
         load_checkpoint(options.checkpoint),
         load_dataset(options.data),
@@ -147,6 +152,7 @@ def _attributes(options: argparse.Namespace) -> None:
     from musicvae_core.experiments.attributes import attribute_experiment, misses
     from musicvae_core.space.attribute_vectors import load_vectors
 
+    make_folder(options.out)
     checkpoint = load_checkpoint(options.checkpoint)
     report = attribute_experiment(
         checkpoint,
@@ -176,6 +182,7 @@ def _feel(options: argparse.Namespace) -> None:
     from musicvae_core.experiments.feel import feel_experiment
     from musicvae_core.lab.checkpoint import load_lab_checkpoint
 
+    make_folder(options.out)
     means = options.deterministic
     feel_experiment(
         load_lab_checkpoint(options.checkpoint),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from musicvae_core.commands.arguments import read_drums
 from musicvae_core.errors import ConfigError, MidiError, NoDrumsError
-from musicvae_core.files import make_folder
+from musicvae_core.files import make_folder, write_content
 from musicvae_core.groove import Groove
 from musicvae_core.midi import MidiReading
 from musicvae_core.studio import Studio
@@ -73,7 +73,7 @@ def _read_or_stand_in(path: Path, track: str | None) -> MidiReading:
 
 def _write(studio: Studio, grooves: dict[str, Groove], options: argparse.Namespace) -> None:
     for name, groove in grooves.items():
-        (options.out / f"{name}.mid").write_bytes(studio.midi(groove))
+        write_content(options.out / f"{name}.mid", studio.midi(groove))
         if options.wav:
-            (options.out / f"{name}.wav").write_bytes(studio.wav(groove, options.kit))
+            write_content(options.out / f"{name}.wav", studio.wav(groove, options.kit))
     print(f"{len(grooves) - 1} steps and the piece, morph.mid, in {options.out}")

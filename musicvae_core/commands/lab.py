@@ -12,7 +12,7 @@ from typing import Any
 
 from musicvae_core.commands.arguments import add_track, read_drums
 from musicvae_core.errors import ConfigError
-from musicvae_core.files import check_file
+from musicvae_core.files import check_file, write_content
 from musicvae_core.groove import Groove
 from musicvae_core.lab.options import Amounts, Chance, Wishes
 from musicvae_core.midi import MidiReading, read_rhythm, write_midi
@@ -90,7 +90,7 @@ def _run(options: argparse.Namespace, play: Play, read: Read) -> None:
     reading = read(options.midi, options.track)
     print(f"{options.midi}: {reading.summary}")
     groove = play(Lab(load_lab_checkpoint(options.checkpoint)), reading.groove, options)
-    options.out.write_bytes(write_midi(groove))
+    write_content(options.out, write_midi(groove))
     print(f"{options.out}: {groove.n_bars} bars, {groove.n_hits} notes")
 
 

@@ -18,6 +18,7 @@ from musicvae_core.controls import controls_of, measure_controls
 from musicvae_core.dataset import Dataset, Split, Windows
 from musicvae_core.experiments.attribute_figure import draw_matrices
 from musicvae_core.experiments.attribute_floors import definition_floors, nearest_real
+from musicvae_core.files import make_folder, write_content
 from musicvae_core.latent import Codes, encode_features
 from musicvae_core.realism import judge_auc
 from musicvae_core.space.attribute_vectors import FILL, AttributeVectors
@@ -77,6 +78,7 @@ def attribute_experiment(
     their `spearman` and `error` for every fourth window with `N_TOGETHER` set at once;
     `realism`, see `_realism`; `styles`, see `_style_rows`.
     """
+    make_folder(out)
     windows = dataset.windows(split, checkpoint.config.n_bars)
     windows = windows.take(np.linspace(0, len(windows) - 1, min(n, len(windows))))
     codes = encode_features(checkpoint, windows.features)
@@ -106,8 +108,7 @@ def attribute_experiment(
     report["together"] = {name: {key: row[key] for key in kept} for name, row in rows.items()}
     report["realism"] = _realism(checkpoint, windows, codes, alone)
     report["styles"] = _style_rows(checkpoint, vectors, train, windows, codes)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "attributes.json").write_text(json.dumps(report, indent=1) + "\n")
+    write_content(out / "attributes.json", json.dumps(report, indent=1) + "\n")
     draw_matrices(report, out / "attributes.svg")
     return report
 

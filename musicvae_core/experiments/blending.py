@@ -22,6 +22,7 @@ from musicvae_core.dataset import Dataset, Split, Windows
 from musicvae_core.errors import TooFewExamplesError
 from musicvae_core.experiments.figures import write_figure
 from musicvae_core.experiments.ngram import NgramModel, fit_ngram
+from musicvae_core.files import make_folder, write_content
 from musicvae_core.latent import Codes, encode_features, refine_path, slerp
 from musicvae_core.vocabulary import N_VOICES
 
@@ -76,6 +77,7 @@ def interpolation(
     TooFewExamplesError
         If the test split has one performance alone.
     """
+    make_folder(out)
     windows = dataset.windows("test", checkpoint.config.n_bars)
     starts, ends = _pairs(windows, n_pairs, seed)
     judge = _judge(dataset, checkpoint.config.n_bars)
@@ -101,8 +103,7 @@ def interpolation(
     report |= {"ends_apart": apart}
     for name, path in paths.items():
         report[name] = _measured(path, classes[starts], apart, judge)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "interpolation.json").write_text(json.dumps(report, indent=1) + "\n")
+    write_content(out / "interpolation.json", json.dumps(report, indent=1) + "\n")
     write_figure(draw(report), out / "interpolation.svg")
     return report
 

@@ -28,6 +28,7 @@ from musicvae_core.experiments.feel_report import report_text
 from musicvae_core.experiments.figures import write_figure
 from musicvae_core.experiments.transfer import transfer_report
 from musicvae_core.experiments.voice_patterns import PatternTable, hit_f1
+from musicvae_core.files import make_folder, write_content
 from musicvae_core.kept import Controls, Floats, Kept, taps_of, untold
 from musicvae_core.lab.checkpoint import LabCheckpoint
 from musicvae_core.lab.completion import complete, open_bars, stretches
@@ -116,6 +117,7 @@ def feel_experiment(
     What is written to `feel.json`: `feel`, a row a way to play the notes of real windows;
     `drumify`, `fill_in`, `transfer` and `seams`.
     """
+    make_folder(out)
     n_bars = checkpoint.config.n_bars
     train = dataset.windows("train", n_bars).features
     windows = _some(dataset.windows(split, n_bars), limit)
@@ -136,9 +138,8 @@ def feel_experiment(
         "transfer": transfer_report(checkpoint, dataset, split, seed),
         "seams": _seams(player, dataset, split),
     }
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "feel.json").write_text(json.dumps(report, indent=1) + "\n")
-    (out / "feel.md").write_text(report_text(report))
+    write_content(out / "feel.json", json.dumps(report, indent=1) + "\n")
+    write_content(out / "feel.md", report_text(report))
     write_figure(draw(report), out / "feel.svg")
     return report
 

@@ -6,6 +6,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from musicvae_core.files import write_content
+
 log = logging.getLogger(__name__)
 
 
@@ -24,9 +26,9 @@ def write_figure(figure: Any, path: Path) -> Path:
     The file that was written: the path, or the same with the suffix `.html`.
     """
     try:
-        figure.write_image(path)
+        write_content(path, figure.to_image(format=path.suffix.removeprefix(".")))
     except (ImportError, ValueError, RuntimeError) as error:
         log.warning("%s needs kaleido and Chromium (%s); HTML is written instead.", path, error)
         path = path.with_suffix(".html")
-        figure.write_html(path, include_plotlyjs="cdn")
+        write_content(path, figure.to_html(include_plotlyjs="cdn"))
     return path

@@ -22,6 +22,7 @@ from musicvae_core.errors import ConfigError
 from musicvae_core.evaluate import MAX_GENERATED, generate_features, reconstruction_metrics
 from musicvae_core.experiments.figures import write_figure
 from musicvae_core.experiments.long_term_report import draw, table
+from musicvae_core.files import make_folder, write_content
 from musicvae_core.latent import PriorName
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.presets import override, preset
@@ -108,6 +109,7 @@ def long_term(
         said = ", ".join(f"{name} {n_bars}" for name, n_bars in lengths.items())
         raise ConfigError(f"The models have not all as many bars: {said}.")
     n_bars = next(iter(lengths.values()))
+    make_folder(out)
     windows = {
         "train": _spread(dataset.windows("train", n_bars), N_TRAIN),
         "test": dataset.windows("test", n_bars),
@@ -125,9 +127,8 @@ def long_term(
     for name, checkpoint in models.items():
         report["models"][name] = measure(checkpoint, windows, lags, seed)
         log.info("%s: %s", name, report["models"][name])
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "long_term.json").write_text(json.dumps(report, indent=1) + "\n")
-    (out / "long_term.md").write_text(table(report))
+    write_content(out / "long_term.json", json.dumps(report, indent=1) + "\n")
+    write_content(out / "long_term.md", table(report))
     write_figure(draw(report), out / "long_term.svg")
     return report
 
