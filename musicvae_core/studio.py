@@ -313,6 +313,10 @@ class Studio:
         """List the drum kits of the SoundFont by name; the first is the default."""
         return self._sound().kits
 
+    def check_sound(self, groove: Groove, kit: str | None = None) -> None:
+        """Refuse what `wav` and `flac` would, before any sound is made."""
+        self._sound().check(groove, kit)
+
     def wav(self, groove: Groove, kit: str | None = None) -> bytes:
         """Return one pass of a groove as a WAV file that loops without a seam."""
         renderer = self._sound()

@@ -72,6 +72,15 @@ def checkpoints_dir(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
+def sound(checkpoints_dir) -> None:
+    """Skips where there is no sound."""
+    from musicvae_core.studio import Studio
+
+    if problem := Studio(checkpoints_dir).sound_problem:
+        pytest.skip(problem)
+
+
+@pytest.fixture
 def own_cache(tmp_path, monkeypatch) -> Path:
     """Send what is cached for the user to a folder of the test's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

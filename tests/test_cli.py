@@ -44,12 +44,6 @@ def midi_file(tmp_path):
     return path
 
 
-@pytest.fixture
-def sound(checkpoints_dir):
-    if problem := Studio(checkpoints_dir).sound_problem:
-        pytest.skip(problem)
-
-
 def seconds_of(path):
     with wave.open(str(path)) as file:
         return file.getnframes() / file.getframerate()
@@ -140,6 +134,20 @@ def test_sample_writes_sound_beside_each_file(run, checkpoints_dir, tmp_path):
     waves = sorted(tmp_path.glob("*.wav"))
     assert len(waves) == len(list(tmp_path.glob("*.mid"))) == 2
     assert seconds_of(waves[0]) == pytest.approx(2.0, abs=0.001)  # eight beats at 240 bpm
+
+
+@pytest.mark.usefixtures("sound")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(("--kit", "Nope"), "No kit is called 'Nope'"), (("--bars", 1000), "can be heard up to 6")],
+)
+def test_a_sound_that_cannot_be_made_is_refused_before_a_file_is_written(
+    run, checkpoints_dir, tmp_path, options, message
+):
+    out = tmp_path / "out"
+    code, _, err = run("sample", checkpoints_dir / "a_flow", "--wav", *options, "--out", out)
+    assert (code, message in err) == (2, True)
+    assert not list(out.iterdir())
 
 
 @pytest.mark.usefixtures("sound")

@@ -95,9 +95,26 @@ def test_a_track_stands_in_for_drums_where_there_are_none(interpolate, files, tm
     assert "Choose a track to read as drums: Beat," in interpolate(files[1], melody)[2]
 
 
-def test_sound_is_written_beside(interpolate, files, checkpoints_dir):
-    if problem := Studio(checkpoints_dir).sound_problem:
-        pytest.skip(problem)
+@pytest.mark.usefixtures("sound")
+def test_a_piece_too_long_to_be_heard_is_written_without_sound(interpolate, files):
+    code, out, printed = interpolate(
+        *files[1:3], "--steps", 3, "--wav", "--tempo", 120, "--bars", 64
+    )
+    assert code == 0
+    assert "morph.wav is left out. It lasts 6.4 minutes" in printed
+    steps = {f"{step:02d}.{kind}" for step in range(3) for kind in ("mid", "wav")}
+    assert {path.name for path in out.iterdir()} == steps | {"morph.mid"}
+
+
+@pytest.mark.usefixtures("sound")
+def test_a_kit_that_is_not_there_is_refused_before_a_file_is_written(interpolate, files):
+    code, out, printed = interpolate(files[1], files[2], "--wav", "--kit", "Nope")
+    assert (code, "No kit is called 'Nope'" in printed) == (2, True)
+    assert not list(out.iterdir())
+
+
+@pytest.mark.usefixtures("sound")
+def test_sound_is_written_beside(interpolate, files):
     code, out, _ = interpolate(files[1], files[2], "--steps", 3, "--wav", "--tempo", 240)
     assert code == 0
     seconds = {}

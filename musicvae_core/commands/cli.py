@@ -148,8 +148,11 @@ def _sample(options: argparse.Namespace) -> None:
         seed=options.seed,
         prior=options.prior,
     )
+    n_bars = takes[0].groove.n_bars if options.bars is None else options.bars
+    if options.wav:
+        studio.check_sound(takes[0].groove.repeated(n_bars), options.kit)  # all are as long
     for index, take in enumerate(takes):
-        groove = take.groove if options.bars is None else take.groove.repeated(options.bars)
+        groove = take.groove.repeated(n_bars)
         stem = f"{folder.name}_seed{options.seed}_{index:02d}"
         write_content(options.out / f"{stem}.mid", studio.midi(groove))
         if options.wav:
@@ -162,7 +165,7 @@ def _add_interpolate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("midi", type=Path, nargs="+", metavar="MIDI", help="two files, or four")
     parser.add_argument("--steps", type=int, default=9, help="3 to 33, both ends included")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--wav", action="store_true", help="write sound beside each MIDI file")
+    parser.add_argument("--wav", action="store_true", help="write sound too, up to 6 minutes")
     parser.add_argument("--kit", help="a drum kit of the SoundFont, by name")
     add_track(parser, where="of a file that has nothing on channel 10")
     parser.add_argument("--from-bar", type=int, default=1, help="where a longer file is cut")

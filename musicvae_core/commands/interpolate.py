@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from musicvae_core.commands.arguments import read_drums
-from musicvae_core.errors import ConfigError, MidiError, NoDrumsError
+from musicvae_core.errors import ConfigError, MidiError, NoDrumsError, SoundTooLongError
 from musicvae_core.files import make_folder, write_content
 from musicvae_core.groove import Groove
 from musicvae_core.midi import MidiReading
@@ -32,10 +33,9 @@ def interpolate(options: argparse.Namespace) -> None:
     )
     for path, back in zip(options.midi, morph.reconstructions, strict=True):
         print(f"{path}: {back.accuracy:.1%} of steps come back right, F1 of hits {back.hit_f1:.3f}")
-    bars = options.bars or n_bars
+    bars = n_bars if options.bars is None else options.bars
     piece = Groove.joined([groove.repeated(bars) for groove in morph.grooves])
-    named = {f"{step:02d}": groove for step, groove in enumerate(morph.grooves)}
-    _write(studio, named | {"morph": piece}, options)
+    _write(studio, morph.grooves, piece, options)
 
 
 def _read_end(path: Path, n_bars: int, options: argparse.Namespace) -> Groove:
@@ -71,9 +71,22 @@ def _read_or_stand_in(path: Path, track: str | None) -> MidiReading:
         return read_drums(path, track)
 
 
-def _write(studio: Studio, grooves: dict[str, Groove], options: argparse.Namespace) -> None:
-    for name, groove in grooves.items():
+def _write(
+    studio: Studio, steps: Sequence[Groove], piece: Groove, options: argparse.Namespace
+) -> None:
+    """Write the steps and the piece, with their sound; a piece too long to be heard has none."""
+    if options.wav:
+        studio.check_sound(steps[0], options.kit)  # all are as long
+    named = {f"{step:02d}": groove for step, groove in enumerate(steps)} | {"morph": piece}
+    for name, groove in named.items():
         write_content(options.out / f"{name}.mid", studio.midi(groove))
         if options.wav:
-            write_content(options.out / f"{name}.wav", studio.wav(groove, options.kit))
-    print(f"{len(grooves) - 1} steps and the piece, morph.mid, in {options.out}")
+            _write_sound(studio, name, groove, options)
+    print(f"{len(steps)} steps and the piece, morph.mid, in {options.out}")
+
+
+def _write_sound(studio: Studio, name: str, groove: Groove, options: argparse.Namespace) -> None:
+    try:
+        write_content(options.out / f"{name}.wav", studio.wav(groove, options.kit))
+    except SoundTooLongError as error:
+        print(f"{name}.wav is left out. {error}")

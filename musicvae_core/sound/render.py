@@ -133,6 +133,21 @@ class Renderer:
         """Names of the font's drum kits, in the font's order; the first is the default."""
         return tuple(self._sampler.programs)
 
+    def check(self, groove: Groove, kit: str | None = None, n_passes: int = 1) -> str:
+        """Return the name of the kit, and refuse what `render` would, before it plays a note.
+
+        Raises
+        ------
+        ConfigError, UnknownKitError, SoundTooLongError
+        """
+        if n_passes < 1:
+            raise ConfigError(f"n_passes is {n_passes}; it must be 1 or more.")
+        _check_length(n_passes * groove.duration_seconds)
+        name = self.kits[0] if kit is None else kit
+        if name not in self._sampler.programs:
+            raise UnknownKitError(f"No kit is called {name!r}; there are {', '.join(self.kits)}.")
+        return name
+
     def render(self, groove: Groove, kit: str | None = None, n_passes: int = 1) -> Audio:
         """Return the sound of a loop that has been playing for ever.
 
@@ -163,12 +178,7 @@ class Renderer:
         SoundTooLongError
             If it would last longer than `MAX_SECONDS`.
         """
-        if n_passes < 1:
-            raise ConfigError(f"n_passes is {n_passes}; it must be 1 or more.")
-        _check_length(n_passes * groove.duration_seconds)
-        name = self.kits[0] if kit is None else kit
-        if name not in self._sampler.programs:
-            raise UnknownKitError(f"No kit is called {name!r}; there are {', '.join(self.kits)}.")
+        name = self.check(groove, kit, n_passes)
         loop = np.zeros((round(groove.duration_seconds * self.sample_rate), 2), np.float32)
         steps, voices = np.nonzero(groove.hits)
         starts = self._starts(groove, steps, voices) % len(loop)
