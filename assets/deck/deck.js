@@ -41,6 +41,7 @@ const stillness = window.matchMedia("(prefers-reduced-motion: reduce)");
 class Deck {
   views = new Map(); // card id → CardView
   playing = null; // the view that sounds
+  wanted = null; // {view} of what is to sound as soon as its file is there
   #listening = new AbortController();
   #resizing = new ResizeObserver(() => this.#drawAll());
 
@@ -77,7 +78,7 @@ class Deck {
   }
 
   async toggle(view) {
-    if (view === this.playing) this.stop();
+    if (this.#isOn(view)) this.stop();
     else await this.play(view, 0);
   }
 
@@ -88,10 +89,11 @@ class Deck {
     lastUsed = this;
     this.#setCurrent(view);
     player.unlock();
-    this.wanted = view;
+    const wish = { view };
+    this.wanted = wish;
     try {
       const buffer = await sounds.buffer(sound);
-      if (this.wanted !== view) return; // another card was chosen meanwhile
+      if (this.wanted !== wish) return; // stopped, or another wish came meanwhile
       player.owner?.silence();
       player.start(loopOf(view, buffer), this, phase);
       this.playing = view;
@@ -103,10 +105,13 @@ class Deck {
     } catch (error) {
       view.root.dataset.sound = "failed";
       this.#announce(`${view.card.name} could not be loaded: reload the page. ${error.message}`);
+    } finally {
+      if (this.wanted === wish) this.wanted = null;
     }
   }
 
   stop() {
+    this.wanted = null;
     if (!this.playing) return;
     this.#announce(`Stopped ${this.playing.card.name}`);
     this.silence();
@@ -128,6 +133,11 @@ class Deck {
     this.#resizing.disconnect();
     for (const view of this.views.values()) loader.forget(view);
     if (lastUsed === this) lastUsed = null;
+  }
+
+  // Whether a view sounds, or is about to.
+  #isOn(view) {
+    return view === this.playing || view === this.wanted?.view;
   }
 
   #add(id) {
@@ -176,7 +186,7 @@ class Deck {
   }
 
   #remove(id, view) {
-    if (view === this.playing) this.stop();
+    if (this.#isOn(view)) this.stop();
     loader.forget(view);
     view.root.remove();
     this.views.delete(id);
