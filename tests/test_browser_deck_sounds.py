@@ -40,6 +40,22 @@ def leave(page: Page) -> None:
     wait_for_rest(page)
 
 
+@pytest.mark.parametrize("button", [".play", "text=WAV"])
+def test_a_sound_that_cannot_be_had_is_said_on_its_card_until_it_can(
+    page: Page, button: str
+) -> None:
+    page.route(MEDIA, lambda route: route.fulfill(status=500, body="Broken"))
+    sample(page)
+    card = page.locator(".card").first
+    note = card.locator(".note")
+    where_from = note.inner_text()
+    card.locator(button).click()
+    note.and_(page.get_by_text("could not be loaded")).wait_for()
+    page.unroute(MEDIA)
+    card.locator(button).click()
+    note.and_(page.get_by_text(where_from, exact=True)).wait_for()
+
+
 @pytest.mark.parametrize("change_of_mind", [click_again, leave, sample])
 def test_a_sound_that_is_late_is_not_played_when_it_is_no_longer_wanted(
     page: Page, change_of_mind

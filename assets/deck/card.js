@@ -130,6 +130,12 @@ export class CardView {
     this.play.disabled = this.wav.disabled = !sound;
   }
 
+  // text: why the sound cannot be had, in place of the note, or null.
+  showProblem(text) {
+    this.note.textContent = text ?? this.card.note;
+    this.note.classList.toggle("problem", Boolean(text));
+  }
+
   showKept(kept) {
     this.keep.setAttribute("aria-pressed", String(kept));
   }
@@ -187,7 +193,7 @@ export class CardView {
     if (this.name !== this.root.getRootNode().activeElement) this.name.value = card.name;
     this.name.setAttribute("aria-label", `Name of ${card.name}`);
     this.name.readOnly = !can.rename;
-    this.note.textContent = card.note;
+    this.showProblem(null);
     labelled(this.more, `More like ${card.name}`, can.more);
     this.more.disabled = false;
     labelled(this.keep, `Keep ${card.name} when sampling again`, can.keep);

@@ -98,13 +98,13 @@ class Deck {
       player.start(loopOf(view, buffer), this, phase);
       this.playing = view;
       view.showPlaying(true);
+      view.showProblem(null);
       this.#announce(`Playing ${view.card.name}`);
       this.#follow();
       if (view.shown.sound !== sound) this.#playOn(view);
       if (view.card.before?.sound) sounds.buffer(view.card.before.sound).catch(() => {});
     } catch (error) {
-      view.root.dataset.sound = "failed";
-      this.#announce(`${view.card.name} could not be loaded: reload the page. ${error.message}`);
+      this.#fail(view, error);
     } finally {
       if (this.wanted === wish) this.wanted = null;
     }
@@ -133,6 +133,14 @@ class Deck {
     this.#resizing.disconnect();
     for (const view of this.views.values()) loader.forget(view);
     if (lastUsed === this) lastUsed = null;
+  }
+
+  // Says on the card, too, that its sound cannot be had.
+  #fail(view, error) {
+    const text = `${view.card.name} could not be loaded: reload the page. ${error.message}`;
+    loader.show(view, "failed");
+    view.showProblem(text);
+    this.#announce(text);
   }
 
   // Whether a view sounds, or is about to.
@@ -179,10 +187,20 @@ class Deck {
         const bytes = Uint8Array.from(atob(shown.midi), (letter) => letter.charCodeAt(0));
         save(new Blob([bytes], { type: "audio/midi" }), `${card.file}.mid`);
       },
-      wav: async ({ card, shown }) => save(await sounds.wav(shown.sound), `${card.file}.wav`),
+      wav: (card) => this.#saveWav(card),
     });
     this.views.set(id, view);
     return view;
+  }
+
+  async #saveWav(view) {
+    const { card, shown } = view;
+    try {
+      save(await sounds.wav(shown.sound), `${card.file}.wav`);
+      view.showProblem(null);
+    } catch (error) {
+      this.#fail(view, error);
+    }
   }
 
   #remove(id, view) {
@@ -229,7 +247,7 @@ class Deck {
     const stillWanted = () => view === this.playing && view.shown.sound === sound;
     sounds.buffer(sound).then(
       (buffer) => stillWanted() && takeOver(buffer),
-      () => loader.show(view, "failed"),
+      (error) => stillWanted() && this.#fail(view, error),
     );
   }
 
