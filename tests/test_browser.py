@@ -142,6 +142,18 @@ def test_space_plays_and_stops_but_not_while_typing(page: Page) -> None:
 
 
 @faked
+def test_space_plays_on_a_page_that_was_just_opened_by_its_link(page: Page) -> None:
+    page.get_by_role("link", name="About").click()
+    page.get_by_role("heading", name="The drummers").wait_for()
+    page.get_by_role("link", name="Sample").click()
+    wait_for_sound(page)
+    wait_for_rest(page)
+    assert page.evaluate("document.activeElement.tagName") == "A"
+    page.keyboard.press("Space")
+    wait_for_state(page, "now.playing !== null")
+
+
+@faked
 def test_arrows_move_between_cards(page: Page) -> None:
     focused = "deck => deck.getRootNode().activeElement.dataset.card"
     page.locator(".card").first.focus()

@@ -2,9 +2,10 @@
 
 const MINE = new Set([" ", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"]);
 const THEIRS =
-  "input, textarea, select, button, a, summary, [contenteditable], [role]:not(li, canvas)";
+  "input, textarea, select, button, summary, [contenteditable], [role]:not(li, canvas)";
 
-// Leaves alone what is typed in a field or meant for a button, a slider or a shortcut.
+// Leaves alone what is typed in a field or meant for a button, a slider or a shortcut. Links do
+// nothing with these keys, and the one to this page keeps the focus from the click on it.
 export function wantsKey(event) {
   if (!MINE.has(event.key) || event.defaultPrevented) return false;
   if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return false;
