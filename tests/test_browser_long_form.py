@@ -19,6 +19,7 @@ from real_browser import (
     play,
     serving,
     state,
+    wait_for_rest,
     wait_for_state,
 )
 
@@ -114,6 +115,23 @@ def test_all_bars_after_one_change_with_it(page: Page) -> None:
     after = bars_of(page)
     assert before[:12] == after[:12]
     assert before[12:] != after[12:]
+
+
+def test_before_and_after_mark_the_same_cells_once_the_notes_were_open_for_edits(
+    page: Page,
+) -> None:
+    for _ in range(2):
+        page.get_by_text("Edit notes").click()
+        wait_for_rest(page)
+    page.get_by_role("button", name="Loop bar 3 alone").click()
+    page.get_by_role("button", name="Change bar 3").wait_for()
+    press(page, "change")
+    wait_for_other_hits(page, "bar 3 changed")
+    changed = state(page)["cards"][0]["differing"]
+    assert changed > 0
+    page.get_by_role("button", name="Before", exact=True).click()
+    wait_for_state(page, "now.cards[0].comparing")
+    assert state(page)["cards"][0]["differing"] == changed
 
 
 def test_a_piece_is_saved_and_read_back(page: Page) -> None:

@@ -55,14 +55,21 @@ export class CardView {
     const { card } = this;
     if (card.morph) return card.morph.places[this.morph.index];
     if (this.comparing && card.before) return { ...card, ...card.before };
-    return { ...card, hits: (card.editable && this.editor?.hits) || card.hits };
+    return { ...card, hits: this.#hits };
+  }
+
+  // Where what is shown and what it is compared with differ.
+  get differing() {
+    const { before } = this.card;
+    return before ? differences(this.shown.hits, this.comparing ? this.#hits : before.hits) : [];
   }
 
   // For tests: the card's data, and what is made of it.
   get state() {
     const { hits, sound } = this.shown;
     const { bar, comparing, card } = this;
-    return { ...card, shown: { hits, sound }, place: card.morph && this.morph.index, bar, comparing };
+    const [place, differing] = [card.morph && this.morph.index, this.differing.length];
+    return { ...card, shown: { hits, sound }, place, bar, comparing, differing };
   }
 
   get bars() {
@@ -100,7 +107,6 @@ export class CardView {
   redraw() {
     const { card, data, shown } = this;
     if (this.editor) this.editor.active = card.editable && !this.comparing;
-    const other = this.comparing ? this.editor?.hits ?? card.hits : card.before?.hits;
     const scene = {
       hits: shown.hits,
       description: shown.description,
@@ -108,7 +114,7 @@ export class CardView {
       silent: this.act.silent(),
       canMix: data.can.mix,
       bar: this.bar,
-      differing: card.before ? differences(shown.hits, other) : [],
+      differing: this.differing,
     };
     this.grid.show(scene, card.steps, Boolean(this.editor?.active));
     this.undo.disabled = !this.editor?.canUndo;
@@ -179,6 +185,12 @@ export class CardView {
     this.send = new Menu("send", "Send to", (destination) => act.send(this, destination));
     this.midi = button("file", "", "MIDI", () => act.midi(this));
     this.wav = button("file", "", "WAV", () => act.wav(this));
+  }
+
+  // The groove itself, as it is edited. The editor stays while a card cannot be edited, and then
+  // knows no more of what happens to it.
+  get #hits() {
+    return (this.card.editable && this.editor?.hits) || this.card.hits;
   }
 
   get #controls() {

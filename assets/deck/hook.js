@@ -2,7 +2,7 @@
 // property `deck`: `analyser`, the AnalyserNode of all that sounds, and `state`, {playing: id or
 // null, phase: of the loop, 0 to 1 or null, passes, elapsedSeconds, loopSeconds, mix, held: how
 // many {files, buffers} of all decks are in memory, cards: [the data of each, and shown: {hits,
-// sound}, place: index in the morph, bar, comparing]}.
+// sound}, place: index in the morph, bar, comparing, differing: in how many cells]}.
 
 export function hookOf(deck, player, sounds) {
   return {
