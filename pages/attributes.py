@@ -90,7 +90,7 @@ def _draw_deck(
     midi, kept = studio.midi(groove), is_favourite(groove)
     card = Card("steered", name, groove, midi, wav, in_words(wishes), kept)
     source_deck(
-        [replace(card, before=before, before_wav=own)],
+        [replace(card, before=before, before_wav=own, before_name=source.name)],
         lambda _: result,
         key="attributes.deck",
         sound_problem=problem,

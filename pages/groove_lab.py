@@ -97,6 +97,7 @@ def _draw_deck(studio: Studio, source: Source, after: Source, kit: str | None) -
         kept=is_favourite(groove),
         before=before,
         before_wav=sounds[-1] if before else None,
+        before_name=source.name,
     )
     n_made = st.session_state.get(_N_MADE, 0)
     source_deck(

@@ -78,7 +78,8 @@ def edited() -> Card:
 
 def compared() -> Card:
     before, after = (groove_at(np.full(4, x), tempo_bpm) for x in (1.0, 2.0))
-    return card("compare", after, before=before, before_wav=sounds([before])[0])
+    own = sounds([before])[0]
+    return card("compare", after, before=before, before_wav=own, before_name="The original")
 
 
 def long() -> Card:

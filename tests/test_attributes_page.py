@@ -69,6 +69,7 @@ def test_a_slider_asks_in_the_attribute_s_own_unit(page: AppTest, studio: FakeSt
     assert after["hits"] != before["hits"]
     assert after["note"] == "Swing 20% of a step"
     assert after["before"], "the original is there to compare"
+    assert after["file"] == f"{after['before']['file']}-steered"
     assert slider(page, "swing").value == 20.0
 
 

@@ -17,6 +17,7 @@ from fake_studio import SAMPLE_RATE
 from real_browser import (
     Page,
     allowed,
+    download,
     in_real_time,
     looped,
     origin_of,
@@ -116,6 +117,15 @@ def test_before_and_after_change_places_in_phase(page: Page) -> None:
     heard = tape.stop()
     origin = origin_of(loops[0], heard[: SAMPLE_RATE // 4])
     assert which_of_two(heard, loops, origin) == [0, 1, 0]
+
+
+@showing("compare")
+def test_what_is_saved_bears_the_name_of_what_is_shown(page: Page) -> None:
+    for name, stem in (("Before", "the-original"), ("After", "compare")):
+        page.get_by_role("button", name=name, exact=True).click()
+        for suffix in ("mid", "wav"):
+            button = page.get_by_role("button", name=f"Download {stem}.{suffix}")
+            assert download(page, button)[0] == f"{stem}.{suffix}"
 
 
 @showing("long")

@@ -21,7 +21,7 @@ from musicvae_core.vocabulary import CLOSED_HAT, KICK, SNARE, VOICES
 from pages.components.deck.card import Card, Mix, Morph
 from pages.components.deck.deck import _ASSETS, _MODULES, ROW_LABELS
 from pages.components.deck.events import MIX, calls, read_hits, revisions_of
-from pages.components.deck.payload import as_sent
+from pages.components.deck.payload import as_sent, payload
 from pages.components.front import joined_script
 from pages.components.studio import loop_sounds
 
@@ -123,6 +123,12 @@ def test_events_become_calls() -> None:
     assert revisions_of("keep", "one") == revisions_of("mix", 3) == {}
     mix = Mix(frozenset({KICK}), frozenset(), 0.5)
     assert calls("mix", [[KICK, 99], [], 0.5, 3], cards) == [(mix,)]
+
+
+def test_what_a_groove_was_made_from_has_a_file_name_of_its_own() -> None:
+    named = payload(card(before=GROOVE, before_name="Other 120"), "deck", 0)
+    assert (named["file"], named["before"]["file"]) == ("one", "other-120")
+    assert payload(card(before=GROOVE), "deck", 0)["before"]["file"] == "one-before"
 
 
 def test_a_morph_is_let_go_at_one_of_its_places() -> None:

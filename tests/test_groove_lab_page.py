@@ -64,6 +64,7 @@ def test_humanize_shows_before_and_after_and_plays_it(page: AppTest) -> None:
     shown = press(page)
     assert shown["name"] == "Rock, humanized"
     assert shown["before"]["hits"] == own != shown["hits"]
+    assert (shown["file"], shown["before"]["file"]) == ("rock-humanized", "rock")
     assert places(shown["hits"]) == places(own)
     assert shown["before"]["sound"] not in (None, shown["sound"])
     assert shown["play"] == ["groove", "1"]

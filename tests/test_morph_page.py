@@ -91,6 +91,7 @@ def test_each_end_stands_beside_what_the_model_makes_of_it(page: AppTest) -> Non
     ]
     for own, played in zip(cards[::2], cards[1::2], strict=True):
         assert played["before"]["hits"] == own["hits"] != played["hits"]
+        assert played["before"]["file"] == own["file"]
         right, f1 = played["note"].split(", ")
         assert right.endswith("% of steps right")
         assert 0 <= float(f1.removeprefix("F1 of hits ")) <= 1

@@ -50,10 +50,10 @@ export class CardView {
     else this.name.value = this.card.name;
   }
 
-  // What is shown and played: {hits, description, sound, midi}.
+  // What is shown and played: {file, hits, description, sound, midi}.
   get shown() {
     const { card } = this;
-    if (card.morph) return card.morph.places[this.morph.index];
+    if (card.morph) return { file: card.file, ...card.morph.places[this.morph.index] };
     if (this.comparing && card.before) return { ...card, ...card.before };
     return { ...card, hits: this.#hits };
   }
@@ -199,8 +199,8 @@ export class CardView {
     return [...fixed, morph.field, ...this.grid.controls];
   }
 
-  #labelControls({ can, destinations, problem }) {
-    const { card, shown } = this;
+  #labelControls({ can, destinations }) {
+    const { card } = this;
     this.root.setAttribute("aria-label", card.name);
     if (this.name !== this.root.getRootNode().activeElement) this.name.value = card.name;
     this.name.setAttribute("aria-label", `Name of ${card.name}`);
@@ -213,9 +213,6 @@ export class CardView {
     labelled(this.redo, "Make the edit again", card.editable);
     this.send.update(can.send ? destinations : []);
     labelled(this.send.button, `Send ${card.name} to another page`);
-    labelled(this.midi, `Download ${card.file}.mid`);
-    const heard = this.act.silent().size ? ", without the muted voices" : "";
-    labelled(this.wav, shown.sound ? `Download ${card.file}.wav${heard}` : problem);
     this.compare.hidden = !card.before;
     this.#showComparing();
   }
@@ -240,6 +237,10 @@ export class CardView {
   #showComparing() {
     this.before.setAttribute("aria-pressed", String(this.comparing));
     this.after.setAttribute("aria-pressed", String(!this.comparing));
+    const { file, sound } = this.shown;
+    const heard = this.act.silent().size ? ", without the muted voices" : "";
+    labelled(this.midi, `Download ${file}.mid`);
+    labelled(this.wav, sound ? `Download ${file}.wav${heard}` : this.data.problem);
   }
 
   #onKey(event) {

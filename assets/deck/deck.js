@@ -7,7 +7,7 @@
 // rows, volume, revision], destinations: [[id, label], …], play: [card id, token] or null,
 // cards: [{id, name, note, kept, file, description, steps, tempo, hits: [[step, row, velocity,
 // offset], …], midi (base64), sound (address of a FLAC or WAV file, or null), editable,
-// revision, before: {hits, description, midi, sound} or null, morph: {rows, columns, ends,
+// revision, before: {file, hits, description, midi, sound} or null, morph: {rows, columns, ends,
 // at: [x, y], places: [{hits, description, midi, sound}, …]} or null}]}.
 // Events to Python: more(id), keep(id), rename([id, name]), move([id, x, y]), edit([[id,
 // revision, hits], …]), mix([muted, soloed, volume, revision]), send([id, destination]),
@@ -183,9 +183,9 @@ class Deck {
         tell("more", card.card.id);
       },
       send: (card, destination) => tell("send", [card.card.id, destination]),
-      midi: ({ card, shown }) => {
+      midi: ({ shown }) => {
         const bytes = Uint8Array.from(atob(shown.midi), (letter) => letter.charCodeAt(0));
-        save(new Blob([bytes], { type: "audio/midi" }), `${card.file}.mid`);
+        save(new Blob([bytes], { type: "audio/midi" }), `${shown.file}.mid`);
       },
       wav: (card) => this.#saveWav(card),
     });
@@ -194,9 +194,9 @@ class Deck {
   }
 
   async #saveWav(view) {
-    const { card, shown } = view;
+    const { file, sound } = view.shown;
     try {
-      save(await sounds.wav(shown.sound), `${card.file}.wav`);
+      save(await sounds.wav(sound), `${file}.wav`);
       view.showProblem(null);
     } catch (error) {
       this.#fail(view, error);

@@ -74,6 +74,8 @@ class Card:
     before, before_wav
         What the groove was made from, of the same length, and its sound: the card switches
         between the two in phase, and marks what differs.
+    before_name
+        What that is called; without one, it is the groove of this name from before.
     morph
         Grooves to move between; the card shows and plays the one under the pointer, and
         `groove`, `midi` and `wav` are not used.
@@ -90,6 +92,7 @@ class Card:
     kept: bool = False
     before: Groove | None = None
     before_wav: bytes | None = None
+    before_name: str = ""
     morph: Morph | None = None
     editable: bool = False
 

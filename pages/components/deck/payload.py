@@ -42,7 +42,7 @@ def payload(card: Card, key: str, revision: int) -> dict[str, Any]:
         "sound": _serve(card.wav, place),
         "editable": card.editable and card.morph is None,
         "revision": revision,
-        "before": card.before and _place(card.before, card.before_wav, f"{place}.before"),
+        "before": card.before and _before(card, card.before, f"{place}.before"),
         "morph": card.morph and _morph(card.morph, place),
     }
 
@@ -50,6 +50,12 @@ def payload(card: Card, key: str, revision: int) -> dict[str, Any]:
 def mix_payload(mix: Mix, revision: int) -> list[Any]:
     """Return what the front shows of a mix, `revision` being the number of the last one."""
     return [sorted(mix.muted), sorted(mix.soloed), mix.volume, revision]
+
+
+def _before(card: Card, before: Groove, place: str) -> dict[str, Any]:
+    """Return what a card shows, plays and saves of what its groove was made from."""
+    file = file_stem(card.before_name or f"{card.name} before")
+    return {"file": file} | _place(before, card.before_wav, place)
 
 
 def _morph(morph: Morph, place: str) -> dict[str, Any]:

@@ -108,6 +108,7 @@ def end_cards(studio: Studio, played: Played, keys: Sequence[str], *, editable: 
                 kept=is_favourite(decoded[at]),
                 before=originals[at],
                 before_wav=own,
+                before_name=cards[-1].name,
             )
         )
     return cards
