@@ -188,6 +188,7 @@ def test_the_strip_moves_by_keys_and_tells_python_once_it_is_let_go(page: Page) 
     slider = page.get_by_role("slider", name="Morph of strip")
     assert slider.get_attribute("aria-valuetext") == "97% of the way from Rock to Bossa"
     assert card(page)["shown"]["hits"] == card(page)["morph"]["places"][31]["hits"]
+    assert page.get_by_role("button", name="Download strip-step-32.mid").count() == 1
 
 
 @showing("pad")

@@ -53,7 +53,10 @@ export class CardView {
   // What is shown and played: {file, hits, description, sound, midi}.
   get shown() {
     const { card } = this;
-    if (card.morph) return { file: card.file, ...card.morph.places[this.morph.index] };
+    if (card.morph) {
+      const { index } = this.morph;
+      return { file: `${card.file}-step-${index + 1}`, ...card.morph.places[index] };
+    }
     if (this.comparing && card.before) return { ...card, ...card.before };
     return { ...card, hits: this.#hits };
   }
@@ -169,7 +172,10 @@ export class CardView {
       mute: (row, alone) => act.mute(row, alone),
     });
     this.morph = new MorphControl({
-      place: () => act.place(this),
+      place: () => {
+        this.#nameFiles();
+        act.place(this);
+      },
       moved: (at) => act.moved(this, at),
       listens: () => this.data.can.move,
     });
@@ -237,6 +243,10 @@ export class CardView {
   #showComparing() {
     this.before.setAttribute("aria-pressed", String(this.comparing));
     this.after.setAttribute("aria-pressed", String(!this.comparing));
+    this.#nameFiles();
+  }
+
+  #nameFiles() {
     const { file, sound } = this.shown;
     const heard = this.act.silent().size ? ", without the muted voices" : "";
     labelled(this.midi, `Download ${file}.mid`);
