@@ -122,7 +122,7 @@ deck(
     key="deck",
     mix=kept_mix(),
     destinations={"morph": "Morph", "map": "Map"},
-    on_keep=lambda card_id: said.append(["keep", card_id]),
+    on_keep=lambda card_id, kept: said.append(["keep", card_id, kept]),
     on_move=moved,
     on_edit=edit,
     on_mix=mixed,

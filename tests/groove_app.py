@@ -5,7 +5,7 @@ import json
 import numpy as np
 import streamlit as st
 
-from pages.components.favourites import favourites, toggle_favourite
+from pages.components.favourites import favourites, is_favourite, set_favourite
 from pages.components.sending import destinations, offer_pages, send
 from pages.components.sharing import show_share_code
 from pages.components.slots import can_undo, undo
@@ -25,7 +25,8 @@ def show(page: str, fitted: bool) -> None:
     names = [model.name for model in shared_studio().models()]
     st.selectbox("Model", names, key="model", persist_state="session")
     assert source is not None
-    st.button("Star", key="star", on_click=lambda: toggle_favourite(source))
+    starred = is_favourite(source.groove)
+    st.button("Star", key="star", on_click=lambda: set_favourite(source, not starred))
     st.button("Undo", key="undo", disabled=not can_undo(page), on_click=lambda: undo(page))
     for key in destinations(page):
         st.button(key, key=f"to {key}", on_click=lambda key=key: send(key, source))

@@ -100,7 +100,7 @@ def test_a_hit_is_dragged_louder_and_later_and_python_hears_of_it(page: Page) ->
     page.mouse.up()
     assert find(card(page)["shown"]["hits"], step)[3] == 0.499
     wait_until_said(page, "edit")
-    wait_for_state(page, "now.cards[0].revision === 2")
+    wait_for_state(page, "now.cards[0].revisions.edit === 2")
     assert find(card(page)["hits"], step)[3] == 0.499
 
 

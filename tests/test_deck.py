@@ -112,7 +112,8 @@ def test_edits_that_are_none_are_named(hits: object) -> None:
 
 def test_events_become_calls() -> None:
     cards = {"one": card(editable=True)}
-    assert calls("keep", "one", cards) == [("one",)]
+    assert calls("more", "one", cards) == [("one",)]
+    assert calls("keep", [["one", 2, True], ["gone", 1, False]], cards) == [("one", True)]
     assert calls("rename", ["one", "Two"], cards) == [("one", "Two")]
     assert calls("send", ["one", "map"], cards) == [("one", "map")]
     assert calls("bar", ["one", 1], cards) == [("one", 1)]
@@ -120,15 +121,16 @@ def test_events_become_calls() -> None:
     assert calls("edit", [["one", 4, sent(GROOVE)]], cards) == [("one", GROOVE)]
     assert revisions_of("edit", [["one", 4, []], ["two", 1, []]]) == {"one": 4, "two": 1}
     assert revisions_of("mix", [[], [], 1, 7]) == {MIX: 7}
-    assert revisions_of("keep", "one") == revisions_of("mix", 3) == {}
+    assert revisions_of("keep", [["one", 2, True]]) == {"one": 2}
+    assert revisions_of("more", "one") == revisions_of("mix", 3) == {}
     mix = Mix(frozenset({KICK}), frozenset(), 0.5)
     assert calls("mix", [[KICK, 99], [], 0.5, 3], cards) == [(mix,)]
 
 
 def test_what_a_groove_was_made_from_has_a_file_name_of_its_own() -> None:
-    named = payload(card(before=GROOVE, before_name="Other 120"), "deck", 0)
+    named = payload(card(before=GROOVE, before_name="Other 120"), "deck", {})
     assert (named["file"], named["before"]["file"]) == ("one", "other-120")
-    assert payload(card(before=GROOVE), "deck", 0)["before"]["file"] == "one-before"
+    assert payload(card(before=GROOVE), "deck", {})["before"]["file"] == "one-before"
 
 
 def test_a_morph_is_let_go_at_one_of_its_places() -> None:
@@ -140,7 +142,10 @@ def test_a_morph_is_let_go_at_one_of_its_places() -> None:
 @pytest.mark.parametrize(
     ("event", "value"),
     [
-        ("keep", "gone"),
+        ("more", "gone"),
+        ("keep", "one"),
+        ("keep", [["gone", 1, True]]),
+        ("keep", [["one", 1, "yes"]]),
         ("rename", ["gone", "Two"]),
         ("edit", [["gone", 1, []]]),
         ("edit", [["one", 1, []]]),

@@ -6,6 +6,7 @@ import { Grid } from "./grid.js";
 import { undoOf } from "./keyboard.js";
 import { Menu } from "./menu.js";
 import { MorphControl } from "./morph.js";
+import { Revision } from "./revision.js";
 import { STEPS_PER_BAR, differences } from "./score.js";
 
 const WIDE_STEPS = 4 * STEPS_PER_BAR; // longer grooves, and those that are played on, take a row
@@ -15,6 +16,7 @@ export class CardView {
   comparing = false; // whether what stood before is shown
   editor = null;
   playing = false;
+  star = { now: false, revision: new Revision() };
 
   // act: functions of this view, see `#add` in deck.js.
   constructor(act) {
@@ -75,6 +77,11 @@ export class CardView {
     return { ...card, shown: { hits, sound }, place, bar, comparing, differing };
   }
 
+  // What the listener sets on the card and Python confirms, by event: {now, revision} or null.
+  get own() {
+    return { keep: this.star, edit: this.card.editable ? this.editor : null };
+  }
+
   get bars() {
     return this.card.steps / STEPS_PER_BAR;
   }
@@ -93,7 +100,7 @@ export class CardView {
     this.data = data;
     if (this.card.editable) {
       this.editor ??= this.#newEditor();
-      this.editor.update(card.hits, card.revision, data.labels, history);
+      this.editor.update(card.hits, card.revisions.edit, data.labels, history);
     }
     if (!card.before) this.comparing = false;
     this.morph.update(card.morph, card.name);
@@ -101,7 +108,8 @@ export class CardView {
     const isWide = card.steps > WIDE_STEPS || card.morph || this.card.editable;
     this.root.classList.toggle("wide", Boolean(isWide));
     this.#labelControls(data);
-    this.showKept(card.kept);
+    if (this.star.revision.accepts(card.revisions.keep)) this.star.now = card.kept;
+    this.#showStar();
     this.showPlaying(this.playing);
     this.redraw();
   }
@@ -145,10 +153,6 @@ export class CardView {
     this.note.classList.toggle("problem", Boolean(text));
   }
 
-  showKept(kept) {
-    this.keep.setAttribute("aria-pressed", String(kept));
-  }
-
   // Roving focus: only the current card's controls are reached by Tab.
   setCurrent(current) {
     this.root.tabIndex = current ? 0 : -1;
@@ -184,7 +188,7 @@ export class CardView {
     const group = { class: "compare", role: "group", "aria-label": "Compare" };
     this.compare = element("div", group, this.before, this.after);
     this.play = button("play", "play", "", () => act.toggle(this));
-    this.keep = button("keep", "keep", "", () => act.keep(this));
+    this.keep = button("keep", "keep", "", () => this.#toggleStar());
     this.more = button("more", "more", "More like this", () => act.more(this));
     this.undo = button("undo", "undo", "", () => this.editor?.undo());
     this.redo = button("redo", "redo", "", () => this.editor?.redo());
@@ -214,7 +218,6 @@ export class CardView {
     this.showProblem(null);
     labelled(this.more, `More like ${card.name}`, can.more);
     this.more.disabled = false;
-    labelled(this.keep, `Keep ${card.name} when sampling again`, can.keep);
     labelled(this.undo, "Undo the last edit", card.editable);
     labelled(this.redo, "Make the edit again", card.editable);
     this.send.update(can.send ? destinations : []);
@@ -230,6 +233,23 @@ export class CardView {
       send: () => this.act.edit(),
       say: (text) => this.act.say(text),
     });
+  }
+
+  // At once; Python confirms it.
+  #toggleStar() {
+    this.star.now = !this.star.now;
+    this.star.revision.next();
+    this.#showStar();
+    this.act.keep();
+  }
+
+  // Its name is the same in both states; the tooltip says what a click does.
+  #showStar() {
+    const { name } = this.card;
+    const kept = this.star.now;
+    labelled(this.keep, `Keep ${name} among the favourites`, this.data.can.keep);
+    this.keep.title = kept ? `Remove ${name} from the favourites` : `Add ${name} to the favourites`;
+    this.keep.setAttribute("aria-pressed", String(kept));
   }
 
   #showBefore(before) {

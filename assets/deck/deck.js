@@ -7,11 +7,12 @@
 // rows, volume, revision], destinations: [[id, label], …], play: [card id, token] or null,
 // cards: [{id, name, note, kept, file, description, steps, tempo, hits: [[step, row, velocity,
 // offset], …], midi (base64), sound (address of a FLAC or WAV file, or null), editable,
-// revision, before: {file, hits, description, midi, sound} or null, morph: {rows, columns, ends,
+// revisions: {edit, keep}, before: {file, hits, description, midi, sound} or null, morph: {rows, columns, ends,
 // at: [x, y], places: [{hits, description, midi, sound}, …]} or null}]}.
-// Events to Python: more(id), keep(id), rename([id, name]), move([id, x, y]), edit([[id,
-// revision, hits], …]), mix([muted, soloed, volume, revision]), send([id, destination]),
-// bar([id, bar]).
+// Events to Python: more(id), keep([[id, revision, whether it is kept], …]), rename([id, name]),
+// move([id, x, y]), edit([[id, revision, hits], …]), mix([muted, soloed, volume, revision]),
+// send([id, destination]), bar([id, bar]). Of two that come close together the second may take the
+// place of the first, so `keep` and `edit` tell of all cards that Python has not confirmed.
 //
 // Each card's element says in data-sound whether what it shows is "none", "loading", "ready" or
 // "failed", and in data-ahead how many sounds of its morph are decoded; for the rest that tests
@@ -169,14 +170,11 @@ class Deck {
       },
       moved: (card, at) => tell("move", [card.card.id, ...at]),
       edited: (card) => (card.editedInPass = Math.floor(player.passes)),
-      edit: () => tell("edit", this.#edits()),
+      edit: () => tell("edit", this.#unconfirmed("edit")),
       mute: (row, alone) => this.data.can.mix && this.mixer.toggle(row, alone),
       silent: () => this.mixer.silent,
       say: (text) => this.#announce(text),
-      keep: (card) => {
-        card.showKept(!card.card.kept); // at once; Python confirms it
-        tell("keep", card.card.id);
-      },
+      keep: () => tell("keep", this.#unconfirmed("keep")),
       rename: (card, name) => tell("rename", [card.card.id, name]),
       more: (card) => {
         card.more.disabled = true;
@@ -277,11 +275,11 @@ class Deck {
     this.#playOn(view, { passes });
   }
 
-  // The edits that Python has not answered yet.
-  #edits() {
-    const isNew = ({ editor, card }) => card.editable && editor.revision > card.revision;
-    const edited = [...this.views.values()].filter(isNew);
-    return edited.map(({ card, editor }) => [card.id, editor.revision, editor.history.now]);
+  // What was set on cards and Python has not confirmed yet: [[id, revision, what], …].
+  #unconfirmed(event) {
+    const own = [...this.views].map(([id, view]) => [id, view.own[event]]);
+    const open = own.filter(([, one]) => one?.revision.isUnconfirmed);
+    return open.map(([id, { now, revision }]) => [id, revision.number, now]);
   }
 
   #follow() {

@@ -3,6 +3,7 @@
 import { LATEST, clamp, findHit, sameHits, sayCell, sayHit } from "./score.js";
 import { toggledHit, withHit, withoutHit } from "./score.js";
 import { History } from "./history.js";
+import { Revision } from "./revision.js";
 
 const SLOP_PX = 4; // a press that moves less is a click
 const FULL_VELOCITY_PX = 110; // of pointer travel from silence to full
@@ -14,7 +15,7 @@ export class Editor {
   #history = null;
   #drag = null;
   #cell = { step: 0, row: 0 };
-  #revision = 0;
+  revision = new Revision();
   #timer = null;
 
   // on: {draw(), changed(): by the listener, at once; send(): to Python, soon after; say(text)}.
@@ -40,8 +41,9 @@ export class Editor {
     return this.#drag?.hits ?? this.#history?.now ?? null;
   }
 
-  get revision() {
-    return this.#revision;
+  // What Python is to be told: the last edit, none that is still being dragged.
+  get now() {
+    return this.#history.now;
   }
 
   get canUndo() {
@@ -57,8 +59,7 @@ export class Editor {
   update(hits, revision, labels, kept) {
     this.labels = labels;
     if (!this.#history && kept && sameHits(kept.now, hits)) this.#history = kept;
-    if (this.#history && revision < this.#revision) return;
-    this.#revision = revision;
+    if (!this.revision.accepts(revision)) return;
     if (!this.#history || !sameHits(this.#history.now, hits)) this.#history = new History(hits);
   }
 
@@ -184,7 +185,7 @@ export class Editor {
   }
 
   #changed(said) {
-    this.#revision += 1;
+    this.revision.next();
     this.on.changed();
     this.on.draw();
     if (said) this.on.say(said);

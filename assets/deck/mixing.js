@@ -1,13 +1,14 @@
 // The mixer of a deck: its volume, and which voices are heard.
 
 import { button, element, icon, labelled } from "./elements.js";
+import { Revision } from "./revision.js";
 
 const TELL_AFTER_MS = 90; // of quiet: a slider that is dragged by keys is one change for Python
 
 export class Mixer {
   muted = new Set();
   soloed = new Set();
-  #revision = 0; // of what was set here; what Python says of an older one is passed over
+  #revision = new Revision();
   #timer = null;
   #strips = [];
 
@@ -24,7 +25,7 @@ export class Mixer {
       title: "Volume",
     });
     this.slider.addEventListener("input", () => {
-      this.#revision += 1;
+      this.#revision.next();
       this.#showVolume();
     });
     this.slider.addEventListener("change", () => this.#send());
@@ -56,8 +57,7 @@ export class Mixer {
   update(mix, labels, shown) {
     this.root.hidden = !shown;
     if (!this.#strips.length) this.#build(labels);
-    if (mix[3] < this.#revision) return;
-    this.#revision = mix[3];
+    if (!this.#revision.accepts(mix[3])) return;
     [this.muted, this.soloed] = [new Set(mix[0]), new Set(mix[1])];
     this.slider.value = mix[2];
     if (shown) this.#showVolume(); // a deck without a mixer leaves the others' volume alone
@@ -133,11 +133,11 @@ export class Mixer {
   }
 
   #send() {
-    this.#revision += 1;
+    this.#revision.next();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       const { muted, soloed, volume } = this.state;
-      this.on.send([muted, soloed, volume, this.#revision]);
+      this.on.send([muted, soloed, volume, this.#revision.number]);
     }, TELL_AFTER_MS);
   }
 }

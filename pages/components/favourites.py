@@ -40,14 +40,16 @@ def keep_favourite(source: Source) -> None:
     _change(favourites() | {fingerprint(source.groove): kept})
 
 
-def toggle_favourite(source: Source) -> None:
-    """Give a groove its star, or take it away."""
-    if is_favourite(source.groove):
+def set_favourite(source: Source, kept: bool) -> None:
+    """Give a groove its star, or take it away; where it is so already, nothing changes."""
+    if kept == is_favourite(source.groove):
+        return
+    if kept:
+        keep_favourite(source)
+    else:
         rest = dict(favourites())
         del rest[fingerprint(source.groove)]
         _change(rest)
-    else:
-        keep_favourite(source)
 
 
 def _change(favourites_then: dict[str, Source]) -> None:

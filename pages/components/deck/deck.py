@@ -14,16 +14,17 @@ import streamlit as st
 
 from musicvae_core.groove import Groove
 from pages.components.deck.card import Card, Mix
-from pages.components.deck.events import MIX, calls, revisions_of
+from pages.components.deck.events import MIX, REVISED, calls, revisions_of
 from pages.components.deck.payload import mix_payload, payload
 from pages.components.front import joined_script
 from pages.components.whole import whole
 
 _ASSETS = Path(__file__).parents[3] / "assets" / "deck"
 _MODULES = (
-    *("elements.js", "score.js", "history.js", "layout.js", "drawing.js", "grid.js", "editing.js"),
-    *("fade.js", "player.js", "bars.js", "sounds.js", "ahead.js", "loading.js", "keyboard.js"),
-    *("menu.js", "morph.js", "mixing.js", "card.js", "hook.js", "deck.js"),
+    *("elements.js", "score.js", "history.js", "revision.js", "layout.js", "drawing.js"),
+    *("grid.js", "editing.js", "fade.js", "player.js", "bars.js", "sounds.js", "ahead.js"),
+    *("loading.js", "keyboard.js", "menu.js", "morph.js", "mixing.js", "card.js", "hook.js"),
+    "deck.js",
 )
 """In the order of their imports."""
 _STYLES = ("cards.css", "stage.css", "buttons.css", "morph.css", "mixer.css", "sizes.css")
@@ -42,7 +43,7 @@ def deck(
     destinations: Mapping[str, str] | None = None,
     play: tuple[str, str] | None = None,
     on_more: Callable[[str], None] | None = None,
-    on_keep: Callable[[str], None] | None = None,
+    on_keep: Callable[[str, bool], None] | None = None,
     on_rename: Callable[[str, str], None] | None = None,
     on_move: Callable[[str, tuple[float, float]], None] | None = None,
     on_edit: Callable[[str, Groove], None] | None = None,
@@ -69,8 +70,10 @@ def deck(
         Where a card can be sent: what `on_send` is called with, and what the menu says.
     play
         A card's id and a token: the card plays from its start, once for each new token.
-    on_more, on_keep
+    on_more
         Called with a card's id.
+    on_keep
+        Called with a card's id and whether its star is to be lit.
     on_rename
         Called with a card's id and its new name.
     on_move
@@ -96,7 +99,6 @@ def deck(
         "send": on_send,
         "bar": on_bar,
     }
-    revisions = _revisions(key)
     _mount(
         key=key,
         data={
@@ -104,19 +106,23 @@ def deck(
             "labels": ROW_LABELS,
             "problem": sound_problem,
             "can": {event: bool(callback) for event, callback in callbacks.items()},
-            "mix": mix_payload(mix or Mix(), revisions.get(MIX, 0)),
+            "mix": mix_payload(mix or Mix(), _revisions(key, "mix").get(MIX, 0)),
             "destinations": list((destinations or {}).items()),
             "play": play,
-            "cards": [payload(card, key, revisions.get(card.id, 0)) for card in cards],
+            "cards": [payload(card, key, _revisions_of_card(key, card.id)) for card in cards],
         },
         **_tellers(key, callbacks, cards),
     )
 
 
-def _revisions(key: str) -> dict[str, int]:
-    """Return the numbers of the last edits and the last mix that Python has seen of a deck."""
-    kept: dict[str, int] = st.session_state.setdefault(f"{key}.revisions", {})
+def _revisions(key: str, event: str) -> dict[str, int]:
+    """Return the numbers of the last changes that Python has seen of a deck, by card, or `MIX`."""
+    kept: dict[str, int] = st.session_state.setdefault(f"{key}.revisions.{event}", {})
     return kept
+
+
+def _revisions_of_card(key: str, card_id: str) -> dict[str, int]:
+    return {event: _revisions(key, event).get(card_id, 0) for event in REVISED}
 
 
 def _tellers(
@@ -140,7 +146,7 @@ def _teller(
         value = st.session_state[key].get(event)
         if callback is None or value is None:
             return
-        _revisions(key).update(revisions_of(event, value))
+        _revisions(key, event).update(revisions_of(event, value))
         for arguments in calls(event, value, cards):
             callback(*arguments)
 

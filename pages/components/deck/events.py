@@ -38,8 +38,9 @@ def calls(event: str, value: Any, cards: Mapping[str, Card]) -> list[tuple[Any, 
     try:
         if event == "mix":
             return [(_mix(*value),)]
-        if event == "edit":
-            return [found for one in value for found in _edit(*one, cards)]
+        if event in REVISED:
+            said = [(cards[id_], what) for id_, _, what in value if id_ in cards]
+            return [call for card, what in said for call in REVISED[event](card, what)]
         card_id, *rest = [value] if isinstance(value, str) else value
         card = cards[card_id]
         return [(card.id, *_READERS[event](card, *rest))]
@@ -51,14 +52,14 @@ def calls(event: str, value: Any, cards: Mapping[str, Card]) -> list[tuple[Any, 
 
 
 def revisions_of(event: str, value: Any) -> dict[str, int]:
-    """Return the numbers of the edits and mixes that were seen, by card, or `MIX`.
+    """Return the numbers of the edits, stars and mixes that were seen, by card, or `MIX`.
 
     The browser is told them, so that it knows what is older than what it shows.
     """
     try:
         if event == "mix":
             return {MIX: int(value[3])}
-        return {one[0]: int(one[1]) for one in value} if event == "edit" else {}
+        return {one[0]: int(one[1]) for one in value} if event in REVISED else {}
     except (TypeError, ValueError, IndexError):
         return {}
 
@@ -96,11 +97,18 @@ def read_hits(hits: object, like: Groove) -> Groove:
     return Groove(*arrays, like.tempo_bpm)
 
 
-def _edit(
-    card_id: str, _revision: int, hits: object, cards: Mapping[str, Card]
-) -> list[tuple[str, Groove]]:
-    card = cards.get(card_id)
-    return [(card.id, read_hits(hits, card.groove))] if card and card.editable else []
+def _edit(card: Card, hits: object) -> list[tuple[Any, ...]]:
+    return [(card.id, read_hits(hits, card.groove))] if card.editable else []
+
+
+def _keep(card: Card, kept: object) -> list[tuple[Any, ...]]:
+    if not isinstance(kept, bool):
+        raise ValueError(f"A star is {kept!r}.")
+    return [(card.id, kept)]
+
+
+REVISED: dict[str, Callable[[Card, object], list[tuple[Any, ...]]]] = {"edit": _edit, "keep": _keep}
+"""Readers of events that tell, with a number, what several cards are like by now."""
 
 
 def _mix(muted: list[int], soloed: list[int], volume: object, _revision: object) -> Mix:
@@ -127,7 +135,6 @@ def _bar(card: Card, bar: object) -> tuple[int | None]:
 
 _READERS: dict[str, Callable[..., tuple[Any, ...]]] = {
     "more": lambda card: (),
-    "keep": lambda card: (),
     "rename": lambda card, name: (str(name),),
     "send": lambda card, destination: (str(destination),),
     "move": _place,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -21,10 +22,10 @@ def file_stem(name: str) -> str:
     return re.sub(r"[^\w]+", "-", name.lower()).strip("-_") or "groove"
 
 
-def payload(card: Card, key: str, revision: int) -> dict[str, Any]:
+def payload(card: Card, key: str, revisions: Mapping[str, int]) -> dict[str, Any]:
     """Return what the front draws of a card of the deck `key`.
 
-    `revision` is the number of the last edit that is part of the card's groove.
+    `revisions` are the numbers of the last edit and the last star that are part of the card.
     """
     place = f"{key}.{card.id}"
     groove = card.groove
@@ -41,7 +42,7 @@ def payload(card: Card, key: str, revision: int) -> dict[str, Any]:
         "midi": _text(card.midi),
         "sound": _serve(card.wav, place),
         "editable": card.editable and card.morph is None,
-        "revision": revision,
+        "revisions": dict(revisions),
         "before": card.before and _before(card, card.before, f"{place}.before"),
         "morph": card.morph and _morph(card.morph, place),
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 from pages.components.deck.card import Card
 from pages.components.deck.deck import deck
-from pages.components.favourites import toggle_favourite
+from pages.components.favourites import set_favourite
 from pages.components.sending import destinations, send
 from pages.components.slots import Source, page_of
 
@@ -32,7 +32,7 @@ def source_deck(
         cards,
         key=key,
         destinations=destinations(page_of(key)),
-        on_keep=lambda card_id: toggle_favourite(source_of(card_id)),
+        on_keep=lambda card_id, kept: set_favourite(source_of(card_id), kept),
         on_send=lambda card_id, destination: send(destination, source_of(card_id)),
         **controls,
     )

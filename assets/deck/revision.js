@@ -1,0 +1,27 @@
+// Counts the changes of something that is set here and confirmed by Python: what Python says of it
+// before it has seen the last of them is out of date.
+
+export class Revision {
+  #last = 0;
+  #seen = 0; // the last that Python has seen
+
+  get number() {
+    return this.#last;
+  }
+
+  get isUnconfirmed() {
+    return this.#last > this.#seen;
+  }
+
+  next() {
+    this.#last += 1;
+  }
+
+  // Whether what Python says counts, when it says it with the number of the last change it has seen.
+  accepts(seen) {
+    this.#seen = seen;
+    if (this.isUnconfirmed) return false;
+    this.#last = seen;
+    return true;
+  }
+}
