@@ -295,6 +295,18 @@ def test_a_mark_of_the_listener_s_plays_its_groove(page: Page) -> None:
 
 
 @faked
+def test_a_mark_keeps_the_focus_when_it_is_chosen_by_key(page: Page) -> None:
+    mark = page.locator(".overlay .mark").nth(1)
+    name = mark.get_attribute("data-mark")
+    mark.focus()
+    page.keyboard.press("Enter")
+    assert wait_until_playing(page, "mine.") == name
+    wait_for_rest(page)
+    focused = "root => root.getRootNode().activeElement?.dataset.mark"
+    assert page.locator(".overlay").evaluate(focused) == name
+
+
+@faked
 def test_the_middle_of_a_lasso_plays_and_the_inside_is_listed(page: Page) -> None:
     there = points(page)
     page.locator(".st-key-map-area [data-val=lasso]").click()

@@ -35,6 +35,7 @@ function svg(tag, attributes = {}, ...children) {
 
 class Overlay {
   #marks = svg("g");
+  #markOf = new Map(); // id → node: they stay, for the focus is lost with its element
   #trail = svg("polyline", { class: "trail" });
   #stops = svg("g");
   #now = svg("circle", { class: "now", r: 11 });
@@ -55,7 +56,7 @@ class Overlay {
 
   update(data) {
     this.data = data;
-    this.#marks.replaceChildren(...data.marks.map((mark) => this.#mark(mark)));
+    this.#showMarks(data.marks);
     const stops = data.path?.stops ?? [];
     this.#stops.replaceChildren(...stops.map((_, index) => stop(index + 1)));
     this.#now.replaceChildren(title(data.now?.name ?? ""));
@@ -72,12 +73,25 @@ class Overlay {
     clearTimeout(this.moving);
   }
 
-  #mark({ id, kind, name }) {
-    const shape = svg("path", { d: SHAPES[kind] ?? SHAPES.other });
-    const label = `${name}, ${kind}`;
-    const attributes = { class: `mark ${kind}`, tabindex: 0, role: "button", "aria-label": label };
-    const mark = svg("g", attributes, shape, title(label));
+  #showMarks(marks) {
+    const ids = new Set(marks.map(({ id }) => id));
+    for (const [id, node] of this.#markOf) {
+      if (ids.has(id)) continue;
+      node.remove();
+      this.#markOf.delete(id);
+    }
+    marks.forEach((mark, index) => {
+      const node = this.#markOf.get(mark.id) ?? this.#newMark(mark.id);
+      const there = this.#marks.children[index] ?? null;
+      if (there !== node) this.#marks.insertBefore(node, there);
+      label(node, mark);
+    });
+  }
+
+  #newMark(id) {
+    const mark = svg("g", { tabindex: 0, role: "button" }, svg("path"), svg("title"));
     mark.dataset.mark = id;
+    this.#markOf.set(id, mark);
     mark.addEventListener("click", () => this.pick(id));
     mark.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== " ") return;
@@ -150,6 +164,15 @@ class Overlay {
     this.root.overlay.place = place;
     put(this.#dot, place === null ? null : view.at(between(path.trail, place)), view.box);
   }
+}
+
+function label(node, { kind, name }) {
+  const [shape, text] = node.children;
+  const said = `${name}, ${kind}`;
+  node.setAttribute("class", `mark ${kind}`);
+  node.setAttribute("aria-label", said);
+  shape.setAttribute("d", SHAPES[kind] ?? SHAPES.other);
+  text.textContent = said;
 }
 
 function stop(number) {
