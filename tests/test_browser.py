@@ -154,6 +154,21 @@ def test_space_plays_on_a_page_that_was_just_opened_by_its_link(page: Page) -> N
 
 
 @faked
+def test_more_like_this_keeps_the_focus_and_is_asked_for_once(page: Page) -> None:
+    more = page.locator(".card .more").first
+    more.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    focused = "more => more === more.getRootNode().activeElement"
+    assert more.evaluate(focused)
+    wait_for_state(page, "now.cards.length >= 12")
+    wait_for_rest(page)
+    assert more.evaluate(focused)
+    assert len(ids(page)) == 12
+    assert more.get_attribute("aria-disabled") == "false"
+
+
+@faked
 def test_arrows_move_between_cards(page: Page) -> None:
     focused = "deck => deck.getRootNode().activeElement.dataset.card"
     page.locator(".card").first.focus()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from real_browser import Page, faked, state, wait_for_rest, wait_for_state
+from real_browser import Page, faked, ids, state, wait_for_rest, wait_for_state
 
 pytestmark = [pytest.mark.browser, faked]
 
@@ -24,6 +24,16 @@ def star(page: Page, *cards: int) -> None:
     kept = len(cards)
     wait_for_state(page, f"now.cards.filter((card) => card.kept).length === {kept}")
     wait_for_rest(page)
+
+
+def focused(page: Page) -> list[str]:
+    """The class of what has the focus on a card, and the card's id."""
+    return page.locator(".deck").evaluate(
+        """(deck) => {
+            const { activeElement } = deck.getRootNode();
+            return [activeElement?.className, activeElement?.closest(".card").dataset.card];
+        }"""
+    )
 
 
 def test_a_star_that_is_given_and_taken_at_once_is_dark_here_and_in_python(page: Page) -> None:
@@ -48,3 +58,19 @@ def test_stars_that_follow_one_another_quickly_are_all_kept_and_undone_one_by_on
     page.get_by_role("button", name="Undo").click()
     wait_for_state(page, "now.cards.length === 5")
     assert page.locator(".card .keep").first.get_attribute("title").startswith("Remove ")
+
+
+def test_the_focus_goes_to_the_card_beside_the_one_that_loses_its_star(page: Page) -> None:
+    star(page, 0, 1, 2)
+    open_favourites(page)
+    wait_for_state(page, "now.cards.length === 3")
+    first, middle, last = ids(page)
+    page.locator(".card .keep").nth(1).focus()
+    page.keyboard.press("Enter")
+    wait_for_state(page, "now.cards.length === 2")
+    assert focused(page) == ["card", last]
+    page.locator(".card .keep").nth(1).focus()
+    page.keyboard.press("Enter")
+    wait_for_state(page, "now.cards.length === 1")
+    assert focused(page) == ["card", first]
+    assert middle not in ids(page)

@@ -189,7 +189,7 @@ export class CardView {
     this.compare = element("div", group, this.before, this.after);
     this.play = button("play", "play", "", () => act.toggle(this));
     this.keep = button("keep", "keep", "", () => this.#toggleStar());
-    this.more = button("more", "more", "More like this", () => act.more(this));
+    this.more = button("more", "more", "More like this", () => this.#askForMore());
     this.undo = button("undo", "undo", "", () => this.editor?.undo());
     this.redo = button("redo", "redo", "", () => this.editor?.redo());
     this.send = new Menu("send", "Send to", (destination) => act.send(this, destination));
@@ -217,7 +217,7 @@ export class CardView {
     this.name.readOnly = !can.rename;
     this.showProblem(null);
     labelled(this.more, `More like ${card.name}`, can.more);
-    this.more.disabled = false;
+    this.#allowMore(true);
     labelled(this.undo, "Undo the last edit", card.editable);
     labelled(this.redo, "Make the edit again", card.editable);
     this.send.update(can.send ? destinations : []);
@@ -233,6 +233,17 @@ export class CardView {
       send: () => this.act.edit(),
       say: (text) => this.act.say(text),
     });
+  }
+
+  // Once until Python has answered; a button that is `disabled` would lose the focus.
+  #askForMore() {
+    if (this.more.getAttribute("aria-disabled") === "true") return;
+    this.#allowMore(false);
+    this.act.more(this);
+  }
+
+  #allowMore(allowed) {
+    this.more.setAttribute("aria-disabled", String(!allowed));
   }
 
   // At once; Python confirms it.

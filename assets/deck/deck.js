@@ -176,10 +176,7 @@ class Deck {
       say: (text) => this.#announce(text),
       keep: () => tell("keep", this.#unconfirmed("keep")),
       rename: (card, name) => tell("rename", [card.card.id, name]),
-      more: (card) => {
-        card.more.disabled = true;
-        tell("more", card.card.id);
-      },
+      more: ({ card }) => tell("more", card.id),
       send: (card, destination) => tell("send", [card.card.id, destination]),
       midi: ({ shown }) => {
         const bytes = Uint8Array.from(atob(shown.midi), (letter) => letter.charCodeAt(0));
@@ -204,7 +201,10 @@ class Deck {
   #remove(id, view) {
     if (this.#isOn(view)) this.stop();
     loader.forget(view);
-    view.root.remove();
+    const { root } = view;
+    const { activeElement } = this.root.getRootNode();
+    if (root.contains(activeElement)) (root.nextSibling ?? root.previousSibling)?.focus();
+    root.remove();
     this.views.delete(id);
   }
 
