@@ -259,7 +259,7 @@ export class CardView {
     const { name } = this.card;
     const kept = this.star.now;
     labelled(this.keep, `Keep ${name} among the favourites`, this.data.can.keep);
-    this.keep.title = kept ? `Remove ${name} from the favourites` : `Add ${name} to the favourites`;
+    this.keep.title = kept ? `Remove ${name} from favourites` : `Add ${name} to favourites`;
     this.keep.setAttribute("aria-pressed", String(kept));
   }
 

@@ -7,8 +7,8 @@
 // rows, volume, revision], destinations: [[id, label], …], play: [card id, token] or null,
 // cards: [{id, name, note, kept, file, description, steps, tempo, hits: [[step, row, velocity,
 // offset], …], midi (base64), sound (address of a FLAC or WAV file, or null), editable,
-// revisions: {edit, keep}, before: {file, hits, description, midi, sound} or null, morph: {rows, columns, ends,
-// at: [x, y], places: [{hits, description, midi, sound}, …]} or null}]}.
+// revisions: {edit, keep}, before: {file, hits, description, midi, sound} or null, morph: {rows,
+// columns, ends, at: [x, y], places: [{hits, description, midi, sound}, …]} or null}]}.
 // Events to Python: more(id), keep([[id, revision, whether it is kept], …]), rename([id, name]),
 // move([id, x, y]), edit([[id, revision, hits], …]), mix([muted, soloed, volume, revision]),
 // send([id, destination]), bar([id, bar]). Of two that come close together the second may take the

@@ -17,7 +17,7 @@ export class Revision {
     this.#last += 1;
   }
 
-  // Whether what Python says counts, when it says it with the number of the last change it has seen.
+  // Whether what Python says counts: `seen` is the number of the last change that it knew of.
   accepts(seen) {
     this.#seen = seen;
     if (this.isUnconfirmed) return false;
