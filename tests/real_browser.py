@@ -192,7 +192,10 @@ def allowed(seconds: float) -> float:
 
 
 def in_real_time(test: Callable[..., None]) -> Callable[..., None]:
-    """Let a test of every sample fail twice: a busy machine may be late for the sound it plays."""
+    """Let a test of every sample, or of times within a block of them, fail twice.
+
+    A busy machine may be late for the sound it plays.
+    """
 
     @wraps(test)
     def try_thrice(page: Page) -> None:

@@ -13,6 +13,7 @@ from real_browser import (
     allowed,
     download,
     faked,
+    in_real_time,
     on,
     opened,
     real,
@@ -95,6 +96,7 @@ def press_space(page: Page, times_ms: list[float]) -> None:
 
 
 @faked
+@in_real_time
 def test_taps_lie_where_they_were_played(page: Page) -> None:
     choose(page, "Drumify")
     page.locator(".taps").wait_for()
