@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from real_browser import Page, faked, ids, loudest_of, wait_for_rest, wait_for_state
+from real_browser import Page, faked, ids, loudest_of, until, wait_for_rest, wait_for_state
 
 pytestmark = [pytest.mark.browser, faked]
 
@@ -49,11 +49,14 @@ def test_a_sound_that_cannot_be_had_is_said_on_its_card_until_it_can(
     card = page.locator(".card").first
     note = card.locator(".note")
     where_from = note.inner_text()
+    assert where_from
     card.locator(button).click()
-    note.and_(page.get_by_text("could not be loaded")).wait_for()
+    until(lambda: note.inner_text() != where_from, "the note to change")
+    assert "could not be loaded" in note.inner_text()
     page.unroute(MEDIA)
     card.locator(button).click()
-    note.and_(page.get_by_text(where_from, exact=True)).wait_for()
+    until(lambda: "could not" not in note.inner_text(), "the complaint to go")
+    assert note.inner_text() == where_from
 
 
 @pytest.mark.parametrize("change_of_mind", [click_again, leave, sample])
