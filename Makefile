@@ -1,15 +1,20 @@
-# make run          the app, with all it needs installed on the first start
+# make run          the app, with all it needs installed on the first start;
+#                   ADDRESS=0.0.0.0 make run lets other machines in (docs/server.md)
 # make test         the tests; ARGS="tests/test_midi.py -x" passes options to pytest
+# make test-lowest  the quick tests with the oldest versions that requirements.txt allows
+# make soak         20 browser sessions for 10 minutes; ARGS="--sessions 5 --minutes 2"
 # make lint         the linters
 # make format       rewrite the code as the linters want it
+# make assets       bundle the browser's side; needs Node
 
 PYTHON_IN_VENV := .venv/bin/python
 NOTHING_CHOSEN := 5
 
-.PHONY: run test test-core test-browser lint format app-ready dev-ready
+.PHONY: assets run test test-core test-browser test-lowest soak lint format app-ready dev-ready
 
 run: app-ready
-	@exec $(PYTHON_IN_VENV) -m streamlit run app.py $(ARGS)
+	@exec $(PYTHON_IN_VENV) -m scripts.run_app \
+		$(if $(ADDRESS),--server.address '$(ADDRESS)') $(ARGS)
 
 # Those in a browser go last and one after the other: some of them measure time.
 test: test-core test-browser
@@ -21,10 +26,24 @@ test-core: dev-ready
 test-browser: dev-ready
 	@$(PYTHON_IN_VENV) -m pytest -m browser $(ARGS) || [ $$? -eq $(NOTHING_CHOSEN) ]
 
+test-lowest:
+	@scripts/bootstrap.sh lowest
+	@.venv-lowest/bin/python -m pytest -m "not browser and not slow and not gpu" \
+		-n auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+soak: dev-ready
+	@$(PYTHON_IN_VENV) -m scripts.soak $(ARGS)
+
 lint: dev-ready
 	$(PYTHON_IN_VENV) -m ruff check .
 	$(PYTHON_IN_VENV) -m ruff format --check .
 	$(PYTHON_IN_VENV) -m mypy
+	.venv/bin/lint-imports
+	@scripts/check_assets.sh
+
+assets:
+	npm ci --no-audit --no-fund --silent
+	npm run --silent build
 
 format: dev-ready
 	$(PYTHON_IN_VENV) -m ruff check --fix .

@@ -4,21 +4,24 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.about import about
-from pages.attributes import attributes
-from pages.components.sending import offer_pages
-from pages.components.sharing import show_share_code
-from pages.components.whole import wait_for_actions
-from pages.favourites import starred
-from pages.groove_lab import groove_lab
-from pages.long_form import long_form
-from pages.map import groove_map
-from pages.morph import morph
-from pages.sample import sample
+from pages.about.page import about
+from pages.attributes.page import attributes
+from pages.groove_lab.page import groove_lab
+from pages.library.page import starred
+from pages.long_form.page import long_form
+from pages.map.page import groove_map
+from pages.morph.page import morph
+from pages.sample.page import sample
+from pages.shared.actions import reload_first_link, wait_for_actions
+from pages.shared.lasting import restore_session, save_session
+from pages.shared.play_settings import choose_midi_form
+from pages.shared.sharing import offer_pages, show_share_code
+from pages.shared.transport import draw_transport
 
 _ASSETS = Path(__file__).parent / "assets"
 
 wait_for_actions()
+restore_session()
 st.set_page_config(page_title="Groove space", page_icon=str(_ASSETS / "favicon.svg"), layout="wide")
 st.html(_ASSETS / "page.css")
 _PAGES = [
@@ -28,9 +31,15 @@ _PAGES = [
     st.Page(groove_map, title="Map", url_path="map", icon=":material/map:"),
     st.Page(long_form, title="Long form", url_path="long_form", icon=":material/view_timeline:"),
     st.Page(groove_lab, title="Groove lab", url_path="groove_lab", icon=":material/science:"),
-    st.Page(starred, title="Favourites", url_path="favourites", icon=":material/star:"),
+    st.Page(starred, title="Library", url_path="library", icon=":material/star:"),
     st.Page(about, title="About", icon=":material/info:"),
 ]
 offer_pages(_PAGES)
-st.navigation(_PAGES, position="top").run()
+page = st.navigation(_PAGES, position="top")
+reload_first_link()
+page.run()
+if page.title != "About":
+    choose_midi_form()
 show_share_code()
+draw_transport()
+save_session()

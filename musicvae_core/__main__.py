@@ -1,7 +1,7 @@
-"""`python -m musicvae_core`: see `commands.cli`."""
+"""`python -m musicvae_core`: see `cli.main`."""
 
 import sys
 
-from musicvae_core.commands.cli import main
+from musicvae_core.cli.main import main
 
 sys.exit(main())

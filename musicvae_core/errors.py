@@ -1,4 +1,4 @@
-"""One named exception per failure a user can meet, all under `MusicVAEError`.
+"""The errors that a caller can tell apart, all under `MusicVAEError`.
 
 Every message says what was wrong and what to do about it, in one sentence or
 two: pages and the command line show it as it is.
@@ -10,11 +10,15 @@ class MusicVAEError(Exception):
 
 
 class InvalidGrooveError(MusicVAEError, ValueError):
-    """Arrays that are not a groove: wrong shape, range, or a value on a silent cell."""
+    """Arrays that are not a groove, or a groove of a length or grid that does not suit."""
 
 
-class GrooveLengthError(InvalidGrooveError):
-    """A groove that is shorter or longer than what the model was made for."""
+class InvalidLineError(MusicVAEError, ValueError):
+    """Arrays that are not a line: wrong shape or range, or a pitch that changes unstruck."""
+
+
+class InvalidPieceError(MusicVAEError, ValueError):
+    """Parts that are no piece: of different lengths, tempos or grids, or none at all."""
 
 
 class ConfigError(MusicVAEError, ValueError):
@@ -22,90 +26,58 @@ class ConfigError(MusicVAEError, ValueError):
 
 
 class OptionError(MusicVAEError):
-    """A number of the command line that is none, or out of its range.
+    """An argument that is not a number, or out of its range.
 
     It is no `ValueError`: argparse would put those in words of its own, after the usage.
     """
 
 
 class MidiError(MusicVAEError):
-    """Root of the failures of reading a MIDI file."""
-
-
-class MalformedMidiError(MidiError):
-    """The bytes are not a MIDI file, or the file is damaged or cut short."""
-
-
-class MidiTooLargeError(MidiError):
-    """The file has more bytes or more notes than a groove can use."""
-
-
-class EmptyMidiError(MidiError):
-    """The file is sound but holds no note."""
+    """A MIDI file that cannot be read, or that holds nothing to use."""
 
 
 class NoDrumsError(MidiError):
-    """No note on the drum channel; `tracks` lists what could be read as drums instead."""
+    """No track is known to be drums; `tracks` lists what can be read as drums."""
 
     def __init__(self, message: str, tracks: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.tracks = tracks
 
 
-class UnsupportedMetreError(MidiError):
-    """The file is not in 4/4 throughout."""
+class NoMelodyError(MidiError):
+    """No part of the file is a melody; `tracks` lists those that can be read as one."""
+
+    def __init__(self, message: str, tracks: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.tracks = tracks
 
 
-class UnsupportedMidiError(MidiError):
-    """A sound file of a kind that has no common bars: SMPTE timing, or format 2."""
-
-
-class InvalidTempoError(MidiError):
-    """The file states a tempo that no music has."""
+class DrumMapError(MusicVAEError, ValueError):
+    """A drum map that does not exist, or a file of one that cannot be understood."""
 
 
 class ShareCodeError(MusicVAEError, ValueError):
-    """A text that is no share code, a damaged one, or a groove that is too long for one."""
+    """A text that is not a share code of this version, or a groove too long for one."""
 
 
-class NewerShareCodeError(ShareCodeError):
-    """A share code written by a later version of this package."""
+class LibraryError(MusicVAEError):
+    """The library of what listeners keep cannot be opened, read or written."""
 
 
 class RenderError(MusicVAEError):
-    """Root of the failures of making sound."""
-
-
-class SynthUnavailableError(RenderError):
-    """FluidSynth's system library, or any SoundFont, is missing."""
-
-
-class SoundFontError(RenderError):
-    """The SoundFont is missing, damaged, or has no drum kit."""
-
-
-class UnknownKitError(RenderError):
-    """The SoundFont has no kit of that name."""
+    """Sound cannot be made: FluidSynth, a SoundFont or a kit is missing or damaged."""
 
 
 class SoundTooLongError(RenderError):
-    """A groove that would take more time to play, and more memory, than is given to one."""
+    """A groove too long to render: it would take too much time and memory."""
 
 
 class DataError(MusicVAEError):
-    """Root of the failures of the data set."""
-
-
-class DataNotFoundError(DataError):
-    """No data set at the path."""
+    """A data set that is missing, or could not be downloaded whole."""
 
 
 class DamagedDataError(DataError):
-    """A data set whose archive is not whole, or whose table says what it cannot."""
-
-
-class DownloadError(DataError):
-    """The public archive could not be fetched whole and unchanged."""
+    """A data set whose archive is incomplete, or whose table is invalid."""
 
 
 class TooFewExamplesError(DataError):
@@ -113,72 +85,16 @@ class TooFewExamplesError(DataError):
 
 
 class CheckpointError(MusicVAEError):
-    """Root of the failures of loading and saving a checkpoint."""
+    """A checkpoint that is damaged, foreign or of a later version."""
 
 
 class CheckpointNotFoundError(CheckpointError):
     """No checkpoint at the path."""
 
 
-class CorruptCheckpointError(CheckpointError):
-    """A checkpoint that is truncated or damaged."""
-
-
-class ForeignCheckpointError(CheckpointError):
-    """A file that is not a checkpoint of this package."""
-
-
-class NewerCheckpointError(CheckpointError):
-    """A checkpoint written by a later version of this package."""
-
-
-class AtlasError(MusicVAEError):
-    """Root of the failures of the atlas that lies beside a checkpoint."""
-
-
-class AtlasNotFoundError(AtlasError):
-    """No atlas beside the checkpoint."""
-
-
-class CorruptAtlasError(AtlasError):
-    """An atlas that is truncated, damaged, or not one at all."""
-
-
-class NewerAtlasError(AtlasError):
-    """An atlas written by a later version of this package."""
-
-
-class StaleAtlasError(AtlasError):
-    """An atlas of other weights than the checkpoint's."""
-
-
-class VectorsError(MusicVAEError):
-    """Root of the failures of the attribute vectors that lie beside a checkpoint."""
-
-
-class VectorsNotFoundError(VectorsError):
-    """No attribute vectors beside the checkpoint."""
-
-
-class CorruptVectorsError(VectorsError):
-    """Attribute vectors that are truncated, damaged, or not such at all."""
-
-
-class NewerVectorsError(VectorsError):
-    """Attribute vectors written by a later version of this package."""
-
-
-class StaleVectorsError(VectorsError):
-    """Attribute vectors of other weights than the checkpoint's."""
+class SideFileError(MusicVAEError):
+    """A file beside a checkpoint, its atlas or vectors, is missing, damaged or of other weights."""
 
 
 class TrainingError(MusicVAEError):
-    """Root of the failures of a training run."""
-
-
-class NonFiniteLossError(TrainingError):
-    """The loss became NaN or infinite; the last good checkpoint is kept."""
-
-
-class DiskFullError(TrainingError):
-    """A checkpoint could not be written for want of space; the last good one is kept."""
+    """A training run that had to stop: the loss is not finite, or the disk is full."""

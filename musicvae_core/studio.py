@@ -8,35 +8,62 @@ Path("groove.mid").write_bytes(studio.midi(take.groove))
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musicvae_core.checkpoint import Checkpoint
-from musicvae_core.decoding import check_temperature, decode_grooves
 from musicvae_core.errors import ConfigError, RenderError
-from musicvae_core.groove import Groove
 from musicvae_core.lab.tools import Lab
-from musicvae_core.latent import PriorName, encode_grooves, nearby_codes, sample_codes
-from musicvae_core.library import Library
-from musicvae_core.midi import MidiReading, read_midi, read_rhythm, write_midi
-from musicvae_core.sound.flac import flac_bytes
+from musicvae_core.latent import long_form
+from musicvae_core.latent.atlas import Atlas
+from musicvae_core.latent.attribute_vectors import AttributeVectors
+from musicvae_core.latent.codes import (
+    PriorName,
+    check_temperature,
+    decode_music,
+    encode_music,
+    nearby_codes,
+    sample_codes,
+    sample_codes_like,
+)
+from musicvae_core.latent.model_folder import Library
+from musicvae_core.latent.morph import Curve, morph
+from musicvae_core.latent.paths import Route, Stop, journey_codes, play_path
+from musicvae_core.latent.results import (
+    ModelInfo,
+    Morphed,
+    Piece,
+    SteeredTake,
+    Take,
+)
+from musicvae_core.latent.steering import look_ahead, steer_take
+from musicvae_core.models.checkpoint import Checkpoint
+from musicvae_core.music.forms import Music, Plays, form_of
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.line_midi import LineReading, PieceReading, read_line, read_piece
+from musicvae_core.music.midi import (
+    DrumMap,
+    MidiReading,
+    TrackChoice,
+    read_midi,
+    read_rhythm,
+)
+from musicvae_core.sound.lines import render_music
 from musicvae_core.sound.render import Renderer, wav_bytes
-from musicvae_core.space import long_form
-from musicvae_core.space.atlas import Atlas
-from musicvae_core.space.attribute_vectors import AttributeVectors
-from musicvae_core.space.journey import journey_codes
-from musicvae_core.space.latent_path import play_path
-from musicvae_core.space.morph import Curve, morph
-from musicvae_core.space.route import Route, Stop
-from musicvae_core.space.steering import steer_take
-from musicvae_core.takes import ModelInfo, Morphed, Piece, SteeredTake, Take
 
 SHIPPED_CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
 MAX_TAKES = 1024
+
+
+def limit_threads() -> None:
+    """Let PyTorch use one thread, for a process that makes music for people.
+
+    A request is too small to share out, and many sessions may ask at once.
+    """
+    torch.set_num_threads(1)
 
 
 class Studio:
@@ -56,16 +83,14 @@ class Studio:
     def __init__(
         self, checkpoints_dir: Path = SHIPPED_CHECKPOINTS, soundfont: Path | None = None
     ) -> None:
-        # A request is too small to share out, and many sessions ask at once.
-        torch.set_num_threads(1)
         self._library = Library(Path(checkpoints_dir))
         self._soundfont = soundfont
         self._renderer: Renderer | None = None
         self._lock = threading.Lock()
 
-    def models(self) -> tuple[ModelInfo, ...]:
-        """List the checkpoints that are there, without loading them; see `Library`."""
-        return self._library.models()
+    def models(self, plays: Plays | None = None) -> tuple[ModelInfo, ...]:
+        """List the checkpoints, or those of one form of music, without loading them."""
+        return self._library.models(plays)
 
     def checkpoint(self, model: str) -> Checkpoint:
         """Return a model, loaded once; see `Library.checkpoint`."""
@@ -92,8 +117,10 @@ class Studio:
         tempo_bpm: float = 120.0,
         seed: int = 0,
         prior: PriorName = "learned",
+        style: str | None = None,
+        busy: float | None = None,
     ) -> list[Take]:
-        """Draw n new grooves.
+        """Draw n new grooves, or what else the model plays.
 
         Parameters
         ----------
@@ -110,14 +137,23 @@ class Studio:
             The same seed, model and settings give the same grooves.
         prior
             `learned` or `normal`, see `latent.sample_codes`.
+        style, busy
+            What the grooves should be like, see `latent.sample_codes_like`; with either, the
+            prior is the learned one.
 
         Raises
         ------
-        ConfigError, CheckpointError
-            If a value is out of its range, or there is no such model.
+        ConfigError, CheckpointError, SideFileError
+            If a value is out of its range, there is no such model, or its atlas is needed and
+            missing.
         """
         _check_number(n)
-        codes = sample_codes(self.checkpoint(model), n, prior, seed)
+        checkpoint = self.checkpoint(model)
+        if style is None and busy is None:
+            codes = sample_codes(checkpoint, n, prior, seed)
+        else:
+            atlas = self.atlas(model)
+            codes = sample_codes_like(checkpoint, atlas, n, style, busy, seed)
         return self.decode(model, codes, temperature=temperature, tempo_bpm=tempo_bpm, seed=seed)
 
     def similar(self, take: Take, n: int, *, amount: float = 0.3, seed: int = 0) -> list[Take]:
@@ -153,9 +189,9 @@ class Studio:
             seed=seed,
         )
 
-    def encode(self, model: str, grooves: Sequence[Groove]) -> NDArray[np.float32]:
-        """Return the posterior means (n, Z) float32 of grooves; see `latent.encode_grooves`."""
-        return encode_grooves(self.checkpoint(model), grooves)
+    def encode(self, model: str, music: Sequence[Music]) -> NDArray[np.float32]:
+        """Return the posterior means (n, Z) float32 of music; see `latent.encode_music`."""
+        return encode_music(self.checkpoint(model), music)
 
     def decode(
         self,
@@ -169,17 +205,17 @@ class Studio:
     ) -> list[Take]:
         """Decode codes (n, Z) into as many takes; see `sample`, `decoding.decode_alike`."""
         checkpoint = self.checkpoint(model)
-        grooves = decode_grooves(checkpoint, codes, temperature, tempo_bpm, seed, alike=alike)
+        grooves = decode_music(checkpoint, codes, temperature, tempo_bpm, seed, alike=alike)
         pairs = zip(grooves, codes, strict=True)
         return [Take(groove, z, model, seed, temperature) for groove, z in pairs]
 
     def morph(
         self,
         model: str,
-        ends: Sequence[Groove],
+        ends: Sequence[Music],
         n_steps: int = 9,
         *,
-        curve: Curve = "slerp",
+        curve: Curve = "refined",
         temperature: float = 0.0,
         tempo_bpm: float = 120.0,
         seed: int = 0,
@@ -196,7 +232,8 @@ class Studio:
         n_steps
             3 to 33, both ends included; a pad does not use it.
         curve
-            `slerp` or `lerp`.
+            `refined`, which draws what lies between the ends towards what is played; without a
+            learned prior it is `slerp`. Or `slerp` or `lerp`, to compare.
         temperature, tempo_bpm, seed
             See `sample`; all steps share their chance, so that a path stays even.
         exact_ends
@@ -204,7 +241,7 @@ class Studio:
 
         Raises
         ------
-        ConfigError, CheckpointError, GrooveLengthError
+        ConfigError, CheckpointError, InvalidGrooveError
             If a value is out of its range, there is no such model, or an end has another length.
         """
         return morph(
@@ -258,12 +295,43 @@ class Studio:
         ------
         ConfigError
             If the model has no such attribute or label.
-        VectorsError, CheckpointError
+        SideFileError, CheckpointError
             See `attribute_vectors`.
         """
         vectors = self.attribute_vectors(model)
         checkpoint = self.checkpoint(model)
         return steer_take(checkpoint, vectors, model, z, targets, styles or {}, tempo_bpm)
+
+    def steer_ahead(
+        self,
+        model: str,
+        z: NDArray[np.float32],
+        n_positions: int,
+        *,
+        tempo_bpm: float = 120.0,
+    ) -> dict[str, tuple[tuple[float, Groove], ...]]:
+        """Return what each attribute's vector alone makes of a code; see `look_ahead`.
+
+        Raises
+        ------
+        SideFileError, CheckpointError
+            See `attribute_vectors`.
+        """
+        vectors = self.attribute_vectors(model)
+        return look_ahead(self.checkpoint(model), vectors, z, n_positions, tempo_bpm)
+
+    def vary(
+        self,
+        take: Take,
+        *,
+        bars: Collection[int] | None = None,
+        parts: Collection[str] | None = None,
+        amount: float = 1.0,
+        seed: int = 0,
+    ) -> Take:
+        """Draw some bars of some parts anew, and hold the rest; see `long_form.vary`."""
+        checkpoint = self.checkpoint(take.model)
+        return long_form.vary(checkpoint, take, bars=bars, parts=parts, amount=amount, seed=seed)
 
     def sample_piece(
         self,
@@ -314,30 +382,62 @@ class Studio:
         return self._sound().kits
 
     def check_sound(self, groove: Groove, kit: str | None = None) -> None:
-        """Refuse what `wav` and `flac` would, before any sound is made."""
+        """Refuse what `wav` would, before any sound is made."""
         self._sound().check(groove, kit)
 
-    def wav(self, groove: Groove, kit: str | None = None) -> bytes:
-        """Return one pass of a groove as a WAV file that loops without a seam."""
-        renderer = self._sound()
-        return wav_bytes(renderer.render(groove, kit))
+    def described_kits(self) -> dict[str, str]:
+        """Return the kits by name with what each sounds like, the usual ones first."""
+        return self._sound().described_kits
 
-    def flac(self, groove: Groove, kit: str | None = None) -> bytes:
-        """Return the samples of `wav` as a FLAC file, in about half the bytes."""
-        renderer = self._sound()
-        return flac_bytes(renderer.render(groove, kit), renderer.sample_rate)
+    def kit_pack(self, kit: str) -> bytes:
+        """Return a kit as one file, with which a browser plays; see `Renderer.kit_pack`."""
+        return self._sound().kit_pack(kit)
 
-    def read_midi(self, data: bytes, *, treat_as_drums: int | str | None = None) -> MidiReading:
-        """Read a MIDI file as a groove, and say what was dropped or merged; see `midi`."""
-        return read_midi(data, treat_as_drums=treat_as_drums)
+    def instrument_pack(self, program: int) -> bytes:
+        """Return an instrument as one file; see `Renderer.instrument_pack`."""
+        return self._sound().instrument_pack(program)
 
-    def read_rhythm(self, data: bytes, *, track: int | str | None = None) -> MidiReading:
+    def wav(
+        self,
+        music: Music,
+        kit: str | None = None,
+        gains: Sequence[float] | None = None,
+        voice_kits: Mapping[int, str] | None = None,
+    ) -> bytes:
+        """Return one pass of music as a WAV file that loops without a seam.
+
+        `kit` plays the drums, `voice_kits` single voices of them. `gains` are the amplitudes in
+        the mix, of the nine drums and then of the lines; None for 1 each.
+        """
+        return wav_bytes(render_music(self._sound(), music, kit, gains, voice_kits))
+
+    def read_midi(
+        self,
+        data: bytes,
+        *,
+        treat_as_drums: TrackChoice | None = None,
+        drum_map: DrumMap | None = None,
+    ) -> MidiReading:
+        """Read a MIDI file as a groove, and say what was guessed or lost; see `midi.read_midi`."""
+        return read_midi(data, treat_as_drums=treat_as_drums, drum_map=drum_map)
+
+    def read_rhythm(self, data: bytes, *, track: TrackChoice | None = None) -> MidiReading:
         """Read all notes of a track of a MIDI file as a rhythm; see `midi.read_rhythm`."""
         return read_rhythm(data, track=track)
 
-    def midi(self, groove: Groove) -> bytes:
-        """Return a groove as a standard MIDI file."""
-        return write_midi(groove)
+    def read_line(self, data: bytes, *, track: int | str | None = None) -> LineReading:
+        """Read the melody of a MIDI file; see `line_midi.read_line`."""
+        return read_line(data, track=track)
+
+    def read_parts(
+        self, data: bytes, *, tracks: Mapping[str, int | str] | None = None
+    ) -> PieceReading:
+        """Read the melody, bass and drums of a MIDI file; see `line_midi.read_piece`."""
+        return read_piece(data, tracks=tracks)
+
+    def midi(self, music: Music, *, loop: bool = False) -> bytes:
+        """Return music as a standard MIDI file, to be played once or as a loop."""
+        return form_of(music).write(music, loop)
 
     def _sound(self) -> Renderer:
         with self._lock:
@@ -348,4 +448,4 @@ class Studio:
 
 def _check_number(n: int) -> None:
     if not 1 <= n <= MAX_TAKES:
-        raise ConfigError(f"{n} grooves were asked for; ask for 1 to {MAX_TAKES}.")
+        raise ConfigError(f"{n} samples were asked for; ask for 1 to {MAX_TAKES}.")

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Prepare a checkout: a virtual environment in .venv, system packages, Python packages.
 #
-#   scripts/bootstrap.sh app   what `make run` needs
-#   scripts/bootstrap.sh dev   what `make test` and `make lint` need, the app's included
+#   scripts/bootstrap.sh app      what `make run` needs
+#   scripts/bootstrap.sh dev      what `make test` and `make lint` need, the app's included
+#   scripts/bootstrap.sh lowest   the oldest versions that the requirements allow, in .venv-lowest
 #
 # PYTHON=/path/to/python3   use this interpreter instead of the newest suitable one
 # BOOTSTRAP_DRY_RUN=1       print the steps and take none
@@ -13,7 +14,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-VENV=.venv
+case ${1:-} in
+lowest) VENV=.venv-lowest ;;
+*) VENV=.venv ;;
+esac
 VENV_PYTHON=$VENV/bin/python
 ASKED_FOR_ROOT=$VENV/.asked-for-root # a person is asked for a password once, not at every start
 
@@ -82,13 +86,24 @@ ensure_venv() {
 
 # The stamp holds the very text of the files that were installed; a failed install has none.
 install_python_packages() {
-    local stamp=$VENV/.installed-$1 requirements=$2 wanted
-    wanted=$(cat requirements.txt constraints.txt "$requirements")
+    local stamp=$VENV/.installed-$1 requirements=$2 constraints=$3 wanted
+    wanted=$(cat requirements.txt "$constraints" "$requirements")
     if [ "$wanted" = "$(cat "$stamp" 2>/dev/null || true)" ]; then return; fi
     record "$stamp" ""
-    step "$VENV_PYTHON" -m pip install --disable-pip-version-check -r "$requirements" -c constraints.txt ||
+    step "$VENV_PYTHON" -m pip install --disable-pip-version-check -r "$requirements" -c "$constraints" ||
         fail "The Python packages could not be installed: check the network and start again."
     record "$stamp" "$wanted"
+}
+
+# Print a constraint for each package: the lowest version that the requirements allow, or the
+# tested one of a package that they do not name. Each pydantic has a pydantic-core of its own.
+lowest_versions() {
+    awk -F '>=|==|,' '
+        /^[A-Za-z]/ {
+            name = tolower($1)
+            gsub(/[-_.]+/, "-", name)
+            if (!(name in seen) && name != "pydantic-core") { seen[name]; print name "==" $2 }
+        }' requirements.txt requirements-dev.txt constraints.txt
 }
 
 # --- System packages --------------------------------------------------------------
@@ -170,13 +185,18 @@ case ${1:-} in
 app)
     ensure_venv
     ensure_sound
-    install_python_packages app requirements.txt
+    install_python_packages app requirements.txt constraints.txt
     ;;
 dev)
     ensure_venv
     ensure_sound
-    install_python_packages dev requirements-dev.txt
+    install_python_packages dev requirements-dev.txt constraints.txt
     ensure_browser
     ;;
-*) fail "usage: scripts/bootstrap.sh app|dev" ;;
+lowest)
+    ensure_venv
+    is_dry_run || lowest_versions >"$VENV/lowest.txt"
+    install_python_packages lowest requirements-dev.txt "$VENV/lowest.txt"
+    ;;
+*) fail "usage: scripts/bootstrap.sh app|dev|lowest" ;;
 esac

@@ -1,4 +1,4 @@
-"""Write the demo grooves of the app: two bars each, of our own playing, as MIDI files.
+"""Write the demos of the app as MIDI files: grooves of two bars of our own playing, and old tunes.
 
     python -m scripts.make_demo_grooves [--out assets/demo]
 
@@ -20,25 +20,21 @@ from pathlib import Path
 
 import numpy as np
 
-from musicvae_core.groove import Groove
-from musicvae_core.midi import write_midi
-from musicvae_core.vocabulary import (
-    N_VOICES,
-    STEPS_PER_BAR,
-    STEPS_PER_BEAT,
-    VELOCITY_LEVELS,
-    VOICES,
-)
+from musicvae_core.music.drums import N_VOICES, VOICES
+from musicvae_core.music.grid import STEPS_PER_BAR, STEPS_PER_BEAT, VELOCITY_LEVELS
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.line import Line, Note
+from musicvae_core.music.midi import write_line, write_midi
 
-FOLDER = Path(__file__).resolve().parents[1] / "assets" / "demo"
-LEVELS = {"X": 112, "x": 90, "o": 62, "g": 30}
-TRIPLET = -1 / 3
+_FOLDER = Path(__file__).resolve().parents[1] / "assets" / "demo"
+_LEVELS = {"X": 112, "x": 90, "o": 62, "g": 30}
+_TRIPLET = -1 / 3
 """From the last sixteenth of a beat to the last third of it, in steps."""
-LATEST, EARLIEST = 0.49, -0.49
+_LATEST, _EARLIEST = 0.49, -0.49
 
 
 @dataclass(frozen=True)
-class Pattern:
+class _Pattern:
     """A groove as a drummer would write it down; see the module's words."""
 
     name: str
@@ -53,8 +49,8 @@ class Pattern:
     """Standard deviation of the loudness, in MIDI's levels."""
 
 
-PATTERNS = (
-    Pattern(
+_PATTERNS = (
+    _Pattern(
         "Rock",
         118,
         {
@@ -66,7 +62,7 @@ PATTERNS = (
         },
         lean={"snare": 0.05},
     ),
-    Pattern(
+    _Pattern(
         "Funk",
         102,
         {
@@ -78,7 +74,7 @@ PATTERNS = (
         swing=0.07,
         lean={"snare": 0.06, "kick": -0.02},
     ),
-    Pattern(
+    _Pattern(
         "Shuffle",
         124,
         {
@@ -89,7 +85,7 @@ PATTERNS = (
         triplet=True,
         lean={"snare": 0.05},
     ),
-    Pattern(
+    _Pattern(
         "Bossa",
         134,
         {
@@ -99,7 +95,7 @@ PATTERNS = (
         },
         lively=4.0,
     ),
-    Pattern(
+    _Pattern(
         "Hip-hop",
         88,
         {
@@ -112,7 +108,7 @@ PATTERNS = (
         lean={"snare": 0.14, "closed hi-hat": 0.05},
         loose=0.04,
     ),
-    Pattern(
+    _Pattern(
         "Reggae",
         76,
         {
@@ -125,7 +121,7 @@ PATTERNS = (
         lean={"snare": 0.1, "kick": 0.1, "closed hi-hat": 0.06},
         loose=0.035,
     ),
-    Pattern(
+    _Pattern(
         "Jazz ride",
         158,
         {
@@ -138,7 +134,7 @@ PATTERNS = (
         lean={"ride": -0.04, "snare": 0.05},
         lively=6.0,
     ),
-    Pattern(
+    _Pattern(
         "Half-time",
         142,
         {
@@ -151,7 +147,7 @@ PATTERNS = (
         lean={"snare": 0.1, "kick": 0.03},
         loose=0.02,
     ),
-    Pattern(
+    _Pattern(
         "Disco",
         120,
         {
@@ -162,7 +158,7 @@ PATTERNS = (
         },
         loose=0.015,
     ),
-    Pattern(
+    _Pattern(
         "New Orleans",
         96,
         {
@@ -175,7 +171,7 @@ PATTERNS = (
         loose=0.04,
         lively=7.0,
     ),
-    Pattern(
+    _Pattern(
         "Punk",
         184,
         {
@@ -187,7 +183,7 @@ PATTERNS = (
         lean={"closed hi-hat": -0.04, "snare": -0.03},
         loose=0.03,
     ),
-    Pattern(
+    _Pattern(
         "Fill",
         112,
         {
@@ -201,7 +197,7 @@ PATTERNS = (
         lean={"snare": 0.03, "low tom": 0.05},
         loose=0.03,
     ),
-    Pattern(
+    _Pattern(
         "Samba",
         104,
         {
@@ -213,7 +209,7 @@ PATTERNS = (
         swing=-0.06,
         lively=6.0,
     ),
-    Pattern(
+    _Pattern(
         "Afrobeat",
         112,
         {
@@ -226,7 +222,7 @@ PATTERNS = (
         lean={"snare": 0.05},
         loose=0.035,
     ),
-    Pattern(
+    _Pattern(
         "Breakbeat",
         136,
         {
@@ -239,7 +235,7 @@ PATTERNS = (
         loose=0.035,
         lively=6.0,
     ),
-    Pattern(
+    _Pattern(
         "Train beat",
         108,
         {
@@ -253,7 +249,7 @@ PATTERNS = (
 )
 
 
-def make_groove(pattern: Pattern) -> Groove:
+def _make_groove(pattern: _Pattern) -> Groove:
     """Play a pattern."""
     rng = np.random.default_rng(zlib.crc32(pattern.name.encode()))
     n_steps = 2 * STEPS_PER_BAR
@@ -261,34 +257,70 @@ def make_groove(pattern: Pattern) -> Groove:
     places = np.arange(n_steps)
     for voice, row in pattern.rows.items():
         column = VOICES.index(voice)
-        levels[:, column] = read_row(row)
+        levels[:, column] = _read_row(row)
         offsets[:, column] = pattern.lean.get(voice, 0.0)
     offsets[places % 2 == 1] += pattern.swing
     if pattern.triplet:
-        offsets[places % STEPS_PER_BEAT == STEPS_PER_BEAT - 1] += TRIPLET
+        offsets[places % STEPS_PER_BEAT == STEPS_PER_BEAT - 1] += _TRIPLET
     offsets += pattern.loose * rng.standard_normal(offsets.shape)
     varied = np.rint(levels + pattern.lively * rng.standard_normal(levels.shape))
     struck = levels > 0
     velocities = np.clip(varied, 8, VELOCITY_LEVELS) / VELOCITY_LEVELS
     return Groove.from_hits(
-        struck, velocities, np.clip(offsets, EARLIEST, LATEST), pattern.tempo_bpm
+        struck, velocities, np.clip(offsets, _EARLIEST, _LATEST), pattern.tempo_bpm
     )
 
 
-def read_row(row: str) -> list[int]:
+def _read_row(row: str) -> list[int]:
     """Return the level of each step of a row, 0 where it rests."""
     letters = row.replace(" ", "").replace("|", "")
-    return [LEVELS.get(letter, 0) for letter in letters]
+    return [_LEVELS.get(letter, 0) for letter in letters]
+
+
+@dataclass(frozen=True)
+class _Tune:
+    """A melody in the public domain: names of notes, each with its sixteenths unless it has 4."""
+
+    name: str
+    tempo_bpm: float
+    notes: str
+    program: int = 0
+
+
+_TUNES = (
+    _Tune("Ode to Joy", 116, "E4 E4 F4 G4 G4 F4 E4 D4 C4 C4 D4 E4 E4:6 D4:2 D4:8", 73),
+    _Tune("Frère Jacques", 120, "C4 D4 E4 C4 C4 D4 E4 C4 E4 F4 G4:8 E4 F4 G4:8", 11),
+    _Tune("Au clair de la lune", 104, "G4 G4 G4 A4 B4:8 A4:8 G4 B4 A4 A4 G4:16", 40),
+    _Tune("Ah vous dirai-je maman", 112, "C4 C4 G4 G4 A4 A4 G4:8 F4 F4 E4 E4 D4 D4 C4:8", 10),
+    _Tune("Yankee Doodle", 126, "G4 G4 A4 B4 G4 B4 A4:8 G4 G4 A4 B4 G4:8 F#4:8", 72),
+)
+_PITCH_CLASSES = {"C": 0, "D": 2, "E": 4, "F": 5, "F#": 6, "G": 7, "A": 9, "B": 11}
+
+
+def _make_melody(tune: _Tune) -> Line:
+    """Return a tune as a line, the first note of each bar a little louder."""
+    notes, step = [], 0
+    for word in tune.notes.split():
+        name, _, length = word.partition(":")
+        pitch = 12 * (int(name[-1]) + 1) + _PITCH_CLASSES[name[:-1]]
+        loud = 100 if step % STEPS_PER_BAR == 0 else 84
+        notes.append(Note(step, int(length or 4), pitch, loud / VELOCITY_LEVELS))
+        step += int(length or 4)
+    return Line.from_notes(notes, step // STEPS_PER_BAR, tune.tempo_bpm, tune.program)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=FOLDER)
+    parser.add_argument("--out", type=Path, default=_FOLDER)
     folder = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
-    for number, pattern in enumerate(PATTERNS, 1):
+    for number, pattern in enumerate(_PATTERNS, 1):
         stem = f"{number:02d}_{pattern.name.replace(' ', '_')}"
-        (folder / f"{stem}.mid").write_bytes(write_midi(make_groove(pattern)))
+        (folder / f"{stem}.mid").write_bytes(write_midi(_make_groove(pattern)))
+    (folder / "melodies").mkdir(exist_ok=True)
+    for number, tune in enumerate(_TUNES, 1):
+        stem = f"{number:02d}_{tune.name.replace(' ', '_')}"
+        (folder / "melodies" / f"{stem}.mid").write_bytes(write_line(_make_melody(tune)))
 
 
 if __name__ == "__main__":

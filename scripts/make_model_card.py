@@ -1,151 +1,242 @@
-"""Evaluate a checkpoint on the test split and write its model card, curves included.
+"""Write the model card of a checkpoint, of any kind.
 
-    python -m scripts.make_model_card checkpoints/groove_2bar --data PATH
+    python -m scripts.make_model_card checkpoints/groove_2bar              # the text alone
+    python -m scripts.make_model_card checkpoints/groove_2bar --data PATH  # evaluated anew
+    python -m scripts.make_model_card checkpoints/groove_lab --time        # the lab's speed anew
 
-Reads, where they lie in the checkpoint's folder, `training.jsonl` (the run's log),
-`origin.md` (the commands that made it, and on what), and what the experiment command made:
-`trade_off.json`, `ablation.json`, `style.json`, `long_term.md`, `interpolation.svg` and
-`attributes.json`;
-writes `README.md`, `curves.svg` and the metrics in `config.json`.
+Reads in the checkpoint's folder `for_musicians.md` (what it is, in plain words), `origin.md` (the
+commands that made it, and on what), the metrics in `config.json`, `training.jsonl` (the run's log)
+and what the experiments left there. Writes `README.md`; with `--data`, `--time` or `--curves` also
+the metrics in `config.json` and `curves.svg`.
 """
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from musicvae_core.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_checkpoint
-from musicvae_core.dataset import load_dataset
-from musicvae_core.evaluate import evaluate, realism_metrics
-from musicvae_core.experiments.choices import N_WINDOWS
+from musicvae_core.data.dataset import load_dataset
+from musicvae_core.evaluation.experiments.choices import N_WINDOWS
+from musicvae_core.evaluation.metrics import evaluate, realism_metrics
+from musicvae_core.models.checkpoint import CONFIG_FILE, WEIGHTS_FILE, family_of, load_checkpoint
+from musicvae_core.models.kinds import CONFIGS, kind_of
+from musicvae_core.music.forms import Plays
+from scripts.lab_card import SPEED, lab_sections, measured_feel, time_humanize
+from scripts.line_card import SOURCES, evaluate_with_both_priors, line_sections
 
-LOG, ORIGIN = "training.jsonl", "origin.md"
-TRADE_OFF, TRADE_OFF_CURVE = "trade_off.json", "trade_off.svg"
-ABLATION, STYLE = "ablation.json", "style.json"
-LONG_TERM, INTERPOLATION = "long_term.md", "interpolation.svg"
-ATTRIBUTES = "attributes.json"
-EXPRESSION = {
-    "sampling_accuracy": "steps with all nine voices right, running free at temperature 0",
-    "sampling_accuracy_nonsilent": "the same over steps with a hit",
-    "teacher_forcing_accuracy": "the same when fed the truth",
+_LOG, _ORIGIN, _MUSICIANS = "training.jsonl", "origin.md", "for_musicians.md"
+_LAB_FAMILY = "lab"
+_GROOVES = """Trained on the train split of the
+[Groove MIDI Dataset](https://magenta.tensorflow.org/datasets/groove) (Gillick, Roberts, Engel,
+Eck and Bamman 2019, CC BY 4.0; attribution is owed wherever something made from it is
+shipped)."""
+_NEWLINE = "\n"
+_TRADE_OFF, _TRADE_OFF_CURVE = "trade_off.json", "trade_off.svg"
+_ABLATION, _STYLE = "ablation.json", "style.json"
+_LONG_TERM, _INTERPOLATION = "long_term.md", "interpolation.svg"
+_ATTRIBUTES = "attributes.json"
+_PANELS = {
+    "accuracy": ["validation/sampling_accuracy", "validation/hit_f1"],
+    "nats an example": [
+        "recon/hits",
+        "validation/nll_hits",
+        "validation/nll_notes",
+        "validation/nll_melody_notes",
+        "validation/nll_bass_notes",
+        "validation/nll_drums_hits",
+        "validation/kl_nats",
+    ],
+    "feel": ["validation/velocity_mae", "validation/offset_mae_ms"],
+}
+_LAB_PANELS = {
+    "hits, nats a window": ["validation/recon/hits"],
+    "velocities, nats a window": ["validation/recon/velocities"],
+    "offsets, nats a window": ["validation/recon/offsets"],
+    "KL, nats a window": ["validation/kl/nats"],
+}
+_EXPRESSION = {
+    "sampling_accuracy": "steps with all nine voices right, free-running at temperature 0",
+    "sampling_accuracy_nonsilent": "the same, over steps with a hit",
+    "teacher_forcing_accuracy": "the same, with teacher forcing",
     "hit_f1": "F1 of the hits",
     "velocity_mae": "velocity, mean absolute error (0 to 1)",
     "offset_mae_ms": "timing, mean absolute error in ms",
-    "kl_nats": "KL from N(0, I) in nats",
+    "kl_nats": "KL divergence from N(0, I), nats",
     "active_units": "active dimensions of z",
 }
 
 
-INTERPOLATED = f"""## Interpolation: between windows of the test split
+_INTERPOLATED = f"""## Interpolation: between windows of the test split
 
-`experiment interpolation`: paths in z beside blending of the notes, the numbers in
+`experiment interpolation`: paths in z compared with blending the notes; numbers in
 `interpolation.json`.
 
-![Interpolation]({INTERPOLATION})"""
+![Interpolation]({_INTERPOLATION})"""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, help="evaluate anew on this data set's test split")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--time", action="store_true", help="measure the groove lab's speed anew")
+    parser.add_argument("--curves", action="store_true", help="draw the validation curves anew")
+    parser.add_argument(
+        "--limit", type=int, help="evaluate melodies and trios on so many windows, evenly spread"
+    )
     options = parser.parse_args()
     folder: Path = options.checkpoint
-    checkpoint, dataset = load_checkpoint(folder), load_dataset(options.data)
-    metrics = evaluate(checkpoint, dataset, "test", seed=options.seed)
-    train = dataset.windows("train", checkpoint.config.n_bars)
-    plain = realism_metrics(checkpoint, train, metrics["prior"]["n"], options.seed, "normal")
-    metrics["prior_normal"] = plain
     about = json.loads((folder / CONFIG_FILE).read_text())
-    about["metrics"] = {"test": metrics}
+    is_lab = family_of(about) == _LAB_FAMILY
+    if options.time:
+        (folder / SPEED).write_text(json.dumps(time_humanize(folder)) + "\n")
+    if is_lab:
+        about["metrics"] = measured_feel(folder)
+    elif options.data:
+        about["metrics"] = {"test": _evaluated(folder, about, options)}
     (folder / CONFIG_FILE).write_text(json.dumps(about, indent=2) + "\n")
-    draw_curves(folder)
-    (folder / "README.md").write_text(card(folder, about))
+    if options.data or options.curves:
+        _draw_curves(folder, _LAB_PANELS if is_lab else _PANELS)
+    (folder / "README.md").write_text(_card(folder))
 
 
-def draw_curves(folder: Path) -> None:
-    """Draw the validation curves of the run's log as `curves.svg`."""
-    rows = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
-    panels = {
-        "accuracy": ["validation/sampling_accuracy", "validation/hit_f1"],
-        "nats an example": ["recon/hits", "validation/nll_hits", "validation/kl_nats"],
+def _card(folder: Path) -> str:
+    """Return the text of a checkpoint's card, from what lies in its folder."""
+    about = json.loads((folder / CONFIG_FILE).read_text())
+    is_lab = family_of(about) == _LAB_FAMILY
+    if is_lab:
+        sections = lab_sections(folder)
+    elif _plays(about) == "drums":
+        sections = _musicvae_sections(folder, about)
+    else:
+        sections = line_sections(folder.name, about)
+    return "\n\n".join([_head(folder, about), *sections]) + "\n"
+
+
+def _plays(about: dict[str, Any]) -> Plays:
+    """Return what the model of a checkpoint's `config.json` plays."""
+    return kind_of(CONFIGS[family_of(about)](**about["model"])).plays
+
+
+def _evaluated(folder: Path, about: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    if _plays(about) == "drums":
+        return _evaluate_with_both_priors(folder, options.data, options.seed)
+    return evaluate_with_both_priors(folder, options.data, options.seed, options.limit)
+
+
+def _evaluate_with_both_priors(folder: Path, data: Path, seed: int) -> dict[str, Any]:
+    """Return the metrics of the test split, with samples of the learned prior and of N(0, I)."""
+    checkpoint, dataset = load_checkpoint(folder), load_dataset(data)
+    metrics = evaluate(checkpoint, dataset, "test", seed=seed)
+    train = dataset.windows("train", checkpoint.config.n_bars)
+    plain = realism_metrics(checkpoint, train, metrics["prior"]["n"], seed, "normal")
+    return metrics | {"prior_normal": plain}
+
+
+def _draw_curves(folder: Path, panels: Mapping[str, list[str]]) -> None:
+    """Draw the validation curves of the runs' logs as `curves.svg`, one run after the other."""
+    rows = [json.loads(line) for line in (folder / _LOG).read_text().splitlines()]
+    drawn = {
+        title: [name for name in names if any(name in row for row in rows)]
+        for title, names in panels.items()
     }
-    if any("validation/velocity_mae" in row for row in rows):
-        panels["feel"] = ["validation/velocity_mae", "validation/offset_mae_ms"]
-    figure = make_subplots(1, len(panels), subplot_titles=list(panels))
-    for column, names in enumerate(panels.values(), start=1):
+    drawn = {title: names for title, names in drawn.items() if names}
+    figure = make_subplots(1, len(drawn), subplot_titles=list(drawn))
+    steps = _steps_of_all_runs([row["step"] for row in rows])
+    for column, names in enumerate(drawn.values(), start=1):
         for name in names:
-            values = [row.get(name) for row in rows]  # a gap where nothing was played
-            steps = [row["step"] for row in rows]
+            values = [row.get(name) for row in rows]  # a gap where nothing was measured
             figure.add_trace(go.Scatter(x=steps, y=values, name=name), 1, column)
     figure.update_layout(width=1100, height=340, legend={"orientation": "h"}, font={"size": 11})
     figure.update_xaxes(title_text="step")
-    figure.update_yaxes(type="log", row=1, col=len(panels) if len(panels) == 3 else 2)
+    for column, title in enumerate(drawn, start=1):
+        if title in ("feel", "nats an example"):
+            figure.update_yaxes(type="log", row=1, col=column)
     figure.write_image(folder / "curves.svg")
 
 
-def card(folder: Path, about: dict[str, Any]) -> str:
-    """Return the text of the card."""
-    test = about["metrics"]["test"]
-    sections = [
-        f"# {about['name']}: {about['title'].lower()}",
-        _origin(folder),
-        "## Expression: what it gives back\n\nOn the "
-        f"{test['n_examples']:,} windows of {about['model']['n_bars']} bars of the test split, "
-        "encoded to the mean of z and decoded again; the weights as they are shipped.\n\n"
-        + _expression(test),
-        "## Realism: what it makes up\n\n" + _realism(test),
-        "## Smoothness: nearby z, similar grooves\n\n" + _smoothness(test["smoothness"]),
-    ]
-    if (folder / LONG_TERM).exists():
-        sections.append(_long_term(folder))
-    if (folder / INTERPOLATION).exists():
-        sections.append(INTERPOLATED)
-    if (folder / ATTRIBUTES).exists():
-        sections.append(_attributes(json.loads((folder / ATTRIBUTES).read_text())))
-    if (folder / STYLE).exists():
-        sections.append(_style(json.loads((folder / STYLE).read_text())))
-    if (folder / TRADE_OFF).exists():
-        sections.append(_trade_off(folder))
-    if (folder / ABLATION).exists():
-        sections.append(_ablation(folder))
-    return "\n\n".join(sections) + "\n"
+def _steps_of_all_runs(steps: list[int]) -> list[int]:
+    """Return the steps counted on where a log goes on with another run."""
+    counted, base, last = [], 0, 0
+    for step in steps:
+        base += last if step <= last else 0
+        counted.append(base + step)
+        last = step
+    return counted
 
 
-def _origin(folder: Path) -> str:
+def _head(folder: Path, about: dict[str, Any]) -> str:
+    """Return what every card begins with: for musicians, then where the checkpoint is from."""
     size = (folder / WEIGHTS_FILE).stat().st_size / 2**20
-    return f"""Trained on the train split of the
-[Groove MIDI Dataset](https://magenta.tensorflow.org/datasets/groove) (Gillick, Roberts, Engel,
-Eck and Bamman 2019, CC BY 4.0; attribution is owed wherever something made from it is
-shipped). The weights are under Apache-2.0, like the code. {size:.1f} MiB.
+    sources = SOURCES.get(_plays(about), _GROOVES)
+    return f"""# {about["name"]}: {about["title"].lower()}
 
-{(folder / ORIGIN).read_text().strip(chr(10))}
+{(folder / _MUSICIANS).read_text().strip()}
 
-The numbers below come from
+## Where it is from
 
-    python -m scripts.make_model_card checkpoints/{folder.name} --data PATH
+{sources} The weights are under Apache-2.0, like the code. {size:.1f} MiB.
 
-which is `python -m musicvae_core evaluate checkpoints/{folder.name} --data PATH --split test
---seed 0`, once with the learned prior and once with `--prior normal`.
+{(folder / _ORIGIN).read_text().strip(_NEWLINE)}
 
 ![Validation curves](curves.svg)"""
 
 
-def _expression(test: dict[str, Any]) -> str:
-    rows = [f"| {text} | {test[key]:.4g} |" for key, text in EXPRESSION.items() if key in test]
-    return "\n".join(["| measure | test |", "| --- | --- |", *rows])
+def _musicvae_sections(folder: Path, about: dict[str, Any]) -> list[str]:
+    """Return the sections of a MusicVAE's card after its head."""
+    test = about["metrics"]["test"]
+    sections = [
+        _expression(test, folder.name, about["model"]["n_bars"]),
+        "## Realism: how samples compare with real grooves\n\n" + _realism(test),
+        "## Smoothness: nearby z, similar grooves\n\n" + _smoothness(test["smoothness"]),
+    ]
+    if (folder / _LONG_TERM).exists():
+        sections.append(_long_term(folder))
+    if (folder / _INTERPOLATION).exists():
+        sections.append(_INTERPOLATED)
+    if (folder / _ATTRIBUTES).exists():
+        sections.append(_attributes(json.loads((folder / _ATTRIBUTES).read_text())))
+    if (folder / _STYLE).exists():
+        sections.append(_style(json.loads((folder / _STYLE).read_text())))
+    if (folder / _TRADE_OFF).exists():
+        sections.append(_trade_off(folder))
+    if (folder / _ABLATION).exists():
+        sections.append(_ablation(folder))
+    return sections
+
+
+def _expression(test: dict[str, Any], name: str, n_bars: int) -> str:
+    rows = [f"| {text} | {test[key]:.4g} |" for key, text in _EXPRESSION.items() if key in test]
+    return "\n".join(
+        [
+            "## Reconstruction: encoded and decoded again",
+            "",
+            f"The {test['n_examples']:,} windows of {n_bars} bars of the test split, encoded to "
+            "the mean of z, with the weights as shipped:",
+            "",
+            f"    python -m musicvae_core evaluate checkpoints/{name} --data PATH --split test "
+            "--seed 0",
+            "",
+            "The realism below is of the same command, and of `--prior normal` for N(0, I).",
+            "",
+            "| measure | test |",
+            "| --- | --- |",
+            *rows,
+        ]
+    )
 
 
 def _realism(test: dict[str, Any]) -> str:
     learned, normal = test["prior"], test["prior_normal"]
     lines = [
-        f"{learned['n']:,} samples at temperature 1 beside as many windows of the train split. "
-        "The judge is gradient-boosted trees that see every cell and every attribute, with "
-        "whole performances kept in one fold, and each sample in the fold of the performance it is "
-        "nearest to; 0.5 would be chance.",
+        f"{learned['n']:,} samples at temperature 1 against as many windows of the train split. "
+        "AUC: gradient-boosted trees learn to tell the two apart from every cell and attribute; "
+        "0.5 means that they cannot. A performance lies in one fold, a sample in the fold of the "
+        "performance that it is nearest to.",
         "",
         "| | learned prior | N(0, I) |",
         "| --- | --- | --- |",
@@ -156,8 +247,8 @@ def _realism(test: dict[str, Any]) -> str:
         "",
         "The nearest window of the train split differs from a sample by "
         f"{learned['nearest_cells']:.0f} cells of the grid in the median, and from a window of the "
-        f"test split by {learned['nearest_cells_of_the_split']:.0f}; samples learned by heart "
-        "would be much nearer than unseen music is.",
+        f"test split by {learned['nearest_cells_of_the_split']:.0f}; memorised samples would be "
+        "much nearer.",
     ]
     lines += ["", "| attribute | generated | real | gap in standard deviations |"]
     lines.append("| --- | --- | --- | --- |")
@@ -168,7 +259,7 @@ def _realism(test: dict[str, Any]) -> str:
 
 def _smoothness(rows: list[dict[str, float]]) -> str:
     lines = [
-        "Each window's z moved along one random direction. Hits: share of the grid's cells that "
+        "The z of each window is moved in a random direction. Hits: share of the grid's cells that "
         "change. Attributes: mean change, in standard deviations over windows.",
         "",
         "| distance in z | hits | attributes |",
@@ -182,10 +273,10 @@ def _smoothness(rows: list[dict[str, float]]) -> str:
 
 
 def _long_term(folder: Path) -> str:
-    table = (folder / LONG_TERM).read_text().strip()
-    return f"""## Long-term structure: the conductor beside the flat decoder
+    table = (folder / _LONG_TERM).read_text().strip()
+    return f"""## Long-term structure: conductor and flat decoder compared
 
-`experiment long-term`: one encoder, one size of z, one batch, one seed and equally many steps.
+`experiment long-term`: both have the same encoder, size of z, batch, seed and number of steps.
 
 {table}
 
@@ -196,10 +287,10 @@ def _attributes(report: dict[str, Any]) -> str:
     lines = [
         "## Attributes: what the sliders do",
         "",
-        f"Each slider set alone on {report['n_windows']} windows of the {report['split']} split "
-        "(`experiment attributes`): the rank correlation of what is set and what is measured, and "
-        "how much of the others moves with it, in standard deviations: on average, and the most. "
-        "A third was to be the most.",
+        f"Each slider is moved alone on {report['n_windows']} windows of the {report['split']} "
+        "split (`experiment attributes`): rank correlation of setting and measure, and how far "
+        "the other attributes move for one of its own, in standard deviations: the mean, and the "
+        "most. The aim was at most a third.",
         "",
         "| slider | rank correlation | others, on average | the most | which |",
         "| --- | --- | --- | --- | --- |",
@@ -218,9 +309,10 @@ def _what_goes_along(report: dict[str, Any]) -> list[str]:
     """Return the slopes beside those of real grooves, and the floors, of newer reports."""
     lines = [
         "",
-        "Those changes have no sign, and count the scatter of decoding. Without it, the steepest "
-        "slope of another attribute's change on the slider's own; and both for real grooves: the "
-        "nearest window of the train split in place of the steered one.",
+        "These changes are absolute, so they include the scatter of decoding. The table below "
+        "leaves it out: the steepest slope of another attribute's change against the slider's "
+        "own. For comparison, both measures of real grooves, with the nearest window of the train "
+        "split in place of the steered one.",
         "",
         "| slider | slope | which | real: the most | which | real: slope | which |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -237,31 +329,31 @@ def _what_goes_along(report: dict[str, Any]) -> list[str]:
 def _floors(floors: dict[str, Any]) -> str:
     density, fill = floors["step_density"], floors["fill_ness"]
     return (
-        "Two sliders are bound by what they count. More struck steps need more hits: if the six "
-        f"voices share them alike, each moves {density['alike']:.2f} times as much as note "
-        "density while hits fall together as often as before, and "
-        f"{density['least']:.2f} times at the very least. Beats that no hi-hat keeps time for "
-        f"cost the hi-hat {fill['alike']:.2f} times what fill-ness moves while the other beats "
-        f"stay as they are, and {fill['least']:.2f} times at the very least, when it plays every "
-        "sixteenth of them. Snare and hi-hat meet note density from the other side."
+        "Two sliders cannot move alone, by what they count. More struck steps need more hits: if "
+        f"the six voices share them equally, each moves {density['alike']:.2f} times as far as "
+        "note density when hits coincide as often as before, and at least "
+        f"{density['least']:.2f} times. Fill-ness counts beats without a time-keeping hi-hat: the "
+        f"hi-hat moves {fill['alike']:.2f} times as far when the other beats stay as they are, and "
+        f"at least {fill['least']:.2f} times, when it plays every sixteenth of them. The sliders "
+        "of snare and hi-hat are tied to note density in the same way."
     )
 
 
 def _style(report: dict[str, Any]) -> str:
     majority = report["majority"]
     rows = {
-        f"always “{majority['style']}”, which is most of the train split": majority,
+        f"always “{majority['style']}”, the train split's most common": majority,
         "linear classifier on z": report["linear"],
         f"vote of the nearest codes, k = {report['space']['neighbours']}": report["space"],
         f"vote of the nearest on the t-SNE map, k = {report['map']['neighbours']}": report["map"],
     }
     lines = [
-        "## Style: what z knows of it",
+        "## Style: how much of it z holds",
         "",
         f"The style of {report['n_windows']:,} windows of {report['n_performances']} performances "
-        f"of the test split, told from their codes; {report['n_styles']} styles, performances "
-        "whole (`experiment style`). Neighbours are points of the atlas. Balanced: the mean over "
-        "styles of the share that is found.",
+        f"of the test split, predicted from their codes; {report['n_styles']} styles "
+        "(`experiment style`). Neighbours are points of the atlas. Balanced: the mean of the "
+        "recall of each style.",
         "",
         "| | windows right | balanced | performances right |",
         "| --- | --- | --- | --- |",
@@ -274,18 +366,18 @@ def _style(report: dict[str, Any]) -> str:
 
 def _trade_off(folder: Path) -> str:
     lines = [
-        "## Accuracy and realism against the KL",
+        "## Accuracy and realism against the KL divergence",
         "",
         "The first row is this checkpoint; the others are fine-tuned from it with another beta "
         f"(`experiment trade-off`). Accuracy on {N_WINDOWS:,} windows of the validation split; "
-        "AUC of the judge under the learned prior, fitted to each anew, and under N(0, I).",
+        "AUC as above, with the learned prior, fitted to each, and with N(0, I).",
         "",
-        f"![Accuracy and realism against the KL]({TRADE_OFF_CURVE})",
+        f"![Accuracy and realism against the KL]({_TRADE_OFF_CURVE})",
         "",
         "| beta | KL in nats | sampling accuracy | hit F1 | AUC learned | AUC N(0, I) |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for row in json.loads((folder / TRADE_OFF).read_text()):
+    for row in json.loads((folder / _TRADE_OFF).read_text()):
         v = row["validation"]
         lines.append(
             f"| {row['beta']:g} | {v['kl_nats']:.0f} | {v['sampling_accuracy']:.3f} "
@@ -295,12 +387,12 @@ def _trade_off(folder: Path) -> str:
 
 
 def _ablation(folder: Path) -> str:
-    rows = json.loads((folder / ABLATION).read_text())
+    rows = json.loads((folder / _ABLATION).read_text())
     has_feel = all("velocity_mae" in row["validation"] for row in rows)
     feel = ["velocity MAE", "offset MAE, ms"] if has_feel else []
     titles = ["variation", "train accuracy", "validation accuracy", "validation F1", *feel, "KL"]
     lines = [
-        "## What each choice bought",
+        "## What each choice gains",
         "",
         "Short runs of equal length from the same seed (`experiment ablation`).",
         "",

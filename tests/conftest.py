@@ -12,6 +12,23 @@ import pytest
 import tiny_data
 
 
+@pytest.fixture(autouse=True)
+def own_library(tmp_path, monkeypatch) -> Path:
+    """Keep what a test keeps in a library of its own, which all its sessions share."""
+    path = tmp_path / "library.sqlite"
+    monkeypatch.setenv("MUSICVAE_LIBRARY", str(path))
+    monkeypatch.setenv("MUSICVAE_LIBRARY_PER", "machine")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def no_action_fails(caplog) -> Iterator[None]:
+    """Fail a test in which a callback of a page raised: the page itself only logs it."""
+    yield
+    failed = [record for record in caplog.get_records("call") if record.name.endswith(".actions")]
+    assert not [record for record in failed if record.exc_info]
+
+
 @pytest.fixture(scope="session")
 def real_archive() -> Path:
     """Where the Groove MIDI Dataset is; skips without it."""
@@ -23,7 +40,7 @@ def real_archive() -> Path:
 @pytest.fixture(scope="session")
 def real_dataset(real_archive, tmp_path_factory):
     """The Groove MIDI Dataset, read once."""
-    from musicvae_core.dataset import load_dataset
+    from musicvae_core.data.dataset import load_dataset
 
     return load_dataset(real_archive, tmp_path_factory.mktemp("cache"))
 
@@ -54,9 +71,9 @@ def checkpoints_dir(tmp_path_factory) -> Path:
     """
     import torch
 
-    from musicvae_core.checkpoint import Checkpoint, save_checkpoint
+    from musicvae_core.models.checkpoint import Checkpoint, save_checkpoint
+    from musicvae_core.models.presets import preset
     from musicvae_core.models.prior import LatentPrior, PriorConfig
-    from musicvae_core.presets import preset
 
     folder = tmp_path_factory.mktemp("checkpoints")
     torch.manual_seed(3)

@@ -1,7 +1,8 @@
 """A deck with everything on, over a fake `Studio`: `streamlit run tests/fake_deck_app.py`.
 
-The address says what is on it: `?show=strip` (or `pad`, `real`, `noise`, `edit`, `compare`,
-`long`), several with commas between. What came back to Python stands in a code block at the end.
+The address says what is on it: `?show=strip` (or `pad`, `voices`, `pulse`, `edit`, `compare`,
+`long`, `fresh`), several with commas between. What came back to Python stands in a code block at
+the end, and how everything is played in another.
 """
 
 import json
@@ -14,80 +15,61 @@ import streamlit as st
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [path for path in (str(ROOT), str(ROOT / "tests")) if path not in sys.path]
 
-from fake_studio import SAMPLE_RATE, FakeStudio, groove_at  # noqa: E402
-from noise_loops import noise_loop  # noqa: E402
+from fake_studio import FakeStudio, groove_at, pulse  # noqa: E402
 
-import pages.components.studio as shared  # noqa: E402
-from musicvae_core.groove import Groove  # noqa: E402
-from musicvae_core.sound.flac import flac_bytes  # noqa: E402
-from musicvae_core.studio import Studio  # noqa: E402
-from pages.components.deck.card import Card, Mix, Morph  # noqa: E402
-from pages.components.deck.deck import deck  # noqa: E402
-from pages.components.session import keep_mix, kept_mix  # noqa: E402
+import pages.shared.lasting as shared  # noqa: E402
+from musicvae_core.music.drums import KICK, RIDE  # noqa: E402
+from musicvae_core.music.groove import Groove  # noqa: E402
+from musicvae_core.music.line import Line, Note  # noqa: E402
+from musicvae_core.music.piece import Piece  # noqa: E402
+from pages.shared.card import Card, Morph  # noqa: E402
+from pages.shared.deck import deck  # noqa: E402
+from pages.shared.transport import draw_transport, transport  # noqa: E402
 
 TEMPO_BPM = 120.0
-studio = FakeStudio()
+shared.open_studio = FakeStudio
 said = st.session_state.setdefault("said", [])
 
 
-def sounds(grooves: list[Groove], compressed: bool = False) -> list[bytes | None]:
-    return shared.loop_sounds(studio, grooves, None, mix=kept_mix(), compressed=compressed)[0]
-
-
-def card(name: str, groove: Groove, **more: object) -> Card:
-    return Card(name, name, groove, studio.midi(groove), sounds([groove])[0], **more)
-
-
-def morph(rows: int, columns: int) -> Card:
-    weights = np.linspace(0, 1, rows * columns)
-    z = np.random.default_rng(5).standard_normal((2, 4))
-    grooves = [groove_at((1 - w) * z[0] + w * z[1], tempo_bpm) for w in weights]
+def morph(name: str, grooves: tuple[Groove, ...], rows: int, columns: int) -> Card:
     ends = ("Rock", "Bossa", "Disco", "Reggae")[: 2 if rows == 1 else 4]
-    name = "strip" if rows == 1 else "pad"
-    files = tuple(sounds(grooves, compressed=True))
-    made = Morph(tuple(grooves), files, rows, columns, ends, place(name))
-    return card(name, grooves[0], morph=made)
+    at = st.session_state.get(f"at.{name}", (0.0, 0.0))
+    return Card(name, name, grooves[0], morph=Morph(grooves, rows, columns, ends, at))
 
 
-def real() -> Card:
-    """A strip over the shipped model and the system's SoundFont; new ends for each tempo."""
-    real_studio = st.cache_resource(Studio)()
-    ends = real_studio.sample("groove_2bar", 2, seed=round(tempo_bpm))
-    weights = np.linspace(0, 1, 33, dtype=np.float32)[:, None]
-    codes = (1 - weights) * ends[0].z + weights * ends[1].z
-    takes = real_studio.decode("groove_2bar", codes, temperature=0.0)
-    grooves = tuple(take.groove for take in takes)
-    files, _ = shared.loop_sounds(real_studio, grooves, None, compressed=True)
-    return card("real", grooves[0], morph=Morph(grooves, tuple(files), 1, 33, ("A", "B")))
-
-
-def noise() -> Card:
-    """A strip of seven loops that are told apart by a moment of their sound."""
-    groove = groove_at(np.ones(4), tempo_bpm)
-    n_samples = round(groove.duration_seconds * SAMPLE_RATE)
-    loops = [noise_loop(index, n_samples) for index in range(7)]
-    files = tuple(flac_bytes(np.stack([loop, loop], 1), SAMPLE_RATE) for loop in loops)
-    grooves = tuple(groove_at(np.full(4, x), tempo_bpm) for x in range(7))
-    return card("noise", groove, morph=Morph(grooves, files, 1, 7, ("A", "B"), place("noise")))
+def between(n: int) -> tuple[Groove, ...]:
+    z = np.random.default_rng(5).standard_normal((2, 4))
+    return tuple(groove_at((1 - w) * z[0] + w * z[1], TEMPO_BPM) for w in np.linspace(0, 1, n))
 
 
 def edited() -> Card:
-    groove = st.session_state.get("edited") or groove_at(np.ones(4), tempo_bpm)
-    return card("edit", groove.at_tempo(tempo_bpm), editable=True)
+    groove = st.session_state.get("edited") or groove_at(np.ones(4), TEMPO_BPM)
+    return Card("edit", "edit", groove, editable=True)
 
 
 def compared() -> Card:
-    before, after = (groove_at(np.full(4, x), tempo_bpm) for x in (1.0, 2.0))
-    own = sounds([before])[0]
-    return card("compare", after, before=before, before_wav=own, before_name="The original")
+    before, after = (groove_at(np.full(4, x), TEMPO_BPM) for x in (1.0, 2.0))
+    return Card("compare", "compare", after, before=before, before_name="The original")
 
 
-def long() -> Card:
-    return card("long", groove_at(np.ones(4), tempo_bpm).repeated(16))
+def fresh() -> Card:
+    """A card that a press of the button replaces by another."""
+    number = st.session_state.setdefault("number", 0)
+    return Card(f"fresh-{number}", f"fresh {number}", pulse(2 + number, TEMPO_BPM))
 
 
-def place(card_id: str) -> tuple[float, float]:
-    return st.session_state.get(f"at.{card_id}", (0.0, 0.0))
+def band() -> Piece:
+    """A melody on A4, a bass on A2 and a kick, in turn."""
+    melody = Line.from_notes([Note(0, 8, 69, 0.8)], 2, TEMPO_BPM)
+    bass = Line.from_notes([Note(8, 8, 45, 0.8)], 2, TEMPO_BPM, program=33)
+    kick = np.zeros((32, 9), bool)
+    kick[24:32:4, KICK] = True
+    drums = Groove.from_hits(kick, tempo_bpm=TEMPO_BPM)
+    return Piece({"melody": melody, "bass": bass, "drums": drums})
+
+
+def replace_card() -> None:
+    st.session_state["number"] += 1
 
 
 def moved(card_id: str, at: tuple[float, float]) -> None:
@@ -100,33 +82,31 @@ def edit(card_id: str, groove: Groove) -> None:
     said.append(["edit", card_id, groove.n_hits])
 
 
-def mixed(mix: Mix) -> None:
-    keep_mix(mix)
-    said.append(["mix", sorted(mix.muted), sorted(mix.soloed), mix.volume])
-
-
 st.set_page_config(layout="wide")
-tempo_bpm = st.number_input("Tempo, bpm", 40, 240, int(TEMPO_BPM))
 makers = {
-    "strip": lambda: morph(1, 33),
-    "pad": lambda: morph(5, 5),
-    "real": real,
-    "noise": noise,
+    "strip": lambda: morph("strip", between(33), 1, 33),
+    "pad": lambda: morph("pad", between(25), 5, 5),
+    "voices": lambda: morph("voices", tuple(pulse(v, TEMPO_BPM) for v in range(2, 9)), 1, 7),
+    "pulse": lambda: Card("pulse", "pulse", pulse(RIDE, TEMPO_BPM, 2, loose=True)),
     "edit": edited,
     "compare": compared,
-    "long": long,
+    "long": lambda: Card("long", "long", groove_at(np.ones(4), TEMPO_BPM).repeated(16)),
+    "fresh": fresh,
+    "band": lambda: Card("band", "band", band()),
 }
+st.button("Replace", on_click=replace_card)
 shown = st.query_params.get("show", "strip,pad,edit,compare,long").split(",")
 deck(
     [makers[name]() for name in shown],
     key="deck",
-    mix=kept_mix(),
+    follow=True,
     destinations={"morph": "Morph", "map": "Map"},
     on_keep=lambda card_id, kept: said.append(["keep", card_id, kept]),
     on_move=moved,
     on_edit=edit,
-    on_mix=mixed,
     on_send=lambda card_id, destination: said.append(["send", card_id, destination]),
     on_bar=lambda card_id, bar: said.append(["bar", card_id, bar]),
 )
 st.code(json.dumps(said))
+st.code(transport().model_dump_json())
+draw_transport()

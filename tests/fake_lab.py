@@ -6,9 +6,10 @@ from collections.abc import Collection
 
 import numpy as np
 
-from musicvae_core.groove import Groove
 from musicvae_core.lab.options import ANYTHING, FULLY, USUAL, Amounts, Chance, Wishes
-from musicvae_core.vocabulary import CLOSED_HAT, N_VOICES, STEPS_PER_BAR
+from musicvae_core.music.drums import CLOSED_HAT, N_VOICES
+from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.groove import Groove
 
 
 class FakeLab:

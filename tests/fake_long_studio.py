@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 from fake_studio import Z_SIZE, FakeStudio, groove_at
 
-from musicvae_core.groove import Groove
-from musicvae_core.space.long_form import check_one_model, splice
-from musicvae_core.space.route import Route, Stop, check_path
-from musicvae_core.takes import ModelInfo, Piece
+from musicvae_core.latent.long_form import check_one_model, splice
+from musicvae_core.latent.paths import Route, Stop, check_path
+from musicvae_core.latent.results import ModelInfo, Piece
+from musicvae_core.music.groove import Groove
 
 N_BARS = 16
 LONG = "groove_16bar"

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import io
-import wave
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 from fake_lab import FakeLab
 
-from musicvae_core.attributes import Beats
-from musicvae_core.controls import controls_of, measure_controls
 from musicvae_core.errors import MusicVAEError
-from musicvae_core.groove import Groove
-from musicvae_core.midi import MidiReading, read_midi, read_rhythm, write_midi
-from musicvae_core.sound.flac import flac_bytes
-from musicvae_core.space.atlas import Atlas, Performance
-from musicvae_core.space.attribute_vectors import FILL, AttributeVectors
-from musicvae_core.space.journey import journey_codes
-from musicvae_core.space.morph import Curve, compare, lay_codes, with_exact_ends
-from musicvae_core.space.projection import Principal
-from musicvae_core.takes import ModelInfo, Morphed, SteeredTake, Take
-from musicvae_core.vocabulary import CLOSED_HAT, CRASH, KICK, N_VOICES, SNARE
+from musicvae_core.latent.atlas import Atlas, Performance, Principal
+from musicvae_core.latent.attribute_vectors import FILL, AttributeVectors
+from musicvae_core.latent.morph import Curve, compare, lay_codes, with_exact_ends
+from musicvae_core.latent.paths import journey_codes
+from musicvae_core.latent.results import ModelInfo, Morphed, SteeredTake, Take
+from musicvae_core.music.attributes import Beats
+from musicvae_core.music.controls import controls_of, measure_controls
+from musicvae_core.music.drums import CLOSED_HAT, CRASH, KICK, N_VOICES, OPEN_HAT, SNARE
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.line_midi import LineReading, read_line
+from musicvae_core.music.midi import MidiReading, read_midi, read_rhythm, write_midi
+from musicvae_core.sound.kit_pack import _level_gain, write_instrument_pack, write_kit_pack
+from musicvae_core.sound.render import softened, wav_bytes
 
 SAMPLE_RATE = 44_100
 Z_SIZE = 4
@@ -54,11 +54,15 @@ class FakeStudio:
         tempo_bpm: float = 120.0,
         seed: int = 0,
         prior: str = "learned",
+        style: str | None = None,
+        busy: float | None = None,
     ) -> list[Take]:
-        self.calls.append({"model": model, "n": n, "seed": seed, "prior": prior})
+        call = {"model": model, "n": n, "seed": seed, "prior": prior}
+        asked = {"style": style, "busy": busy}
+        self.calls.append(call | {name: one for name, one in asked.items() if one is not None})
         if self.error:
             raise self.error
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng([seed, len(style or ""), round(100 * (busy or 0))])
         points = rng.standard_normal((n, Z_SIZE)).astype(np.float32)
         return [Take(groove_at(z, tempo_bpm), z, model, seed, temperature) for z in points]
 
@@ -98,7 +102,7 @@ class FakeStudio:
         ends: Sequence[Groove],
         n_steps: int = 9,
         *,
-        curve: Curve = "slerp",
+        curve: Curve = "refined",
         temperature: float = 0.0,
         tempo_bpm: float = 120.0,
         seed: int = 0,
@@ -142,8 +146,25 @@ class FakeStudio:
         after["kick_activity"] = min(10.0, after["kick_activity"])
         return SteeredTake(Take(groove, moved, model, 0, 0.0), before, after)
 
-    def read_midi(self, data: bytes, *, treat_as_drums: int | str | None = None) -> MidiReading:
-        return read_midi(data, treat_as_drums=treat_as_drums)
+    def steer_ahead(
+        self, model: str, z: np.ndarray, n_positions: int, *, tempo_bpm: float = 120.0
+    ) -> dict[str, tuple[tuple[float, Groove], ...]]:
+        vectors = self.attribute_vectors(model)
+        return {
+            name: tuple(
+                (float(value), groove_at(z + np.float32(value), tempo_bpm))
+                for value in np.linspace(low, high, n_positions)
+            )
+            for name, low, high in zip(
+                vectors.controls, vectors.lowest, vectors.highest, strict=True
+            )
+        }
+
+    def read_midi(self, data: bytes, **how: Any) -> MidiReading:
+        return read_midi(data, **how)
+
+    def read_line(self, data: bytes, *, track: int | str | None = None) -> LineReading:
+        return read_line(data, track=track)
 
     def read_rhythm(self, data: bytes, *, track: int | str | None = None) -> MidiReading:
         return read_rhythm(data, track=track)
@@ -156,16 +177,28 @@ class FakeStudio:
     def kits(self) -> tuple[str, ...]:
         return () if self.sound_problem else ("standard", "jazz")
 
-    def wav(self, groove: Groove, kit: str | None = None) -> bytes:
-        return click_track(groove, gain=0.2 if kit == "jazz" else 0.4)
+    def described_kits(self) -> dict[str, str]:
+        return {kit: f"{kit.title()}: of tones" for kit in self.kits()}
 
-    def flac(self, groove: Groove, kit: str | None = None) -> bytes:
-        with wave.open(io.BytesIO(self.wav(groove, kit))) as reader:
-            pcm = np.frombuffer(reader.readframes(reader.getnframes()), "<i2")
-        return flac_bytes(pcm.reshape(-1, 2) / np.float32(32_767), SAMPLE_RATE)
+    def kit_pack(self, kit: str) -> bytes:
+        mastering = {"knee": 0.5, "ceiling": 0.99}
+        return write_kit_pack(partial(fake_note, kit), SAMPLE_RATE, mastering)
 
-    def midi(self, groove: Groove) -> bytes:
-        return write_midi(groove)
+    def instrument_pack(self, program: int) -> bytes:
+        return write_instrument_pack(partial(fake_line_note, program), SAMPLE_RATE)
+
+    def wav(
+        self,
+        groove: Groove,
+        kit: str | None = None,
+        gains: Sequence[float] | None = None,
+        voice_kits: Mapping[int, str] | None = None,
+    ) -> bytes:
+        drums = None if gains is None else gains[:N_VOICES]
+        return wav_bytes(fake_loop(groove, kit or "standard", drums))
+
+    def midi(self, groove: Groove, *, loop: bool = False) -> bytes:
+        return write_midi(groove, loop=loop)
 
 
 @cache
@@ -237,21 +270,54 @@ def groove_at(z: np.ndarray, tempo_bpm: float) -> Groove:
     return Groove.from_hits(hits, velocities, offsets, tempo_bpm)
 
 
-def click_track(groove: Groove, gain: float) -> bytes:
-    """A WAV file of exactly one pass: a decaying tone a hit, wrapped at the end."""
-    n_frames = round(groove.duration_seconds * SAMPLE_RATE)
-    sound = np.zeros(n_frames)
+def pulse(voice: int, tempo_bpm: float, every: int = 1, loose: bool = False) -> Groove:
+    """One voice on every so many steps, as loud as can be; `loose` strews its timing."""
+    hits = np.zeros((16 * _N_BARS, N_VOICES), bool)
+    hits[::every, voice] = True
+    looseness = np.random.default_rng(7).uniform(-0.2, 0.45, hits.shape)
+    return Groove.from_hits(hits, 1.0, looseness if loose else 0.0, tempo_bpm)
+
+
+def fake_line_note(program: int, pitch: int, level: int, n_samples: int) -> np.ndarray:
+    """A tone of its pitch, held for so many samples and then gone in a tenth of a second."""
+    seconds = np.arange(n_samples + SAMPLE_RATE // 10) / SAMPLE_RATE
+    ending = np.maximum(0, seconds - n_samples / SAMPLE_RATE)
+    tone = np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * seconds)
+    sound = (0.3 * (level / 127) ** 2 * tone * 10 ** (-30 * ending)).astype(np.float32)
+    return np.stack([sound, sound], axis=1)
+
+
+def fake_note(kit: str, voice: int, level: int) -> np.ndarray:
+    """A decaying tone, (n_samples, 2): a pitch for each voice, half as loud in the jazz kit."""
     ring = np.arange(SAMPLE_RATE // 8)
-    decay = np.exp(-ring / (SAMPLE_RATE / 40))
-    for step, voice in np.argwhere(groove.hits):
-        onset = (step + groove.offsets[step, voice]) * groove.step_seconds * SAMPLE_RATE
-        tone = np.sin(2 * np.pi * _PITCHES_HZ[voice] / SAMPLE_RATE * ring) * decay
-        np.add.at(sound, (round(onset) + ring) % n_frames, groove.velocities[step, voice] * tone)
-    pcm = (np.clip(gain * sound, -1, 1) * 32_767).astype("<i2")
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setnchannels(2)
-        writer.setsampwidth(2)
-        writer.setframerate(SAMPLE_RATE)
-        writer.writeframes(np.repeat(pcm, 2).tobytes())
-    return file.getvalue()
+    tone = np.sin(2 * np.pi * _PITCHES_HZ[voice] / SAMPLE_RATE * ring)
+    gain = (0.2 if kit == "jazz" else 0.4) * _level_gain(level, 127)
+    sound = gain * tone * np.exp(-ring / (SAMPLE_RATE / 40))
+    return np.repeat(sound.astype(np.float32)[:, None], 2, axis=1)
+
+
+def fake_loop(
+    groove: Groove, kit: str = "standard", gains: Sequence[float] | None = None
+) -> np.ndarray:
+    """One pass of a groove played with `fake_note`, (n_samples, 2), wrapped at the end."""
+    loop = np.zeros((round(groove.duration_seconds * SAMPLE_RATE), 2), np.float32)
+    mix = np.ones(N_VOICES) if gains is None else np.array(gains)[:N_VOICES]  # lines aside
+    heard = groove.hits & mix.astype(bool)
+    cells = np.argwhere(heard)
+    places = cells[:, 0] + groove.offsets[tuple(cells.T)].astype(float)
+    onsets = np.rint(places * groove.step_seconds * SAMPLE_RATE).astype(int) % len(loop)
+    hats = np.isin(cells[:, 1], (CLOSED_HAT, OPEN_HAT))
+    for onset, (step, voice) in zip(onsets, cells, strict=True):
+        level = max(1, round(127 * float(groove.velocities[step, voice])))
+        note = fake_note(kit, voice, level) * mix[voice]
+        if voice in (CLOSED_HAT, OPEN_HAT):
+            until_next = (onsets[hats] - onset - 1) % len(loop) + 1
+            note = note * _choke(until_next.min(), len(note))[:, None]
+        np.add.at(loop, (onset + np.arange(len(note))) % len(loop), note)
+    return softened(loop)
+
+
+def _choke(start: int, n_samples: int) -> np.ndarray:
+    """The gain of a cymbal that another ends at a sample: 96 dB down in 0.89 s."""
+    late = np.maximum(np.arange(n_samples) - start, 0) / SAMPLE_RATE
+    return 10 ** (-96 / 20 * late / 2 ** (-200 / 1200))

@@ -5,12 +5,10 @@ import json
 import numpy as np
 import streamlit as st
 
-from pages.components.favourites import favourites, is_favourite, set_favourite
-from pages.components.sending import destinations, offer_pages, send
-from pages.components.sharing import show_share_code
-from pages.components.slots import can_undo, undo
-from pages.components.sources import choose_groove
-from pages.components.studio import shared_studio
+from pages.shared.collection import can_undo, favourites, is_favourite, set_favourite, undo
+from pages.shared.lasting import shared_studio
+from pages.shared.sharing import destinations, offer_pages, send, show_share_code
+from pages.shared.sources import choose_groove
 
 
 def tell(name: str, what: object) -> None:

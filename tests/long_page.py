@@ -7,7 +7,7 @@ from page_driver import components
 from streamlit.testing.v1 import AppTest
 from tiny_data import drummed_groove
 
-PAGE = "from pages.long_form import long_form\nlong_form()"
+PAGE = "from pages.long_form.page import long_form\nlong_form()"
 
 
 def decks(page: AppTest) -> list[dict]:

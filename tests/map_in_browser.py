@@ -30,6 +30,14 @@ _POINTS = """
 """
 """Points in view that a pointer cannot take for another."""
 CHART = ".st-key-map-area .js-plotly-plot"
+_VIEW_IS_STILL = """
+(root) => {
+    const view = JSON.stringify(root.overlay.view);
+    const isStill = view === window.lastView;
+    window.lastView = view;
+    return isStill;
+}
+"""
 _RANGES = "(chart) => [...chart._fullLayout.xaxis.range, ...chart._fullLayout.yaxis.range]"
 
 
@@ -110,13 +118,15 @@ def zoom_in(page: Page) -> list[float]:
     before = ranges(page)
     box = chart(page).bounding_box()
     page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.4 * box["height"])
-    for _ in range(2):
-        page.mouse.wheel(0, -300)
-        page.wait_for_timeout(200)
-    page.wait_for_timeout(600)
-    now = ranges(page)
-    assert now[1] - now[0] < 0.95 * (before[1] - before[0])
-    return now
+    page.mouse.wheel(0, -300)
+    until(lambda: width(page) < 0.95 * (before[1] - before[0]), "a nearer view")
+    page.wait_for_function(_VIEW_IS_STILL, arg=overlay(page), polling=200)
+    return ranges(page)
+
+
+def width(page: Page) -> float:
+    left, right, *_ = ranges(page)
+    return right - left
 
 
 def choose(page: Page, label: str, option: str) -> None:

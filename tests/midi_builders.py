@@ -1,6 +1,6 @@
 """Builders of MIDI bytes, sound and broken, that need no MIDI library."""
 
-from musicvae_core.vocabulary import TICKS_PER_BEAT
+from musicvae_core.music.grid import TICKS_PER_BEAT
 
 TICKS_PER_BAR = 4 * TICKS_PER_BEAT
 KICK_PITCH, SNARE_PITCH, HAT_PITCH = 36, 38, 42

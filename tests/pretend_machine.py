@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "constraints.txt", "packages.txt")
-TOOLS = ("bash", "cat", "chmod", "dirname", "env", "grep", "make", "mkdir", "sh", "tr")
+TOOLS = ("awk", "bash", "cat", "chmod", "dirname", "env", "grep", "make", "mkdir", "sh", "tr")
 """All that is real on the machine."""
 
 # The fakes write what they were asked to do to $BOX/log, and look at files in $BOX for
@@ -17,15 +17,16 @@ case "$*" in
     *version_info*\\<=*) exit {supported} ;;
     *"import ensurepip"*) [ {has_venv} = 1 ] || [ -e "$BOX/python-venv-installed" ] || exit 1 ;;
     *-venv*) echo python3.11-venv ;;
-    *"import pip"*) [ -e "$BOX/tree/.venv/has-pip" ] ;;
+    *"import pip"*) [ -e "${{0%/bin/python}}/has-pip" ] ;;
     --version) echo "Python {version}" ;;
     "-m venv"*)
-        mkdir -p .venv/bin && : >.venv/has-pip
-        cat "$0" >.venv/bin/python && chmod +x .venv/bin/python
+        for venv; do :; done
+        mkdir -p "$venv/bin" && : >"$venv/has-pip"
+        cat "$0" >"$venv/bin/python" && chmod +x "$venv/bin/python"
         echo "made by $0" >>"$BOX/log" ;;
     "-m pip"*) echo "pip $*" >>"$BOX/log"; [ ! -e "$BOX/no-network" ] ;;
     "-m playwright"*) echo "playwright $*" >>"$BOX/log"; [ ! -e "$BOX/no-network" ] ;;
-    "-m streamlit"*) echo "streamlit $*" >>"$BOX/log" ;;
+    "-m scripts.run_app"*) echo "app $*" >>"$BOX/log" ;;
     *find_library*) exit 1 ;;
 esac
 """

@@ -30,6 +30,8 @@ FLAGS = (
 APPS = {
     "fake": ROOT / "tests" / "fake_app.py",
     "deck": ROOT / "tests" / "fake_deck_app.py",
+    "slow": ROOT / "tests" / "slow_app.py",
+    "player": ROOT / "tests" / "fake_player_app.py",
     "real": ROOT / "app.py",
 }
 PATIENCE_MS = 180_000
@@ -49,15 +51,15 @@ async (root) => {
     const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
     await context.audioWorklet.addModule(url);
     const node = new AudioWorkletNode(context, "tape");
-    const tape = (window.tape = { context, node, analyser, blocks: [], moves: [] });
+    const tape = (window.tape = { context, node, analyser, blocks: [], acts: [] });
     node.port.onmessage = ({ data }) => tape.blocks.push(data);
     analyser.connect(node).connect(context.destination);
-    const onMove = (event) => {
+    const onAct = (event) => {
         const lateSeconds = (performance.now() - event.timeStamp) / 1000;
-        tape.moves.push((context.currentTime - lateSeconds) * context.sampleRate);
+        tape.acts.push((context.currentTime - lateSeconds) * context.sampleRate);
     };
-    for (const kind of ["pointerrawupdate", "pointermove"]) {
-        window.addEventListener(kind, onMove, { capture: true });
+    for (const kind of ["pointerrawupdate", "pointermove", "click", "keydown"]) {
+        window.addEventListener(kind, onAct, { capture: true });
     }
 }
 """
@@ -72,14 +74,14 @@ async (seconds) => {
 """
 _READ_TAPE = """
 () => {
-    const { blocks, moves } = window.tape;
+    const { blocks, acts } = window.tape;
     const bytes = new Uint8Array(blocks.length * 512);
     blocks.forEach(([, block], index) => bytes.set(new Uint8Array(block.buffer), index * 512));
     let text = "";
     for (let at = 0; at < bytes.length; at += 32768) {
         text += String.fromCharCode(...bytes.subarray(at, at + 32768));
     }
-    return { first: blocks[0]?.[0] ?? 0, text: btoa(text), moves };
+    return { first: blocks[0]?.[0] ?? 0, text: btoa(text), acts };
 }
 """
 
@@ -105,19 +107,37 @@ everywhere = on("fake", real("groove_2bar"))
 
 
 @contextmanager
-def serving(app: Path, log: Path) -> Iterator[str]:
-    """Run a Streamlit script on a free port; yield its address."""
+def serving(app: Path, log: Path, *, by_hand: bool = False) -> Iterator[str]:
+    """Run a Streamlit script in the shipped configuration on a free port; yield its address."""
+    with started(app, log, by_hand=by_hand) as (address, _):
+        wait_until_up(f"{address}/_stcore/health")
+        yield address
+
+
+@contextmanager
+def started(
+    app: Path, log: Path, *, by_hand: bool = False, per: str = "browser"
+) -> Iterator[tuple[str, int]]:
+    """Start a Streamlit script; yield the address it will answer at, and its process id.
+
+    The app itself starts as `make run` starts it, or `by_hand` with `streamlit run app.py`. Its
+    library is beside the log: one per browser context, so that no test finds what another left,
+    or one per "machine".
+    """
+    library = {"MUSICVAE_LIBRARY": str(log.parent), "MUSICVAE_LIBRARY_PER": per}
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(app)]
-    options = [f"--server.port={port}", "--server.headless=true", "--server.fileWatcherType=none"]
+    is_made = app == APPS["real"] and not by_hand
+    how = ["scripts.run_app"] if is_made else ["streamlit", "run", str(app)]
+    command = [sys.executable, "-m", *how]
+    options = [f"--server.port={port}", "--server.headless=true"]  # all else as it ships
     with log.open("wb") as file:
-        server = subprocess.Popen(command + options, cwd=ROOT, stdout=file, stderr=file)
-        address = f"http://127.0.0.1:{port}"
+        server = subprocess.Popen(
+            command + options, cwd=ROOT, stdout=file, stderr=file, env={**os.environ, **library}
+        )
         try:
-            wait_until_up(f"{address}/_stcore/health")
-            yield address
+            yield f"http://127.0.0.1:{port}", server.pid
         finally:
             server.terminate()
             try:
@@ -206,6 +226,7 @@ def in_real_time(test: Callable[..., None]) -> Callable[..., None]:
             except AssertionError:
                 if not tries_left:
                     raise
+            page.context.clear_cookies()  # else the library brings back what the test has changed
             page.reload()
             wait_for_sound(page)
 
@@ -218,7 +239,9 @@ def wait_for_rest(page: Page) -> None:
 
 
 def wait_for_sound(page: Page, card: int = 0) -> None:
-    page.locator(".card").nth(card).and_(page.locator("[data-sound=ready]")).wait_for()
+    """Wait until a card is there and the kit that it is played with."""
+    page.locator(".card").nth(card).wait_for()
+    wait_for_state(page, "deck.deck.engine.hasKit")
 
 
 def state(page: Page) -> dict:
@@ -239,7 +262,7 @@ def wait_for_state(page: Page, condition: str) -> None:
     is_so = f"deck => {{ const now = deck.deck.state; return {condition}; }}"
 
     def comes_true() -> bool:
-        deck = page.locator(".deck").element_handle()
+        deck = page.locator(".deck").first.element_handle()
         try:
             page.wait_for_function(is_so, arg=deck, timeout=2_000)
         except playwright.TimeoutError:
@@ -279,15 +302,16 @@ def download(page: Page, button: Locator) -> tuple[str, bytes]:
 
 
 class Tape:
-    """Records every sample of the left channel that the deck plays, from now on.
+    """Records every sample of the left channel that the app plays, from now on.
 
-    Something has to have played before. `sound` is what was recorded up to the last `stop`,
-    `moves` are the samples of it at which the pointer moved.
+    Something has to have played before. `sound` is what was recorded up to the last `stop`, from
+    frame `first` of the audio clock on; `acts` are the frames of it at which the pointer moved, or
+    something was clicked or typed.
     """
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        page.locator(".deck").evaluate(_START_TAPE)
+        page.locator(".deck").first.evaluate(_START_TAPE)
 
     def wait(self, seconds: float) -> None:
         """Wait until so much more was recorded, however long that takes."""
@@ -296,8 +320,9 @@ class Tape:
     def stop(self) -> np.ndarray:
         """Return all that was recorded, and keep it."""
         read = self.page.evaluate(_READ_TAPE)
+        self.first = round(read["first"])
         self.sound = np.frombuffer(base64.b64decode(read["text"]), "<f4")
-        self.moves = np.array(read["moves"]) - read["first"]
+        self.acts = np.array(read["acts"]) - self.first
         return self.sound
 
 

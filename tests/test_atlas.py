@@ -5,19 +5,25 @@ import json
 import numpy as np
 import pytest
 
-from musicvae_core.checkpoint import load_checkpoint
-from musicvae_core.controls import controls_of
 from musicvae_core.errors import (
-    AtlasNotFoundError,
-    CorruptAtlasError,
-    NewerAtlasError,
-    StaleAtlasError,
+    SideFileError,
     TooFewExamplesError,
 )
-from musicvae_core.latent import encode_features
-from musicvae_core.space import atlas as atlas_module
-from musicvae_core.space.atlas import ATLAS_FILE, load_atlas, save_atlas
-from musicvae_core.space.build_atlas import build_atlas, spread
+from musicvae_core.latent.atlas import (
+    ATLAS_FILE,
+    TsneMap,
+    directions,
+    fit_principal,
+    fit_tsne,
+    load_atlas,
+    mean_code,
+    nearest,
+    save_atlas,
+)
+from musicvae_core.latent.attribute_vectors import _spread, build_atlas
+from musicvae_core.latent.codes import encode_features
+from musicvae_core.models.checkpoint import load_checkpoint
+from musicvae_core.music.controls import controls_of
 from musicvae_core.studio import SHIPPED_CHECKPOINTS, Studio
 
 
@@ -71,7 +77,7 @@ def test_a_model_without_feel_has_no_attributes_of_feel(checkpoints_dir, tiny_da
 
 
 def test_too_small_a_data_set_is_named(checkpoint, tiny_dataset, monkeypatch):
-    monkeypatch.setattr("musicvae_core.space.build_atlas.MIN_CODES", 100)
+    monkeypatch.setattr("musicvae_core.latent.attribute_vectors.MIN_CODES", 100)
     with pytest.raises(TooFewExamplesError, match="42 windows"):
         build_atlas(checkpoint, tiny_dataset)
 
@@ -79,7 +85,7 @@ def test_too_small_a_data_set_is_named(checkpoint, tiny_dataset, monkeypatch):
 @pytest.mark.parametrize("n", [1, 3, 7, 20, 100])
 def test_every_performance_counts_alike(n):
     performance = np.repeat([0, 1, 4, 5], [1, 3, 40, 8])
-    chosen = spread(performance, n)
+    chosen = _spread(performance, n)
     counts = [int((performance[chosen] == one).sum()) for one in (0, 1, 4, 5)]
     assert len(set(chosen)) == len(chosen) >= min(n, 52)
     assert sorted(chosen) == list(chosen)
@@ -94,18 +100,22 @@ def test_every_performance_counts_alike(n):
 def test_what_is_saved_is_loaded(atlas, folder):
     again = load_atlas(folder, atlas.fingerprint)
     assert (again.n_bars, again.performances) == (atlas.n_bars, atlas.performances)
-    for name in ("codes", "performance", "start_bar", "tsne"):
+    for name in ("performance", "start_bar", "tsne"):
         np.testing.assert_array_equal(getattr(again, name), getattr(atlas, name))
+    largest = np.abs(atlas.codes).max(axis=0)
+    assert (np.abs(again.codes - atlas.codes) <= 0.51 * largest / 127).all()
+    save_atlas(again, folder)
+    np.testing.assert_allclose(load_atlas(folder, atlas.fingerprint).codes, again.codes, rtol=1e-5)
     assert list(again.attributes) == list(atlas.attributes)
     for name, values in atlas.attributes.items():
         np.testing.assert_allclose(again.attributes[name], values, rtol=1e-3, atol=1e-6)
     np.testing.assert_array_equal(
-        again.principal.place(again.codes), atlas.principal.place(atlas.codes)
+        again.principal.place(atlas.codes), atlas.principal.place(atlas.codes)
     )
 
 
 def test_a_missing_atlas_says_how_to_make_it(tmp_path):
-    with pytest.raises(AtlasNotFoundError, match="musicvae_core atlas"):
+    with pytest.raises(SideFileError, match="musicvae_core atlas"):
         load_atlas(tmp_path, "")
 
 
@@ -113,12 +123,13 @@ def test_an_atlas_cut_short_anywhere_is_named(atlas, folder):
     whole = (folder / ATLAS_FILE).read_bytes()
     for length in [0, 1, 100, *np.linspace(200, len(whole) - 1, 40).astype(int)]:
         (folder / ATLAS_FILE).write_bytes(whole[:length])
-        with pytest.raises(CorruptAtlasError, match="make it again"):
+        with pytest.raises(SideFileError, match="make it again"):
             load_atlas(folder, atlas.fingerprint)
 
 
 def test_flipped_bytes_are_named_or_harmless(atlas, folder):
     whole = (folder / ATLAS_FILE).read_bytes()
+    codes = load_atlas(folder, atlas.fingerprint).codes
     refused = 0
     for at in np.linspace(0, len(whole) - 1, 200).astype(int):
         flipped = bytearray(whole)
@@ -126,10 +137,10 @@ def test_flipped_bytes_are_named_or_harmless(atlas, folder):
         (folder / ATLAS_FILE).write_bytes(flipped)
         try:
             again = load_atlas(folder, atlas.fingerprint)
-        except CorruptAtlasError:
+        except SideFileError:
             refused += 1
         else:
-            np.testing.assert_array_equal(again.codes, atlas.codes)
+            np.testing.assert_array_equal(again.codes, codes)
     assert refused > 150
 
 
@@ -146,15 +157,15 @@ def test_flipped_bytes_are_named_or_harmless(atlas, folder):
 )
 def test_parts_that_do_not_fit_are_named(atlas, folder, wrong):
     damaged(folder, **wrong)
-    with pytest.raises(CorruptAtlasError):
+    with pytest.raises(SideFileError):
         load_atlas(folder, atlas.fingerprint)
 
 
 def test_a_later_version_and_other_weights_are_named(atlas, folder):
-    with pytest.raises(StaleAtlasError, match="other weights"):
+    with pytest.raises(SideFileError, match="other weights"):
         load_atlas(folder, "another")
     damaged(folder, about={"format_version": 99})
-    with pytest.raises(NewerAtlasError, match="update"):
+    with pytest.raises(SideFileError, match="update"):
         load_atlas(folder, atlas.fingerprint)
 
 
@@ -179,7 +190,7 @@ def test_the_studio_loads_an_atlas_once_and_refuses_one_of_other_weights(
         save_atlas(atlas, tmp_path / name)
     studio = Studio(tmp_path)
     assert studio.atlas("groove_2bar") is studio.atlas("groove_2bar")
-    with pytest.raises(StaleAtlasError):
+    with pytest.raises(SideFileError):
         studio.atlas("a_flow")
 
 
@@ -229,10 +240,97 @@ def test_a_point_of_a_shipped_atlas_decodes_to_the_window_it_is_of(name, real_da
     assert np.mean(exact) > 0.97
 
 
-def test_many_codes_are_kept_in_eight_bits(atlas, folder, monkeypatch):
-    monkeypatch.setattr(atlas_module, "_MAX_HALF_CODES", 10)
-    save_atlas(atlas, folder)
-    loaded = load_atlas(folder, atlas.fingerprint)
-    largest = np.abs(atlas.codes).max(axis=0)
-    assert (np.abs(loaded.codes - atlas.codes) <= 0.51 * largest / 127).all()
-    assert not np.array_equal(loaded.codes, atlas.codes)
+@pytest.fixture(scope="module")
+def groups():
+    """Three groups of 60 codes each, far apart in direction, and the group of each."""
+    rng = np.random.default_rng(0)
+    centres = 8 * np.eye(16)[:3]
+    codes = np.concatenate([centre + rng.standard_normal((60, 16)) for centre in centres])
+    return codes.astype(np.float32), np.repeat(np.arange(3), 60)
+
+
+@pytest.fixture(scope="module")
+def fitted(groups):
+    codes, _ = groups
+    positions = fit_tsne(codes)
+    return positions, TsneMap(codes, positions)
+
+
+def distances(some, others):
+    return np.linalg.norm(some[:, None] - others[None], axis=2)
+
+
+def test_principal_components_are_those_of_the_singular_values(groups):
+    codes, _ = groups
+    principal = fit_principal(codes)
+    centred = codes.astype(np.float64) - codes.mean(axis=0, dtype=np.float64)
+    _, singular, rows = np.linalg.svd(centred, full_matrices=False)
+    np.testing.assert_allclose(
+        principal.explained, (singular**2 / (singular**2).sum())[:3], rtol=1e-4
+    )
+    placed = principal.place(codes)
+    assert placed.shape == (180, 3)
+    np.testing.assert_allclose(np.abs(placed), np.abs(centred @ rows[:3].T), atol=1e-3)
+
+
+def test_directions_have_length_one_and_zero_stays():
+    made = directions(np.array([[3.0, 4.0], [0.0, 0.0]], np.float32))
+    np.testing.assert_allclose(made, [[0.6, 0.8], [0.0, 0.0]])
+
+
+def test_the_middle_of_codes_is_as_long_as_they_are():
+    codes = np.array([[2.0, 0.0], [0.0, 4.0]], np.float32)
+    np.testing.assert_allclose(mean_code(codes), 3 * np.sqrt(0.5) * np.ones(2), rtol=1e-6)
+    np.testing.assert_allclose(mean_code(codes[:1]), codes[0])
+    np.testing.assert_allclose(mean_code(np.zeros((3, 2), np.float32)), [0, 0])
+
+
+def test_the_nearest_codes_are_those_at_the_smallest_angle(groups):
+    codes, _ = groups
+    one = codes[7] * 5  # length is of no account
+    angles = [
+        np.arccos(np.clip(code @ one / np.linalg.norm(code) / np.linalg.norm(one), -1, 1))
+        for code in codes.astype(np.float64)
+    ]
+    assert list(nearest(codes, one, 9)) == list(np.argsort(angles)[:9])
+    assert nearest(codes, one, 9)[0] == 7
+    assert len(nearest(codes, one, 1000)) == len(codes)
+
+
+def test_groups_stay_together_on_the_tsne_map(groups, fitted):
+    _, group = groups
+    positions, _ = fitted
+    away = distances(positions, positions) + np.diag(np.full(len(group), np.inf))
+    assert (group[away.argsort(axis=1)[:, :5]] == group[:, None]).all()
+    np.testing.assert_allclose(positions.max(axis=0), -positions.min(axis=0), atol=1e-3)
+
+
+def test_the_tsne_map_is_the_same_again(groups, fitted):
+    np.testing.assert_array_equal(fit_tsne(groups[0]), fitted[0])
+
+
+def test_codes_of_the_map_placed_anew_land_where_they_were(groups, fitted):
+    codes, group = groups
+    positions, tsne_map = fitted
+    away = distances(tsne_map.place(codes), positions)
+    rank = (away < away.diagonal()[:, None]).sum(axis=1)
+    assert np.median(rank) == 0
+    assert np.quantile(rank, 0.9) < 10
+    assert (group[away.argmin(axis=1)] == group).all()
+
+
+def test_unseen_codes_land_in_their_group(groups, fitted):
+    codes, group = groups
+    positions, tsne_map = fitted
+    unseen = codes + np.random.default_rng(1).standard_normal(codes.shape).astype(np.float32)
+    away = distances(tsne_map.place(unseen), positions)
+    assert (group[away.argmin(axis=1)] == group).mean() > 0.98
+
+
+def test_a_code_lands_in_the_same_place_alone_and_in_company(groups, fitted):
+    codes, _ = groups
+    _, tsne_map = fitted
+    together = tsne_map.place(codes[:5])
+    for code, place in zip(codes[:5], together, strict=True):
+        np.testing.assert_allclose(tsne_map.place(code[None])[0], place, atol=1e-4)
+    assert tsne_map.place(codes[:0]).shape == (0, 2)

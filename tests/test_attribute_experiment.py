@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 from tiny_data import dataset_of, drummed_groove
 
-from musicvae_core.checkpoint import load_checkpoint
-from musicvae_core.commands.cli import main
-from musicvae_core.experiments import attribute_figure
-from musicvae_core.experiments import attributes as experiment
-from musicvae_core.experiments.attributes import attribute_experiment, misses, spearman
-from musicvae_core.space.attribute_vectors import AttributeVectors
-from musicvae_core.space.fit_vectors import fit_vectors
-from musicvae_core.space.steering import Steered
+from musicvae_core.cli.main import main
+from musicvae_core.evaluation.experiments import attributes as experiment
+from musicvae_core.evaluation.experiments import figures as attribute_figure
+from musicvae_core.evaluation.experiments.attributes import _spearman, attribute_experiment, misses
+from musicvae_core.latent.attribute_vectors import AttributeVectors, fit_vectors
+from musicvae_core.latent.steering import Steered
+from musicvae_core.models.checkpoint import load_checkpoint
 
 
 @pytest.mark.parametrize(
@@ -32,7 +31,7 @@ from musicvae_core.space.steering import Steered
     ],
 )
 def test_spearman(first, second, expected):
-    assert spearman(np.array(first, float), np.array(second, float)) == pytest.approx(expected)
+    assert _spearman(np.array(first, float), np.array(second, float)) == pytest.approx(expected)
 
 
 @pytest.fixture
@@ -100,6 +99,7 @@ def test_what_misses_a_target_is_said(two_sliders):
     assert said.startswith("swing: Spearman -1.000")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["groove_2bar", "drums_2bar"])
 def test_the_report_and_its_files(checkpoints_dir, tiny_dataset, tmp_path, monkeypatch, name):
     monkeypatch.setattr(experiment, "draw_matrices", lambda report, path: path.write_text("drawn"))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from musicvae_core.experiments.attribute_floors import definition_floors, nearest_real
-from musicvae_core.space.attribute_vectors import AttributeVectors
-from musicvae_core.space.steering import Steered
+from musicvae_core.evaluation.experiments.attribute_floors import definition_floors, nearest_real
+from musicvae_core.latent.attribute_vectors import AttributeVectors
+from musicvae_core.latent.steering import Steered
 
 VOICES = ("kick", "snare", "hat", "ride", "crash", "tom")
 CONTROLS = ("step_density", "fill_ness", *(f"{name}_activity" for name in VOICES))

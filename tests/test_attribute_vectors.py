@@ -8,24 +8,23 @@ import zipfile
 import numpy as np
 import pytest
 
-from musicvae_core.checkpoint import load_checkpoint
-from musicvae_core.commands.cli import main
+from musicvae_core.cli.main import main
 from musicvae_core.errors import (
-    CorruptVectorsError,
     MusicVAEError,
-    NewerVectorsError,
-    StaleVectorsError,
+    SideFileError,
     TooFewExamplesError,
-    VectorsNotFoundError,
 )
-from musicvae_core.space.attribute_vectors import (
+from musicvae_core.latent.attribute_vectors import (
     FILL,
     VECTORS_FILE,
     AttributeVectors,
+    _correct,
+    _quartile_difference,
+    fit_vectors,
     load_vectors,
     save_vectors,
 )
-from musicvae_core.space.fit_vectors import correct, fit_vectors, quartile_difference
+from musicvae_core.models.checkpoint import load_checkpoint
 
 Z = 12
 
@@ -44,16 +43,16 @@ def planted():
 
 def test_a_corrected_vector_raises_its_own_attribute_and_no_other(planted):
     codes, attributes, true = planted
-    corrected, _ = correct(attributes, codes)
+    corrected, _ = _correct(attributes, codes)
     assert corrected @ true == pytest.approx(np.eye(3), abs=0.2)
-    plain = np.stack([quartile_difference(values, codes) for values in attributes.T])
+    plain = np.stack([_quartile_difference(values, codes) for values in attributes.T])
     moved = plain @ true
     assert abs(moved[0, 1]) > 0.5 * moved[0, 0], "the plain vector drags another along"
 
 
 def test_no_other_move_that_raises_it_alone_is_likelier(planted):
     codes, attributes, true = planted
-    corrected, metric = correct(attributes, codes)
+    corrected, metric = _correct(attributes, codes)
     precision = np.linalg.inv(np.cov(codes.T))
     length = corrected[0] @ precision @ corrected[0]
     assert metric[0, 0] == pytest.approx(length, rel=0.15)
@@ -65,7 +64,7 @@ def test_no_other_move_that_raises_it_alone_is_likelier(planted):
 
 def test_the_metric_measures_sums_of_vectors(planted):
     codes, attributes, _ = planted
-    corrected, metric = correct(attributes, codes)
+    corrected, metric = _correct(attributes, codes)
     weights = np.array([1.0, -2.0, 0.5])
     move = weights @ corrected
     length = move @ np.linalg.inv(np.cov(codes.T)) @ move
@@ -84,7 +83,7 @@ def test_the_metric_measures_sums_of_vectors(planted):
 )
 def test_quartiles_with_ties(values, expected):
     codes = np.arange(8.0)[:, None] * np.array([1.0, 0.0])
-    assert quartile_difference(np.array(values, float), codes) == pytest.approx([expected, 0.0])
+    assert _quartile_difference(np.array(values, float), codes) == pytest.approx([expected, 0.0])
 
 
 def test_a_label_s_vector_is_added_by_amounts():
@@ -127,13 +126,13 @@ def test_vectors_come_back_from_their_file(tmp_path):
 
 def test_what_is_wrong_with_a_file_is_named_with_the_remedy(tmp_path):
     remedy = "attribute-vectors"
-    with pytest.raises(VectorsNotFoundError, match=remedy):
+    with pytest.raises(SideFileError, match=remedy):
         load_vectors(tmp_path, "abc")
     path = save_vectors(some_vectors(), tmp_path)
-    with pytest.raises(StaleVectorsError, match=remedy):
+    with pytest.raises(SideFileError, match=remedy):
         load_vectors(tmp_path, "other weights")
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(CorruptVectorsError, match=remedy):
+    with pytest.raises(SideFileError, match=remedy):
         load_vectors(tmp_path, "abc")
 
 
@@ -154,10 +153,10 @@ def test_any_changed_byte_is_named_or_harmless(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"format_version": 99}, NewerVectorsError),
-        ({"format": "something else"}, CorruptVectorsError),
-        ({"controls": ["kick_activity"]}, CorruptVectorsError),
-        ({"labels": []}, CorruptVectorsError),
+        ({"format_version": 99}, SideFileError),
+        ({"format": "something else"}, SideFileError),
+        ({"controls": ["kick_activity"]}, SideFileError),
+        ({"labels": []}, SideFileError),
     ],
     ids=str,
 )
@@ -174,7 +173,7 @@ def test_a_file_that_promises_something_else_is_refused(tmp_path, changes, error
 def test_numbers_that_are_not_finite_are_refused(tmp_path):
     broken = dataclasses.replace(some_vectors(), metric=np.full((2, 2), np.nan))
     save_vectors(broken, tmp_path)
-    with pytest.raises(CorruptVectorsError, match="finite"):
+    with pytest.raises(SideFileError, match="finite"):
         load_vectors(tmp_path, "abc")
 
 
@@ -185,7 +184,7 @@ def test_a_pickled_array_is_refused(tmp_path):
         content = evil.read("plain.npy")
     with zipfile.ZipFile(path, "a") as target:
         target.writestr("extra.npy", content)
-    with pytest.raises(CorruptVectorsError):
+    with pytest.raises(SideFileError):
         load_vectors(tmp_path, "abc")
 
 

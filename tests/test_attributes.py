@@ -4,11 +4,18 @@ import warnings
 
 import numpy as np
 import pytest
-from tiny_data import random_groove
+from tiny_data import drummed_groove, random_groove
 
-from musicvae_core.attributes import ATTRIBUTES, Beats, measure
-from musicvae_core.groove import Groove
-from musicvae_core.vocabulary import CLOSED_HAT, KICK, N_VOICES, SNARE
+from musicvae_core.music.attributes import (
+    ATTRIBUTES,
+    Beats,
+    bar_similarity,
+    lag_similarity,
+    measure,
+)
+from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, SNARE
+from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.groove import Groove
 
 
 def groove_of(*cells, n_steps=16):
@@ -34,7 +41,7 @@ def test_silence_measures_zero_without_a_warning(name):
 def test_many_grooves_measure_as_one_by_one():
     rng = np.random.default_rng(0)
     grooves = [random_groove(rng) for _ in range(5)] + [Groove.silent(2)]
-    batch = Beats(*(np.stack([getattr(g, name) for g in grooves]) for name in Beats._fields))
+    batch = Beats(*(np.stack([getattr(g, name) for g in grooves]) for name in Beats._fields[:3]))
     for name, attribute in ATTRIBUTES.items():
         values = attribute(batch)
         assert values.shape == (6,)
@@ -101,3 +108,41 @@ def test_one_hit_has_no_spread():
     assert measured["offset_spread"] == measured["velocity_spread"] == 0.0
     assert measured["velocity_mean"] == pytest.approx(0.7)
     assert measured["laid_backness"] == pytest.approx(0.4)
+
+
+def f1_slowly(one, other):
+    hits = [{(s, v) for s, v in np.argwhere(bar)} for bar in (one, other)]
+    either = len(hits[0]) + len(hits[1])
+    return 2 * len(hits[0] & hits[1]) / either if either else 1.0
+
+
+def test_every_pair_of_bars_is_compared_as_by_hand():
+    groove = drummed_groove(np.random.default_rng(0), 5)
+    hits = groove.hits.copy()
+    hits[STEPS_PER_BAR : 3 * STEPS_PER_BAR] = False  # two silent bars
+    bars = hits.reshape(5, STEPS_PER_BAR, -1)
+    slow = [[f1_slowly(one, other) for other in bars] for one in bars]
+    np.testing.assert_allclose(bar_similarity(hits), slow, rtol=1e-6)
+    assert slow[1][2] == 1
+    assert slow[0][1] == 0
+    assert 0 < slow[0][4] < 1
+
+
+def test_many_windows_are_compared_at_once():
+    rng = np.random.default_rng(1)
+    hits = np.stack([drummed_groove(rng, 4).hits for _ in range(3)])
+    together = bar_similarity(hits)
+    assert together.shape == (3, 4, 4)
+    for one, alone in zip(hits, together, strict=True):
+        np.testing.assert_array_equal(bar_similarity(one), alone)
+
+
+def test_a_pattern_of_two_bars_comes_back_at_even_lags():
+    rng = np.random.default_rng(2)
+    two = [drummed_groove(rng, 2) for _ in range(4)]
+    hits = np.stack([groove.repeated(16).hits for groove in two])
+    one, other, four, eight = lag_similarity(hits, (1, 2, 4, 8))
+    assert other == four == eight == 1
+    assert one < 1
+    pairs = [bar_similarity(groove.hits)[0, 1] for groove in two]
+    assert one == pytest.approx(np.mean(pairs), rel=1e-5)

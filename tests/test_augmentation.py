@@ -7,9 +7,10 @@ came from can be read off it.
 import numpy as np
 import pytest
 
-from musicvae_core.attributes import beats_of, laid_backness, swing
-from musicvae_core.augmentation import augment, change_feel
-from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BAR, STEPS_PER_BEAT
+from musicvae_core.data.augmentation import augment, change_feel
+from musicvae_core.music.attributes import beats_of, laid_backness, swing
+from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.grid import STEPS_PER_BAR, STEPS_PER_BEAT
 
 B, T = 60, 32
 

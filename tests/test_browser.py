@@ -27,8 +27,8 @@ from real_browser import (
     wait_for_state,
 )
 
-from musicvae_core.midi import read_midi
-from musicvae_core.vocabulary import TICKS_PER_STEP
+from musicvae_core.music.grid import TICKS_PER_STEP
+from musicvae_core.music.midi import read_midi
 
 pytestmark = pytest.mark.browser
 
@@ -37,13 +37,13 @@ AUDIBLE = 0.01
 
 
 def tempo_field(page: Page) -> Locator:
-    return page.get_by_role("spinbutton", name="Tempo, bpm")
+    return page.get_by_label("Tempo in beats a minute")
 
 
 def set_tempo(page: Page, tempo_bpm: int) -> None:
     tempo_field(page).fill(str(tempo_bpm))
     page.keyboard.press("Enter")
-    wait_for_state(page, f"now.cards[0].tempo === {tempo_bpm}")
+    wait_for_state(page, f"deck.deck.engine.tempo === {tempo_bpm}")
 
 
 def played(hits: list[list[float]], n_steps: int) -> np.ndarray:
@@ -52,6 +52,12 @@ def played(hits: list[list[float]], n_steps: int) -> np.ndarray:
     voices, ticks = np.array(rows).T
     ticks = np.mod(np.rint(ticks), n_steps * TICKS_PER_STEP)
     return np.stack([voices, ticks])[:, np.lexsort((ticks, voices))].T
+
+
+def on_or_after_the_first_beat(hit: list[float]) -> list[float]:
+    """Return a hit where a file has it that is not saved as a loop."""
+    step, voice, velocity, offset = hit
+    return [step, voice, velocity, offset if step else max(offset, 0.0)]
 
 
 @everywhere
@@ -104,7 +110,7 @@ def test_a_downloaded_midi_file_is_the_groove_on_the_card(page: Page) -> None:
     assert groove.tempo_bpm == pytest.approx(card["tempo"], rel=1e-4)
     cells = np.argwhere(groove.hits)
     read = [[s, v, groove.velocities[s, v], groove.offsets[s, v]] for s, v in cells]
-    drawn = played(card["hits"], card["steps"])
+    drawn = played([on_or_after_the_first_beat(hit) for hit in card["hits"]], card["steps"])
     np.testing.assert_allclose(played(read, card["steps"]), drawn, atol=1)
 
 
@@ -135,9 +141,11 @@ def test_space_plays_and_stops_but_not_while_typing(page: Page) -> None:
     wait_for_state(page, "now.playing !== null")
     page.keyboard.press("Space")
     wait_for_state(page, "now.playing === null")
-    page.locator(".card .name").first.focus()
+    name = page.locator(".card .name").first
+    name.focus()
+    page.keyboard.press("End")
     page.keyboard.press("Space")
-    page.wait_for_timeout(200)
+    assert name.input_value().endswith(" "), "the key was the field's"
     assert state(page)["playing"] is None
 
 
@@ -172,7 +180,7 @@ def test_more_like_this_keeps_the_focus_and_is_asked_for_once(page: Page) -> Non
 def test_arrows_move_between_cards(page: Page) -> None:
     focused = "deck => deck.getRootNode().activeElement.dataset.card"
     page.locator(".card").first.focus()
-    for key, index in (("ArrowRight", 1), ("ArrowDown", 3), ("Home", 0), ("End", 7)):
+    for key, index in (("ArrowRight", 1), ("ArrowDown", 5), ("Home", 0), ("End", 7)):
         page.keyboard.press(key)
         assert page.locator(".deck").evaluate(focused) == ids(page)[index]
     page.keyboard.press("Space")
@@ -227,18 +235,20 @@ def test_names_settings_and_grooves_survive_a_change_of_page(page: Page) -> None
     page.get_by_role("heading", name="The drummers").wait_for()
     page.get_by_role("link", name="Sample").click()
     wait_for_sound(page)
-    assert state(page)["cards"] == before
+    until(lambda: state(page)["cards"] == before, "the cards as they were left")
     assert before[0]["kept"]
     assert tempo_field(page).input_value() == "97"
 
 
 @faked
-def test_sound_stops_with_its_page(page: Page) -> None:
+def test_a_loop_plays_on_from_page_to_page_and_the_bar_stops_it(page: Page) -> None:
     play(page)
-    deck = page.locator(".deck").element_handle()
-    assert loudest_of(deck) > AUDIBLE
+    deck, name = page.locator(".deck").element_handle(), state(page)["cards"][0]["name"]
     page.get_by_role("link", name="About").click()
     page.get_by_role("heading", name="The drummers").wait_for()
     wait_for_rest(page)
-    assert deck.evaluate("deck => deck.deck.state.playing") is None
+    bar = page.get_by_role("region", name="Transport")
+    bar.get_by_text(name, exact=True).wait_for()
+    assert loudest_of(deck) > AUDIBLE
+    bar.get_by_role("button", name="Stop", exact=True).click()
     until(lambda: loudest_of(deck, 0.3) < AUDIBLE, "silence")

@@ -19,11 +19,10 @@ from real_browser import (
     play,
     serving,
     state,
-    wait_for_rest,
     wait_for_state,
 )
 
-from musicvae_core.midi import read_midi
+from musicvae_core.music.midi import read_midi
 
 pytestmark = pytest.mark.browser
 
@@ -37,8 +36,8 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped models, or a tiny untrained one where there is none of sixteen bars."""
     if (SHIPPED / "model.safetensors").is_file():
         return SHIPPED.parent
-    from musicvae_core.checkpoint import Checkpoint, save_checkpoint
-    from musicvae_core.presets import preset
+    from musicvae_core.models.checkpoint import Checkpoint, save_checkpoint
+    from musicvae_core.models.presets import preset
 
     folder = tmp_path_factory.mktemp("checkpoints")
     for name in ("groove_16bar", "groove_2bar"):
@@ -121,8 +120,7 @@ def test_before_and_after_mark_the_same_cells_once_the_notes_were_open_for_edits
     page: Page,
 ) -> None:
     for _ in range(2):
-        page.get_by_text("Edit notes").click()
-        wait_for_rest(page)
+        page.locator(".card .edit").first.click()
     page.get_by_role("button", name="Loop bar 3 alone").click()
     page.get_by_role("button", name="Change bar 3").wait_for()
     press(page, "change")

@@ -7,20 +7,17 @@ from real_browser import Page, faked, ids, state, wait_for_rest, wait_for_state
 
 pytestmark = [pytest.mark.browser, faked]
 
-TOO_QUICK_MS = 150
-
 
 def open_favourites(page: Page) -> None:
-    page.get_by_role("link", name="Favourites").click()
+    page.get_by_role("link", name="Library").click()
     page.locator(".st-key-favourites-undo").wait_for()
     wait_for_rest(page)
 
 
 def star(page: Page, *cards: int) -> None:
-    """Click the stars of some cards, one soon after the other, and wait until Python has them."""
+    """Click the stars of some cards, one right after the other, and wait until Python has them."""
     for card in cards:
         page.locator(".card .keep").nth(card).click()
-        page.wait_for_timeout(TOO_QUICK_MS)
     kept = len(cards)
     wait_for_state(page, f"now.cards.filter((card) => card.kept).length === {kept}")
     wait_for_rest(page)

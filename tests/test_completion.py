@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from tiny_data import features_of, random_groove
 from tiny_lab import tiny_checkpoint
 
-from musicvae_core.kept import UNKNOWN, Controls, Kept
 from musicvae_core.lab import completion
 from musicvae_core.lab.completion import complete, open_bars, stretches
 from musicvae_core.lab.options import Chance
-from musicvae_core.vocabulary import KICK, STEPS_PER_BAR
+from musicvae_core.models.conditioning import UNKNOWN, Controls, Kept
+from musicvae_core.music.drums import KICK
+from musicvae_core.music.grid import STEPS_PER_BAR
 
 BARS = st.lists(st.booleans(), min_size=1, max_size=64)
 

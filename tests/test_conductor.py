@@ -6,13 +6,13 @@ import torch
 from slow_decoder import generate_slowly
 from tiny_data import drummed_groove, features_of
 
-from musicvae_core.config import ModelConfig
-from musicvae_core.models import decoders
-from musicvae_core.models.decoders import ConductorDecoder
+from musicvae_core.models.config import ModelConfig
+from musicvae_core.models.decoders import ConductorDecoder, shift_right
 from musicvae_core.models.encoder import HierarchicalEncoder
 from musicvae_core.models.heads import CategoricalHead, GrooveHead, Noise
-from musicvae_core.models.musicvae import MusicVAE, shift_right
-from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BAR
+from musicvae_core.models.kinds import build
+from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.grid import STEPS_PER_BAR
 
 B, U, H, Z, BAR = 3, 5, 10, 10, 6
 
@@ -48,8 +48,7 @@ def hits_of(head):
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @torch.no_grad()
-def test_all_bars_at_once_are_the_bars_one_by_one(head, temperature, monkeypatch):
-    monkeypatch.setattr(decoders, "product_dtype", lambda *_: torch.float32)
+def test_all_bars_at_once_are_the_bars_one_by_one(head, temperature):
     decoder, z = conductor_for(head), codes()
     fast = decoder.generate(z, head, temperature, torch.Generator().manual_seed(3))
     noise = head.draw_noise((STEPS_PER_BAR, B * U), torch.Generator().manual_seed(3))
@@ -83,8 +82,7 @@ def test_under_teacher_forcing_a_bar_does_not_hear_the_bars_before(head):
 
 
 @torch.no_grad()
-def test_fed_its_own_output_it_chooses_the_same_again(head, monkeypatch):
-    monkeypatch.setattr(decoders, "product_dtype", lambda *_: torch.float32)
+def test_fed_its_own_output_it_chooses_the_same_again(head):
     decoder, z = conductor_for(head), codes()
     free = decoder.generate(z, head, 0.0)
     again = head.sample(decoder(z, shift_right(free)), 0.0, None)
@@ -140,7 +138,7 @@ def test_the_encoder_hears_every_step_and_the_order_of_bars():
 def test_a_small_hierarchy_learns_one_batch_by_heart():
     torch.manual_seed(0)
     config = ModelConfig(
-        "categorical",
+        head="categorical",
         n_bars=2,
         encoder_size=64,
         encoder_bar_size=16,
@@ -151,7 +149,7 @@ def test_a_small_hierarchy_learns_one_batch_by_heart():
         conductor_size=24,
         bar_size=24,
     )
-    model = MusicVAE(config)
+    model = build(config)
     rng = np.random.default_rng(0)
     grooves = [drummed_groove(rng, config.n_bars) for _ in range(4)]
     target = torch.from_numpy(features_of(grooves))[..., :N_VOICES]

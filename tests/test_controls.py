@@ -7,10 +7,9 @@ import pytest
 from test_attributes import groove_of, hats
 from tiny_data import random_groove
 
-from musicvae_core.attributes import ATTRIBUTES, Beats
-from musicvae_core.controls import CONTROLS, controls_of, measure_controls
-from musicvae_core.groove import Groove
-from musicvae_core.vocabulary import (
+from musicvae_core.music.attributes import ATTRIBUTES, Beats
+from musicvae_core.music.controls import CONTROLS, controls_of, measure_controls
+from musicvae_core.music.drums import (
     CLOSED_HAT,
     CRASH,
     HIGH_TOM,
@@ -21,6 +20,7 @@ from musicvae_core.vocabulary import (
     RIDE,
     SNARE,
 )
+from musicvae_core.music.groove import Groove
 
 
 def value(name, groove):
@@ -43,7 +43,7 @@ def test_silence_measures_zero_without_a_warning(name):
 def test_many_grooves_measure_as_one_by_one():
     rng = np.random.default_rng(0)
     grooves = [random_groove(rng) for _ in range(5)] + [Groove.silent(2)]
-    batch = Beats(*(np.stack([getattr(g, name) for g in grooves]) for name in Beats._fields))
+    batch = Beats(*(np.stack([getattr(g, name) for g in grooves]) for name in Beats._fields[:3]))
     table = measure_controls(batch, tuple(CONTROLS))
     assert table.shape == (6, len(CONTROLS))
     assert table.dtype == np.float64

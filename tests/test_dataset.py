@@ -8,16 +8,19 @@ import time
 import zipfile
 from pathlib import Path
 
+import midi_builders as midi
 import numpy as np
 import pytest
 from tiny_data import dataset_of, drummed_groove, random_groove, write_folder
 
-from musicvae_core import dataset as dataset_module
-from musicvae_core.codec import groove_to_features
-from musicvae_core.dataset import SPLITS, load_dataset
-from musicvae_core.errors import DamagedDataError, DataNotFoundError, TooFewExamplesError
-from musicvae_core.groove import Groove
-from musicvae_core.midi import write_midi
+from musicvae_core.data import dataset as dataset_module
+from musicvae_core.data.dataset import load_dataset
+from musicvae_core.data.windows import SPLITS
+from musicvae_core.errors import DamagedDataError, DataError, TooFewExamplesError
+from musicvae_core.music.codec import groove_to_features
+from musicvae_core.music.drums import CLOSED_HAT, SNARE
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.midi import find_map, write_midi
 
 WINDOWS_OF_THE_REAL_SET = {
     2: (16_536, 2_055, 2_084),
@@ -117,23 +120,24 @@ def test_what_cannot_be_read_is_counted_by_reason(tmp_path, grooves, own_cache):
     (folder / "empty.mid").write_bytes(b"")
     dataset = load_dataset(folder)
     assert len(dataset.labels) == len(dataset.grooves) == 3
-    assert dataset.skipped == {"MalformedMidiError": 1, "EmptyMidiError": 1}
+    assert sorted(dataset.skipped.values()) == [1, 1]
+    assert any(reason.startswith("This is not a MIDI file.") for reason in dataset.skipped)
 
 
 def test_nothing_there_is_said_with_the_way_to_get_it(tmp_path, own_cache):
-    with pytest.raises(DataNotFoundError, match="--download"):
+    with pytest.raises(DataError, match="--download"):
         load_dataset(tmp_path / "nowhere.zip")
 
 
 def test_a_place_without_drums_is_refused(tmp_path, own_cache):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataNotFoundError, match="none there"):
+    with pytest.raises(DataError, match="There is no MIDI file"):
         load_dataset(tmp_path / "empty")
     (tmp_path / "empty" / "broken.mid").write_bytes(b"no MIDI")
-    with pytest.raises(DataNotFoundError, match="1 MalformedMidiError"):
+    with pytest.raises(DataError, match="1 file: This is not a MIDI file"):
         load_dataset(tmp_path / "empty")
     (tmp_path / "text.zip").write_text("words")
-    with pytest.raises(DataNotFoundError, match="not a zip archive"):
+    with pytest.raises(DataError, match="not a zip archive"):
         load_dataset(tmp_path / "text.zip")
 
 
@@ -253,7 +257,9 @@ def reads(monkeypatch):
     names = []
     read_midi = dataset_module.read_midi
     monkeypatch.setattr(
-        dataset_module, "read_midi", lambda content: names.append(1) or read_midi(content)
+        dataset_module,
+        "read_midi",
+        lambda content, **how: names.append(1) or read_midi(content, **how),
     )
     return names
 
@@ -341,7 +347,8 @@ def test_the_real_data_set_is_read_and_cached_in_time(real_archive, real_cache):
     assert time.process_time() - started < 0.5 * 3  # slack for a machine that is busy
     assert cold_seconds < 15
     assert len(dataset.labels) == 1138
-    assert dataset.skipped == {"UnsupportedMetreError": 12}
+    assert dataset.skipped.total() == 12
+    assert all("only 4/4 is supported" in reason for reason in dataset.skipped)
     assert dataset.metres["4-4"] == 1138
 
 
@@ -367,3 +374,23 @@ def test_short_performances_are_repeated_from_each_of_their_bars_on():
         expected = [(first + bar) % 3 for bar in range(8)]
         own = windows.features[0].reshape(8, 16, -1)[:3]
         np.testing.assert_array_equal(bars[first], own[expected])
+
+
+def track_on_channel_1(name, pitch):
+    hits = (midi.note(delta, pitch, channel=0) for delta in (0, 480))
+    return midi.track(midi.name(name), *hits, midi.end(1))
+
+
+def test_drums_of_a_folder_are_found_and_tracks_and_a_map_can_be_chosen(tmp_path, own_cache):
+    tracks = [track_on_channel_1(*one) for one in (("BD", 36), ("SD", 38), ("Congas", 63))]
+    (tmp_path / "song.mid").write_bytes(midi.midi_file(*tracks))
+    (tmp_path / "tune.mid").write_bytes(midi.midi_file(track_on_channel_1("Tune", 72)))
+    found = load_dataset(tmp_path)
+    assert [groove.n_hits for groove in found.grooves] == [4]
+    assert "Choose tracks to read as drums: Tune." in next(iter(found.skipped))
+    chosen = load_dataset(tmp_path, tracks=["SD", "Congas"], drum_map=find_map("ezdrummer"))
+    hits = chosen.grooves[0].hits.any(axis=0)
+    assert np.flatnonzero(hits).tolist() == [SNARE, CLOSED_HAT]
+    assert load_dataset(tmp_path).grooves == found.grooves
+    with pytest.raises(DataError, match="no track 'Kit'"):
+        load_dataset(tmp_path, tracks="Kit")

@@ -2,91 +2,70 @@
 
 from __future__ import annotations
 
-import io
-import logging
-import re
-from collections import Counter
-
 import numpy as np
 import pytest
-import soundfile
-import streamlit as st
-from fake_studio import FakeStudio, groove_at
+from fake_studio import groove_at
+from pydantic import TypeAdapter
 
-from musicvae_core.errors import InvalidGrooveError
-from musicvae_core.groove import Groove
-from musicvae_core.sound.flac import flac_bytes
-from musicvae_core.sound.render import SAMPLE_RATE, wav_bytes
-from musicvae_core.vocabulary import CLOSED_HAT, KICK, SNARE, VOICES
-from pages.components.deck.card import Card, Mix, Morph
-from pages.components.deck.deck import _ASSETS, _MODULES, ROW_LABELS
-from pages.components.deck.events import MIX, calls, read_hits, revisions_of
-from pages.components.deck.payload import as_sent, payload
-from pages.components.front import joined_script
-from pages.components.studio import loop_sounds
+from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, SNARE, VOICES
+from musicvae_core.music.groove import Groove
+from pages.shared.actions import checked
+from pages.shared.card import Card, Morph, _hits_as_sent, payload
+from pages.shared.deck import _revisions_of_card, _tell
+from pages.shared.events import CARD_EVENTS, N_CHANNELS
+from pages.shared.transport import VOICE_LABELS, Transport
 
 GROOVE = groove_at(np.ones(4, np.float32), 96.0)
 
 
-def card(**more: object) -> Card:
-    return Card("one", "One", GROOVE, b"MThd", None, **more)
+def card(groove: Groove = GROOVE, **more: object) -> Card:
+    return Card("one", "One", groove, **more)
 
 
 def morph(n_rows: int, n_columns: int, n_ends: int) -> Morph:
     places = n_rows * n_columns
-    return Morph((GROOVE,) * places, (None,) * places, n_rows, n_columns, ("end",) * n_ends)
+    return Morph((GROOVE,) * places, n_rows, n_columns, ("end",) * n_ends)
 
 
-def sent(groove: Groove) -> list[list[float]]:
-    return [
-        [step, voice, as_sent(groove.velocities[step, voice]), as_sent(groove.offsets[step, voice])]
-        for step, voice in np.argwhere(groove.hits).tolist()
-    ]
+def said(event: str, value: object, *cards: Card) -> list[tuple[object, ...]]:
+    """With what a page is called when the deck of these cards sends an event."""
+    sent_events = checked(CARD_EVENTS[event], value, event) or []
+    calls: list[tuple[object, ...]] = []
+    by_id = {card.id: card for card in cards}
+    _tell("deck", event, lambda *call: calls.append(call), by_id, {"map": "Map"}, sent_events)
+    return calls
 
 
-def test_the_modules_of_the_front_can_be_joined_into_one() -> None:
-    assert {path.name for path in _ASSETS.glob("*.js")} == set(_MODULES)
-    script = joined_script(_ASSETS, _MODULES)
-    names = re.findall(r"^(?:async )?(?:const|let|function|class) (\w+)", script, re.MULTILINE)
-    assert len(names) > 50
-    assert [name for name, count in Counter(names).items() if count > 1] == []
-    assert not re.search(r"^import ", script, re.MULTILINE)
-    imported = re.findall(r'from "\./([^"]+)"', "".join(map(_source, _MODULES)))
-    assert set(imported) <= set(_MODULES)
-
-
-def _source(module: str) -> str:
-    """The text of a module; what it imports stands before it in the joined script."""
-    text = (_ASSETS / module).read_text("utf-8")
-    before = _MODULES[: _MODULES.index(module)]
-    assert set(re.findall(r'from "\./([^"]+)"', text)) <= set(before), module
-    return text
+def edit(hits: list[list[float]], like: Groove) -> Groove:
+    [(_, groove)] = said("edit", [["one", 1, hits]], card(like, editable=True))
+    assert isinstance(groove, Groove)
+    return groove
 
 
 def test_what_the_browser_sends_back_unchanged_keeps_every_digit() -> None:
-    assert read_hits(sent(GROOVE), GROOVE) == GROOVE
+    assert edit(_hits_as_sent(GROOVE), GROOVE) == GROOVE
 
 
 def test_one_edited_hit_changes_that_hit_alone() -> None:
-    hits = sent(GROOVE)
+    hits = _hits_as_sent(GROOVE)
     step, voice, *_ = hits[3]
     hits[3] = [step, voice, 0.5, -0.25]
-    edited = read_hits(hits, GROOVE)
-    assert (edited.velocities[step, voice], edited.offsets[step, voice]) == (0.5, -0.25)
+    after = edit(hits, GROOVE)
+    assert (after.velocities[step, voice], after.offsets[step, voice]) == (0.5, -0.25)
     others = np.ones_like(GROOVE.hits)
     others[step, voice] = False
-    np.testing.assert_array_equal(edited.velocities[others], GROOVE.velocities[others])
-    np.testing.assert_array_equal(edited.offsets[others], GROOVE.offsets[others])
-    assert edited.tempo_bpm == GROOVE.tempo_bpm
+    np.testing.assert_array_equal(after.velocities[others], GROOVE.velocities[others])
+    np.testing.assert_array_equal(after.offsets[others], GROOVE.offsets[others])
+    assert after.tempo_bpm == GROOVE.tempo_bpm
 
 
-def test_velocities_and_offsets_are_moved_into_their_ranges() -> None:
-    edited = read_hits([[0, KICK, 7, 9], [1, SNARE, -3, -9]], Groove.silent(1))
-    assert edited.velocities[0, KICK] == 1
-    assert edited.offsets[0, KICK] < 0.5
-    assert 0 < edited.velocities[1, SNARE] < 0.01
-    assert edited.offsets[1, SNARE] == -0.5
-    assert edited.n_hits == 2
+def test_the_ends_of_loudness_and_timing_are_those_of_a_groove() -> None:
+    after = edit([[0, KICK, 1, 0.5], [1, SNARE, 0, -0.5]], Groove.silent(1))
+    assert after.velocities[0, KICK] == 1
+    assert after.offsets[0, KICK] < 0.5
+    assert 0 < after.velocities[1, SNARE] < 0.01
+    assert after.offsets[1, SNARE] == -0.5
+    assert after.n_hits == 2
 
 
 @pytest.mark.parametrize(
@@ -98,45 +77,44 @@ def test_velocities_and_offsets_are_moved_into_their_ranges() -> None:
         [[0, 0, 1]],
         [[0, 0, "loud", 0]],
         [[0, 0, float("nan"), 0]],
+        [[0, 0, float("inf"), 0]],
+        [[0, 0, 10**400, 0]],
         [[0, 0, True, 0]],
+        [[0, 0, 7, 0]],
+        [[0, 0, 1, 9]],
         [[16, 0, 1, 0]],
+        [[10**400, 0, 1, 0]],
         [[-1, 0, 1, 0]],
         [[0, 9, 1, 0]],
         [[0.5, 0, 1, 0]],
     ],
 )
-def test_edits_that_are_none_are_named(hits: object) -> None:
-    with pytest.raises(InvalidGrooveError):
-        read_hits(hits, Groove.silent(1))
+def test_an_edit_that_does_not_fit_is_ignored(hits: object) -> None:
+    assert said("edit", [["one", 1, hits]], card(Groove.silent(1), editable=True)) == []
 
 
 def test_events_become_calls() -> None:
-    cards = {"one": card(editable=True)}
-    assert calls("more", "one", cards) == [("one",)]
-    assert calls("keep", [["one", 2, True], ["gone", 1, False]], cards) == [("one", True)]
-    assert calls("rename", ["one", "Two"], cards) == [("one", "Two")]
-    assert calls("send", ["one", "map"], cards) == [("one", "map")]
-    assert calls("bar", ["one", 1], cards) == [("one", 1)]
-    assert calls("bar", ["one", None], cards) == [("one", None)]
-    assert calls("edit", [["one", 4, sent(GROOVE)]], cards) == [("one", GROOVE)]
-    assert revisions_of("edit", [["one", 4, []], ["two", 1, []]]) == {"one": 4, "two": 1}
-    assert revisions_of("mix", [[], [], 1, 7]) == {MIX: 7}
-    assert revisions_of("keep", [["one", 2, True]]) == {"one": 2}
-    assert revisions_of("more", "one") == revisions_of("mix", 3) == {}
-    mix = Mix(frozenset({KICK}), frozenset(), 0.5)
-    assert calls("mix", [[KICK, 99], [], 0.5, 3], cards) == [(mix,)]
+    one = card(editable=True)
+    assert said("more", "one", one) == [("one",)]
+    assert said("keep", [["one", 2, True], ["gone", 1, False]], one) == [("one", True)]
+    assert said("rename", ["one", "Two"], one) == [("one", "Two")]
+    assert said("send", ["one", "map"], one) == [("one", "map")]
+    assert said("bar", ["one", 1], one) == [("one", 1)]
+    assert said("bar", ["one", None], one) == [("one", None)]
+    assert said("edit", [["one", 4, _hits_as_sent(GROOVE)]], one) == [("one", GROOVE)]
+
+
+def test_what_was_seen_is_told_by_its_number() -> None:
+    said("edit", [["one", 4, []], ["gone", 9, []]], card(editable=True))
+    said("keep", [["one", 2, True]], card())
+    assert _revisions_of_card("deck", "one") == {"edit": 4, "keep": 2}
+    assert _revisions_of_card("deck", "gone") == {"edit": 0, "keep": 0}
 
 
 def test_what_a_groove_was_made_from_has_a_file_name_of_its_own() -> None:
-    named = payload(card(before=GROOVE, before_name="Other 120"), "deck", {})
+    named = payload(card(before=GROOVE, before_name="Other 120"), {})
     assert (named["file"], named["before"]["file"]) == ("one", "other-120")
-    assert payload(card(before=GROOVE), "deck", {})["before"]["file"] == "one-before"
-
-
-def test_a_morph_is_let_go_at_one_of_its_places() -> None:
-    cards = {"one": card(morph=morph(1, 33, 2)), "pad": card(morph=morph(5, 5, 4))}
-    assert calls("move", ["one", 0.501, 0], cards)[0][1] == (0.5, 0.0)
-    assert calls("move", ["pad", 0.5, 7], cards)[0][1] == (0.5, 1.0)
+    assert payload(card(before=GROOVE), {})["before"]["file"] == "one-before"
 
 
 @pytest.mark.parametrize(
@@ -154,16 +132,33 @@ def test_a_morph_is_let_go_at_one_of_its_places() -> None:
         ("move", ["one", 0.5, 0.5]),
         ("move", ["one", "x", None]),
         ("bar", ["one", 2]),
-        ("mix", [[], [], "loud", 1]),
-        ("mix", None),
+        ("send", ["one", "nowhere"]),
         ("rename", ["one"]),
+        ("rename", ["one", "x" * 1000]),
+        ("keep", [["one", 10**400, True]]),
+        ("keep", [["one", float("inf"), True]]),
     ],
 )
-def test_what_makes_no_sense_is_passed_over(
-    event: str, value: object, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.CRITICAL)
-    assert calls(event, value, {"one": card()}) == []
+def test_what_does_not_fit_is_ignored(event: str, value: object) -> None:
+    assert said(event, value, card()) == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        {"volume": "loud"},
+        {"volume": 7},
+        {"muted": [99]},
+        {"tempo": 10**400},
+        {"tempo": float("nan")},
+        {"feel": float("inf")},
+        {"levels": [1.0]},
+        {"other": 2},
+    ],
+)
+def test_a_transport_that_does_not_fit_is_ignored(value: object) -> None:
+    assert checked(TypeAdapter(Transport), value, "transport") is None
 
 
 def test_places_of_a_pad_lie_row_by_row() -> None:
@@ -175,32 +170,52 @@ def test_places_of_a_pad_lie_row_by_row() -> None:
         assert pad.index_at(pad.place_of(index)) == index
 
 
-def test_a_mix_hears_what_is_soloed_or_else_what_is_not_muted() -> None:
-    assert Mix().of(GROOVE) is GROOVE
-    without = Mix(muted=frozenset({KICK})).of(GROOVE)
-    assert not without.hits[:, KICK].any()
-    assert without.hits[:, SNARE].sum() == GROOVE.hits[:, SNARE].sum()
-    alone = Mix(muted=frozenset({KICK}), soloed=frozenset({CLOSED_HAT})).of(GROOVE)
-    assert alone.hits.any(axis=0).nonzero()[0].tolist() == [CLOSED_HAT]
-    assert len(ROW_LABELS) == len(VOICES)
+def blend_case() -> Morph:
+    """A pad of two by two: one hit that all have, one that the upper row has."""
+    grooves = []
+    for at in range(4):
+        hits = np.zeros((16, N_VOICES), bool)
+        hits[0, KICK], hits[4, SNARE] = True, at < 2
+        grooves.append(Groove.from_hits(hits, 0.2 + 0.2 * at, 0.1 * at, 120.0))
+    return Morph(tuple(grooves), 2, 2, ("a", "b", "c", "d"))
 
 
-def test_loops_are_rendered_as_they_are_mixed() -> None:
-    st.cache_resource.clear()
-    mix = Mix(muted=frozenset({KICK}))
-    studio = FakeStudio()
-    [sound], problem = loop_sounds(studio, [GROOVE], None, mix=mix)
-    assert problem is None
-    assert sound == studio.wav(mix.of(GROOVE))
-    [packed], _ = loop_sounds(studio, [GROOVE], None, mix=mix, compressed=True)
-    assert packed.startswith(b"fLaC")
+def test_a_pad_is_blended_between_its_grooves_as_in_the_browser() -> None:
+    pad = blend_case()
+    groove = pad.groove_at((0.25, 0.5))  # see score.test.js
+    assert np.argwhere(groove.hits).tolist() == [[0, KICK], [4, SNARE]]
+    assert groove.velocities[0, KICK] == pytest.approx(0.45)
+    assert groove.offsets[0, KICK] == pytest.approx(0.125)
+    assert groove.velocities[4, SNARE] == pytest.approx(0.25)
+    assert groove.offsets[4, SNARE] == pytest.approx(0.025)
+    assert not pad.groove_at((0.25, 0.75)).hits[4, SNARE], "less than half have it"
+    for index, one in enumerate(pad.grooves):
+        assert pad.groove_at(pad.place_of(index)) is one
 
 
-def test_flac_has_the_very_samples_of_wav_in_fewer_bytes() -> None:
-    seconds = np.arange(SAMPLE_RATE)[:, None] / SAMPLE_RATE
-    audio = (1.2 * np.sin(2 * np.pi * seconds * np.array([220, 331]))).astype(np.float32)
-    files = wav_bytes(audio), flac_bytes(audio, SAMPLE_RATE)
-    wav, flac = (soundfile.read(io.BytesIO(file), dtype="int16") for file in files)
-    np.testing.assert_array_equal(wav[0], flac[0])
-    assert wav[1] == flac[1] == SAMPLE_RATE
-    assert len(files[1]) < 0.8 * len(files[0])
+def test_a_pointer_stays_between_the_grooves_of_a_pad_and_at_one_of_a_strip() -> None:
+    pad, strip = Card("one", "One", GROOVE, morph=blend_case()), card(morph=morph(1, 3, 2))
+    assert said("move", ["one", 0.25, 0.5], pad) == [("one", (0.25, 0.5))]
+    assert said("move", ["one", 0.501, 0], strip) == [("one", (0.5, 0.0))]
+    [(_, between, name)] = said("midi", ["one", [0.25, 0.5]], pad)
+    assert between == pad.morph.groove_at((0.25, 0.5))
+    assert name == "One at 25% 50%"
+
+
+def test_what_is_soloed_or_else_what_is_not_muted_is_heard() -> None:
+    assert Transport().gains == (1.0,) * N_CHANNELS
+    assert Transport(muted=(KICK,), levels=(1.0, 0.5, *[1.0] * 7)).gains[:3] == (0.0, 0.25, 1.0)
+    alone = Transport(muted=(KICK,), soloed=(CLOSED_HAT,)).gains
+    assert [voice for voice, gain in enumerate(alone) if gain] == [CLOSED_HAT]
+    assert len(VOICE_LABELS) == len(VOICES)
+
+
+def test_a_wav_of_any_of_a_card_s_grooves_can_be_asked_for() -> None:
+    one = card(before=GROOVE, morph=morph(1, 3, 2))
+    [(_, now, name)] = said("wav", ["one", "now"], one)
+    assert (now, name) == (one.groove, "One")
+    [(_, step, name)] = said("wav", ["one", [1, 0]], one)
+    assert (step, name) == (one.morph.grooves[2], "One step 3")
+    assert said("wav", ["one", "before"], one)[0][1] == GROOVE
+    for value in (["one", [2, 0]], ["one", [-1, 0]], ["one", "later"], ["one", None], ["one", 2]):
+        assert said("wav", value, one) == []

@@ -4,12 +4,12 @@ import pytest
 import torch
 from slow_decoder import generate_slowly
 
-from musicvae_core.codec import OFFSET_SCALE
-from musicvae_core.models import decoders, free_running
-from musicvae_core.models.decoders import FlatDecoder
+from musicvae_core.models import decoders
+from musicvae_core.models.decoders import FlatDecoder, shift_right
 from musicvae_core.models.heads import CategoricalHead, GrooveHead
-from musicvae_core.models.musicvae import shift_right
-from musicvae_core.vocabulary import N_VOICES, TICKS_PER_STEP
+from musicvae_core.music.codec import OFFSET_SCALE
+from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.grid import TICKS_PER_STEP
 
 B, T, H, Z = 6, 24, 10, 5
 TICK = OFFSET_SCALE / TICKS_PER_STEP
@@ -70,54 +70,25 @@ def test_one_alone_is_as_in_a_batch(head):
     together = generate(decoder, head, z, 0.0)
     for index in range(B):
         alone = generate(decoder, head, z[index : index + 1], 0.0)
-        torch.testing.assert_close(alone[0], together[index], rtol=0, atol=1e-4)
+        assert torch.equal(alone[0], together[index])
 
 
 def test_the_first_grooves_of_a_seed_do_not_depend_on_how_many_follow(head):
     decoder, z = decoder_for(head), codes(7)
     many = generate(decoder, head, z, 1.0)
     few = generate(decoder, head, z[:3], 1.0)
-    torch.testing.assert_close(few, many[:3], rtol=0, atol=1.01 * TICK)
-    assert torch.equal(few[..., :N_VOICES], many[:3, :, :N_VOICES])
+    assert torch.equal(few, many[:3])
 
 
-def test_many_rows_are_decoded_in_even_parts_and_as_in_one(head, monkeypatch):
-    decoder, z = decoder_for(head), codes(7)
+def test_many_rows_are_decoded_in_parts_and_as_in_one(head, monkeypatch):
+    decoder, z = decoder_for(head), codes(20)
     whole = generate(decoder, head, z, 1.0)
     sizes, run = [], decoder.run
     monkeypatch.setattr(decoder, "run", lambda z, *rest: sizes.append(len(z)) or run(z, *rest))
-    monkeypatch.setattr(decoders, "_CPU_ROWS", 3)
+    monkeypatch.setattr(decoders, "_CPU_ROWS", 8)
     parts = generate(decoder, head, z, 1.0)
-    assert sizes == [3, 3, 1]
-    assert torch.equal(parts[..., :N_VOICES], whole[..., :N_VOICES])
-    torch.testing.assert_close(parts, whole, rtol=0, atol=1.01 * TICK)
-
-
-@pytest.mark.parametrize("dtype", [torch.int8, torch.bfloat16])
-@pytest.mark.parametrize("step_size", [0, 16])
-def test_products_in_few_bits_are_near(dtype, step_size, monkeypatch):
-    torch.manual_seed(0)
-    head = GrooveHead(32, 16, 2)
-    with torch.no_grad():
-        head.to_logits.weight.mul_(20)
-    decoder = FlatDecoder(head.n_features, 32, 2, 16, T, step_size)
-    z = torch.randn(1, 16, generator=torch.Generator().manual_seed(2))
-    exact = generate_slowly(decoder, head, z, 0.0, None)
-    monkeypatch.setattr(decoders, "product_dtype", lambda *_: dtype)
-    near = generate(decoder, head, z, 0.0)
-    assert [p.weight.dtype for p in decoder._plans._plans[dtype].products] == [dtype] * 3
-    assert torch.equal(near[..., :N_VOICES], exact[..., :N_VOICES])
-    torch.testing.assert_close(near, exact, rtol=0, atol=1.01 * TICK)
-
-
-@pytest.mark.parametrize(
-    ("kernel", "expected"), [("AVX512", torch.int8), ("DEFAULT", torch.float32)]
-)
-def test_one_alone_is_multiplied_in_int8_where_there_is_a_kernel(kernel, expected, monkeypatch):
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: kernel)
-    cpu = torch.device("cpu")
-    assert free_running.product_dtype(1, cpu) == expected
-    assert free_running.product_dtype(2, cpu) == torch.float32
+    assert sizes == [8, 8, 8]
+    assert torch.equal(parts, whole)
 
 
 def test_seeds_repeat_and_differ(head):

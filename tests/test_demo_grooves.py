@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from fake_studio import FakeStudio
 
-from musicvae_core.attributes import measure
-from musicvae_core.midi import read_midi
-from musicvae_core.vocabulary import CLOSED_HAT, KICK, RIDE, SNARE
-from pages.components.demos import demo_sources
-from scripts.make_demo_grooves import FOLDER, PATTERNS, make_groove
+from musicvae_core.music.attributes import measure
+from musicvae_core.music.drums import CLOSED_HAT, KICK, RIDE, SNARE
+from musicvae_core.music.midi import read_midi
+from pages.shared.collection import demo_sources
+from scripts.make_demo_grooves import _FOLDER, _PATTERNS, _TUNES, _make_groove, _make_melody
 
-GROOVES = {pattern.name: make_groove(pattern) for pattern in PATTERNS}
+GROOVES = {pattern.name: _make_groove(pattern) for pattern in _PATTERNS}
 ASKED_FOR = {
     *("Rock", "Funk", "Shuffle", "Bossa", "Hip-hop", "Reggae", "Jazz ride", "Half-time"),
     *("Disco", "New Orleans", "Punk", "Fill"),
@@ -20,7 +20,7 @@ ASKED_FOR = {
 
 
 def test_the_files_are_the_patterns():
-    sources = demo_sources(FakeStudio())
+    sources = [source for source in demo_sources(FakeStudio()) if source.plays == "drums"]
     assert [source.name for source in sources] == list(GROOVES)
     assert set(GROOVES) >= ASKED_FOR
     for source, groove in zip(sources, GROOVES.values(), strict=True):
@@ -30,8 +30,16 @@ def test_the_files_are_the_patterns():
         assert source.groove.tempo_bpm == pytest.approx(groove.tempo_bpm, abs=0.001)
 
 
+def test_the_melodies_are_the_tunes():
+    sources = [source for source in demo_sources(FakeStudio()) if source.plays == "line"]
+    assert [source.name for source in sources] == [tune.name for tune in _TUNES]
+    for source, tune in zip(sources, _TUNES, strict=True):
+        assert list(source.groove.notes()) == list(_make_melody(tune).notes())
+        assert source.groove.n_bars == 4
+
+
 def test_every_file_loses_nothing_and_has_two_bars():
-    for path in sorted(Path(FOLDER).glob("*.mid")):
+    for path in sorted(Path(_FOLDER).glob("*.mid")):
         reading = read_midi(path.read_bytes())
         assert reading.groove.n_bars == 2
         assert (reading.n_merged, reading.dropped) == (0, {})

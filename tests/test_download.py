@@ -11,9 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from musicvae_core import download
-from musicvae_core.download import download_archive
-from musicvae_core.errors import DownloadError
+from musicvae_core.data import files
+from musicvae_core.data.files import download_archive
+from musicvae_core.errors import DataError
 
 BODY = bytes(range(256)) * 1024
 HALF = len(BODY) // 2
@@ -100,7 +100,7 @@ def test_half_a_part_is_resumed(server, tmp_path):
 
 def test_a_cut_download_says_so_and_goes_on_next_time(server, tmp_path):
     server.cut_at = HALF
-    with pytest.raises(DownloadError, match=rf"stopped after {HALF:,} of {len(BODY):,} bytes"):
+    with pytest.raises(DataError, match=rf"stopped after {HALF:,} of {len(BODY):,} bytes"):
         fetch(server, tmp_path)
     assert not (tmp_path / "groove.zip").exists()
 
@@ -127,7 +127,7 @@ def test_a_part_of_full_length_or_more_is_not_asked_beyond_its_end(server, tmp_p
 def test_a_corrupted_byte_is_refused_and_removed(server, tmp_path):
     server.body = BODY[:HALF] + b"\xff" + BODY[HALF + 1 :]
 
-    with pytest.raises(DownloadError, match="sha256"):
+    with pytest.raises(DataError, match="sha256"):
         fetch(server, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -135,7 +135,7 @@ def test_a_corrupted_byte_is_refused_and_removed(server, tmp_path):
 def test_another_size_is_refused_before_it_is_read(server, tmp_path):
     server.body = BODY + b"more"
 
-    with pytest.raises(DownloadError, match=f"{len(BODY) + 4:,} bytes where {len(BODY):,}"):
+    with pytest.raises(DataError, match=f"{len(BODY) + 4:,} bytes where {len(BODY):,}"):
         fetch(server, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -144,14 +144,14 @@ def test_an_endless_body_is_not_read_to_its_end(server, tmp_path):
     server.announces_length = False
     server.body = BODY * 8
 
-    with pytest.raises(DownloadError, match="not the archive expected") as caught:
+    with pytest.raises(DataError, match="not the archive expected") as caught:
         fetch(server, tmp_path)
     n_read = int(str(caught.value).split(" gave ")[1].split()[0].replace(",", ""))
-    assert len(BODY) < n_read <= len(BODY) + download.CHUNK_BYTES
+    assert len(BODY) < n_read <= len(BODY) + files._CHUNK_BYTES
 
 
 def test_a_missing_page_is_named(server, tmp_path):
-    with pytest.raises(DownloadError, match="answered 404"):
+    with pytest.raises(DataError, match="answered 404"):
         fetch(server, tmp_path, "other.zip")
 
 
@@ -159,7 +159,7 @@ def test_no_network_is_named(server, tmp_path):
     server.shutdown()
     server.server_close()
 
-    with pytest.raises(DownloadError, match=r"could not be fetched.*check the network"):
+    with pytest.raises(DataError, match=r"could not be fetched.*check the network"):
         fetch(server, tmp_path)
 
 
@@ -167,15 +167,15 @@ def test_a_full_disk_is_named(server, tmp_path, monkeypatch):
     def write_nothing(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(download, "_copy", write_nothing)
-    with pytest.raises(DownloadError, match=r"is full: the archive needs 0\.3 MB"):
+    monkeypatch.setattr(files, "_copy", write_nothing)
+    with pytest.raises(DataError, match=r"is full: the archive needs 0\.3 MB"):
         fetch(server, tmp_path)
 
 
 def test_a_folder_that_is_a_file_is_named(server, tmp_path):
     (tmp_path / "file").write_text("in the way")
 
-    with pytest.raises(DownloadError, match="cannot be written"):
+    with pytest.raises(DataError, match="cannot be written"):
         fetch(server, tmp_path / "file")
 
 
@@ -195,7 +195,7 @@ def test_progress_counts_bytes_from_where_it_resumes(server, tmp_path, monkeypat
         def update(self, n: int) -> None:
             bars[-1].n += n
 
-    monkeypatch.setattr(download, "tqdm", Bar)
+    monkeypatch.setattr(files, "tqdm", Bar)
     part_in(tmp_path).write_bytes(BODY[:HALF])
     fetch(server, tmp_path)
 

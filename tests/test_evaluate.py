@@ -8,12 +8,18 @@ import pytest
 import torch
 from tiny_data import dataset_of
 
-from musicvae_core import evaluate as evaluate_module
-from musicvae_core.checkpoint import load_checkpoint
-from musicvae_core.evaluate import evaluate, generate_features, reconstruction_metrics
-from musicvae_core.groove import Groove
-from musicvae_core.smoothness import DISTANCES, smoothness_curve
-from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BAR
+from musicvae_core.evaluation import metrics as evaluate_module
+from musicvae_core.evaluation.metrics import (
+    _DISTANCES,
+    _smoothness_curve,
+    evaluate,
+    generate_features,
+)
+from musicvae_core.models.checkpoint import load_checkpoint
+from musicvae_core.models.reconstruction import reconstruction_metrics
+from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.groove import Groove
 
 N, T = 6, 32
 
@@ -190,9 +196,9 @@ def test_samples_are_of_their_seed_and_prior(checkpoints_dir, monkeypatch):
 
 
 def test_smoothness_starts_at_no_change(groove_checkpoint, windows):
-    rows = smoothness_curve(groove_checkpoint.model, windows.features, seed=0)
-    assert [row["distance"] for row in rows] == list(DISTANCES)
+    rows = _smoothness_curve(groove_checkpoint.model, windows.features, seed=0)
+    assert [row["distance"] for row in rows] == list(_DISTANCES)
     assert rows[0] == {"distance": 0.0, "hit_distance": 0.0, "attribute_change": 0.0}
     assert rows[-1]["hit_distance"] > rows[1]["hit_distance"]
     assert all(0 <= row["hit_distance"] <= 1 for row in rows)
-    assert rows == smoothness_curve(groove_checkpoint.model, windows.features, seed=0)
+    assert rows == _smoothness_curve(groove_checkpoint.model, windows.features, seed=0)

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from musicvae_core import evaluate as evaluate_module
-from musicvae_core.checkpoint import load_checkpoint
-from musicvae_core.experiments import choices as experiments
-from musicvae_core.experiments import trade_off_figure
-from musicvae_core.experiments.choices import ABLATIONS, ablate, trade_off
-from musicvae_core.experiments.trade_off_figure import draw_trade_off
-from musicvae_core.presets import override, preset
+from musicvae_core.evaluation import metrics as evaluate_module
+from musicvae_core.evaluation.experiments import choices as experiments
+from musicvae_core.evaluation.experiments import figures as trade_off_figure
+from musicvae_core.evaluation.experiments.choices import _ABLATIONS, ablate, trade_off
+from musicvae_core.evaluation.experiments.figures import draw_trade_off
+from musicvae_core.models.checkpoint import load_checkpoint
+from musicvae_core.models.presets import override, preset
 from musicvae_core.training import fit_prior as fit_prior_module
 from musicvae_core.training import train as train_module
 from musicvae_core.training.fit_prior import PriorTraining
@@ -60,7 +60,7 @@ def test_an_ablation_has_a_row_for_each_change_that_changes_something(
     tiny_dataset, tmp_path, steps
 ):
     rows = ablate(BASE, tiny_dataset, tmp_path, N_STEPS, "cpu")
-    names = [name for name in ABLATIONS if name != "no direct path to the steps"]
+    names = [name for name in _ABLATIONS if name != "no direct path to the steps"]
     assert [row["variation"] for row in rows] == names
     assert len(steps) == N_STEPS * len(names)
     for row in rows:
@@ -71,9 +71,9 @@ def test_an_ablation_has_a_row_for_each_change_that_changes_something(
 
 
 def test_each_variation_trains_with_its_change_alone(tiny_dataset, tmp_path, monkeypatch):
-    chosen = {name: ABLATIONS[name] for name in ("as the preset", "no direct path to the steps")}
+    chosen = {name: _ABLATIONS[name] for name in ("as the preset", "no direct path to the steps")}
     chosen["beta 0.2, free bits 48, as the paper"] = ("beta=0.2", "free_bits=48")
-    monkeypatch.setattr(experiments, "ABLATIONS", chosen)
+    monkeypatch.setattr(experiments, "_ABLATIONS", chosen)
     base = override(BASE, ["step_size=3"])
     rows = ablate(base, tiny_dataset, tmp_path, N_STEPS, "cpu")
     assert [row["variation"] for row in rows] == list(chosen)
@@ -87,7 +87,7 @@ def test_each_variation_trains_with_its_change_alone(tiny_dataset, tmp_path, mon
 def test_an_ablation_goes_on_where_it_broke_off_and_trains_nothing_twice(
     tiny_dataset, tmp_path, monkeypatch, steps, broken_once
 ):
-    monkeypatch.setattr(experiments, "ABLATIONS", dict(list(ABLATIONS.items())[:2]))
+    monkeypatch.setattr(experiments, "_ABLATIONS", dict(list(_ABLATIONS.items())[:2]))
     whole = ablate(BASE, tiny_dataset, tmp_path / "whole", N_STEPS, "cpu")
     steps.clear()
     broken_once(train_module, "_validate", N_STEPS + 2)  # of the second run, its second step

@@ -11,34 +11,36 @@ from hypothesis import strategies as st
 from tiny_data import dataset_of, drummed_groove, features_of, random_groove
 from tiny_lab import any_groove, tiny_checkpoint
 
-from musicvae_core.config import MAX_SEED
-from musicvae_core.experiments import feel as experiment_module
-from musicvae_core.experiments import feel_metrics as metrics_module
-from musicvae_core.experiments import transfer as transfer_experiment
-from musicvae_core.experiments.bootstrap import mean_interval, resampled
-from musicvae_core.experiments.feel import feel_experiment
-from musicvae_core.experiments.feel_baselines import FeelTable, drifting, join_feel, split_feel
-from musicvae_core.experiments.feel_metrics import (
+from musicvae_core.evaluation.experiments import feel as experiment_module
+from musicvae_core.evaluation.experiments import feel_metrics as metrics_module
+from musicvae_core.evaluation.experiments import feel_metrics as transfer_experiment
+from musicvae_core.evaluation.experiments.feel import feel_experiment
+from musicvae_core.evaluation.experiments.feel_baselines import (
+    FeelTable,
+    PatternTable,
+    _drifting,
+    _join_feel,
+    hit_f1,
+    split_feel,
+)
+from musicvae_core.evaluation.experiments.feel_metrics import (
     Real,
+    _mean_interval,
+    _resampled,
     attribute_means,
     bar_jumps,
     errors,
     followed_share,
     likeness,
 )
-from musicvae_core.experiments.voice_patterns import PatternTable, hit_f1
-from musicvae_core.groove import Groove
-from musicvae_core.kept import UNKNOWN, Kept, untold
-from musicvae_core.lab.feel_match import match_feel
-from musicvae_core.lab.likelihood import nats_of_rest, score_rest
-from musicvae_core.taps import taps_to_groove
-from musicvae_core.vocabulary import (
-    KICK,
-    SNARE,
-    STEPS_PER_BAR,
-    TICKS_PER_STEP,
-    VELOCITY_LEVELS,
-)
+from musicvae_core.lab.completion import nats_of_rest
+from musicvae_core.lab.tools import match_feel
+from musicvae_core.models.conditioning import UNKNOWN, Kept, untold
+from musicvae_core.models.config import MAX_SEED, TrainConfig
+from musicvae_core.models.lab_tasks import _make_batch
+from musicvae_core.music.drums import KICK, SNARE
+from musicvae_core.music.grid import STEPS_PER_BAR, TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.music.groove import Groove, taps_to_groove
 
 N = 60
 
@@ -74,7 +76,7 @@ def test_noise_has_the_size_of_the_train_split(played, table):
 def test_drift_is_a_correlation_between_neighbours():
     rng = np.random.default_rng(0)
     hits = np.ones((200, 32, 9), bool)
-    noise = drifting(hits, 0.6, rng).reshape(200, -1)
+    noise = _drifting(hits, 0.6, rng).reshape(200, -1)
     assert noise.std() == pytest.approx(1, abs=0.03)
     assert np.corrcoef(noise[:, :-1].ravel(), noise[:, 1:].ravel())[0, 1] == pytest.approx(
         0.6, abs=0.03
@@ -97,7 +99,7 @@ def test_the_bins_of_a_baseline_add_up_to_one(table, name):
 
 def test_split_and_join_are_inverse(played):
     hits, velocities, offsets = split_feel(played)
-    joined = join_feel(hits, velocities.astype(float), offsets.astype(float))
+    joined = _join_feel(hits, velocities.astype(float), offsets.astype(float))
     np.testing.assert_allclose(joined, played, atol=1e-5)
 
 
@@ -117,13 +119,13 @@ def test_windows_of_one_performance_count_as_little_as_they_say():
     rng = np.random.default_rng(0)
     of_performance = rng.standard_normal(40)
     values, performances = np.repeat(of_performance, 25), np.repeat(np.arange(40), 25)
-    weights = resampled(performances, seed=1)
-    low, high = mean_interval(values, weights)
+    weights = _resampled(performances, seed=1)
+    low, high = _mean_interval(values, weights)
     assert weights.shape == (1000, 1000)
     assert np.all(weights[:, :25] == weights[:, :1])
     assert low < values.mean() < high
     assert high - low == pytest.approx(3.92 * of_performance.std() / np.sqrt(40), rel=0.15)
-    alone = mean_interval(values, resampled(np.arange(1000), seed=1))
+    alone = _mean_interval(values, _resampled(np.arange(1000), seed=1))
     assert alone[1] - alone[0] < 0.3 * (high - low)
 
 
@@ -151,7 +153,7 @@ def test_swings_to_either_side_do_not_cancel_in_its_size():
     hits[:, :2, SNARE] = True
     offsets = np.zeros(hits.shape)
     offsets[:, 1, SNARE] = [0.25, -0.25]
-    means = attribute_means(join_feel(hits, np.ones(hits.shape), offsets))
+    means = attribute_means(_join_feel(hits, np.ones(hits.shape), offsets))
     assert means["swing"] == pytest.approx(0)
     assert means["swing_size"] == pytest.approx(0.25)
 
@@ -231,12 +233,12 @@ def test_a_bound_by_more_draws_is_tighter(played):
     model, kept, controls = tiny_checkpoint().model, Kept.notes(played), untold(np.full(N, 120.0))
     terms = ("velocities", "offsets")
     with torch.inference_mode():
-        scores, kl = score_rest(model, kept, controls, torch.Generator().manual_seed(0))
+        scores = model(_make_batch(model, kept, controls, TrainConfig(word_dropout=0.0), seed=0))
         one, many = (
             nats_of_rest(model, kept, controls, torch.Generator().manual_seed(0), terms, n).mean()
             for n in (1, 32)
         )
-    bound = (kl - sum(scores[name].sum(dim=1) for name in terms)).mean()
+    bound = (scores["kl"] + sum(scores[name] for name in terms)).mean()
     assert abs(float(one - bound)) < 0.05 * float(bound)
     assert many <= one
 
@@ -258,14 +260,15 @@ def name_of(names, places):
     return None if place == UNKNOWN else names[place]
 
 
+@pytest.mark.slow
 def test_the_experiment_measures_all_and_writes_it(dataset, tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(experiment_module, "write_figure", lambda *given: drawn.append(given))
-    monkeypatch.setattr(experiment_module, "N_MEAN", 2)
-    monkeypatch.setattr(experiment_module, "N_DRAWS", 2)
-    monkeypatch.setattr(experiment_module, "N_BOUND", 2)
+    monkeypatch.setattr(experiment_module, "_N_MEAN", 2)
+    monkeypatch.setattr(experiment_module, "_N_DRAWS", 2)
+    monkeypatch.setattr(experiment_module, "_N_BOUND", 2)
     monkeypatch.setattr(metrics_module, "_N_RESAMPLED_AUCS", 10)
-    monkeypatch.setattr(transfer_experiment, "N_PAIRS", 4)
+    monkeypatch.setattr(transfer_experiment, "_N_PAIRS", 4)
     heard = []
     complete = experiment_module.complete
 
@@ -300,7 +303,7 @@ def test_the_experiment_measures_all_and_writes_it(dataset, tmp_path, monkeypatc
     text = (tmp_path / "feel.md").read_text()
     for title in ("Humanize", "Drumify", "Fill in", "Transfer", "Long grooves"):
         assert f"### {title}" in text
-    assert "95% intervals" in text
+    assert "95% bootstrap intervals" in text
     [(figure, path)] = drawn
     assert path == tmp_path / "feel.svg"
     assert len(figure.data) == 6
@@ -308,7 +311,7 @@ def test_the_experiment_measures_all_and_writes_it(dataset, tmp_path, monkeypatc
 
 
 def test_what_the_lab_hears_of_real_windows_is_their_notes_alone(dataset):
-    player = experiment_module.Player(tiny_checkpoint(), seed=0)
+    player = experiment_module._Player(tiny_checkpoint(), seed=0)
     windows = dataset.windows("test", 4)
     louder = windows.features.copy()
     louder[..., 9:18] *= 0.5

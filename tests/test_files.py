@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from musicvae_core.data.files import check_file, make_folder, write_atomically, write_content
 from musicvae_core.errors import ConfigError
-from musicvae_core.files import check_file, make_folder, write_atomically, write_content
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])

@@ -7,8 +7,8 @@ import pytest
 from tiny_data import random_groove
 
 from musicvae_core.errors import InvalidGrooveError
-from musicvae_core.groove import Groove
-from musicvae_core.vocabulary import KICK, N_VOICES, SNARE
+from musicvae_core.music.drums import KICK, N_VOICES, SNARE
+from musicvae_core.music.groove import Groove
 
 
 def valid_fields(n_steps=16):

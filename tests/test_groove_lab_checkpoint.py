@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musicvae_core.attributes import beats_of, mean_velocity, measure
-from musicvae_core.codec import features_to_groove
-from musicvae_core.experiments.feel import untold
-from musicvae_core.experiments.feel_metrics import bar_jumps
-from musicvae_core.kept import Kept
-from musicvae_core.lab.checkpoint import load_lab_checkpoint
+from musicvae_core.evaluation.experiments.feel_metrics import bar_jumps
 from musicvae_core.lab.completion import complete, open_bars, stretches
 from musicvae_core.lab.options import Amounts, Chance, Wishes
 from musicvae_core.lab.tools import Lab
-from musicvae_core.vocabulary import STEPS_PER_BAR
+from musicvae_core.models.checkpoint import load_checkpoint
+from musicvae_core.models.conditioning import Kept, untold
+from musicvae_core.models.lab import GrooveLab
+from musicvae_core.music.attributes import beats_of, mean_velocity, measure
+from musicvae_core.music.codec import features_to_groove
+from musicvae_core.music.grid import STEPS_PER_BAR
 
 SHIPPED = Path(__file__).parent.parent / "checkpoints" / "groove_lab"
 N_LONG, LONG_BARS = 48, 16
@@ -24,7 +24,7 @@ N_LONG, LONG_BARS = 48, 16
 def lab():
     if not SHIPPED.exists():
         pytest.skip(f"there is no {SHIPPED}")
-    return Lab(load_lab_checkpoint(SHIPPED))
+    return Lab(load_checkpoint(SHIPPED, GrooveLab))
 
 
 @pytest.fixture(scope="module")

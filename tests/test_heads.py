@@ -5,10 +5,11 @@ import pytest
 import torch
 from tiny_data import features_of, random_groove
 
-from musicvae_core.codec import COMBINATIONS, OFFSET_SCALE, hits_to_classes
 from musicvae_core.models import mixture
 from musicvae_core.models.heads import CategoricalHead, GrooveHead
-from musicvae_core.vocabulary import N_VOICES, TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.music.codec import COMBINATIONS, OFFSET_SCALE, hits_to_classes
+from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.grid import TICKS_PER_STEP, VELOCITY_LEVELS
 
 H = 12
 LEVELS = mixture.Lattice(-1.0, 1.0, half_bin=1 / 126)

@@ -3,10 +3,13 @@
 import os
 import pty
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
 from pretend_machine import FAKE_APT_GET, FAKE_SUDO, ROOT, Machine
+
+from musicvae_core.music.midi.scan import MAX_BYTES
 
 
 @pytest.fixture
@@ -90,6 +93,28 @@ def test_a_chromium_that_only_asks_for_a_snap_is_none(debian):
     assert debian.log[-1].endswith("-m playwright install chromium --with-deps")
 
     debian.bootstrap("dev")
+    assert debian.log == []
+
+
+def test_the_lowest_versions_are_installed_beside_the_tested_ones(debian):
+    requirements = {
+        "requirements.txt": "# What is imported\nnumpy>=2.0,<3\nPretty_MIDI>=0.2.11,<0.3\n",
+        "requirements-dev.txt": "-r requirements.txt\npre-commit>=4,<5\n",
+        "constraints.txt": "numpy==2.4.6\npillow==13.0.0\npretty_midi==0.2.12\npre_commit==4.7\n",
+    }
+    for name, text in requirements.items():
+        (debian.tree / name).write_text(text)
+    assert debian.bootstrap("lowest").returncode == 0
+
+    assert debian.log[-1].endswith("-r requirements-dev.txt -c .venv-lowest/lowest.txt")
+    assert (debian.tree / ".venv-lowest/lowest.txt").read_text().split() == [
+        "numpy==2.0",
+        "pretty-midi==0.2.11",
+        "pre-commit==4",
+        "pillow==13.0.0",
+    ]
+    assert not (debian.tree / ".venv").exists()
+    debian.bootstrap("lowest")
     assert debian.log == []
 
 
@@ -277,7 +302,27 @@ def test_make_run_prepares_and_starts_the_app(debian):
     result = debian.run("make", "run", "ARGS=--server.port 8600")
 
     assert result.returncode == 0, result.stderr
-    assert debian.log[-1] == "streamlit -m streamlit run app.py --server.port 8600"
+    assert debian.log[-1] == "app -m scripts.run_app --server.port 8600"
+
+
+def test_make_run_listens_where_it_is_asked_to(debian):
+    assert debian.run("make", "run", ADDRESS="0.0.0.0").returncode == 0
+    assert debian.log[-1] == "app -m scripts.run_app --server.address 0.0.0.0"
+
+
+def shipped_server() -> dict:
+    with (ROOT / ".streamlit/config.toml").open("rb") as file:
+        return tomllib.load(file)["server"]
+
+
+def test_the_app_listens_to_this_machine_alone_and_watches_no_files():
+    server = shipped_server()
+    assert server["address"] == "localhost"
+    assert server["fileWatcherType"] == "none"
+
+
+def test_the_server_takes_uploads_of_the_size_that_the_reader_takes():
+    assert shipped_server()["maxUploadSize"] * 2**20 == MAX_BYTES
 
 
 def test_make_run_does_not_start_an_app_that_lacks_its_packages(debian):
@@ -285,7 +330,7 @@ def test_make_run_does_not_start_an_app_that_lacks_its_packages(debian):
     debian.mark("no-network")
 
     assert debian.run("make", "run").returncode != 0
-    assert not any(line.startswith("streamlit") for line in debian.log)
+    assert not any(line.startswith("app") for line in debian.log)
 
 
 def test_ci_fails_if_the_linters_alone_fail_and_runs_the_tests_all_the_same(debian):
@@ -294,7 +339,7 @@ def test_ci_fails_if_the_linters_alone_fail_and_runs_the_tests_all_the_same(debi
     shutil.copy(ROOT / ".ci/run", debian.tree / ".ci/run")
 
     assert debian.run("sh", ".ci/run").returncode == 2
-    assert debian.log == ["make --keep-going lint test"]
+    assert debian.log == ["make --keep-going lint test test-lowest"]
 
 
 def test_the_scripts_are_executable():

@@ -7,10 +7,11 @@ import pytest
 from midi_builders import without_drum_channel
 from tiny_data import drummed_groove
 
-from musicvae_core.commands.cli import main
-from musicvae_core.midi import read_midi, write_midi
+from musicvae_core.cli.main import main
+from musicvae_core.music.drums import SNARE
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.midi import read_midi, write_midi
 from musicvae_core.studio import Studio
-from musicvae_core.vocabulary import SNARE
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_two_files_make_a_path_and_a_piece(interpolate, files, checkpoints_dir):
 
 
 def test_four_files_make_a_pad(interpolate, files):
-    code, out, _ = interpolate(*files, "--bars", 1, "--tempo", 100, "--lerp")
+    code, out, _ = interpolate(*files, "--bars", 1, "--tempo", 100, "--curve", "lerp")
     assert code == 0
     found = grooves_in(out)
     assert len(found) == 26
@@ -92,7 +93,23 @@ def test_a_track_stands_in_for_drums_where_there_are_none(interpolate, files, tm
     code, _, printed = interpolate(files[1], melody, "--track", "Flute")
     assert code == 2
     assert "melody.mid: The file has no track 'Flute'" in printed
-    assert "Choose a track to read as drums: Beat," in interpolate(files[1], melody)[2]
+    together = "2 tracks are read together as drums: Beat, Beat (2)"
+    assert together in interpolate(files[1], melody, "--steps", 3)[2]
+    several = interpolate(files[1], melody, "--steps", 3, "--track", "Beat", "1")
+    assert together in several[2]
+
+
+def test_silent_first_bars_are_passed_over_and_silence_is_no_success(interpolate, files, tmp_path):
+    late = tmp_path / "late.mid"
+    beat = read_midi(files[1]).groove
+    late.write_bytes(write_midi(Groove.joined([Groove.silent(8), beat])))
+    code, out, printed = interpolate(files[1], late, "--steps", 3, "--exact-ends")
+    assert code == 0
+    assert "It starts at bar 9." in printed
+    np.testing.assert_array_equal(grooves_in(out)["02"].hits, beat.hits)
+    printed = interpolate(files[1], late, "--steps", 3, "--from-bar", 1)[2]
+    assert "silent, so nothing can come back right" in printed
+    assert printed.count("come back right, F1 of hits") == 1
 
 
 @pytest.mark.usefixtures("sound")

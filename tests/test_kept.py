@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tiny_data import drummed_groove, features_of, random_groove
 
-from musicvae_core.kept import (
+from musicvae_core.models.conditioning import (
     UNKNOWN,
     Controls,
     Kept,
@@ -12,8 +12,9 @@ from musicvae_core.kept import (
     n_condition_features,
     taps_of,
 )
-from musicvae_core.lab.hiding import hide, hide_controls
-from musicvae_core.vocabulary import KICK, N_VOICES, SNARE, STEPS_PER_BAR
+from musicvae_core.models.lab_tasks import _hide_controls, hide
+from musicvae_core.music.drums import KICK, N_VOICES, SNARE
+from musicvae_core.music.grid import STEPS_PER_BAR
 
 N = 400
 TEMPOS = np.full(N, 120, np.float32)
@@ -116,7 +117,7 @@ def test_hiding_repeats_with_its_seed(grooves, hidden):
 
 
 def test_controls_are_hidden_one_by_one():
-    told = hide_controls(controls(), np.random.default_rng(0))
+    told = _hide_controls(controls(), np.random.default_rng(0))
     assert np.array_equal(told.tempos_bpm, TEMPOS)
     unknown = np.stack([np.isnan(told.densities), told.styles < 0, told.drummers < 0])
     assert (abs(unknown.mean(axis=1) - 0.5) < 0.1).all()

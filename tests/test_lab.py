@@ -8,9 +8,10 @@ from tiny_data import random_groove
 from tiny_lab import N_BARS, any_groove, cells_of, differing, tiny_lab
 
 from musicvae_core.errors import ConfigError, InvalidGrooveError
-from musicvae_core.groove import Groove
 from musicvae_core.lab.options import Amounts, Chance, Wishes
-from musicvae_core.vocabulary import CLOSED_HAT, KICK, N_VOICES, SNARE, STEPS_PER_BAR
+from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, SNARE
+from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.groove import Groove
 
 SEEDS = st.integers(0, 2**32 - 1)
 GROOVES = SEEDS.map(any_groove)
@@ -102,7 +103,7 @@ def test_drumify_strikes_wherever_the_rhythm_does(groove, seed):
     assert kit.hits[groove.hits.any(axis=1)].any(axis=1).all()
 
 
-@FEW
+@settings(max_examples=8, deadline=None)  # each example plays fifteen grooves
 @given(GROOVES, st.integers(0, 2**63 - 2))
 def test_a_seed_repeats_and_another_differs(groove, seed):
     lab, chance = tiny_lab(), Chance(seed=seed)
@@ -212,3 +213,24 @@ def test_what_is_wished_for_is_heard():
     plain = lab.drumify(groove)
     for wishes in (Wishes(style="jazz"), Wishes(drummer="drummer7"), Wishes(hits_a_bar=40)):
         assert lab.drumify(groove, wishes=wishes) != plain
+
+
+def test_of_several_continuations_the_one_that_keeps_the_density_is_taken():
+    lab, groove = tiny_lab(), random_groove(np.random.default_rng(0), 4)
+    hits_a_bar = groove.n_hits / groove.n_bars
+    wishes = Wishes(hits_a_bar=hits_a_bar)
+
+    def distance(made):
+        counts = made.hits.reshape(made.n_bars, -1).sum(axis=1)[groove.n_bars :]
+        return np.abs(counts - hits_a_bar).mean()
+
+    seeds = [Chance(seed=seed) for seed in range(8)]
+    kept = [distance(lab.carry_on(groove, 4, chance=seed)) for seed in seeds]
+    single = [distance(lab.carry_on(groove, 4, wishes=wishes, chance=seed)) for seed in seeds]
+    assert np.mean(kept) < np.mean(single)
+
+
+def test_after_silence_any_number_of_hits_may_follow():
+    silence = Groove.silent(2)
+    anything = tiny_lab().fill_in(silence.padded(4), bars=[2, 3])
+    assert tiny_lab().carry_on(silence, 2) == anything

@@ -1,7 +1,9 @@
 """The groove lab from the command line: real files in, files out that read back as promised."""
 
 import numpy as np
+import pretty_midi
 import pytest
+import torch
 from midi_builders import (
     BASS,
     DRUMS,
@@ -12,6 +14,7 @@ from midi_builders import (
     drum_file,
     end,
     midi_file,
+    name,
     note,
     note_off,
     track,
@@ -20,16 +23,18 @@ from midi_builders import (
 from tiny_data import random_groove
 from tiny_lab import N_BARS, differing, tiny_checkpoint
 
-from musicvae_core.commands.cli import main
-from musicvae_core.lab.checkpoint import save_lab_checkpoint
-from musicvae_core.midi import read_midi, write_midi
-from musicvae_core.vocabulary import CLOSED_HAT, KICK, SNARE, STEPS_PER_BAR
+from musicvae_core.cli.main import main
+from musicvae_core.models.checkpoint import save_checkpoint
+from musicvae_core.music.drums import CLOSED_HAT, HIGH_TOM, KICK, N_VOICES, SNARE
+from musicvae_core.music.grid import STEPS_PER_BAR, TempoMap
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.midi import read_midi, write_midi
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab") / "tiny"
-    save_lab_checkpoint(tiny_checkpoint(), folder)
+    save_checkpoint(tiny_checkpoint(), folder)
     return folder
 
 
@@ -49,7 +54,7 @@ def make(tmp_path, checkpoint, capsys):
 
 
 def file_of(n_bars, seed=0):
-    return write_midi(random_groove(np.random.default_rng(seed), n_bars))
+    return write_midi(random_groove(np.random.default_rng(seed), n_bars), loop=True)
 
 
 @pytest.mark.parametrize("n_bars", [*N_BARS, 64])
@@ -62,8 +67,58 @@ def test_humanize_writes_the_same_notes(make, n_bars):
 
 def test_nothing_of_it_is_the_file_itself(make):
     midi = file_of(5)
-    before, after, _ = make("humanize", midi, "--dynamics", 0, "--timing", 0)
+    before, after, _ = make("humanize", midi, "--dynamics", 0, "--timing", 0, "--loop")
     assert not differing(before, after).any()
+
+
+@pytest.mark.parametrize("command", ["humanize", "fill", "continue"])
+def test_a_song_of_64_bars_keeps_its_first_beat(make, command):
+    song = write_midi(rushed_groove(64), loop=True)
+    options = {"fill": ["--voices", "ride"], "continue": ["--bars", "1"]}.get(command, [])
+    before, once, _ = make(command, song, *options)
+    _, loop, _ = make(command, song, *options, "--loop")
+    assert once.hits[0, KICK]
+    assert once.offsets[0, KICK] == max(loop.offsets[0, KICK], 0)
+    assert np.array_equal(once.hits, loop.hits)
+    if command != "humanize":
+        assert loop.offsets[0, KICK] == before.offsets[0, KICK] < 0
+
+
+@pytest.mark.parametrize("command", ["humanize", "drumify", "fill", "continue"])
+def test_the_tempos_of_a_song_are_kept(tmp_path, checkpoint, capsys, command):
+    source, out = tmp_path / "in.mid", tmp_path / "out.mid"
+    tempos = TempoMap(((0.0, 1_000_000), (10.0, 4_000_000), (11.5, 500_000)))
+    source.write_bytes(write_midi(rushed_groove(4), tempo_map=tempos))
+    options = ["--voices", "ride"] if command == "fill" else []
+    words = [command, source, out, "--checkpoint", checkpoint, *options]
+    assert main([str(word) for word in words]) == 0
+    assert read_midi(out).tempo_map == tempos
+    assert "changes of tempo are kept" in capsys.readouterr().out
+    if command != "drumify":
+        assert seconds_of_kicks(out)[:4] == pytest.approx(seconds_of_kicks(source)[:4], abs=0.5)
+
+
+def seconds_of_kicks(path):
+    """Return when kicks sound, as another reader hears the file's tempos."""
+    [drums] = pretty_midi.PrettyMIDI(str(path)).instruments
+    return sorted(one.start for one in drums.notes if one.pitch == KICK_PITCH)
+
+
+def test_a_command_limits_its_threads(make):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        make("humanize", file_of(1))
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def rushed_groove(n_bars):
+    """Return a kick on every first beat, always a quarter of a step early."""
+    hits = np.zeros((n_bars * STEPS_PER_BAR, N_VOICES), bool)
+    hits[::STEPS_PER_BAR, KICK] = True
+    return Groove.from_hits(hits, offsets=-0.25)
 
 
 def test_quantised_and_at_its_own_loudness(make):
@@ -98,7 +153,7 @@ def test_a_seed_is_repeated(make):
 
 def test_fill_changes_what_is_named(make):
     before, after, _ = make(
-        "fill", file_of(6), "--voices", "closed hi-hat", "kick", "--bars", "2", "4-5"
+        "fill", file_of(6), "--loop", "--voices", "closed hi-hat", "kick", "--bars", "2", "4-5"
     )
     changed = differing(before, after).reshape(6, STEPS_PER_BAR, -1)
     assert set(np.flatnonzero(changed.any(axis=(1, 2)))) <= {1, 3, 4}
@@ -108,7 +163,7 @@ def test_fill_changes_what_is_named(make):
 
 @pytest.mark.parametrize("more", [2, 4, 8])
 def test_continue_goes_on_from_the_end(make, more):
-    before, after, out = make("continue", file_of(2), "--bars", more)
+    before, after, out = make("continue", file_of(2), "--bars", more, "--loop")
     assert after.bars(0, 2) == before
     assert f"{2 + more} bars" in out
 
@@ -119,8 +174,8 @@ def test_transfer_plays_the_notes_of_one_file_like_another(make, tmp_path):
     before, after, out = make("transfer", file_of(3), "--feel", feel)
     assert np.array_equal(after.hits, before.hits)
     assert "feel.mid" in out
-    for name, value in (("style", "jazz"), ("drummer", "drummer1")):
-        before, after, _ = make("transfer", file_of(3), f"--{name}", value)
+    for option, value in (("--style", "jazz"), ("--drummer", "drummer1")):
+        before, after, _ = make("transfer", file_of(3), option, value)
         assert np.array_equal(after.hits, before.hits)
 
 
@@ -222,3 +277,38 @@ def test_a_bad_option_ends_in_one_sentence(options, problem, tmp_path, checkpoin
     assert main([str(word) for word in words]) != 0
     assert problem in capsys.readouterr().err
     assert not (tmp_path / "out.mid").exists()
+
+
+def drums_on_three_tracks() -> bytes:
+    """Return a file of channel 1 with the tracks Kick, Snare and Congas."""
+    return midi_file(
+        *(
+            track(name(text), note(delta, pitch, channel=BASS), end(1))
+            for delta, text, pitch in ((480, "Kick", 36), (0, "Snare", 38), (0, "Congas", 63))
+        )
+    )
+
+
+def test_several_tracks_are_read_together_by_the_map_that_is_chosen(make, tmp_path):
+    mine = tmp_path / "mine.txt"
+    mine.write_text("63 = high tom\n")
+    for drum_map, voice in (("ezdrummer", CLOSED_HAT), (mine, HIGH_TOM)):
+        options = ("--track", "Snare", "2", "--map", drum_map, "--dynamics", 0, "--timing", 0)
+        _, after, out = make("humanize", drums_on_three_tracks(), *options)
+        assert np.flatnonzero(after.hits[0]).tolist() == [SNARE, voice]
+        assert "2 tracks are read together as drums: Snare, Congas." in out
+
+
+def test_a_map_that_does_not_exist_is_refused_in_a_sentence(tmp_path, capsys):
+    words = ["humanize", str(tmp_path / "in.mid"), str(tmp_path / "out.mid"), "--map", "mellotron"]
+    assert main(words) == 2
+    assert "error: There is no drum map 'mellotron'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["humanize", "drumify", "fill"])
+def test_silent_first_bars_keep_their_place_and_stay_silent(make, command):
+    late = Groove.joined([Groove.silent(3), random_groove(np.random.default_rng(0), 2)])
+    _, after, out = make(command, write_midi(late))
+    assert after.hits[: 3 * STEPS_PER_BAR].sum() == 0
+    assert after.hits[3 * STEPS_PER_BAR :].any()
+    assert "It starts at bar 4." in out

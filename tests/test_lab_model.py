@@ -9,16 +9,19 @@ from tiny_data import features_of, random_groove
 from tiny_lab import tiny_checkpoint
 
 from musicvae_core.errors import ConfigError
-from musicvae_core.kept import UNKNOWN, Controls, Kept, condition_features, taps_of
-from musicvae_core.lab.checkpoint import load_lab_checkpoint
-from musicvae_core.lab.hiding import hide
-from musicvae_core.lab.likelihood import score_rest
-from musicvae_core.models.lab import LabHead, MeansHead, known_of
-from musicvae_core.presets import LAB_PRESETS
-from musicvae_core.training.train_lab import LabRun, lab_losses, lab_step, train_lab
-from musicvae_core.vocabulary import KICK, N_VOICES, SNARE
+from musicvae_core.models.checkpoint import load_checkpoint
+from musicvae_core.models.conditioning import UNKNOWN, Controls, Kept, condition_features, taps_of
+from musicvae_core.models.config import TrainConfig
+from musicvae_core.models.lab import GrooveLab, LabHead, MeansHead, known_of
+from musicvae_core.models.lab_tasks import _make_batch, draw_batch, hide, told_of
+from musicvae_core.models.losses import elbo_losses
+from musicvae_core.models.presets import preset
+from musicvae_core.music.drums import KICK, N_VOICES, SNARE
+from musicvae_core.training.run import Run
+from musicvae_core.training.train import fabric_on, train, train_step
 
 N = 24
+TINY = preset("groove_lab_tiny")
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +41,18 @@ def untold(n=N):
 
 
 def score(model, kept, seed=0):
-    return score_rest(model, kept, untold(), torch.Generator().manual_seed(seed))
+    """Return the terms of the loss, (N,) nats each, with all inputs heard."""
+    batch = _make_batch(model, kept, untold(), TrainConfig(word_dropout=0.0), seed)
+    return model(batch)
 
 
 def test_what_is_known_costs_nothing(model, grooves):
-    log_probs, _ = score(model, Kept.everything(grooves))
-    for name, value in log_probs.items():
-        assert torch.allclose(value, torch.zeros_like(value), atol=1e-5), name
-    log_probs, _ = score(model, Kept.notes(grooves))
-    assert torch.allclose(log_probs["hits"], torch.zeros(N, 64), atol=1e-5)
-    assert (log_probs["velocities"].sum(dim=1) < 0).all()
+    terms = score(model, Kept.everything(grooves))
+    for name in ("hits", "velocities", "offsets"):
+        assert torch.allclose(terms[name], torch.zeros(N), atol=1e-4), name
+    terms = score(model, Kept.notes(grooves))
+    assert torch.allclose(terms["hits"], torch.zeros(N), atol=1e-4)
+    assert (terms["velocities"] > 0).all()
 
 
 def test_the_choices_left_open_add_up_to_one():
@@ -78,12 +83,12 @@ def test_forbidden_are_exactly_those_that_contradict():
     truth, cells = torch.zeros(27), torch.zeros(27, dtype=torch.bool)
     truth[KICK] = 1
     cells[[KICK, SNARE]] = True
-    allowed = head.combinations[~head.forbidden(known_with(truth, cells))]
+    allowed = head.table[~head.forbidden(known_with(truth, cells))]
     assert len(allowed) == 2**7
     assert allowed[:, KICK].all()
     assert not allowed[:, SNARE].any()
     open_cells = torch.zeros(27, dtype=torch.bool)
-    tapped = head.combinations[~head.forbidden(known_with(truth, open_cells, True))]
+    tapped = head.table[~head.forbidden(known_with(truth, open_cells, True))]
     assert len(tapped) == 2**9 - 1
     assert tapped.any(dim=1).all()
 
@@ -113,21 +118,14 @@ def test_decoding_never_looks_ahead(model, grooves):
 
 @pytest.mark.parametrize("feel", ["mixture", "mean"])
 def test_every_term_has_a_gradient(grooves, feel):
-    preset = LAB_PRESETS["groove_lab_tiny"]
-    config = dataclasses.replace(preset.model, feel=feel)
-    run = LabRun(dataclasses.replace(preset, model=config), torch.device("cpu"))
+    config = TINY.model.replaced(feel=feel)
+    run = Run(dataclasses.replace(TINY, model=config), fabric_on())
     assert isinstance(run.model.head, MeansHead) == (feel == "mean")
     kept = hide(grooves, np.random.default_rng(3))
-    losses = lab_losses(
-        run.model,
-        kept,
-        untold(),
-        torch.Generator().manual_seed(0),
-        beta=1.0,
-        beta_of_feel=0.5,
-        free_bits=0.0,
-        feel_weight=1.0,
-        word_dropout=0.1,
+    config = TrainConfig(beta_of_feel=0.5, word_dropout=0.1)
+    batch = _make_batch(run.model, kept, untold(), config, seed=0)
+    losses = elbo_losses(
+        run.model(batch), batch.kl_weights, beta=1.0, free_bits=0.0, feel_weight=1.0
     )
     losses["loss/total"].backward()
     for name, parameter in run.model.named_parameters():
@@ -148,12 +146,9 @@ def test_taps_are_heard(model, grooves):
 
 
 def test_a_mean_head_draws_the_same_whatever_the_chance(grooves):
-    preset = LAB_PRESETS["groove_lab_tiny"]
     torch.manual_seed(0)
-    run = LabRun(
-        dataclasses.replace(preset, model=dataclasses.replace(preset.model, feel="mean")),
-        torch.device("cpu"),
-    )
+    config = TINY.model.replaced(feel="mean")
+    run = Run(dataclasses.replace(TINY, model=config), fabric_on())
     model, kept = run.averaged, Kept.notes(grooves)
     context, mu, _ = model.read(torch.from_numpy(condition_features(kept, untold(), 18, 10)))
     drawn = [
@@ -163,58 +158,51 @@ def test_a_mean_head_draws_the_same_whatever_the_chance(grooves):
     assert torch.equal(*drawn)
 
 
-def lab_examples(dataset, preset):
-    from musicvae_core.lab.examples import examples_of
+def test_what_is_told_is_style_drummer_and_density(tiny_dataset):
+    windows = tiny_dataset.windows("train", 4)
+    controls = told_of(windows, TINY.model)
+    assert set(controls.styles) == {TINY.model.style_names.index("funk")}
+    assert set(controls.drummers) == {TINY.model.drummer_names.index("drummer1")}
+    hits = windows.features[..., :N_VOICES].sum(axis=(1, 2)) / 64
+    np.testing.assert_allclose(controls.densities, hits, rtol=1e-5)
 
-    return examples_of(dataset.windows("train", preset.model.n_bars), preset.model)
 
-
-def test_examples_know_their_style_drummer_and_density(tiny_dataset):
-    preset = LAB_PRESETS["groove_lab_tiny"]
-    examples = lab_examples(tiny_dataset, preset)
-    assert set(examples.controls.styles) == {preset.model.style_names.index("funk")}
-    assert set(examples.controls.drummers) == {preset.model.drummer_names.index("drummer1")}
-    hits = examples.features[..., :N_VOICES].sum(axis=(1, 2)) / 64
-    np.testing.assert_allclose(examples.controls.densities, hits, rtol=1e-5)
+def lab_step(run, windows):
+    return train_step(run, draw_batch(run.model, windows, run.config, run.step))
 
 
 def test_training_learns(tiny_dataset):
-    base = LAB_PRESETS["groove_lab_tiny"]
-    config = dataclasses.replace(
-        base.train, n_steps=150, warmup_steps=5, learning_rate=1e-2, batch_size=16
-    )
-    run = LabRun(dataclasses.replace(base, train=config), torch.device("cpu"))
-    examples = lab_examples(tiny_dataset, base)
-    losses = [float(lab_step(run, examples)["loss/total"]) for _ in range(150)]
+    config = TINY.train.replaced(n_steps=150, warmup_steps=5, learning_rate=1e-2, batch_size=16)
+    run = Run(dataclasses.replace(TINY, train=config), fabric_on())
+    windows = tiny_dataset.windows("train", 4)
+    losses = [float(lab_step(run, windows)["loss/total"]) for _ in range(150)]
     assert np.mean(losses[-15:]) < 0.85 * np.mean(losses[:15])
 
 
 def test_a_run_goes_on_as_if_never_stopped(tiny_dataset, tmp_path):
-    preset = LAB_PRESETS["groove_lab_tiny"]
-    examples = lab_examples(tiny_dataset, preset)
-    run = LabRun(preset, torch.device("cpu"))
+    windows = tiny_dataset.windows("train", 4)
+    run = Run(TINY, fabric_on())
     for _ in range(4):
-        lab_step(run, examples)
+        lab_step(run, windows)
     run.save(tmp_path / "training.pt")
-    resumed = LabRun(preset, torch.device("cpu"))
+    resumed = Run(TINY, fabric_on())
     resumed.restore(tmp_path / "training.pt")
     for one in (run, resumed):
-        lab_step(one, examples)
+        lab_step(one, windows)
     for ours, theirs in zip(run.model.parameters(), resumed.model.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
 
 def test_a_run_leaves_a_lab_and_another_begins_with_it(tiny_dataset, tmp_path):
-    preset = LAB_PRESETS["groove_lab_tiny"]
-    metrics = train_lab(preset, tiny_dataset, tmp_path / "one", device="cpu")
+    metrics = train(TINY, tiny_dataset, tmp_path / "one", device="cpu")
     assert np.isfinite(metrics["validation/loss"])
-    first = load_lab_checkpoint(tmp_path / "one" / "last")
-    none = dataclasses.replace(preset, train=dataclasses.replace(preset.train, learning_rate=1e-9))
+    first = load_checkpoint(tmp_path / "one" / "last", GrooveLab)
+    none = dataclasses.replace(TINY, train=TINY.train.replaced(learning_rate=1e-9))
     start = tmp_path / "one" / "last"
-    train_lab(none, tiny_dataset, tmp_path / "two", start=start, device="cpu")
-    second = load_lab_checkpoint(tmp_path / "two" / "last")
+    train(none, tiny_dataset, tmp_path / "two", start=start, device="cpu")
+    second = load_checkpoint(tmp_path / "two" / "last", GrooveLab)
     weights = zip(first.model.parameters(), second.model.parameters(), strict=True)
     assert all(torch.allclose(ours, theirs, atol=1e-5) for ours, theirs in weights)
-    wider = dataclasses.replace(preset, model=dataclasses.replace(preset.model, z_size=5))
+    wider = dataclasses.replace(TINY, model=TINY.model.replaced(z_size=5))
     with pytest.raises(ConfigError, match="other dimensions"):
-        train_lab(wider, tiny_dataset, tmp_path / "three", start=start, device="cpu")
+        train(wider, tiny_dataset, tmp_path / "three", start=start, device="cpu")

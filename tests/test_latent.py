@@ -1,15 +1,24 @@
 """Operations on z, against scalar references."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from fake_studio import fake_atlas
 from tiny_data import drummed_groove
 
-from musicvae_core.checkpoint import load_checkpoint
-from musicvae_core.errors import ConfigError, GrooveLengthError
-from musicvae_core.groove import Groove
-from musicvae_core.latent import encode_grooves, nearby_codes, sample_codes, slerp
+from musicvae_core.errors import ConfigError, InvalidGrooveError
+from musicvae_core.latent.codes import (
+    encode_music,
+    nearby_codes,
+    sample_codes,
+    sample_codes_like,
+    slerp,
+)
+from musicvae_core.models.checkpoint import load_checkpoint
+from musicvae_core.music.groove import Groove
 
 FRACTIONS = (0.0, 0.1, 0.25, 0.5, 0.9, 1.0)
 
@@ -112,24 +121,69 @@ def test_grooves_are_encoded_alike_alone_and_in_a_batch(checkpoints_dir):
     checkpoint = load_checkpoint(checkpoints_dir / "groove_2bar")
     rng = np.random.default_rng(5)
     grooves = [drummed_groove(rng, 2) for _ in range(300)]
-    together = encode_grooves(checkpoint, grooves)
+    together = encode_music(checkpoint, grooves)
     assert (together.shape, together.dtype) == ((300, checkpoint.config.z_size), np.float32)
     for at in (0, 255, 256, 299):
-        [alone] = encode_grooves(checkpoint, [grooves[at]])
+        [alone] = encode_music(checkpoint, [grooves[at]])
         np.testing.assert_allclose(alone, together[at], atol=0.02)
-    assert encode_grooves(checkpoint, []).shape == (0, checkpoint.config.z_size)
+    assert encode_music(checkpoint, []).shape == (0, checkpoint.config.z_size)
 
 
 def test_a_model_without_feel_hears_hits_alone(checkpoints_dir):
     checkpoint = load_checkpoint(checkpoints_dir / "drums_2bar")
     groove = drummed_groove(np.random.default_rng(6), 2)
     flat = Groove.from_hits(groove.hits)
-    first, second = encode_grooves(checkpoint, [groove, flat])
+    first, second = encode_music(checkpoint, [groove, flat])
     assert np.array_equal(first, second)
 
 
 @pytest.mark.parametrize("n_bars", [1, 3])
 def test_a_groove_of_another_length_is_refused_by_name(checkpoints_dir, n_bars):
     checkpoint = load_checkpoint(checkpoints_dir / "groove_2bar")
-    with pytest.raises(GrooveLengthError, match=rf"{n_bars} bars .* hears 2"):
-        encode_grooves(checkpoint, [Groove.silent(2), Groove.silent(n_bars)])
+    with pytest.raises(InvalidGrooveError, match=rf"{n_bars} bars .* hears 2"):
+        encode_music(checkpoint, [Groove.silent(2), Groove.silent(n_bars)])
+
+
+@pytest.fixture
+def strewn(checkpoints_dir):
+    """A checkpoint with a prior, and an atlas of its space in two styles."""
+    checkpoint = load_checkpoint(checkpoints_dir / "a_flow")
+    rng = np.random.default_rng(6)
+    n = 200
+    return checkpoint, replace(
+        fake_atlas("a_flow"),
+        codes=rng.standard_normal((n, checkpoint.config.z_size)).astype(np.float32),
+        performance=np.repeat([0, 2], n // 2),  # rock, then funk
+        attributes={"step_density": np.linspace(0, 1, n, dtype=np.float32)},
+    )
+
+
+def test_codes_like_windows_repeat_and_are_new(strewn):
+    checkpoint, atlas = strewn
+    codes = sample_codes_like(checkpoint, atlas, 8, "funk", 0.9, seed=3)
+    assert np.array_equal(codes, sample_codes_like(checkpoint, atlas, 8, "funk", 0.9, seed=3))
+    assert not np.allclose(codes, sample_codes_like(checkpoint, atlas, 8, "funk", 0.9, seed=4))
+    apart = np.linalg.norm(codes[:, None] - atlas.codes, axis=2)
+    assert apart.min() > 0.1, "no window is given back"
+
+
+def test_windows_are_of_the_style_and_about_as_busy_as_asked(strewn, monkeypatch):
+    checkpoint, atlas = strewn
+    taken = []
+    monkeypatch.setattr(
+        checkpoint.prior, "redraw", lambda z, *_: taken.append(z.numpy()) or torch.zeros_like(z)
+    )
+    sample_codes_like(checkpoint, atlas, 40, "funk", None)
+    sample_codes_like(checkpoint, atlas, 40, None, 0.1)
+    style, busy = ([atlas.codes.tolist().index(z) for z in some.tolist()] for some in taken)
+    assert min(style) >= 100
+    assert len(set(style)) == 40, "no window twice while there are enough"
+    assert max(busy) < 60
+
+
+@pytest.mark.parametrize(
+    "asked", [{"style": "polka"}, {"busy": 1.5}, {"busy": float("nan")}], ids=str
+)
+def test_what_no_window_is_like_is_refused(strewn, asked):
+    with pytest.raises(ConfigError):
+        sample_codes_like(*strewn, 4, **asked)

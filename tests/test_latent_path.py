@@ -5,13 +5,12 @@ import pytest
 import torch
 from tiny_data import drummed_groove
 
-from musicvae_core.checkpoint import load_checkpoint
-from musicvae_core.codec import features_to_groove
-from musicvae_core.errors import ConfigError, GrooveLengthError
-from musicvae_core.latent import encode_grooves
-from musicvae_core.space import latent_path
-from musicvae_core.space.latent_path import play_path
-from musicvae_core.space.route import MAX_PATH_BARS, Route, Stop
+from musicvae_core.errors import ConfigError, InvalidGrooveError
+from musicvae_core.latent import paths as latent_path
+from musicvae_core.latent.codes import encode_music
+from musicvae_core.latent.paths import MAX_PATH_BARS, Route, Stop, play_path
+from musicvae_core.models.checkpoint import load_checkpoint
+from musicvae_core.music.codec import features_to_groove
 from musicvae_core.studio import Studio
 
 RNG = np.random.default_rng(0)
@@ -50,7 +49,7 @@ def test_every_part_begins_with_its_groove_and_its_first_bar(checkpoint):
 
 def test_between_two_grooves_every_bar_lies_farther_on(checkpoint, laid):
     play_path(checkpoint, stops(4, 2), Route(refined=False), 120)
-    start, end = encode_grooves(checkpoint, GROOVES[:2])
+    start, end = encode_music(checkpoint, GROOVES[:2])
     [codes] = laid
     ways = np.linalg.norm(codes[:4] - start, axis=1) / np.linalg.norm(end - start)
     assert ways[0] == 0
@@ -60,7 +59,7 @@ def test_between_two_grooves_every_bar_lies_farther_on(checkpoint, laid):
 
 def test_a_loop_comes_back_to_its_first_groove(checkpoint, laid):
     play_path(checkpoint, stops(1, 4), Route(returns=True, refined=False), 120)
-    start, end = encode_grooves(checkpoint, GROOVES[:2])
+    start, end = encode_music(checkpoint, GROOVES[:2])
     ways = np.linalg.norm(laid[0][1:] - start, axis=1) / np.linalg.norm(end - start)
     assert ways[0] == pytest.approx(1)
     assert (np.diff(ways) < -0.1).all()
@@ -76,14 +75,14 @@ def test_bars_alternate_within_a_part(checkpoint):
 
 def test_the_glide_is_a_part_s_last_share(checkpoint, laid):
     play_path(checkpoint, stops(8, 1), Route(glide=0.5, refined=False), 120)
-    [start, _] = encode_grooves(checkpoint, GROOVES[:2])
+    [start, _] = encode_music(checkpoint, GROOVES[:2])
     stays = [np.array_equal(code, start) for code in laid[0]]
     assert stays == [True] * 5 + [False] * 3 + [False]
 
 
 def test_the_model_plays_the_grooves_where_they_need_not_be_exact(checkpoint):
     ours = play_path(checkpoint, stops(2, 2), Route(glide=0.0, exact=False), 120)
-    z = torch.from_numpy(encode_grooves(checkpoint, GROOVES[:2]))
+    z = torch.from_numpy(encode_music(checkpoint, GROOVES[:2]))
     with torch.inference_mode():
         features = checkpoint.model.decode(z, 0.0).numpy()
     decoded = [features_to_groove(one, 120) for one in features]
@@ -134,5 +133,5 @@ def test_bad_numbers_are_refused(checkpoint, given, route, message):
 
 def test_grooves_of_another_length_are_refused(checkpoint):
     given = [Stop(drummed_groove(RNG, 4), 4), Stop(GROOVES[0], 4)]
-    with pytest.raises(GrooveLengthError, match="hears 2"):
+    with pytest.raises(InvalidGrooveError, match="hears 2"):
         play_path(checkpoint, given, Route(), 120)

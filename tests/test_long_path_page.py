@@ -10,8 +10,8 @@ from long_page import PAGE, decks, groove_of, press
 from page_driver import found_by_pages, newest
 from streamlit.testing.v1 import AppTest
 
-from musicvae_core.midi import write_midi
-from musicvae_core.space.route import MAX_PATH_BARS, MAX_STOPS, Route
+from musicvae_core.latent.paths import MAX_PATH_BARS, MAX_STOPS, Route
+from musicvae_core.music.midi import write_midi
 
 
 @pytest.fixture

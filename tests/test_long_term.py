@@ -7,15 +7,22 @@ import pytest
 import torch
 from tiny_data import dataset_of, drummed_groove, features_of
 
-from musicvae_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from musicvae_core.commands.cli import main
+from musicvae_core.cli.main import main
 from musicvae_core.errors import ConfigError
-from musicvae_core.evaluate import reconstruction_metrics
-from musicvae_core.experiments import long_term as long_term_module
-from musicvae_core.experiments.long_term import PRESETS, accuracy_by_bar, long_term, train_or_load
-from musicvae_core.experiments.long_term_report import PAPER, draw, table
-from musicvae_core.models.musicvae import MusicVAE
-from musicvae_core.presets import preset
+from musicvae_core.evaluation.experiments import long_term as long_term_module
+from musicvae_core.evaluation.experiments.long_term import (
+    _PAPER,
+    _PRESETS,
+    _accuracy_by_bar,
+    _draw,
+    _table,
+    long_term,
+    train_or_load,
+)
+from musicvae_core.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from musicvae_core.models.kinds import build
+from musicvae_core.models.presets import preset
+from musicvae_core.models.reconstruction import reconstruction_metrics
 from musicvae_core.training import fit_prior as fit_prior_module
 from musicvae_core.training import train as train_module
 from musicvae_core.training.fit_prior import PriorTraining
@@ -25,8 +32,8 @@ N_STEPS = 2
 
 @pytest.fixture(autouse=True)
 def _tiny_sizes(monkeypatch):
-    tiny = {name: f"{preset_name}_tiny" for name, preset_name in PRESETS.items()}
-    monkeypatch.setattr(long_term_module, "PRESETS", tiny)
+    tiny = {name: f"{preset_name}_tiny" for name, preset_name in _PRESETS.items()}
+    monkeypatch.setattr(long_term_module, "_PRESETS", tiny)
     monkeypatch.setattr(long_term_module, "MAX_GENERATED", 6)
     short = PriorTraining(n_steps=N_STEPS, batch_size=8)
     monkeypatch.setattr(fit_prior_module, "prior_training", lambda model: short)
@@ -106,7 +113,7 @@ def test_every_model_has_its_row(dataset, tmp_path):
 
 
 def test_the_accuracy_of_a_bar_is_that_of_its_steps(monkeypatch):
-    model = MusicVAE(preset("drums_16bar_hier_tiny").model).eval()
+    model = build(preset("drums_16bar_hier_tiny").model).eval()
     features = features_of([drummed_groove(np.random.default_rng(n), 16) for n in range(3)])
     wrong = torch.from_numpy(features[..., :9].copy())
     wrong[:, 2 * 16 : 2 * 16 + 4] = 1 - wrong[:, 2 * 16 : 2 * 16 + 4]  # a beat of bar 3
@@ -114,7 +121,7 @@ def test_the_accuracy_of_a_bar_is_that_of_its_steps(monkeypatch):
     monkeypatch.setattr(model, "decode", lambda *_: wrong)
     expected = [1.0] * 16
     expected[2], expected[15] = 0.75, pytest.approx(2 / 3)
-    assert accuracy_by_bar(model, features) == expected
+    assert _accuracy_by_bar(model, features) == expected
 
 
 REPORT = {
@@ -139,18 +146,18 @@ REPORT = {
 
 
 def test_the_table_has_the_paper_beside():
-    rows = {line.split(" | ")[0]: line for line in table(REPORT).splitlines()[2:8]}
+    rows = {line.split(" | ")[0]: line for line in _table(REPORT).splitlines()[2:8]}
     assert rows["| flat"].split(" | ")[2:] == [
         *("0.7000", "0.6000", "0.9000", "0.8000"),
         "0.884 and 0.549 |",
     ]
     assert rows["| hierarchical"].endswith("| 0.928 and 0.879 |")
     assert rows["| ablated"].endswith("| - |")
-    assert PAPER.keys() <= rows.keys() | PRESETS.keys()
+    assert _PAPER.keys() <= rows.keys() | _PRESETS.keys()
 
 
 def test_the_figure_has_a_line_for_each_model_and_for_real_music():
-    figure = draw(REPORT)
+    figure = _draw(REPORT)
     lines = {(line.name, line.xaxis): tuple(line.y) for line in figure.data}
     assert len(lines) == 3 * 2 + 2
     assert lines["flat", "x"] == (0.6,) * 16
@@ -158,7 +165,7 @@ def test_the_figure_has_a_line_for_each_model_and_for_real_music():
 
 
 def test_the_command_trains_measures_and_prints(dataset, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("musicvae_core.dataset.load_dataset", lambda _: dataset)
+    monkeypatch.setattr("musicvae_core.data.dataset.load_dataset", lambda _: dataset)
     save_checkpoint(tiny("drums_16bar_hier"), tmp_path / "mine")
     words = ["experiment", "long-term", "--data", "x", "--out", tmp_path / "out", "--steps", 2]
     words += ["--flat", tmp_path / "mine", "--hier", tmp_path / "mine"]

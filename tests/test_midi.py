@@ -1,5 +1,7 @@
 """Reading MIDI: where hits land, how long the groove is, what is kept and what is not."""
 
+import time
+
 import numpy as np
 import pytest
 from midi_builders import (
@@ -16,20 +18,17 @@ from midi_builders import (
     name,
     note,
     note_off,
+    program,
     tempo,
     track,
     varlen,
     without_drum_channel,
 )
 
-from musicvae_core.errors import NoDrumsError
-from musicvae_core.groove import Groove
-from musicvae_core.midi import read_midi
-from musicvae_core.vocabulary import (
-    CLOSED_HAT,
-    KICK,
-    SNARE,
-)
+from musicvae_core.errors import DrumMapError, MidiError, NoDrumsError
+from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, OPEN_HAT, SNARE
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.midi import DRUM_MAPS, find_map, read_midi
 
 
 def hits_of(groove: Groove) -> list[tuple[int, int]]:
@@ -73,7 +72,7 @@ def test_tempo_changes_on_a_later_track_do_not_move_hits():
     )
     assert np.array_equal(bent.groove.hits, steady.groove.hits)
     assert np.array_equal(bent.groove.offsets, steady.groove.offsets)
-    assert bent.n_tempos == 3
+    assert bent.tempo_map.tempos_bpm == (120.0, 60.0, 300.0)
 
 
 def test_the_tempo_is_the_one_stated_or_120():
@@ -81,12 +80,27 @@ def test_the_tempo_is_the_one_stated_or_120():
     assert read_midi(drum_file(tempo(0, 600_000), note(0, KICK_PITCH))).groove.tempo_bpm == 100.0
 
 
-def test_several_tempos_average_to_the_same_duration():
-    half_bar = TICKS_PER_BAR // 2
-    data = drum_file(tempo(0, 500_000), note(0, KICK_PITCH), tempo(half_bar, 1_000_000))
+def test_of_several_tempos_that_of_most_beats_is_played_and_all_are_kept():
+    data = drum_file(tempo(0, 500_000), note(0, KICK_PITCH), tempo(960, 1_000_000), note(960, 38))
     reading = read_midi(data)
-    assert reading.groove.duration_seconds == pytest.approx(2 * 0.5 + 2 * 1.0)
-    assert "2 tempos averaged to 80.0 bpm" in reading.summary
+    assert reading.groove.tempo_bpm == 60.0
+    assert reading.tempo_map.changes == ((0.0, 500_000), (2.0, 1_000_000))
+    assert "between 60 and 120 bpm; the groove plays at 60 bpm" in reading.summary
+
+
+@pytest.mark.parametrize(("microseconds", "played"), [(4_000_000, 20.0), (100_000, 400.0)])
+def test_a_tempo_that_no_groove_has_is_kept_and_the_nearest_played(microseconds, played):
+    reading = read_midi(drum_file(tempo(0, microseconds), note(0, KICK_PITCH)))
+    assert reading.groove.tempo_bpm == played
+    assert reading.tempo_map.changes == ((0.0, microseconds),)
+    assert f"plays at {played:g} bpm" in reading.summary
+
+
+def test_of_two_tempos_at_a_tick_the_later_counts_and_no_tempo_is_none():
+    data = drum_file(tempo(0, 500_000), tempo(0, 428_571), tempo(0, 0), note(0, KICK_PITCH))
+    reading = read_midi(data)
+    assert reading.tempo_map.changes == ((0.0, 428_571),)
+    assert "tempo" not in reading.summary
 
 
 def test_a_tempo_after_the_groove_does_not_count():
@@ -110,9 +124,32 @@ def test_early_for_the_end_of_a_loop_is_early_for_its_start():
     assert groove.offsets[0, KICK] == -0.25
 
 
-def test_a_performance_that_ends_off_the_bar_line_does_not_wrap():
-    data = midi_file(track(note(TICKS_PER_BAR - 30, KICK_PITCH), end(31)))
-    assert hits_of(read_midi(data).groove) == [(16, KICK)]
+@pytest.mark.parametrize("late", [-60, -3, 1, 60])
+def test_an_end_within_a_32nd_of_a_bar_line_is_that_bar_line(late):
+    data = midi_file(
+        track(note(TICKS_PER_BAR - 70, SNARE_PITCH), note(1, KICK_PITCH), end()),
+        track(end(2 * TICKS_PER_BAR + late)),
+    )
+    groove = read_midi(data).groove
+    assert (groove.n_bars, hits_of(groove)) == (2, [(15, SNARE), (15, KICK)][::-1])
+
+
+@pytest.mark.parametrize("late", [-61, 61])
+def test_an_end_further_off_a_bar_line_is_none(late):
+    data = midi_file(track(note(0, KICK_PITCH), end(2 * TICKS_PER_BAR + late)))
+    assert read_midi(data).groove.n_bars == 1
+
+
+@pytest.mark.parametrize("delta", [1, 30, 50])
+def test_a_recording_that_stops_with_its_last_note_does_not_wrap(delta):
+    hit = (note(TICKS_PER_BAR - 30, KICK_PITCH), note_off(delta + 1, KICK_PITCH))
+    assert hits_of(read_midi(midi_file(track(*hit, end()))).groove) == [(16, KICK)]
+    assert hits_of(read_midi(midi_file(track(*hit, end(1)))).groove) == [(16, KICK)]
+
+
+def test_a_loop_whose_last_note_is_held_to_its_end_wraps_though_it_ends_a_tick_late():
+    hit = (note(TICKS_PER_BAR - 30, KICK_PITCH), note_off(30, KICK_PITCH))
+    assert hits_of(read_midi(midi_file(track(*hit, end(1)))).groove) == [(0, KICK)]
 
 
 def test_a_hit_on_the_line_where_a_file_ends_opens_a_bar():
@@ -120,19 +157,43 @@ def test_a_hit_on_the_line_where_a_file_ends_opens_a_bar():
     assert hits_of(read_midi(data).groove) == [(16, KICK)]
 
 
-def test_the_louder_of_a_first_hit_and_an_early_one_for_it_wins():
-    early_is_louder = midi_file(
-        track(note(0, KICK_PITCH, 50), note(TICKS_PER_BAR - 12, KICK_PITCH, 51), end(12))
+@pytest.mark.parametrize(("early", "offset"), [(60, 0.5 - 0.5 / 120), (12, 0.5 - 0.5 / 120)])
+def test_a_hit_that_wraps_never_costs_the_downbeat(early, offset):
+    data = midi_file(
+        track(note(0, KICK_PITCH, 50), note(TICKS_PER_BAR - early, KICK_PITCH, 110), end(early))
     )
-    reading = read_midi(early_is_louder)
-    assert hits_of(reading.groove) == [(0, KICK)]
-    assert reading.groove.offsets[0, KICK] == np.float32(-0.1)
-    assert reading.n_merged == 1
+    reading = read_midi(data)
+    assert hits_of(reading.groove) == [(0, KICK), (15, KICK)]
+    assert reading.groove.velocities[0, KICK] == np.float32(50 / 127)
+    assert reading.groove.offsets[15, KICK] == np.float32(offset)
+    assert reading.n_merged == 0
 
 
-def test_a_loop_keeps_its_silent_last_bars():
-    data = midi_file(track(note(0, KICK_PITCH), end(4 * TICKS_PER_BAR)))
-    assert read_midi(data).groove.n_bars == 4
+@pytest.mark.parametrize(("end_bar", "n_bars"), [(1, 1), (2, 2), (3, 3), (4, 1), (300, 1)])
+def test_silence_of_up_to_two_bars_belongs_to_a_file(end_bar, n_bars):
+    data = midi_file(track(note(0, KICK_PITCH), end(end_bar * TICKS_PER_BAR)))
+    assert read_midi(data).groove.n_bars == n_bars
+
+
+def test_what_comes_long_after_the_last_note_does_not_lengthen_a_file():
+    far = 1_500 * TICKS_PER_BAR
+    beat = track(note(0, KICK_PITCH), end(2 * TICKS_PER_BAR))
+    trails = [
+        track(tempo(far, 600_000), end()),
+        track(varlen(far) + bytes([0xB9, 7, 100]), end()),
+        track(metre(far, 3, 2), end()),
+        track(program(far, 3, 0), end(far)),
+        track(end(far)),
+    ]
+    for trail in trails:
+        reading = read_midi(midi_file(beat, trail))
+        assert (reading.groove.n_bars, reading.groove.tempo_bpm) == (2, 120.0)
+        assert reading.tempo_map.is_steady
+
+
+def test_a_marked_loop_end_is_the_end_however_far():
+    marker = meta(16 * TICKS_PER_BAR, 0x06, b"loopEnd")
+    assert read_midi(midi_file(track(note(0, KICK_PITCH), marker, end()))).groove.n_bars == 16
 
 
 # --- what is kept, merged, dropped -----------------------------------------------
@@ -143,7 +204,7 @@ def test_of_two_hits_in_a_cell_the_louder_stays_and_of_equals_the_earlier():
     equal = read_midi(drum_file(note(3, SNARE_PITCH, 90), note(9, 40, 90)))
     assert louder.groove.offsets[0, KICK] == np.float32(9 / 120)
     assert equal.groove.offsets[0, SNARE] == np.float32(3 / 120)
-    assert "1 merged" in equal.summary
+    assert "1 snare merged into a louder one" in equal.summary
 
 
 def test_every_note_is_accounted_for():
@@ -162,7 +223,7 @@ def test_every_note_is_accounted_for():
     assert reading.n_notes == (
         reading.groove.n_hits + reading.n_merged + sum(reading.dropped.values())
     )
-    assert reading.summary.startswith("1 of 6 notes read; 1 merged")
+    assert reading.summary.startswith("1 of 6 notes read; 1 kick merged")
 
 
 def test_notes_without_an_end_or_a_length_are_read():
@@ -212,17 +273,83 @@ def test_a_path_is_read_like_its_bytes(tmp_path):
 # --- drums on another channel ------------------------------------------------------
 
 
-def test_without_channel_10_the_tracks_are_offered_by_name():
-    with pytest.raises(NoDrumsError, match="Choose a track") as caught:
-        read_midi(without_drum_channel())
+def pitched(name_of_track, *pitches, channel=0, program_number=None):
+    """Return a track of a channel that strikes its pitches one after the other."""
+    events = [] if program_number is None else [program(0, program_number, channel)]
+    events += [note(120, pitch, channel=channel) for pitch in pitches]
+    return track(name(name_of_track), *events, end(1))
+
+
+MELODY = ("Tune", 60, 62, 64, 65)
+BASS_LINE = ("Low end", 36, 38, 40, 41, 43, 36, 45, 47)
+
+
+@pytest.mark.parametrize(
+    ("tracks", "read"),
+    [
+        pytest.param([MELODY, ("Drums", 36, 38)], "Drums", id="named drums"),
+        pytest.param([MELODY, ("Drum Kit", 36, 80)], "Drum Kit", id="named kit"),
+        pytest.param([MELODY, ("PERCUSSION 2", 36)], "PERCUSSION 2", id="named percussion"),
+        pytest.param([MELODY, ("Tr 2", 36, 38, 42)], "Tr 2", id="few kit pitches"),
+        pytest.param([("Rock Groove", 36, 38, 42, 46, 49)], "Rock Groove", id="kit pitches alone"),
+        pytest.param([BASS_LINE, ("Tr 2", 36, 38, 42)], "Tr 2", id="beside a bass line"),
+        pytest.param([("Bass", 36, 38), ("Beat", 36, 38)], "Beat", id="beside a named bass"),
+    ],
+)
+def test_drums_are_found_by_name_or_by_their_pitches(tracks, read):
+    reading = read_midi(midi_file(*(pitched(*one) for one in tracks)))
+    assert f"Track {read} is read as drums." in reading.summary
+
+
+def test_drums_on_several_tracks_are_read_together():
+    names_and_pitches = (("Kick", 36), ("Snare", 38), ("Hat", 42))
+    reading = read_midi(midi_file(*(pitched(*one) for one in names_and_pitches), pitched(*MELODY)))
+    assert hits_of(reading.groove) == [(1, KICK), (1, SNARE), (1, CLOSED_HAT)]
+    assert "3 tracks are read together as drums: Kick, Snare, Hat." in reading.summary
+    assert reading.dropped == {"played by another instrument": 4}
+
+
+def test_channel_10_without_a_kit_gives_way_to_a_track_named_drums():
+    congas = track(note(0, 63), note(120, 64), end(1))
+    reading = read_midi(midi_file(congas, pitched("Drums", 36, 38)))
+    assert "Track Drums" in reading.summary
+
+
+@pytest.mark.parametrize(
+    "tracks",
+    [
+        [MELODY],
+        [MELODY, BASS_LINE],
+        [("Bass", 36, 38, 42)],
+        [("Steel Drums", 60, 64, 67)],
+        [("Whatever", 36, 38, 42), ("Kitty", 61, 62)],
+    ],
+)
+def test_what_is_no_drums_is_offered_by_name(tracks):
+    programs = {"Whatever": 33}
+    data = [pitched(*one, program_number=programs.get(one[0])) for one in tracks]
+    with pytest.raises(NoDrumsError, match="Choose tracks") as caught:
+        read_midi(midi_file(*data))
+    assert caught.value.tracks == tuple(one[0] for one in tracks)
+
+
+def test_names_that_repeat_are_numbered_and_a_nameless_track_has_its_programs():
+    with pytest.raises(NoDrumsError, match="'Piano'") as caught:
+        read_midi(without_drum_channel(), treat_as_drums="Piano")
     assert caught.value.tracks == ("Beat", "Beat (2)", "Electric Bass (finger)")
 
 
-@pytest.mark.parametrize("choice", ["Beat (2)", 1, "1"])
+@pytest.mark.parametrize("choice", ["Beat (2)", 1, "1", ["1"], ["Beat (2)", 1]])
 def test_an_offered_track_is_read_as_drums(choice):
     reading = read_midi(without_drum_channel(), treat_as_drums=choice)
     assert hits_of(reading.groove) == [(0, SNARE)]
     assert reading.dropped == {"played by another instrument": 2}
+
+
+def test_several_tracks_are_read_together_where_they_are_chosen():
+    reading = read_midi(without_drum_channel(), treat_as_drums=["Beat", "1"])
+    assert hits_of(reading.groove) == [(0, KICK), (0, SNARE)]
+    assert "2 tracks are read together as drums: Beat, Beat (2)." in reading.summary
 
 
 def test_a_name_that_is_a_number_is_a_name():
@@ -235,8 +362,144 @@ def test_a_name_that_is_a_number_is_a_name():
         assert hits_of(reading.groove) == [(0, voice)]
 
 
-@pytest.mark.parametrize("choice", ["Piano", 3, -1, "3", "-1"])
+@pytest.mark.parametrize("choice", ["Piano", 3, -1, "3", "-1", ["Beat", "Piano"], []])
 def test_a_track_that_is_not_there_is_refused_with_those_that_are(choice):
     with pytest.raises(NoDrumsError, match="Beat") as caught:
         read_midi(without_drum_channel(), treat_as_drums=choice)
     assert len(caught.value.tracks) == 3
+
+
+@pytest.mark.parametrize("names", [["Drum loop"] * 2_000, [f"Part {n}" for n in range(9_000)]])
+def test_thousands_of_tracks_are_named_in_no_time(names):
+    data = midi_file(*(pitched(one, 61) for one in names))
+    start = time.process_time()
+    with pytest.raises(NoDrumsError) as caught:
+        read_midi(data, treat_as_drums="none of these")
+    assert time.process_time() - start < 2
+    assert len(set(caught.value.tracks)) == len(names)
+
+
+# --- drum maps --------------------------------------------------------------------------
+
+
+def test_percussion_that_is_read_as_a_voice_is_told_by_name_and_number():
+    data = drum_file(note(0, 54), note(0, 70, 60), note(480, 54), note(0, 56), note(480, 58))
+    reading = read_midi(data)
+    assert reading.substituted == {
+        "tambourine read as closed hi-hat": 2,
+        "maracas read as closed hi-hat": 1,
+        "cowbell read as ride": 1,
+        "vibraslap read as low tom": 1,
+    }
+    assert "2 tambourine read as closed hi-hat" in reading.summary
+    assert "1 maracas merged into a louder one on the same sixteenth" in reading.summary
+
+
+def test_whether_percussion_is_read_is_a_choice_of_map():
+    data = drum_file(note(0, KICK_PITCH), note(0, 54))
+    reading = read_midi(data, drum_map=DRUM_MAPS["kit-only"])
+    assert hits_of(reading.groove) == [(0, KICK)]
+    assert reading.dropped == {"no voice for pitch 54, Tambourine": 1}
+
+
+def test_pitches_without_a_voice_are_offered_the_maps_that_have_one():
+    beat = drum_file(note(0, KICK_PITCH), note(240, SNARE_PITCH), note(0, 62), note(240, 63))
+    assert "EZdrummer and Superior Drummer (62, 63 closed hi-hat)" in read_midi(beat).summary
+    chosen = read_midi(beat, drum_map=find_map("ezdrummer"))
+    assert chosen.groove.n_hits == 4
+    assert not chosen.remarks
+
+
+def test_a_map_that_alone_fits_most_pitches_is_guessed_and_said():
+    beat = drum_file(*(note(120, pitch) for pitch in (36, 38, 22, 24, 25, 62, 63, 64, 71)))
+    reading = read_midi(beat)
+    assert reading.groove.n_hits == 9
+    assert "Most pitches fit the drum map of EZdrummer and Superior Drummer alone" in (
+        reading.summary
+    )
+    toms = drum_file(*(note(120, pitch) for pitch in (36, 38, 60, 65, 67, 69, 71, 77, 79)))
+    assert "Addictive Drums" in read_midi(toms).summary
+
+
+def test_congas_are_no_sign_of_a_sampler():
+    data = drum_file(*(note(120, pitch) for pitch in (36, 62, 63, 64)))
+    reading = read_midi(data)
+    assert hits_of(reading.groove) == [(1, KICK)]
+    assert "Most pitches fit" not in reading.summary
+
+
+def test_congas_alone_are_refused_as_what_they_are():
+    with pytest.raises(MidiError, match="Mute Hi Conga in General MIDI") as caught:
+        read_midi(drum_file(note(0, 62), note(0, 63)))
+    assert "EZdrummer and Superior Drummer (62, 63 closed hi-hat)" in str(caught.value)
+
+
+@pytest.mark.parametrize("key", DRUM_MAPS)
+def test_every_map_has_a_kit_and_is_found_by_its_names(key):
+    one = find_map(key.upper().replace("-", " "))
+    assert one is find_map(one.name) is DRUM_MAPS[key]
+    assert set(one.voices.values()) == set(range(N_VOICES))
+    assert all(0 <= pitch < 128 for pitch in one.voices)
+    assert one.voices[36] == KICK
+    assert one.voices[38] == SNARE
+
+
+def test_a_map_of_ones_own_changes_the_pitches_that_it_names(tmp_path):
+    path = tmp_path / "My kit.txt"
+    path.write_text("# hats\n62 = closed hi-hat\n63: Open Hat\n\n54 none # no tambourine\n")
+    mine = find_map(path)
+    assert (mine.name, mine.voices[62], mine.voices[63]) == ("My kit", CLOSED_HAT, OPEN_HAT)
+    assert 54 not in mine.voices
+    assert mine.voices[36] == KICK
+
+
+@pytest.mark.parametrize("line", ["62 = harp", "hat = 62", "128 = kick", "62", "= kick", ""])
+def test_a_line_that_is_no_pitch_and_voice_is_refused_in_a_sentence(tmp_path, line):
+    path = tmp_path / "map.txt"
+    path.write_text(line)
+    with pytest.raises(DrumMapError, match="62 = closed hi-hat"):
+        find_map(path)
+
+
+def test_a_map_that_does_not_exist_is_refused_with_those_that_do():
+    with pytest.raises(DrumMapError, match="ezdrummer"):
+        find_map("no such map")
+    with pytest.raises(DrumMapError, match="ezdrummer"):
+        find_map("bad\0name")
+
+
+# --- hi-hats and their pedal ---------------------------------------------------------------
+
+
+def pedal(delta, value):
+    return varlen(delta) + bytes([0xB9, 4, value])
+
+
+def test_hi_hats_open_where_controller_4_says_so():
+    data = drum_file(pedal(0, 90), note(0, 42), note(480, 42), pedal(10, 0), note(470, 42))
+    reading = read_midi(data)
+    assert hits_of(reading.groove) == [(0, OPEN_HAT), (4, OPEN_HAT), (8, CLOSED_HAT)]
+    assert "2 of 3 hi-hats are open by controller 4." in reading.summary
+
+
+@pytest.mark.parametrize("other", [46, 26, 22, 44])
+def test_a_kit_that_tells_open_hi_hats_by_pitch_is_believed(other):
+    data = drum_file(pedal(0, 90), note(0, 42), pedal(240, 0), note(240, 42), note(480, other))
+    reading = read_midi(data)
+    assert reading.groove.hits[[0, 4], CLOSED_HAT].all()
+    assert "controller" not in reading.summary
+
+
+# --- silence at the start ---------------------------------------------------------------
+
+
+def test_silent_first_bars_are_kept_told_and_can_be_passed_over():
+    data = drum_file(tempo(0, 600_000), tempo(32 * TICKS_PER_BAR, 500_000), note(0, KICK_PITCH))
+    reading = read_midi(data)
+    assert (reading.groove.n_bars, reading.n_silent_bars) == (33, 32)
+    assert "It starts at bar 33." in reading.summary
+    passed = reading.from_first_hit()
+    assert hits_of(passed.groove) == [(0, KICK)]
+    assert passed.tempo_map.changes == ((0.0, 500_000),)
+    assert "It starts at bar 33." in passed.summary
+    assert passed.from_first_hit() is passed

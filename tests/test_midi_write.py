@@ -1,4 +1,4 @@
-"""Writing MIDI: standard files that loop cleanly, and read back as what was written."""
+"""Writing MIDI: loops that read back as what was written, and clips that are right played once."""
 
 import io
 from pathlib import Path
@@ -11,18 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from midi_builders import TICKS_PER_BAR
 
-from musicvae_core.errors import EmptyMidiError
-from musicvae_core.groove import Groove
-from musicvae_core.midi import read_midi, write_midi
-from musicvae_core.vocabulary import (
-    CRASH,
-    KICK,
-    N_VOICES,
-    SNARE,
-    STEPS_PER_BAR,
-    TICKS_PER_STEP,
-    VELOCITY_LEVELS,
-)
+from musicvae_core.errors import MidiError
+from musicvae_core.music.drums import CRASH, KICK, N_VOICES, SNARE
+from musicvae_core.music.grid import STEPS_PER_BAR, TICKS_PER_STEP, VELOCITY_LEVELS, TempoMap
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.midi import read_midi, write_midi
 
 GOLDEN = Path(__file__).parent / "golden"
 ALMOST_HALF = float(np.nextafter(np.float32(0.5), np.float32(0)))
@@ -56,7 +49,7 @@ def build(n_bars: int, cells: list[tuple[int, int, int, float]], tempo_bpm: floa
 )
 def test_what_is_written_reads_back(n_bars, cells, tempo_bpm):
     groove = build(n_bars, cells, tempo_bpm)
-    data = write_midi(groove)
+    data = write_midi(groove, loop=True)
     reading = read_midi(data)
     back = reading.groove
     assert np.array_equal(back.hits, groove.hits)
@@ -64,15 +57,15 @@ def test_what_is_written_reads_back(n_bars, cells, tempo_bpm):
     assert np.abs(back.offsets - groove.offsets).max() <= 1 / TICKS_PER_STEP + 1e-6
     assert abs(60e6 / back.tempo_bpm - 60e6 / groove.tempo_bpm) <= 0.5 + 1e-6
     assert (reading.n_merged, dict(reading.dropped)) == (0, {})
-    assert write_midi(back) == data
+    assert write_midi(back, loop=True) == data
 
 
 @settings(derandomize=True, max_examples=50, deadline=None)
-@example(1, [(0, KICK, 100, -0.5), (15, KICK, 100, ALMOST_HALF), (14, KICK, 9, 0.25)])
-@given(st.sampled_from([1, 2]), st.lists(CELLS, max_size=40))
-def test_a_written_file_is_standard_and_ends_with_its_loop(n_bars, cells):
+@example(1, [(0, KICK, 100, -0.5), (15, KICK, 100, ALMOST_HALF), (14, KICK, 9, 0.25)], True)
+@given(st.sampled_from([1, 2]), st.lists(CELLS, max_size=40), st.booleans())
+def test_a_written_file_is_standard_and_ends_with_its_last_bar(n_bars, cells, loop):
     groove = build(n_bars, cells, 120.0)
-    data = write_midi(groove)
+    data = write_midi(groove, loop=loop)
     written = mido.MidiFile(file=io.BytesIO(data))
     assert (written.type, written.ticks_per_beat) == (1, 480)
     metas = [message for message in written.tracks[0] if message.is_meta]
@@ -100,7 +93,7 @@ def test_other_readers_find_every_note():
 def test_silence_is_written_at_its_length_and_not_read_back():
     data = write_midi(Groove.silent(3))
     assert [sum(message.time for message in one) for one in mido_tracks(data)] == [5760, 5760]
-    with pytest.raises(EmptyMidiError, match="no note"):
+    with pytest.raises(MidiError, match="no note"):
         read_midi(data)
 
 
@@ -112,5 +105,52 @@ def test_the_golden_file_is_written_and_read_exactly():
     expected = np.load(GOLDEN / "two_bars.npz")
     groove = Groove(**{key: expected[key] for key in expected.files})
     data = (GOLDEN / "two_bars.mid").read_bytes()
-    assert write_midi(groove) == data
+    assert write_midi(groove, loop=True) == data
     assert read_midi(data).groove == groove
+
+
+def dropped_into_a_song(clip: bytes, at_bar: int, n_bars: int) -> Groove:
+    """Return what a song of silence plays with a clip put at a bar of it, as a sequencer does."""
+    song = mido.MidiFile(file=io.BytesIO(clip))
+    for one in song.tracks:
+        one[0].time += at_bar * TICKS_PER_BAR
+        length = sum(message.time for message in one)
+        one[-1].time += n_bars * TICKS_PER_BAR - length
+    buffer = io.BytesIO()
+    song.save(file=buffer)
+    return read_midi(buffer.getvalue()).groove
+
+
+@settings(derandomize=True, max_examples=50, deadline=None)
+@example(1, [(0, KICK, 100, -0.5), (8, SNARE, 100, -0.2)])
+@example(64, [(0, CRASH, 100, -0.01), (0, KICK, 9, 0.25), (1023, KICK, 9, ALMOST_HALF)])
+@given(st.sampled_from([1, 2, 16, 64]), st.lists(CELLS, min_size=1, max_size=40))
+def test_a_clip_in_a_song_has_its_first_beat_and_no_hit_too_many(n_bars, cells):
+    groove = build(n_bars, cells, 120.0)
+    heard = dropped_into_a_song(write_midi(groove), at_bar=3, n_bars=n_bars + 5)
+    assert heard.n_hits == groove.n_hits
+    clip = heard.padded(max(heard.n_bars, 3 + n_bars)).bars(3, n_bars)
+    assert np.array_equal(clip.hits, groove.hits)
+    assert np.array_equal(clip.velocities, groove.velocities)
+    played = groove.offsets.copy()
+    played[0] = np.maximum(played[0], 0)
+    assert np.abs(clip.offsets - played).max() <= 1 / TICKS_PER_STEP + 1e-6
+
+
+def test_the_two_forms_differ_only_where_the_first_beat_is_rushed():
+    on_time = build(2, [(0, KICK, 100, 0.0), (5, SNARE, 80, -0.3)], 100.0)
+    assert write_midi(on_time) == write_midi(on_time, loop=True)
+    rushed = build(2, [(0, KICK, 100, -0.1), (5, SNARE, 80, -0.3)], 100.0)
+    assert write_midi(rushed) != write_midi(rushed, loop=True)
+
+
+def test_a_tempo_map_is_written_and_read_back():
+    fermata = TempoMap(((0.0, 500_000), (7.0, 4_000_000), (8.0, 480_123)))
+    groove = build(4, [(0, KICK, 100, 0.0), (63, SNARE, 80, 0.2)], 120.0)
+    assert read_midi(write_midi(groove, tempo_map=fermata)).tempo_map == fermata
+
+
+def test_tempos_past_the_end_are_left_out():
+    groove = build(1, [(0, KICK, 100, 0.0)], 120.0)
+    late = TempoMap(((0.0, 500_000), (4.0, 250_000)))
+    assert write_midi(groove, tempo_map=late) == write_midi(groove)

@@ -8,15 +8,15 @@ import pytest
 import torch
 from tiny_data import drummed_groove
 
-from musicvae_core.checkpoint import Checkpoint, save_checkpoint
-from musicvae_core.decoding import decode_alike
-from musicvae_core.errors import CheckpointNotFoundError, ConfigError, GrooveLengthError
-from musicvae_core.groove import Groove
-from musicvae_core.models.musicvae import MusicVAE
-from musicvae_core.presets import preset
-from musicvae_core.space.morph import compare, pad_codes, path_codes, with_exact_ends
+from musicvae_core.errors import CheckpointNotFoundError, ConfigError, InvalidGrooveError
+from musicvae_core.latent.codes import decode_alike
+from musicvae_core.latent.morph import _fractions, compare, pad_codes, path_codes, with_exact_ends
+from musicvae_core.models.checkpoint import Checkpoint, save_checkpoint
+from musicvae_core.models.kinds import build
+from musicvae_core.models.presets import preset
+from musicvae_core.music.drums import KICK, N_VOICES, SNARE
+from musicvae_core.music.groove import Groove
 from musicvae_core.studio import Studio
-from musicvae_core.vocabulary import KICK, N_VOICES, SNARE
 
 
 def slerp_slowly(a, b, t):
@@ -78,6 +78,14 @@ def test_a_pad_is_paths_between_paths():
         np.testing.assert_allclose(pad[1, column], expected, atol=1e-5)
 
 
+def test_a_pad_is_as_far_from_its_corners_as_a_path_is_from_its_ends():
+    pad = _fractions(25, 5).reshape(5, 5)
+    assert pad[0].tolist() == pad[:, -1].tolist() == [0.0, 0.25, 0.5, 0.25, 0.0]
+    assert pad[2].tolist() == [0.5] * 5
+    assert 0.25 < pad[1, 1] < 0.5
+    assert _fractions(5, 1).tolist() == [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
 @pytest.mark.parametrize("n_steps", [0, 2, 34])
 def test_too_few_or_too_many_steps_are_refused(n_steps):
     with pytest.raises(ConfigError, match="3 to 33"):
@@ -113,7 +121,7 @@ ARCHITECTURES = ("groove_2bar", "drums_2bar", "groove_16bar", "drums_16bar_flat"
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_equal_codes_decoded_alike_are_equal_and_else_are_not(name):
     torch.manual_seed(0)
-    model = MusicVAE(preset(f"{name}_tiny").model).eval()
+    model = build(preset(f"{name}_tiny").model).eval()
     z = torch.randn(1, model.config.z_size).repeat(6, 1)
     with torch.inference_mode():
         alike = decode_alike(model, z, 1.0, torch.Generator().manual_seed(0))
@@ -130,7 +138,7 @@ def test_equal_codes_decoded_alike_are_equal_and_else_are_not(name):
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_however_many_codes_are_decoded_one_chance_plays_them_all(name, n):
     torch.manual_seed(0)
-    model = MusicVAE(preset(f"{name}_tiny").model).eval()
+    model = build(preset(f"{name}_tiny").model).eval()
     z = torch.randn(1, model.config.z_size).repeat(n, 1)
     with torch.inference_mode():
         few = decode_alike(model, z[:2], 1.0, torch.Generator().manual_seed(0))
@@ -182,7 +190,7 @@ def test_at_temperature_0_the_ends_are_their_reconstructions(studio, ends):
 def test_what_cannot_be_morphed_is_refused_by_name(studio, ends):
     with pytest.raises(ConfigError, match="between 3 grooves"):
         studio.morph("groove_2bar", ends[:3])
-    with pytest.raises(GrooveLengthError):
+    with pytest.raises(InvalidGrooveError):
         studio.morph("groove_2bar", [ends[0], ends[1].repeated(3)])
     with pytest.raises(ConfigError, match="no curve"):
         studio.morph("groove_2bar", ends[:2], curve="bezier")

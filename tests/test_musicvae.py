@@ -1,32 +1,40 @@
 """The whole model: every preset at tiny width, the posterior, and one batch learned by heart."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
 from tiny_data import drummed_groove, features_of, random_groove
 
-from musicvae_core.codec import OFFSET_SCALE
-from musicvae_core.config import ModelConfig
-from musicvae_core.losses import elbo_losses, kl_nats
-from musicvae_core.models.musicvae import MusicVAE, shift_right
-from musicvae_core.presets import PRESETS
-from musicvae_core.vocabulary import N_VOICES, TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.models.config import ModelConfig, TrainConfig
+from musicvae_core.models.kinds import build
+from musicvae_core.models.losses import elbo_losses
+from musicvae_core.models.musicvae import make_batch
+from musicvae_core.models.presets import PRESETS
+from musicvae_core.music.codec import OFFSET_SCALE
+from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.grid import TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.music.line import LINE_CLASSES
+from musicvae_core.music.piece import TRIO_CLASSES
 
 B = 5
 
 
-@pytest.fixture(params=PRESETS)
+def n_parts(config):
+    return len(TRIO_CLASSES) if config.head == "trio" else 1
+
+
+@pytest.fixture(
+    params=[name for name, preset in PRESETS.items() if isinstance(preset.model, ModelConfig)]
+)
 def narrow(request):
     """Every preset's model with nothing wider than 3."""
     full = PRESETS[request.param].model
     sizes = ["encoder_size", "decoder_size", "feel_size", "bar_size"]
     sizes += [name for name in ("encoder_bar_size", "conductor_size") if getattr(full, name)]
-    z_size = 2 * full.n_bars if full.n_bars > 2 else 3
-    config = dataclasses.replace(full, **dict.fromkeys(sizes, 3), z_size=z_size)
+    z_size = 2 * full.n_bars * n_parts(full) if full.n_bars > 2 else 3
+    config = full.replaced(**dict.fromkeys(sizes, 3), z_size=z_size)
     torch.manual_seed(0)
-    return MusicVAE(config)
+    return build(config)
 
 
 def windows(n, n_bars, make=random_groove):
@@ -34,34 +42,40 @@ def windows(n, n_bars, make=random_groove):
     return torch.from_numpy(features_of([make(rng, n_bars) for _ in range(n)]))
 
 
-def losses_of(model, features, generator, beta=1.0):
-    mu, sigma = model.encode(features)
-    z = model.reparameterise(mu, sigma, generator)
-    states = model.decode_forced(z, shift_right(features))
-    return elbo_losses(
-        model.head.log_prob(states, features),
-        kl_nats(mu, sigma),
-        beta=beta,
-        free_bits=0.0,
-        feel_weight=1.0,
-    )
+def windows_for(model):
+    """Return B random windows of what the model plays."""
+    alphabets = {"line": [LINE_CLASSES], "trio": TRIO_CLASSES.values()}.get(model.config.head)
+    if alphabets is None:
+        return windows(B, model.config.n_bars)
+    rng = np.random.default_rng(0)
+    size = (B, model.config.n_steps)
+    tables = [alphabet.table for alphabet in alphabets]
+    parts = [table[rng.integers(0, len(table), size)] for table in tables]
+    return torch.from_numpy(np.concatenate(parts, axis=-1))
+
+
+def losses_of(model, features, step=0, beta=1.0):
+    config = TrainConfig(word_dropout=0.0)
+    batch = make_batch(model, features.numpy(), config, step)
+    return elbo_losses(model(batch), batch.kl_weights, beta=beta, free_bits=0.0, feel_weight=1.0)
 
 
 def test_shapes_of_every_preset(narrow):
     n_steps = narrow.config.n_steps
-    features = windows(B, narrow.config.n_bars)
+    features = windows_for(narrow)
     mu, sigma = narrow.encode(features)
     assert mu.shape == sigma.shape == (B, narrow.config.z_size)
     assert (sigma > 0).all()
-    assert narrow.n_features == (27 if narrow.config.has_feel else 9)
+    n_features = {"groove": 27, "categorical": 9, "line": 90, "trio": 90 + 90 + 9}
+    assert narrow.n_features == n_features[narrow.config.head]
     assert narrow.decode(mu).shape == (B, n_steps, narrow.n_features)
     states = narrow.decode_forced(mu, features[..., : narrow.n_features])
-    assert states.shape == (B, n_steps, 3)
+    assert states.shape == (B, n_steps, 3 * n_parts(narrow.config))
 
 
 def test_every_parameter_of_every_preset_learns(narrow):
-    features = windows(B, narrow.config.n_bars)[..., : narrow.n_features]
-    losses_of(narrow, features, torch.Generator().manual_seed(1))["loss/total"].backward()
+    features = windows_for(narrow)[..., : narrow.n_features]
+    losses_of(narrow, features)["loss/total"].backward()
     for name, parameter in narrow.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
@@ -71,7 +85,7 @@ def test_every_parameter_of_every_preset_learns(narrow):
 @torch.no_grad()
 def test_a_model_without_feel_hears_no_feel():
     torch.manual_seed(0)
-    model = MusicVAE(PRESETS["drums_2bar_tiny"].model)
+    model = build(PRESETS["drums_2bar_tiny"].model)
     features = windows(B, 2)
     softer = features.clone()
     softer[..., N_VOICES:] *= 0.5
@@ -82,7 +96,7 @@ def test_a_model_without_feel_hears_no_feel():
 @torch.no_grad()
 def test_the_encoder_hears_both_ends_in_order():
     torch.manual_seed(0)
-    model = MusicVAE(PRESETS["groove_2bar_tiny"].model)
+    model = build(PRESETS["groove_2bar_tiny"].model)
     features = windows(1, 2)
     mu, _ = model.encode(features)
     for step in (0, -1):
@@ -92,37 +106,29 @@ def test_the_encoder_hears_both_ends_in_order():
     assert not torch.allclose(model.encode(features.flip(1))[0], mu)
 
 
-def test_the_posterior_is_drawn_around_mu_as_wide_as_sigma():
-    model = MusicVAE(PRESETS["drums_2bar_tiny"].model)
-    mu, sigma = torch.tensor([[1.0, -2.0]]), torch.tensor([[0.1, 3.0]])
-    z = model.reparameterise(
-        mu.expand(20_000, -1), sigma.expand(20_000, -1), torch.Generator().manual_seed(0)
-    )
-    torch.testing.assert_close(z.mean(dim=0), mu[0], rtol=0, atol=0.1)
-    torch.testing.assert_close(z.std(dim=0), sigma[0], rtol=0.05, atol=0)
-    again = model.reparameterise(mu, sigma, torch.Generator().manual_seed(0))
-    assert torch.equal(again, model.reparameterise(mu, sigma, torch.Generator().manual_seed(0)))
-
-
-def test_gradients_flow_through_the_draw():
-    model = MusicVAE(PRESETS["drums_2bar_tiny"].model)
-    mu, sigma = (torch.ones(1, 8, requires_grad=True) for _ in range(2))
-    z = model.reparameterise(mu, sigma, torch.Generator().manual_seed(0))
-    z.sum().backward()
-    assert torch.equal(mu.grad, torch.ones(1, 8))
-    torch.testing.assert_close(sigma.grad, (z - mu).detach())
+def test_z_is_drawn_around_mu_as_wide_as_sigma_and_passes_gradients(monkeypatch):
+    model = build(PRESETS["drums_2bar_tiny"].model)
+    mu, sigma = (torch.full((B, 8), value, requires_grad=True) for value in (1.0, 3.0))
+    monkeypatch.setattr(model, "encode", lambda _: (mu, sigma))
+    plain, drawn = model.decode_forced, []
+    monkeypatch.setattr(model, "decode_forced", lambda z, x: drawn.append(z) or plain(z, x))
+    batch = make_batch(model, windows(B, 2).numpy(), TrainConfig(), 0)
+    model(batch)
+    torch.testing.assert_close(drawn[0], 1.0 + 3.0 * batch.z_noise)
+    drawn[0].sum().backward()
+    assert torch.equal(mu.grad, torch.ones(B, 8))
+    torch.testing.assert_close(sigma.grad, batch.z_noise)
 
 
 @pytest.mark.parametrize("head", ["categorical", "groove"])
 def test_one_batch_is_learned_by_heart(head):
     torch.manual_seed(0)
     sizes = {"encoder_size": 64, "decoder_size": 128, "decoder_layers": 1, "z_size": 16}
-    model = MusicVAE(ModelConfig(head, n_bars=1, feel_size=64, **sizes))
+    model = build(ModelConfig(head=head, n_bars=1, feel_size=64, **sizes))
     features = windows(4, 1, drummed_groove)[..., : model.n_features]
     optimiser = torch.optim.Adam(model.parameters(), 5e-3)
-    generator = torch.Generator().manual_seed(1)
-    for _ in range(500):
-        loss = losses_of(model, features, generator, beta=0.0)["loss/total"]
+    for step in range(500):
+        loss = losses_of(model, features, step, beta=0.0)["loss/total"]
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -135,18 +141,3 @@ def test_one_batch_is_learned_by_heart(head):
         _, velocities, offsets = (decoded - features).abs().split(N_VOICES, dim=-1)
         assert velocities[hits > 0].mean() < 4 / VELOCITY_LEVELS
         assert offsets[hits > 0].mean() / OFFSET_SCALE < 3 / TICKS_PER_STEP
-
-
-def test_encoding_in_half_precision_is_close_and_training_keeps_its_own(monkeypatch):
-    model = MusicVAE(PRESETS["drums_2bar_tiny"].model).eval()
-    features = (torch.rand(16, 32, 9, generator=torch.Generator().manual_seed(0)) < 0.2).float()
-    choose = "musicvae_core.models.musicvae.product_dtype"
-    monkeypatch.setattr(choose, lambda *_: torch.float32)
-    exact = model.encode(features)[0]
-    monkeypatch.setattr(choose, lambda *_: torch.bfloat16)
-    assert torch.equal(model.encode(features)[0], exact)  # gradients are wanted: left alone
-    with torch.inference_mode():
-        half = model.encode(features)[0]
-    assert half.dtype == torch.float32
-    assert not torch.equal(half, exact)
-    torch.testing.assert_close(half, exact.detach(), rtol=0, atol=0.02)

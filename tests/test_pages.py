@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fake_studio import FakeStudio, groove_at
-from page_driver import components
+from page_driver import components, transport_bar
 from streamlit.testing.v1 import AppTest
 
+from musicvae_core.data.files import file_stem
 from musicvae_core.errors import CheckpointNotFoundError
-from musicvae_core.groove import Groove
-from musicvae_core.vocabulary import KICK, SNARE, VOICES
-from pages.components.deck.card import Mix
-from pages.components.deck.deck import ROW_LABELS
-from pages.components.deck.payload import file_stem
-from pages.components.describe import count_of, describe
-from pages.components.names import drummer_title, name_of, style_in_text, style_title
-from pages.components.sample.shelf import Shelf
+from musicvae_core.music.drums import KICK, SNARE, VOICES
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.midi import read_midi
+from pages.shared.collection import fingerprint
+from pages.shared.names import (
+    _count_of,
+    as_text,
+    describe,
+    drummer_title,
+    name_of,
+    style_in_text,
+    style_title,
+)
+from pages.shared.session import Shelf
+from pages.shared.transport import VOICE_LABELS, Transport
 
 APP = Path(__file__).parents[1] / "app.py"
 
@@ -44,7 +56,7 @@ def press(app: AppTest, key: str) -> AppTest:
 def test_a_first_visit_finds_grooves_with_sound(app: AppTest) -> None:
     found = cards(app.run())
     assert len(found) == 8
-    assert all(card["hits"] and card["sound"] and card["midi"] for card in found)
+    assert all(card["hits"] and card["midi"] for card in found)
 
 
 def test_sample_uses_the_settings(app: AppTest, studio: FakeStudio) -> None:
@@ -56,6 +68,63 @@ def test_sample_uses_the_settings(app: AppTest, studio: FakeStudio) -> None:
     press(app, "sample")
     assert studio.calls[-1] == {"model": "drums_2bar", "n": 3, "seed": 41, "prior": "normal"}
     assert len(cards(app)) == 3
+
+
+def test_style_how_busy_and_length_are_asked_before_sampling(
+    app: AppTest, studio: FakeStudio
+) -> None:
+    app.run()
+    assert app.selectbox(key="sample.style").options == [
+        "Any style",
+        *map(style_title, studio.atlas("groove_2bar").styles),
+    ]
+    app.selectbox(key="sample.style").set_value("funk")
+    app.select_slider(key="sample.busy").set_value("sparse")
+    app.segmented_control(key="sample.bars").set_value(1)
+    press(app, "sample")
+    asked = studio.calls[-1]
+    assert (asked["style"], asked["busy"]) == ("funk", 0.05)
+    assert [card["steps"] for card in cards(app)] == [16] * 8
+    assert cards(app)[0]["note"] == "Funk · sparse · seed 0"
+    press(app, "sample")
+    assert studio.calls[-1]["seed"] == 1, "the same settings take the next seed"
+
+
+def test_a_length_that_the_model_cannot_play_takes_the_model_that_can(
+    app: AppTest, studio: FakeStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = studio.models()
+    longer = replace(models[0], name="groove_16bar", title="Sixteen bars", n_bars=16)
+    flat = replace(longer, name="drums_16bar", has_feel=False)
+    monkeypatch.setattr(studio, "models", lambda: (*models, flat, longer))
+    app.run()
+    app.segmented_control(key="sample.bars").set_value(8).run()
+    assert app.selectbox(key="model").value == "groove_16bar"
+    press(app, "sample")
+    assert studio.calls[-1]["model"] == "groove_16bar"
+    app.segmented_control(key="sample.bars").set_value(1).run()
+    assert app.selectbox(key="model").value == "groove_2bar"
+    app.selectbox(key="model").set_value("drums_16bar").run()
+    assert app.segmented_control(key="sample.bars").value == 16
+
+
+def test_more_like_an_edited_groove_starts_from_the_edit(
+    app: AppTest, studio: FakeStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.run()
+    first = app.session_state["kept.sample.shelf"].entries[0]
+    made = groove_at(np.full(4, 9, np.float32), 120.0)
+    app.session_state["kept.edits"] = {fingerprint(first.take.groove): made}
+    app.session_state["sample.more"] = first.id
+    asked = []
+    similar = studio.similar
+    monkeypatch.setattr(
+        studio, "similar", lambda take, *n, **how: asked.append(take) or similar(take, *n, **how)
+    )
+    app.run()
+    [take] = asked
+    assert take.groove == made
+    assert np.array_equal(take.z, studio.encode("groove_2bar", [made])[0])
 
 
 def test_sampling_again_takes_the_next_seed_and_a_typed_seed_comes_back(app: AppTest) -> None:
@@ -73,34 +142,47 @@ def test_the_dice_change_the_seed_alone(app: AppTest) -> None:
     assert names(app) == before
 
 
-def test_tempo_and_kit_play_the_same_grooves_anew(app: AppTest, studio: FakeStudio) -> None:
-    before = cards(app.run())
-    app.number_input(key="tempo_bpm").set_value(90).run()
-    slower = cards(app)
-    app.selectbox(key="kit").set_value("jazz").run()
-    jazzy = cards(app)
-    assert len(studio.calls) == 1
-    for old, slow, jazz in zip(before, slower, jazzy, strict=True):
-        assert old["hits"] == slow["hits"] == jazz["hits"]
-        assert slow["tempo"] == jazz["tempo"] == 90
-        assert len({old["sound"], slow["sound"], jazz["sound"]}) == 3
-
-
-def test_what_is_muted_elsewhere_is_muted_and_shown_here(app: AppTest) -> None:
-    before = cards(app.run())
-    app.session_state["kept.mix"] = Mix(muted=frozenset({KICK}), volume=0.5)
-    [deck] = components(app.run())
-    assert deck["can"]["mix"]
-    assert deck["mix"][:3] == [[KICK], [], 0.5]
-    assert not {card["sound"] for card in deck["cards"]} & {card["sound"] for card in before}
-
-
-def test_a_rerun_renders_and_sends_no_sound_again(
-    app: AppTest, studio: FakeStudio, monkeypatch: pytest.MonkeyPatch
+def test_the_transport_s_tempo_is_that_of_the_files_and_moves_no_notes(
+    app: AppTest, studio: FakeStudio
 ) -> None:
     before = cards(app.run())
+    app.session_state["kept.transport"] = Transport(tempo=90)
+    after = cards(app.run())
+    assert len(studio.calls) == 1
+    for old, new in zip(before, after, strict=True):
+        assert old["hits"] == new["hits"]
+        assert old["tempo"] == new["tempo"] == 120
+        assert read_midi(base64.b64decode(new["midi"])).groove.tempo_bpm == pytest.approx(90)
+
+
+def test_a_reload_finds_the_mix_and_the_kit_as_they_were(app: AppTest) -> None:
+    app.session_state["kept.transport"] = Transport(muted=(KICK,), volume=0.5, revision=3)
+    app.session_state["kept.kit"] = "jazz"
+    bar = transport_bar(app.run())
+    assert (bar["set"]["muted"], bar["set"]["volume"], bar["revision"]) == ([KICK], 0.5, 3)
+    assert (bar["kit"], [kit for kit, _ in bar["kits"]]) == ("jazz", ["standard", "jazz"])
+
+
+def test_a_page_renders_no_sound(
+    app: AppTest, studio: FakeStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(studio, "wav", None)
-    assert cards(app.run()) == before
+    assert len(cards(app.run())) == 8
+
+
+def test_eight_grooves_are_twenty_kilobytes(app: AppTest) -> None:
+    [deck] = components(app.run())
+    assert len(json.dumps(deck)) <= 20_000
+
+
+def test_midi_files_are_for_playing_once_unless_loops_are_asked_for(app: AppTest) -> None:
+    once = [card["midi"] for card in cards(app.run())]
+    loops = [card["midi"] for card in cards(app.toggle(key="midi_loop").set_value(True).run())]
+    rushed = [any(hit[0] == 0 and hit[3] < 0 for hit in card["hits"]) for card in cards(app)]
+    assert any(rushed)
+    assert [a != b for a, b in zip(once, loops, strict=True)] == rushed
+    app.session_state["n"] = 3
+    assert [card["midi"] for card in cards(app.run())] == loops
 
 
 def test_undo_brings_back_the_grooves_from_before(app: AppTest) -> None:
@@ -110,6 +192,18 @@ def test_undo_brings_back_the_grooves_from_before(app: AppTest) -> None:
     assert undo.help == "Nothing to undo yet"
     press(app, "sample")
     assert names(press(app, "undo")) == before
+
+
+def test_undo_brings_back_the_seed_and_the_next_sample_the_grooves_it_took_away(
+    app: AppTest,
+) -> None:
+    first = names(app.run())
+    second = names(press(press(app, "sample"), "sample"))
+    assert app.number_input(key="seed").value == 2
+    press(press(app, "undo"), "undo")
+    assert (names(app), app.number_input(key="seed").value) == (first, 0)
+    press(press(app, "sample"), "sample")
+    assert (names(app), app.number_input(key="seed").value) == (second, 2)
 
 
 def test_an_error_is_one_sentence_and_the_grooves_stay(app: AppTest, studio: FakeStudio) -> None:
@@ -133,12 +227,10 @@ def test_without_sound_the_page_draws_exports_midi_and_says_so_once(
     app: AppTest, studio: FakeStudio
 ) -> None:
     studio.sound_problem = "FluidSynth is missing: install libfluidsynth3."
-    found = cards(app.run())
-    assert all(card["sound"] is None and card["midi"] for card in found)
-    assert [warning.value for warning in app.warning] == [studio.sound_problem]
-    kit = app.selectbox(key="kit")
-    assert kit.disabled
-    assert kit.help == studio.sound_problem
+    [deck] = components(app.run())
+    assert all(card["midi"] for card in deck["cards"])
+    assert deck["problem"] == transport_bar(app)["problem"] == studio.sound_problem
+    assert transport_bar(app)["kits"] == []
 
 
 def test_every_disabled_control_says_why(app: AppTest, studio: FakeStudio) -> None:
@@ -149,13 +241,14 @@ def test_every_disabled_control_says_why(app: AppTest, studio: FakeStudio) -> No
     assert any(widget.disabled for widget in widgets)
 
 
-def test_a_page_that_streamlit_runs_alone_hands_over_to_the_app(studio: FakeStudio) -> None:
-    page = AppTest.from_file(str(APP.parent / "pages" / "sample.py"), default_timeout=30)
-    assert len(cards(page.run())) == 8
+def test_streamlit_takes_no_file_for_a_page_of_its_own() -> None:
+    assert list((APP.parent / "pages").glob("*.py")) == []
 
 
 def test_about_gives_credit(studio: FakeStudio) -> None:
-    page = AppTest.from_string("from pages.about import about\nabout()", default_timeout=30).run()
+    page = AppTest.from_string(
+        "from pages.about.page import about\nabout()", default_timeout=30
+    ).run()
     text = " ".join(markdown.value for markdown in page.markdown)
     assert "CC BY 4.0" in text
     assert "groove_2bar" in text
@@ -219,6 +312,9 @@ def test_drummers_are_numbered_or_unknown() -> None:
         ("../a\\b:c*?", "a-b-c"),
         ("é ü", "é-ü"),
         ("…", "groove"),
+        ("CON", "con-groove"),
+        ("com1", "com1-groove"),
+        ("🥁" + "é" * 60 + ". ", "é" * 35),
     ],
 )
 def test_file_names_hold_letters_digits_and_dashes(name: str, stem: str) -> None:
@@ -226,7 +322,7 @@ def test_file_names_hold_letters_digits_and_dashes(name: str, stem: str) -> None
 
 
 def test_a_groove_is_described_as_drummers_count() -> None:
-    assert [count_of(step) for step in (0, 5, 6, 23)] == ["1", "2 e", "2 and", "2 a"]
+    assert [_count_of(step) for step in (0, 5, 6, 23)] == ["1", "2 e", "2 and", "2 a"]
     hits = np.zeros((32, len(VOICES)), bool)
     hits[[0, 8], KICK] = hits[[4, 14], SNARE] = True
     assert describe(Groove.from_hits(hits, tempo_bpm=96)) == (
@@ -237,5 +333,27 @@ def test_a_groove_is_described_as_drummers_count() -> None:
 
 
 def test_every_voice_has_a_label_and_every_fake_groove_a_hit() -> None:
-    assert len(ROW_LABELS) == len(VOICES)
+    assert len(VOICE_LABELS) == len(VOICES)
     assert groove_at(np.zeros(4, np.float32), 120.0).n_hits
+
+
+def test_undo_on_an_empty_past_changes_nothing() -> None:
+    first = Shelf()
+    assert first.undone() is first
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["www.a.com", "me@a.com", ":material/star:", "&lt;b&gt;", "1. one", "- a", "_y_*z*", ":red[a]"],
+)
+def test_a_name_is_text_and_no_markdown(name: str) -> None:
+    text = as_text(name)
+    assert text.replace("\N{WORD JOINER}", "").replace("\\", "") == name
+    for markup in (r"www\.", r"\w@", r":material", r"(?<!\\)&", r"^\d\.", r"^-", r"(?<!\\)[*_\[]"):
+        assert not re.search(markup, text)
+
+
+def test_a_sentence_without_markdown_stays_as_it_is() -> None:
+    assert as_text("The model is gone: bring it back, 1.5 times.") == (
+        "The model is gone: bring it back, 1.5 times."
+    )

@@ -3,7 +3,7 @@
 import pytest
 
 from musicvae_core.errors import ConfigError
-from musicvae_core.presets import PRESETS, override, preset
+from musicvae_core.models.presets import PRESETS, override, preset
 
 
 def test_presets_are_found_by_their_own_names():
@@ -62,9 +62,9 @@ def test_fields_that_depend_on_each_other_are_set_in_any_order():
         ("z_size=3.5", "z_size is '3.5'; it must be a whole number"),
         ("z_size", "z_size is ''; it must be a whole number"),
         ("beta=much", "beta is 'much'; it must be a number"),
-        ("z_size=0", "z_size is 0; it must be 1 to 8192"),
-        ("head=melody", "head is 'melody'; it must be categorical or groove"),
-        ("learning_rate=nan", "learning_rate is nan; it must be above 0"),
+        ("z_size=0", "z_size is 0; it must be at least 1"),
+        ("head=melody", "head is 'melody'; it must be 'categorical', 'groove', 'line' or 'trio'"),
+        ("learning_rate=nan", "learning_rate is nan; it must be finite"),
         ("beta=inf", "beta is inf; it must be finite"),
     ],
 )

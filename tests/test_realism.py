@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 
-from musicvae_core.attributes import beats_of
 from musicvae_core.errors import TooFewExamplesError
-from musicvae_core.realism import (
+from musicvae_core.evaluation.realism import (
+    _judge_view,
     attribute_table,
     copied_share,
     distinct_share,
     feature_gaps,
     judge_auc,
-    judge_view,
     nearest_windows,
 )
-from musicvae_core.vocabulary import N_VOICES
+from musicvae_core.music.attributes import beats_of
+from musicvae_core.music.drums import N_VOICES
 
 T = 16
 
@@ -167,7 +167,7 @@ def test_of_a_long_piece_the_judge_sees_the_first_bar_and_the_one_halfway():
         steps = slice(bar * 16, bar * 16 + 16)
         marked[:, steps] = np.roll(hits[:, steps], 3, axis=0)  # the same beats, elsewhere
         marked[:, bar * 16] = np.roll(marked[:, bar * 16], 1, axis=1)
-        view, other = judge_view(hits), judge_view(marked)
+        view, other = _judge_view(hits), _judge_view(marked)
         n_attributes = view.shape[1] - 2 * 16 * 9
         cells = slice(0, view.shape[1] - n_attributes)
         assert (view[:, cells] != other[:, cells]).any() == is_seen

@@ -3,10 +3,15 @@
 import ast
 import re
 import sys
-from importlib.metadata import packages_distributions
+import tomllib
+from importlib.metadata import EntryPoint, packages_distributions
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
+BROUGHT_ALONG = {"pydantic-core"}
+"""What a requirement pins to one version, so that a range of our own would only get in the way."""
 SOURCE_FOLDERS = (ROOT, ROOT / "tests", ROOT / "scripts")
 
 
@@ -32,7 +37,7 @@ def imported_distributions(*patterns: str) -> set[str]:
                 modules.add(node.module.split(".")[0])
     providers = packages_distributions()
     foreign = modules - ours - set(sys.stdlib_module_names)
-    return {normal(providers.get(module, [module])[0]) for module in foreign}
+    return {normal(providers.get(module, [module])[0]) for module in foreign} - BROUGHT_ALONG
 
 
 def test_what_the_app_imports_is_required():
@@ -45,6 +50,32 @@ def test_what_tests_and_scripts_import_is_required():
     imported = imported_distributions("tests/**/*.py", "scripts/**/*.py")
 
     assert imported <= required("requirements.txt") | required("requirements-dev.txt")
+
+
+def test_requirements_txt_follows_from_pyproject():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = project["dependencies"] + project["optional-dependencies"]["app"]
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+
+    assert sorted(line for line in lines if not line.startswith("#")) == sorted(declared)
+
+
+def test_what_the_package_imports_is_declared_without_the_extra_of_the_app():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {normal(re.match(r"[\w-]+", line).group()) for line in project["dependencies"]}
+
+    assert imported_distributions("musicvae_core/**/*.py") <= declared
+    assert "streamlit" not in declared
+
+
+def test_the_command_musicvae_is_the_module_s_main(monkeypatch, capsys):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    script = EntryPoint("musicvae", project["scripts"]["musicvae"], "console_scripts").load()
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/musicvae", "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        script()
+
+    assert capsys.readouterr().out.startswith("usage: musicvae ")
 
 
 def test_every_requirement_has_a_tested_version():

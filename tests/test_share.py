@@ -7,11 +7,19 @@ import numpy as np
 import pytest
 from tiny_data import drummed_groove, random_groove
 
-from musicvae_core.errors import NewerShareCodeError, ShareCodeError
-from musicvae_core.groove import Groove
-from musicvae_core.midi import read_midi, write_midi
-from musicvae_core.share import MAX_BARS, MAX_CODE_LENGTH, Shared, read_share_code, write_share_code
-from musicvae_core.vocabulary import TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.errors import ShareCodeError
+from musicvae_core.music.grid import TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.midi import read_midi, write_midi
+from musicvae_core.music.share import (
+    _MAX_BARS,
+    _MAX_NAME_BYTES,
+    MAX_CODE_LENGTH,
+    VERSION,
+    Shared,
+    read_share_code,
+    write_share_code,
+)
 
 
 def whole(array, scale):
@@ -53,7 +61,7 @@ def test_a_code_says_what_a_midi_file_says():
     "groove",
     [
         Groove.silent(1),
-        Groove.silent(MAX_BARS, 400),
+        Groove.silent(_MAX_BARS, 400),
         Groove.from_hits(np.ones((32, 9), bool), 1.0, -0.5, 20),
         Groove.from_hits(np.ones((32, 9), bool), 1 / 127, 59 / 120),
         Groove.from_hits(np.ones((16, 9), bool), 0.0001, 0.4999),
@@ -101,9 +109,9 @@ def test_nonsense_is_refused_by_name(text):
 
 
 def test_a_later_version_is_named(code):
-    with pytest.raises(NewerShareCodeError, match="later version"):
-        read_share_code(f"gs2.{code[4:]}")
-    with pytest.raises(NewerShareCodeError):
+    with pytest.raises(ShareCodeError, match="later version"):
+        read_share_code(f"gs{VERSION + 1}.{code[4:]}")
+    with pytest.raises(ShareCodeError):
         read_share_code(f"gs{'9' * 5000}.AAAA")
 
 
@@ -143,8 +151,8 @@ def test_what_is_sealed_but_wrong_is_refused(packed):
 def test_what_is_too_long_is_refused_before_it_is_read(code):
     with pytest.raises(ShareCodeError, match="too long"):
         read_share_code(code * 1000)
-    with pytest.raises(ShareCodeError, match=f"{MAX_BARS + 1} bars"):
-        write_share_code(Shared(Groove.silent(MAX_BARS + 1)))
+    with pytest.raises(ShareCodeError, match=f"{_MAX_BARS + 1} bars"):
+        write_share_code(Shared(Groove.silent(_MAX_BARS + 1)))
     with pytest.raises(ShareCodeError, match="name"):
         write_share_code(Shared(Groove.silent(1), "m" * 61))
     full = Groove.from_hits(
@@ -154,3 +162,18 @@ def test_what_is_too_long_is_refused_before_it_is_read(code):
     )
     with pytest.raises(ShareCodeError, match="fewer bars"):
         write_share_code(Shared(full))
+
+
+def test_a_code_brings_the_name_of_its_groove() -> None:
+    groove = Groove.silent(1)
+    for name in ("Midnight Room", "", "é" * 200):
+        read = read_share_code(write_share_code(Shared(groove, "groove_2bar", "Jazz", name)))
+        assert name.startswith(read.name)
+        assert len(read.name.encode()) == min(len(name.encode()), _MAX_NAME_BYTES)
+
+
+def test_a_code_of_the_first_version_still_reads() -> None:
+    first = "gs1.7sFQVAFjZGC8coA7vSg_vyw13igpsYjFK7GqqoGBgYGFAQWkMNgAAA"
+    read = read_share_code(first)
+    assert (read.model, read.kit, read.name) == ("groove_2bar", "Jazz", "")
+    assert read.groove.n_hits == 2

@@ -7,11 +7,11 @@ import numpy as np
 import pretty_midi
 import pytest
 
-from musicvae_core.errors import SoundFontError, SynthUnavailableError
-from musicvae_core.groove import Groove
+from musicvae_core.errors import RenderError
+from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.groove import Groove
 from musicvae_core.sound import render as render_module
-from musicvae_core.sound.render import Renderer, find_soundfont
-from musicvae_core.vocabulary import N_VOICES
+from musicvae_core.sound.render import Renderer, _find_soundfont
 
 SMALL_FONT = Path(pretty_midi.__file__).with_name("TimGM6mb.sf2")
 
@@ -21,27 +21,27 @@ def library():
     """Skip where FluidSynth's library is absent."""
     try:
         Renderer(SMALL_FONT)
-    except SynthUnavailableError as error:
+    except RenderError as error:
         pytest.skip(str(error))
 
 
 def test_without_the_library_one_sentence_says_how_to_get_sound(monkeypatch):
     monkeypatch.setitem(sys.modules, "fluidsynth", None)  # makes the import fail
-    with pytest.raises(SynthUnavailableError, match="apt install libfluidsynth3"):
+    with pytest.raises(RenderError, match="apt install libfluidsynth3"):
         Renderer(SMALL_FONT)
 
 
 def test_soundfont_is_the_systems_else_the_small_one_else_a_sentence(monkeypatch, tmp_path):
-    assert find_soundfont().is_file()
+    assert _find_soundfont().is_file()
     system = tmp_path / "system.sf2"
     system.write_bytes(b"")
-    monkeypatch.setattr(render_module, "SYSTEM_SOUNDFONTS", (str(system),))
-    assert find_soundfont() == system
+    monkeypatch.setattr(render_module, "_SYSTEM_SOUNDFONTS", (str(system),))
+    assert _find_soundfont() == system
     system.unlink()
-    assert find_soundfont() == SMALL_FONT
+    assert _find_soundfont() == SMALL_FONT
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(SynthUnavailableError, match=r"\.sf2"):
-        find_soundfont()
+    with pytest.raises(RenderError, match=r"\.sf2"):
+        _find_soundfont()
 
 
 def without_drums(font):
@@ -74,14 +74,14 @@ def damaged_fonts():
 def test_a_damaged_font_is_refused_quietly(library, tmp_path, capfd, damage):
     path = tmp_path / "font.sf2"
     path.write_bytes(damaged_fonts()[damage])
-    with pytest.raises(SoundFontError, match=r"font\.sf2"):
+    with pytest.raises(RenderError, match=r"font\.sf2"):
         Renderer(path)
     assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("name", ["missing.sf2", "."])
 def test_a_missing_font_is_named(tmp_path, name):
-    with pytest.raises(SoundFontError, match="no SoundFont"):
+    with pytest.raises(RenderError, match="no SoundFont"):
         Renderer(tmp_path / name)
 
 
@@ -90,5 +90,5 @@ def test_a_font_that_vanishes_is_an_error_not_a_crash(library, tmp_path):
     path.write_bytes(SMALL_FONT.read_bytes())
     orphan = Renderer(path)
     path.unlink()
-    with pytest.raises(SoundFontError, match="moved or changed"):
+    with pytest.raises(RenderError, match="moved or changed"):
         orphan.render(Groove.from_hits(np.ones((16, N_VOICES))))

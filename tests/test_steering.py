@@ -9,14 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from musicvae_core.attributes import Beats
-from musicvae_core.checkpoint import load_checkpoint
-from musicvae_core.controls import CONTROLS
-from musicvae_core.errors import ConfigError, VectorsNotFoundError
-from musicvae_core.space import steering
-from musicvae_core.space.attribute_vectors import AttributeVectors, load_vectors, save_vectors
-from musicvae_core.space.fit_vectors import fit_vectors
-from musicvae_core.space.steering import BOUND_WEIGHTS, decode_codes, steer, weights_of
+from musicvae_core.errors import ConfigError, SideFileError
+from musicvae_core.latent import steering
+from musicvae_core.latent.attribute_vectors import (
+    AttributeVectors,
+    fit_vectors,
+    load_vectors,
+    save_vectors,
+)
+from musicvae_core.latent.steering import _BOUND_WEIGHTS, decode_codes, steer, weights_of
+from musicvae_core.models.checkpoint import load_checkpoint
+from musicvae_core.music.attributes import Beats
+from musicvae_core.music.controls import CONTROLS
 from musicvae_core.studio import SHIPPED_CHECKPOINTS, Studio
 
 K, Z = 3, 6
@@ -169,7 +173,7 @@ def test_the_studio_names_what_it_cannot_steer(steerable):
         steerable.steer("drums_2bar", z, {"swing": 0.1})
     with pytest.raises(ConfigError, match="polka"):
         steerable.steer("drums_2bar", z, {}, styles={"polka": 1.0})
-    with pytest.raises(VectorsNotFoundError, match="attribute-vectors"):
+    with pytest.raises(SideFileError, match="attribute-vectors"):
         steerable.steer("a_flow", z, {})
 
 
@@ -211,5 +215,24 @@ def test_what_is_made_of_others_holds_them_harder() -> None:
 
 
 def test_weights_are_those_of_controls() -> None:
-    named = {*BOUND_WEIGHTS, *(other for others in BOUND_WEIGHTS.values() for other in others)}
+    named = {*_BOUND_WEIGHTS, *(other for others in _BOUND_WEIGHTS.values() for other in others)}
     assert named <= set(CONTROLS)
+
+
+@pytest.mark.parametrize("name", ["groove_2bar", "drums_2bar"])
+def test_what_is_decoded_ahead_measures_as_it_says_and_covers_the_slider(name):
+    studio = Studio()
+    vectors = studio.attribute_vectors(name)
+    [take] = studio.sample(name, 1, seed=4)
+    ahead = studio.steer_ahead(name, take.z, 9, tempo_bpm=90.0)
+    assert set(ahead) == set(vectors.controls)
+    for control, grooves in ahead.items():
+        values = [value for value, _ in grooves]
+        assert values == sorted(values)
+        for value, groove in grooves:
+            beats = Beats(groove.hits, groove.velocities, groove.offsets)
+            assert float(CONTROLS[control].measure(beats)) == pytest.approx(value, abs=1e-3)
+            assert groove.tempo_bpm == 90.0
+    reach = [ahead[control][-1][0] - ahead[control][0][0] for control in vectors.controls]
+    covered = np.array(reach) / (vectors.highest - vectors.lowest)
+    assert np.median(covered) > 0.7

@@ -3,23 +3,28 @@
 import dataclasses
 import io
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 from tiny_data import drummed_groove
 
-from musicvae_core.checkpoint import CONFIG_FILE
 from musicvae_core.errors import (
     CheckpointError,
     CheckpointNotFoundError,
     ConfigError,
-    CorruptCheckpointError,
     InvalidGrooveError,
 )
-from musicvae_core.midi import read_midi
-from musicvae_core.studio import MAX_TAKES, Studio
-from musicvae_core.takes import Take
+from musicvae_core.latent.results import Take
+from musicvae_core.models.checkpoint import CONFIG_FILE, Checkpoint, save_checkpoint
+from musicvae_core.models.presets import preset
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.line import Line, Note
+from musicvae_core.music.midi import read_midi
+from musicvae_core.studio import MAX_TAKES, SHIPPED_CHECKPOINTS, Studio
 
 N_THREADS = 20
 
@@ -114,10 +119,10 @@ def test_a_studio_may_decode_before_it_samples(checkpoints_dir):
 
 @pytest.mark.parametrize("n", [0, -1, MAX_TAKES + 1])
 def test_a_number_out_of_range_is_refused(studio, n):
-    with pytest.raises(ConfigError, match=f"{n} grooves were asked for"):
+    with pytest.raises(ConfigError, match=f"{n} samples were asked for"):
         studio.sample("a_flow", n)
     (take,) = studio.sample("a_flow", 1)
-    with pytest.raises(ConfigError, match=f"{n} grooves were asked for"):
+    with pytest.raises(ConfigError, match=f"{n} samples were asked for"):
         studio.similar(take, n)
 
 
@@ -158,7 +163,7 @@ def test_a_damaged_model_is_refused_until_it_is_mended(own_folder):
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-9])
     studio = Studio(own_folder)
-    with pytest.raises(CorruptCheckpointError):
+    with pytest.raises(CheckpointError):
         studio.sample("a_flow", 1)
     weights.write_bytes(whole)
     assert len(studio.sample("a_flow", 1)) == 1
@@ -239,3 +244,82 @@ def test_without_sound_all_else_works_and_the_reason_is_a_sentence(checkpoints_d
     assert "missing.sf2" in studio.sound_problem
     (take,) = studio.sample("a_flow", 1)
     assert io.BytesIO(studio.midi(take.groove)).read(4) == b"MThd"
+
+
+def test_loading_the_shipped_models_and_sampling_import_no_symbolic_algebra():
+    """It costs a start half a second, and some of torch's functions import it by the way."""
+    if not (SHIPPED_CHECKPOINTS / "groove_2bar" / "model.safetensors").exists():
+        pytest.skip("groove_2bar is not there: train it first")
+    script = """
+import sys
+from musicvae_core.studio import Studio
+
+studio = Studio()
+for model in studio.models():
+    studio.sample(model.name, 2)
+print([name for name in ("sympy", "scipy.stats", "sklearn", "matplotlib") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
+
+
+def test_a_studio_leaves_the_threads_of_its_process_alone(checkpoints_dir):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        Studio(checkpoints_dir).sample("groove_2bar", 1, prior="normal")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.fixture
+def line_studio(tmp_path):
+    """Return a studio of one tiny model of melodies, and one of drums."""
+    torch.manual_seed(0)
+    for name in ("melody_2bar", "drums_2bar"):
+        save_checkpoint(Checkpoint.new(preset(f"{name}_tiny")), tmp_path / name)
+    return Studio(tmp_path)
+
+
+def test_models_are_listed_by_what_they_play(line_studio):
+    assert [info.name for info in line_studio.models("drums")] == ["drums_2bar"]
+    assert [info.name for info in line_studio.models()] == ["drums_2bar", "melody_2bar"]
+    assert [info.name for info in line_studio.models("line")] == ["melody_2bar"]
+
+
+def test_melodies_are_sampled_by_their_seed_and_come_back_from_their_files(line_studio):
+    how = {"prior": "normal", "tempo_bpm": 90.0}
+    takes = line_studio.sample("melody_2bar", 3, seed=1, **how)
+    again = line_studio.sample("melody_2bar", 2, seed=1, **how)
+    assert [take.groove for take in takes[:2]] == [take.groove for take in again]
+    other = line_studio.sample("melody_2bar", 3, seed=2, **how)
+    assert [take.groove for take in takes] != [take.groove for take in other]
+    line = max((take.groove for take in takes), key=lambda line: line.n_notes)
+    assert isinstance(line, Line)
+    assert line.n_bars == 2
+    reading = line_studio.read_line(line_studio.midi(line))
+    assert [note[:3] for note in reading.line.notes()] == [note[:3] for note in line.notes()]
+
+
+def test_a_melody_is_encoded_decoded_varied_and_morphed_as_drums_are(line_studio):
+    first, second = (
+        Line.from_notes([Note(4 * beat, 3, pitch + beat, 0.8) for beat in range(8)], 2)
+        for pitch in (60, 72)
+    )
+    codes = line_studio.encode("melody_2bar", [first, second])
+    [take, _] = line_studio.decode("melody_2bar", codes, temperature=0.0, tempo_bpm=90.0)
+    assert (take.groove.n_bars, take.groove.tempo_bpm) == (2, 90.0)
+    [near] = line_studio.similar(take, 1, amount=0.0)
+    np.testing.assert_allclose(near.z, take.z, atol=1e-6)
+    morphed = line_studio.morph("melody_2bar", [first, second], 3, exact_ends=True)
+    assert (morphed.grooves[0], morphed.grooves[2]) == (first, second)
+    assert morphed.reconstructions[0].original is first
+    assert "F1 of notes" in morphed.reconstructions[0].summary
+
+
+def test_a_model_is_not_asked_for_what_it_does_not_play(line_studio):
+    with pytest.raises(ConfigError, match="melody_2bar_tiny plays a melody, and this is a groove"):
+        line_studio.encode("melody_2bar", [Groove.silent(2)])
+    with pytest.raises(ConfigError, match="drums_2bar_tiny plays a groove, and this is a melody"):
+        line_studio.encode("drums_2bar", [Line.from_notes([], 2)])

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import tiny_data
 
-from musicvae_core.checkpoint import load_checkpoint
-from musicvae_core.commands.cli import main
-from musicvae_core.experiments import style_probe
-from musicvae_core.experiments.style_probe import probe_style
-from musicvae_core.space.build_atlas import build_atlas
-from musicvae_core.vocabulary import CLOSED_HAT, RIDE
+from musicvae_core.cli.main import main
+from musicvae_core.evaluation.experiments import choices
+from musicvae_core.evaluation.experiments.choices import probe_style
+from musicvae_core.latent.attribute_vectors import build_atlas
+from musicvae_core.models.checkpoint import load_checkpoint
+from musicvae_core.music.drums import CLOSED_HAT, RIDE
 
 N_PERFORMANCES = {"train": 8, "validation": 4, "test": 4}
 
@@ -60,10 +60,10 @@ def test_styles_that_are_only_names_are_not(checkpoint):
 def test_the_report_is_what_one_counts_by_hand():
     names = np.array(["a", "b"])
     scores = np.array([[0.9, 0.1], [0.4, 0.6], [0.4, 0.6], [0.2, 0.8]])
-    test = style_probe._Labelled(
+    test = choices._Labelled(
         np.zeros((4, 2), np.float32), np.array(["a", "a", "a", "b"]), np.array([0, 0, 1, 2])
     )
-    assert style_probe._report(names, scores, test) == {
+    assert choices._report(names, scores, test) == {
         "accuracy": 0.5,
         "balanced": pytest.approx((1 / 3 + 1) / 2),
         "by_performance": pytest.approx(2 / 3),  # the first two windows together say "a"

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from tiny_data import random_groove
 
-from musicvae_core.groove import Groove
-from musicvae_core.lab.checkpoint import LabCheckpoint
 from musicvae_core.lab.tools import Lab
-from musicvae_core.models.lab import GrooveLab
-from musicvae_core.presets import LAB_PRESETS
-from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BAR
+from musicvae_core.models.checkpoint import Checkpoint, LabCheckpoint
+from musicvae_core.models.presets import preset
+from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.groove import Groove
 
 N_BARS = (1, 2, 3, 4, 5, 6, 9)
 """Of a window's length, shorter, longer, and no multiple of it."""
@@ -20,8 +20,9 @@ N_BARS = (1, 2, 3, 4, 5, 6, 9)
 @functools.cache
 def tiny_checkpoint() -> LabCheckpoint:
     torch.manual_seed(5)
-    preset = LAB_PRESETS["groove_lab_tiny"]
-    return LabCheckpoint("tiny", "Tiny", GrooveLab(preset.model).eval(), preset.train)
+    checkpoint = Checkpoint.new(preset("groove_lab_tiny"))
+    checkpoint.model.eval()
+    return checkpoint
 
 
 @functools.cache

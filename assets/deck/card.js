@@ -1,21 +1,26 @@
 // One card: a groove's picture, its name and its buttons. It knows nothing of sound.
 
 import { Editor } from "./editing.js";
-import { button, element, icon, labelled } from "./elements.js";
+import { button, dragsOut, element, icon, labelled } from "./elements.js";
 import { Grid } from "./grid.js";
 import { undoOf } from "./keyboard.js";
 import { Menu } from "./menu.js";
 import { MorphControl } from "./morph.js";
 import { Revision } from "./revision.js";
-import { STEPS_PER_BAR, differences } from "./score.js";
+import { STEPS_PER_BAR, differences, fits, marksOf, placeOf, rowsOf, sameHits } from "./score.js";
+import { Tools } from "./tools.js";
 
 const WIDE_STEPS = 4 * STEPS_PER_BAR; // longer grooves, and those that are played on, take a row
+const EDITED_ROOM = 4; // pitches beyond those of a line that is edited
 
 export class CardView {
   bar = null; // the bar that loops alone, or null
   comparing = false; // whether what stood before is shown
+  editing = false; // whether clicks on the grid edit it
   editor = null;
   playing = false;
+  stage = ""; // "large" or "small" where the deck shows one card large, or ""
+  preview = null; // hits that a slider asks for and Python has not answered yet, or null
   star = { now: false, revision: new Revision() };
 
   // act: functions of this view, see `#add` in deck.js.
@@ -27,11 +32,14 @@ export class CardView {
       { class: "card" },
       element("header", {}, element("div", {}, this.name, this.note), this.compare, this.keep),
       element("div", { class: "instrument" }, this.morph.root, this.grid.root),
+      this.tools.root,
       element(
         "footer",
         {},
         this.play,
         this.more,
+        this.edit,
+        this.shape,
         this.undo,
         this.redo,
         element("i"),
@@ -52,61 +60,77 @@ export class CardView {
     else this.name.value = this.card.name;
   }
 
-  // What is shown and played: {file, hits, description, sound, midi}.
+  // What is shown and played: {file, hits, lines, description, midi}.
   get shown() {
     const { card } = this;
     if (card.morph) {
-      const { index } = this.morph;
-      return { file: `${card.file}-step-${index + 1}`, ...card.morph.places[index] };
+      const { index, isBetween, hits } = this.morph;
+      const file = `${card.file}-${isBetween ? "between" : `step-${index + 1}`}`;
+      return { file, ...card.morph.places[index], hits };
     }
     if (this.comparing && card.before) return { ...card, ...card.before };
-    return { ...card, hits: this.#hits };
+    if (this.preview) return { ...card, hits: this.preview };
+    return { ...card, ...placeOf(this.#marks, this.rows, card.lines) };
+  }
+
+  // Which of the card's grooves that is, as Python is told.
+  get which() {
+    if (this.card.morph) return this.morph.at;
+    return this.comparing && this.card.before ? "before" : "now";
   }
 
   // Where what is shown and what it is compared with differ.
   get differing() {
     const { before } = this.card;
-    return before ? differences(this.shown.hits, this.comparing ? this.#hits : before.hits) : [];
+    if (!before) return [];
+    const other = this.comparing ? this.#marks : marksOf(before, this.rows);
+    return differences(marksOf(this.shown, this.rows), other);
   }
 
   // For tests: the card's data, and what is made of it.
   get state() {
-    const { hits, sound } = this.shown;
+    const { hits, lines } = this.shown;
     const { bar, comparing, card } = this;
     const [place, differing] = [card.morph && this.morph.index, this.differing.length];
-    return { ...card, shown: { hits, sound }, place, bar, comparing, differing };
+    return { ...card, shown: { hits, lines }, place, bar, comparing, differing };
   }
 
-  // What the listener sets on the card and Python confirms, by event: {now, revision} or null.
+  // What the listener sets on the card and Python confirms, by event: {said: what Python is told of
+  // it, revision} or null.
   get own() {
-    return { keep: this.star, edit: this.card.editable ? this.editor : null };
+    const { star, editor, card } = this;
+    const keep = { said: [star.now], revision: star.revision };
+    return { keep, edit: card.editable ? { said: this.#edited, revision: editor.revision } : null };
+  }
+
+  // The last edit, none that is still being dragged: the hits, and the notes of each line.
+  get #edited() {
+    const { hits, lines } = placeOf(this.editor.now, this.rows, this.card.lines);
+    return lines.length ? [hits, lines.map(({ notes }) => notes)] : [hits];
   }
 
   get bars() {
-    return this.card.steps / STEPS_PER_BAR;
-  }
-
-  // The sounds that one gesture can call for.
-  get sounds() {
-    const { sound, before, morph } = this.card;
-    const all = morph ? morph.places.map((place) => place.sound) : [sound, before?.sound];
-    return all.filter(Boolean);
+    return this.card.steps / this.card.grid.steps_per_bar;
   }
 
   // data: what the deck was given, see deck.js; history: the edits of before a change of page.
   update(card, data, history) {
     if (this.card && this.card.steps !== card.steps) this.bar = null;
+    if (this.card && !sameHits(this.card.hits, card.hits)) this.preview = null;
+    const wasEditable = this.card?.editable;
     this.card = { ...card, editable: card.editable && data.can.edit };
     this.data = data;
+    // Rows stay as they are while they are edited: that is where the marks of the edits lie.
+    if (!(wasEditable && this.card.editable && fits(card, this.rows))) this.rows = this.#newRows();
     if (this.card.editable) {
       this.editor ??= this.#newEditor();
-      this.editor.update(card.hits, card.revisions.edit, data.labels, history);
+      this.editor.update(marksOf(card, this.rows), card, this.rows, history);
+      this.tools.update(card, data.labels);
     }
     if (!card.before) this.comparing = false;
     this.morph.update(card.morph, card.name);
     this.root.dataset.card = card.id;
-    const isWide = card.steps > WIDE_STEPS || card.morph || this.card.editable;
-    this.root.classList.toggle("wide", Boolean(isWide));
+    if (!this.card.editable) this.editing = this.tools.isOpen = false;
     this.#labelControls(data);
     if (this.star.revision.accepts(card.revisions.keep)) this.star.now = card.kept;
     this.#showStar();
@@ -116,20 +140,25 @@ export class CardView {
 
   // Draws what stands still: the groove, its bars, what differs, which voices are heard.
   redraw() {
-    const { card, data, shown } = this;
-    if (this.editor) this.editor.active = card.editable && !this.comparing;
+    const { card, shown } = this;
+    if (this.editor) this.editor.active = this.editing && !this.comparing && this.stage !== "small";
+    const isWide = card.steps > WIDE_STEPS || card.morph || this.editing;
+    this.root.classList.toggle("wide", Boolean(isWide));
     const scene = {
-      hits: shown.hits,
+      hits: marksOf(shown, this.rows),
       description: shown.description,
-      labels: data.labels,
+      rows: this.rows,
       silent: this.act.silent(),
-      canMix: data.can.mix,
+      canMix: true,
       bar: this.bar,
       differing: this.differing,
     };
-    this.grid.show(scene, card.steps, Boolean(this.editor?.active));
-    this.undo.disabled = !this.editor?.canUndo;
-    this.redo.disabled = !this.editor?.canRedo;
+    this.root.classList.toggle("previewing", this.preview !== null);
+    this.grid.show(scene, card.steps, Boolean(this.editor?.active), this.stage);
+    const { canUndo = false, canRedo = false } = (card.editable && this.editor) || {};
+    this.undo.hidden = this.redo.hidden = !(canUndo || canRedo || this.editing);
+    this.undo.disabled = !canUndo;
+    this.redo.disabled = !canRedo;
   }
 
   // The same, but not more often than the screen.
@@ -142,9 +171,9 @@ export class CardView {
     this.playing = playing;
     this.root.classList.toggle("playing", playing);
     this.play.replaceChildren(icon(playing ? "stop" : "play"));
-    const { sound } = this.shown;
-    labelled(this.play, sound ? `${playing ? "Stop" : "Play"} ${this.card.name}` : this.data.problem);
-    this.play.disabled = this.wav.disabled = !sound;
+    const { problem } = this.data;
+    labelled(this.play, problem ?? `${playing ? "Stop" : "Play"} ${this.card.name}`);
+    this.play.disabled = this.wav.disabled = Boolean(problem);
   }
 
   // text: why the sound cannot be had, in place of the note, or null.
@@ -153,11 +182,19 @@ export class CardView {
     this.note.classList.toggle("problem", Boolean(text));
   }
 
+  setStage(stage) {
+    if (this.stage === stage) return;
+    this.stage = stage;
+    this.root.classList.toggle("large", stage === "large");
+    this.root.classList.toggle("small", stage === "small");
+    this.redraw();
+  }
+
   // Roving focus: only the current card's controls are reached by Tab.
   setCurrent(current) {
     this.root.tabIndex = current ? 0 : -1;
     for (const control of this.#controls) control.tabIndex = current ? 0 : -1;
-    if (this.card.editable) this.grid.still.tabIndex = current ? 0 : -1;
+    if (this.editing) this.grid.still.tabIndex = current ? 0 : -1;
     else this.grid.still.removeAttribute("tabindex"); // a click on it means the card
   }
 
@@ -190,23 +227,32 @@ export class CardView {
     this.play = button("play", "play", "", () => act.toggle(this));
     this.keep = button("keep", "keep", "", () => this.#toggleStar());
     this.more = button("more", "more", "More like this", () => this.#askForMore());
+    this.edit = button("edit", "", "Edit", () => this.#setEditing(!this.editing));
+    this.shape = button("shape", "", "Tools", () => this.#setTools(!this.tools.isOpen));
+    this.tools = new Tools((what) => act.change(this, what));
     this.undo = button("undo", "undo", "", () => this.editor?.undo());
     this.redo = button("redo", "redo", "", () => this.editor?.redo());
     this.send = new Menu("send", "Send to", (destination) => act.send(this, destination));
     this.midi = button("file", "", "MIDI", () => act.midi(this));
     this.wav = button("file", "", "WAV", () => act.wav(this));
+    dragsOut(this.midi, () => act.midiFile(this));
+    dragsOut(this.wav, () => act.wavFile(this));
+    for (const kind of ["pointerenter", "pointerdown"]) {
+      this.wav.addEventListener(kind, () => act.prepareWav(this));
+    }
   }
 
   // The groove itself, as it is edited. The editor stays while a card cannot be edited, and then
   // knows no more of what happens to it.
-  get #hits() {
-    return (this.card.editable && this.editor?.hits) || this.card.hits;
+  get #marks() {
+    return (this.card.editable && this.editor?.marks) || marksOf(this.card, this.rows);
   }
 
   get #controls() {
-    const { name, before, after, keep, play, more, undo, redo, send, midi, wav, morph } = this;
-    const fixed = [name, before, after, keep, play, more, undo, redo, send.button, midi, wav];
-    return [...fixed, morph.field, ...this.grid.controls];
+    const { name, before, after, keep, play, more, edit, shape, undo, redo, midi, wav } = this;
+    const fixed = [name, before, after, keep, play, more, edit, shape, undo, redo, midi, wav];
+    const parts = [this.send.button, this.morph.field, ...this.tools.controls];
+    return [...fixed, ...parts, ...this.grid.controls];
   }
 
   #labelControls({ can, destinations }) {
@@ -216,14 +262,42 @@ export class CardView {
     this.name.setAttribute("aria-label", `Name of ${card.name}`);
     this.name.readOnly = !can.rename;
     this.showProblem(null);
-    labelled(this.more, `More like ${card.name}`, can.more);
+    labelled(this.more, `More like this: ${card.name}`, can.more);
     this.#allowMore(true);
-    labelled(this.undo, "Undo the last edit", card.editable);
-    labelled(this.redo, "Make the edit again", card.editable);
-    this.send.update(can.send ? destinations : []);
-    labelled(this.send.button, `Send ${card.name} to another page`);
+    const isDrums = card.editable && card.plays === "drums";
+    labelled(this.edit, "Edit the notes: click a cell, drag a hit", card.editable);
+    labelled(this.shape, "Tools: keep voices, humanize, tempo", isDrums && can.change);
+    this.#showModes();
+    labelled(this.undo, "Undo the last edit");
+    labelled(this.redo, "Make the edit again");
+    const taken = destinations.filter(([, , forms]) => forms.includes(card.plays));
+    this.send.update(can.send ? taken : []);
+    labelled(this.send.button, `Send to another page: ${card.name}`);
     this.compare.hidden = !card.before;
     this.#showComparing();
+  }
+
+  #newRows() {
+    const { card, data } = this;
+    const places = [card, card.before, ...(card.morph?.places ?? [])].filter(Boolean);
+    return rowsOf(card.has_drums, places, data.labels, card.editable ? EDITED_ROOM : 0);
+  }
+
+  #setEditing(editing) {
+    this.editing = editing;
+    this.#showModes();
+    this.setCurrent(true);
+    this.redraw();
+  }
+
+  #setTools(isOpen) {
+    this.tools.isOpen = isOpen;
+    this.#showModes();
+  }
+
+  #showModes() {
+    this.edit.setAttribute("aria-pressed", String(this.editing));
+    this.shape.setAttribute("aria-expanded", String(this.tools.isOpen));
   }
 
   #newEditor() {
@@ -278,10 +352,10 @@ export class CardView {
   }
 
   #nameFiles() {
-    const { file, sound } = this.shown;
+    const { file } = this.shown;
     const heard = this.act.silent().size ? ", without the muted voices" : "";
-    labelled(this.midi, `Download ${file}.mid`);
-    labelled(this.wav, sound ? `Download ${file}.wav${heard}` : this.data.problem);
+    labelled(this.midi, `MIDI: download ${file}.mid`);
+    labelled(this.wav, this.data.problem ?? `WAV: download ${file}.wav${heard}`);
   }
 
   #onKey(event) {

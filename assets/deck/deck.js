@@ -1,152 +1,195 @@
 // The deck: cards of grooves that are drawn, played, morphed, edited and saved in the browser.
 //
 // Streamlit calls the default export again with every rerun. The deck is kept by its parent
-// element, so that a loop plays on through reruns.
+// element. What plays belongs to the engine of the window (see ../player/engine.js): decks come and
+// go with their pages, and the music goes on.
 //
-// Data: {key, labels, problem, can: {event: whether Python listens}, mix: [muted rows, soloed
-// rows, volume, revision], destinations: [[id, label], …], play: [card id, token] or null,
-// cards: [{id, name, note, kept, file, description, steps, tempo, hits: [[step, row, velocity,
-// offset], …], midi (base64), sound (address of a FLAC or WAV file, or null), editable,
-// revisions: {edit, keep}, before: {file, hits, description, midi, sound} or null, morph: {rows,
-// columns, ends, at: [x, y], places: [{hits, description, midi, sound}, …]} or null}]}.
+// Data: {key, labels, problem: why there is no sound or null, can: {event: whether Python listens},
+// destinations: [[id, label, forms of music that it takes], …], play: [card id, token] or null,
+// follow: whether new cards take over from one that plays and is gone, stage: whether one is shown
+// large, cards: [{id, name, note, kept, file, description, grid: {steps_per_beat, steps_per_bar},
+// steps, tempo, hits: [[step, row, velocity, offset], …], lines (see docs/player.md; each with its
+// scale, the pitch classes from its tonic on), plays: its form, has_drums, midi (base64), editable,
+// lineage: what its edits are edits of, humanized, revisions: {edit, keep}, before: {file, hits,
+// lines, description, midi} or null, morph: {rows, columns, ends, at: [x, y], places: [{hits, lines,
+// description, midi}, …]} or null}]}.
 // Events to Python: more(id), keep([[id, revision, whether it is kept], …]), rename([id, name]),
-// move([id, x, y]), edit([[id, revision, hits], …]), mix([muted, soloed, volume, revision]),
-// send([id, destination]), bar([id, bar]). Of two that come close together the second may take the
-// place of the first, so `keep` and `edit` tell of all cards that Python has not confirmed.
-//
-// Each card's element says in data-sound whether what it shows is "none", "loading", "ready" or
-// "failed", and in data-ahead how many sounds of its morph are decoded; for the rest that tests
-// may want to know, see hook.js.
+// move([id, x, y]), edit([[id, revision, hits, notes of each line], …]), send([id, destination]),
+// bar([id, bar]), wav and stems([id, which: "now", "before" or the [x, y] of its morph]),
+// midi(the same, where no groove lies or what is shown is newer than what Python has sent),
+// change([id, tempo or null, how much to humanize or null, rows to keep while the others are
+// drawn anew]). Of two that come close together the second may take the place of the first, so
+// `keep` and `edit` tell of all cards that Python has not confirmed. For what tests may want to
+// know, see hook.js.
 
-import { barOf } from "./bars.js";
 import { CardView } from "./card.js";
 import { element, save } from "./elements.js";
 import { hookOf } from "./hook.js";
-import { moveFocus, wantsKey } from "./keyboard.js";
-import { Loader } from "./loading.js";
-import { Mixer } from "./mixing.js";
-import { Player } from "./player.js";
+import { isPlayKey, moveFocus, wantsKey } from "./keyboard.js";
+import { onPreview } from "./preview.js";
 import { sameHits } from "./score.js";
-import { Sounds } from "./sounds.js";
+import { engine } from "../player/engine.js";
+import { prepareWav, preparedWav } from "../player/wav.js";
 
-const player = new Player();
-const sounds = new Sounds();
-const loader = new Loader(sounds);
 const decks = new Map(); // parent element → Deck
 const histories = new Map(); // deck and card → edits, for when the page is left and found again
 const played = new Set(); // deck and token of all that was asked to be played
 let lastUsed = null; // the deck that the space bar speaks to
 
+const HOLD_MS = 1500; // then Python is asked even so: what it was told before may be lost
+const narrow = window.matchMedia("(max-width: 40rem)"); // the page is one column
 const stillness = window.matchMedia("(prefers-reduced-motion: reduce)");
 
 class Deck {
+  send; // tells Python; set by whoever mounts it
   views = new Map(); // card id → CardView
-  playing = null; // the view that sounds
-  wanted = null; // {view} of what is to sound as soon as its file is there
+  #shownPlaying = null; // the view that was last shown as playing
+  #held = []; // [event, value] that wait until Python knows what was set before them
+  #hasTold = false; // whether Python was told the edits that they wait for
+  #patience = null;
   #listening = new AbortController();
   #resizing = new ResizeObserver(() => this.#drawAll());
 
   constructor(parent) {
     this.list = element("ol", { role: "list", "aria-label": "Grooves" });
     this.voice = element("p", { class: "announcement", "aria-live": "polite" });
-    this.mixer = new Mixer({
-      volume: (level) => (player.volume = level),
-      send: (mix) => this.send("mix", mix),
-      draw: () => this.#drawAll(),
-    });
-    this.root = element("div", { class: "deck" }, this.mixer.root, this.list, this.voice);
-    this.root.deck = hookOf(this, player, sounds);
+    this.root = element("div", { class: "deck" }, this.list, this.voice);
+    this.root.deck = hookOf(this, engine);
     parent.append(this.root);
     const { signal } = this.#listening;
     document.addEventListener("keydown", (event) => this.#onKey(event), { signal });
     document.addEventListener("pointerdown", () => this.#unlockIfAsked(), { signal });
     this.root.addEventListener("focusin", (event) => this.#onFocus(event), { signal });
+    onPreview((asked) => this.#preview(asked), signal);
+    engine.addEventListener("state", () => this.#showPlaying(), { signal });
+    engine.addEventListener("mix", () => this.#drawAll(), { signal });
+    engine.addEventListener("stems", (event) => this.#askForStems(event), { signal });
+    engine.addEventListener("settled", () => this.#sendHeld(), { signal });
     this.#resizing.observe(this.root);
+  }
+
+  // The view that sounds, or null.
+  get playing() {
+    return [...this.views.values()].find((view) => this.#isOn(view)) ?? null;
   }
 
   update(data) {
     this.data = data;
-    this.mixer.update(data.mix, data.labels, data.can.mix);
-    for (const [id, view] of this.views) {
-      if (!data.cards.some((card) => card.id === id)) this.#remove(id, view);
-    }
+    const gone = [...this.views].filter(([id]) => !data.cards.some((card) => card.id === id));
+    const lost = gone.some(([, view]) => this.#isOn(view));
+    for (const [id, view] of gone) this.#remove(id, view);
     data.cards.forEach((card, index) => this.#place(card, index));
     if (!this.views.has(this.current?.card.id)) this.current = this.#firstView();
     for (const view of this.views.values()) view.setCurrent(view === this.current);
-    sounds.keepOnly(new Set([...decks.values()].flatMap((deck) => deck.#addresses())));
-    loader.load(data.cards.map(({ id }) => this.views.get(id)));
+    this.#setStage(this.views.has(this.staged?.card.id) ? this.staged : this.current);
+    if (lost && data.follow && this.current) this.#takeOver(this.current);
+    this.#cueCurrent();
     this.#playIfAsked(data);
+    this.#showPlaying();
+    this.#sendHeld();
   }
 
-  async toggle(view) {
-    if (this.#isOn(view)) this.stop();
-    else await this.play(view, 0);
+  // Tells Python of something that it does with what is set on the cards and the bar, as soon as
+  // it knows all that was set before.
+  #ask(event, value) {
+    if (!this.data.can[event]) return;
+    this.#held.push([event, value]);
+    this.#hasTold = false;
+    this.#sendHeld();
+  }
+
+  #sendHeld() {
+    if (!this.#held.length) return;
+    if (this.#isSettled()) this.#sendNext();
+    else this.#patience ??= setTimeout(() => this.#sendNext(), HOLD_MS);
+  }
+
+  #sendNext() {
+    clearTimeout(this.#patience);
+    this.#patience = null;
+    this.#hasTold = false;
+    if (this.#held.length && this.root.isConnected) this.send(...this.#held.shift());
+  }
+
+  // Whether Python knows what is set; what it does not know yet it is told now, one thing at a time.
+  #isSettled() {
+    if (engine.settings?.isUnconfirmed) {
+      engine.settings.now();
+      return false;
+    }
+    const edits = this.#unconfirmed("edit");
+    if (edits.length && !this.#hasTold) this.send("edit", edits);
+    this.#hasTold = true; // an edit that Python does not take is not told again and again
+    return !edits.length;
+  }
+
+  // What the space bar plays first, and how fast, shows before anything has played.
+  #cueCurrent() {
+    if (this.current && !this.data.problem) engine.cue(patternOf(this.current), this.#identity(this.current));
+  }
+
+  toggle(view) {
+    if (this.#isOn(view)) engine.stop();
+    else this.play(view, 0);
   }
 
   // phase: of what loops, the whole or one bar.
-  async play(view, phase) {
-    const { sound } = view.shown;
-    if (!sound) return;
+  play(view, phase) {
+    if (this.data.problem) return;
     lastUsed = this;
     this.#setCurrent(view);
-    player.unlock();
-    const wish = { view };
-    this.wanted = wish;
-    try {
-      const buffer = await sounds.buffer(sound);
-      if (this.wanted !== wish) return; // stopped, or another wish came meanwhile
-      player.owner?.silence();
-      player.start(loopOf(view, buffer), this, phase);
-      this.playing = view;
-      view.showPlaying(true);
-      view.showProblem(null);
-      this.#announce(`Playing ${view.card.name}`);
-      this.#follow();
-      if (view.shown.sound !== sound) this.#playOn(view);
-      if (view.card.before?.sound) sounds.buffer(view.card.before.sound).catch(() => {});
-    } catch (error) {
-      this.#fail(view, error);
-    } finally {
-      if (this.wanted === wish) this.wanted = null;
-    }
-  }
-
-  stop() {
-    this.wanted = null;
-    if (!this.playing) return;
-    this.#announce(`Stopped ${this.playing.card.name}`);
-    this.silence();
-    player.stop();
-  }
-
-  // Shows that nothing of this deck sounds any more.
-  silence() {
-    this.wanted = null;
-    const view = this.playing;
-    this.playing = null;
-    view?.showPlaying(false);
-    view?.drawPlayhead(null, false);
+    this.#setStage(view);
+    engine.play(patternOf(view), { ...this.#identity(view), phase });
   }
 
   destroy() {
-    this.stop();
     this.#listening.abort();
     this.#resizing.disconnect();
-    for (const view of this.views.values()) loader.forget(view);
+    cancelAnimationFrame(this.frame);
     if (lastUsed === this) lastUsed = null;
   }
 
-  // Says on the card, too, that its sound cannot be had.
-  #fail(view, error) {
-    const text = `${view.card.name} could not be loaded: reload the page. ${error.message}`;
-    loader.show(view, "failed");
-    view.showProblem(text);
-    this.#announce(text);
+  #identity(view) {
+    return { key: this.#keyOf(view), name: view.shown.name ?? view.card.name };
   }
 
-  // Whether a view sounds, or is about to.
+  #keyOf(view) {
+    return `${this.data.key}/${view.card.id}`;
+  }
+
   #isOn(view) {
-    return view === this.playing || view === this.wanted?.view;
+    return Boolean(view.card) && engine.now?.key === this.#keyOf(view);
+  }
+
+  // Python saves the stems of what plays, or played last, where it is one of these cards.
+  #askForStems(event) {
+    const key = (engine.now ?? engine.last)?.key;
+    const view = [...this.views.values()].find((one) => this.#keyOf(one) === key);
+    if (!view || !this.data.can.stems) return;
+    event.preventDefault();
+    this.#ask("stems", [view.card.id, view.which]);
+  }
+
+  // New grooves come in on the next beat, for one that plays and is no longer there.
+  #takeOver(view) {
+    engine.replace(patternOf(view), { onBeat: true, passes: () => 0, now: this.#identity(view) });
+  }
+
+  // Shows on the cards what the engine plays.
+  #showPlaying() {
+    const view = this.playing;
+    if (view === this.#shownPlaying) return;
+    const before = this.#shownPlaying;
+    this.#shownPlaying = view;
+    if (before && this.views.get(before.card.id) === before) {
+      before.showPlaying(false);
+      before.drawPlayhead(null, false);
+      if (!view) this.#announce(`Stopped ${before.card.name}`);
+    }
+    if (!view) return;
+    view.showPlaying(true);
+    this.#announce(`Playing ${view.card.name}`);
+    this.#follow();
   }
 
   #add(id) {
@@ -159,48 +202,43 @@ class Deck {
         tell("bar", [card.card.id, bar]);
       },
       place: (card) => {
-        loader.moveTo(card);
         this.#playOn(card);
-        loader.show(card);
         card.redrawSoon();
       },
-      compare: (card) => {
-        this.#playOn(card);
-        loader.show(card);
-      },
+      compare: (card) => this.#playOn(card),
       moved: (card, at) => tell("move", [card.card.id, ...at]),
-      edited: (card) => (card.editedInPass = Math.floor(player.passes)),
+      edited: (card) => this.#playOn(card),
       edit: () => tell("edit", this.#unconfirmed("edit")),
-      mute: (row, alone) => this.data.can.mix && this.mixer.toggle(row, alone),
-      silent: () => this.mixer.silent,
+      mute: (row, alone) => engine.toggleVoice(row, alone),
+      silent: () => engine.silent,
       say: (text) => this.#announce(text),
       keep: () => tell("keep", this.#unconfirmed("keep")),
       rename: (card, name) => tell("rename", [card.card.id, name]),
       more: ({ card }) => tell("more", card.id),
+      change: ({ card }, { tempo = null, humanize = null, locked = [] }) =>
+        this.#ask("change", [card.id, tempo, humanize, locked]),
       send: (card, destination) => tell("send", [card.card.id, destination]),
-      midi: ({ shown }) => {
-        const bytes = Uint8Array.from(atob(shown.midi), (letter) => letter.charCodeAt(0));
-        save(new Blob([bytes], { type: "audio/midi" }), `${shown.file}.mid`);
+      midi: (card) => {
+        const isBlend = card.card.morph && card.morph.isBetween;
+        const isOld = engine.settings?.isUnconfirmed || card.own.edit?.revision.isUnconfirmed;
+        if (isBlend || isOld) return this.#ask("midi", [card.card.id, card.which]);
+        const { file, midi } = card.shown;
+        const bytes = Uint8Array.from(atob(midi), (letter) => letter.charCodeAt(0));
+        save(new Blob([bytes], { type: "audio/midi" }), `${file}.mid`);
       },
-      wav: (card) => this.#saveWav(card),
+      wav: (card) => this.#ask("wav", [card.card.id, card.which]),
+      midiFile: ({ shown: { file, midi } }) => {
+        const [name, type] = [`${file}.mid`, "audio/midi"];
+        return midi ? { name, type, url: `data:${type};base64,${midi}` } : null;
+      },
+      prepareWav: (card) => prepareWav(patternOf(card)),
+      wavFile: (card) => preparedWav(`${card.shown.file}.wav`, patternOf(card)),
     });
     this.views.set(id, view);
     return view;
   }
 
-  async #saveWav(view) {
-    const { file, sound } = view.shown;
-    try {
-      save(await sounds.wav(sound), `${file}.wav`);
-      view.showProblem(null);
-    } catch (error) {
-      this.#fail(view, error);
-    }
-  }
-
   #remove(id, view) {
-    if (this.#isOn(view)) this.stop();
-    loader.forget(view);
     const { root } = view;
     const { activeElement } = this.root.getRootNode();
     if (root.contains(activeElement)) (root.nextSibling ?? root.previousSibling)?.focus();
@@ -210,7 +248,7 @@ class Deck {
 
   #place(card, index) {
     const view = this.views.get(card.id) ?? this.#add(card.id);
-    const old = view.card && { ...view.card, sound: view.shown.sound };
+    const old = view.card && { steps: view.card.steps, pattern: patternOf(view) };
     const edits = `${this.data.key}/${card.id}`;
     view.update(card, this.data, histories.get(edits));
     if (view.editor) histories.set(edits, view.editor.history);
@@ -218,35 +256,24 @@ class Deck {
       this.list.insertBefore(view.root, this.list.children[index] ?? null);
       view.redraw(); // now that it has a width
     }
-    if (view !== this.playing || old.sound === view.shown.sound) return;
-    // Another groove comes in where the loop begins anew, or at once when the listener has
-    // waited for that already; another tempo, kit or mix at once.
-    const isEdit = !card.morph && !sameHits(old.hits, card.hits);
-    const waited = view.editedInPass < Math.floor(player.passes);
+    if (!old || samePattern(old.pattern, patternOf(view))) return;
     const ratio = view.bar === null ? old.steps / card.steps : 1;
-    this.#playOn(view, { atSeam: isEdit && !waited, passes: (passes) => passes * ratio });
-    if (isEdit) view.editedInPass = undefined;
+    this.#playOn(view, { passes: (passes) => passes * ratio });
+  }
+
+  #preview({ deck, card, hits }) {
+    const view = deck === this.data?.key && this.views.get(card);
+    if (!view || view.preview === hits) return;
+    view.preview = hits;
+    view.redrawSoon();
+    this.#playOn(view);
   }
 
   // Lets what the card shows now take over from what it showed, in phase.
-  #playOn(view, options) {
-    const { sound } = view.shown;
-    if (view !== this.playing) return;
-    if (!sound) {
-      this.stop();
-      return;
-    }
-    const takeOver = (buffer) => player.switchTo(loopOf(view, buffer), options);
-    const ready = sounds.ready(sound);
-    if (ready) {
-      takeOver(ready);
-      return;
-    }
-    const stillWanted = () => view === this.playing && view.shown.sound === sound;
-    sounds.buffer(sound).then(
-      (buffer) => stillWanted() && takeOver(buffer),
-      (error) => stillWanted() && this.#fail(view, error),
-    );
+  #playOn(view, options = {}) {
+    const isLast = !engine.now && engine.last?.key === this.#keyOf(view);
+    if (!this.#isOn(view) && !isLast) return;
+    engine.replace(patternOf(view), { ...options, now: this.#identity(view) });
   }
 
   #seek(view, step) {
@@ -264,7 +291,7 @@ class Deck {
     const { bar: old, bars } = view;
     view.bar = bar;
     view.redraw();
-    if (view !== this.playing) {
+    if (!this.#isOn(view)) {
       this.play(view, 0);
       return;
     }
@@ -275,17 +302,17 @@ class Deck {
     this.#playOn(view, { passes });
   }
 
-  // What was set on cards and Python has not confirmed yet: [[id, revision, what], …].
+  // What was set on cards and Python has not confirmed yet: [[id, revision, …what], …].
   #unconfirmed(event) {
     const own = [...this.views].map(([id, view]) => [id, view.own[event]]);
     const open = own.filter(([, one]) => one?.revision.isUnconfirmed);
-    return open.map(([id, { now, revision }]) => [id, revision.number, now]);
+    return open.map(([id, { said, revision }]) => [id, revision.number, ...said]);
   }
 
   #follow() {
     const frame = () => {
       const view = this.playing;
-      if (!view || player.owner !== this) return;
+      if (!view) return;
       const { steps } = view.card;
       const phase = wholePhase(view);
       const shown = stillness.matches ? Math.floor(phase * steps) / steps : phase;
@@ -303,7 +330,7 @@ class Deck {
   // What a page asks to be played comes after the click that it answers; some browsers let
   // sound begin only within one.
   #unlockIfAsked() {
-    if (this.data?.play) player.unlock();
+    if (this.data?.play) engine.unlock();
   }
 
   // A page may ask for a card to be played, once a token; it sounds only on a page that the
@@ -313,11 +340,9 @@ class Deck {
     if (!play || played.has(asked)) return;
     played.add(asked);
     const view = this.views.get(play[0]);
-    if (view && navigator.userActivation?.hasBeenActive !== false) this.play(view, 0);
-  }
-
-  #addresses() {
-    return [...this.views.values()].flatMap((view) => view.sounds);
+    if (!view || navigator.userActivation?.hasBeenActive === false) return;
+    this.play(view, 0);
+    if (narrow.matches) view.root.scrollIntoView({ block: "nearest", behavior: "smooth" });
   }
 
   #firstView() {
@@ -328,6 +353,15 @@ class Deck {
     this.current?.setCurrent(false);
     this.current = view;
     view.setCurrent(true);
+    this.#cueCurrent();
+  }
+
+  // The one that is shown large is the one that was played last: what is clicked or focused stays
+  // where it is.
+  #setStage(view) {
+    this.staged = view;
+    const stageOf = (other) => (other === view ? "large" : "small");
+    for (const other of this.views.values()) other.setStage(this.data.stage ? stageOf(other) : "");
   }
 
   #onFocus(event) {
@@ -336,15 +370,13 @@ class Deck {
     if (view) this.#setCurrent(view);
   }
 
+  get hasFocusedCard() {
+    return this.root.getRootNode().activeElement === this.current?.root;
+  }
+
   #onKey(event) {
     if ((lastUsed ?? this) !== this || !wantsKey(event)) return;
-    const isFocused = this.root.getRootNode().activeElement === this.current?.root;
-    if (event.key === " " && this.current) {
-      event.preventDefault();
-      this.toggle(isFocused ? this.current : (this.playing ?? this.current));
-    } else if (isFocused) {
-      moveFocus(event, this.current.root);
-    }
+    if (this.hasFocusedCard) moveFocus(event, this.current.root);
   }
 
   #announce(text) {
@@ -352,13 +384,36 @@ class Deck {
   }
 }
 
-function loopOf({ bar, bars }, buffer) {
-  return bar === null ? buffer : barOf(buffer, bar, bars);
+// Before all others, so that no button is pressed by the key as well. On a card in focus it means
+// that card; elsewhere it stops what sounds, or plays what was played last.
+function onPlayKey(event) {
+  if (event.defaultPrevented || !isPlayKey(event)) return;
+  event.preventDefault();
+  event.stopPropagation();
+  if (event.type !== "keydown" || event.repeat) return;
+  const focused = [...decks.values()].find((deck) => deck.hasFocusedCard);
+  if (focused) focused.toggle(focused.current);
+  else engine.toggle();
+}
+
+for (const type of ["keydown", "keyup"]) document.addEventListener(type, onPlayKey, true);
+
+// What the engine plays of a card.
+function patternOf({ bar, card, shown }) {
+  const { steps_per_beat: stepsPerBeat, steps_per_bar: stepsPerBar } = card.grid;
+  const window = bar === null ? null : [bar * stepsPerBar, stepsPerBar];
+  const { hits, lines = [] } = shown;
+  return { steps: card.steps, stepsPerBeat, stepsPerBar, tempo: card.tempo, hits, lines, bar: window };
+}
+
+function samePattern(some, other) {
+  const same = (key) => JSON.stringify(some[key]) === JSON.stringify(other[key]);
+  return same("steps") && same("tempo") && same("lines") && sameHits(some.hits, other.hits);
 }
 
 // Where in the whole groove the ear is.
 function wholePhase({ bar, bars }) {
-  return bar === null ? player.phase : (bar + player.phase) / bars;
+  return bar === null ? engine.phase : (bar + engine.phase) / bars;
 }
 
 export default function mount({ data, parentElement, setTriggerValue }) {

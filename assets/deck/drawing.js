@@ -1,18 +1,21 @@
 // Draws one groove on two canvases: what stands still, and over it what moves as it plays.
 //
-// A scene is {place (see layout.js), hits, labels, palette, silent: rows that are not heard,
-// bar: the one that loops alone or null, differing: see `differences`, tall: whether a hit is as
-// high as it is loud}.
+// A scene is {place (see layout.js), hits: marks, rows (see score.js), palette, silent: channels
+// that are not heard, bar: the one that loops alone or null, differing: see `differences`, tall:
+// whether a hit is as high as it is loud}.
 
 import { STEPS_PER_BAR, STEPS_PER_BEAT } from "./score.js";
 
 const HIT_STEPS = 0.62; // drawn length of a hit; the left edge is where it sounds
 const GLOW_STEPS = 2; // how long a hit stays lit after the playhead has passed it
+const N_COLOURS = 13; // of the nine drums and of four lines
+const NOTE_GAP_PX = 1.5; // between a note and the next
+const PITCH_LABEL_PX = 9;
 const SILENT_ALPHA = 0.22;
 const FINEST_GRID_PX = 4; // below it, only beats have lines
 
 // Colours come from the style sheet, so that the theme has one home.
-export function readPalette(source, rows) {
+export function readPalette(source) {
   const style = getComputedStyle(source);
   const colour = (name) => style.getPropertyValue(name).trim();
   return {
@@ -26,7 +29,7 @@ export function readPalette(source, rows) {
     ghost: colour("--deck-ghost"),
     chosen: colour("--deck-chosen"),
     font: style.fontFamily,
-    hits: Array.from({ length: rows }, (_, row) => colour(`--deck-voice-${row}`)),
+    hits: Array.from({ length: N_COLOURS }, (_, at) => colour(`--deck-voice-${at}`)),
   };
 }
 
@@ -51,24 +54,50 @@ export function drawLive(canvas, scene, at, glow) {
   if (glow) {
     for (const hit of scene.hits) {
       const age = (at - hit[0] - hit[3] + steps) % steps;
-      if (age < GLOW_STEPS) drawHit(pen, scene, hit, 1 - age / GLOW_STEPS);
+      const glowSteps = hit[4] ?? GLOW_STEPS; // a note is lit as long as it sounds
+      if (age < glowSteps) drawHit(pen, scene, hit, hit[4] ? 0.6 : 1 - age / glowSteps);
     }
   }
   drawPlayhead(pen, scene, at);
 }
 
-// Where a hit is drawn: {x, y, width, height}.
-export function boxOf({ place, tall }, [step, row, velocity, offset]) {
+// Where a mark is drawn, or where a note begins: {x, y, width, height}.
+export function boxOf(scene, mark) {
+  return boxesOf(scene, mark)[0];
+}
+
+// All boxes of a mark: a note that is held into another system has one in each.
+function boxesOf(scene, mark) {
+  return mark[4] === undefined ? [boxOfHit(scene, mark)] : boxesOfNote(scene.place, mark);
+}
+
+function boxOfHit({ place, tall }, [step, row, velocity, offset]) {
   const system = place.systemOf(step);
-  const inset = Math.max(1, place.rowPx * 0.14);
-  const full = place.rowPx - 2 * inset;
+  const rowPx = place.rowPx(row);
+  const inset = Math.max(1, rowPx * 0.14);
+  const full = rowPx - 2 * inset;
   const height = tall ? full * (0.3 + 0.7 * velocity) : full;
   return {
     x: place.x(step + offset, system),
-    y: place.y(row, system) + place.rowPx - inset - height,
+    y: place.y(row, system) + rowPx - inset - height,
     width: Math.max(2, place.stepPx * HIT_STEPS),
     height,
   };
+}
+
+function boxesOfNote(place, [step, row, , , steps]) {
+  const boxes = [];
+  const end = step + steps;
+  for (let from = step; from < end; ) {
+    const system = place.systemOf(from);
+    const to = Math.min(end, place.stepsOf(system)[1]);
+    const x = place.x(from, system);
+    const width = Math.max(2, place.x(to, system) - x - (to === end ? NOTE_GAP_PX : 0));
+    boxes.push({ x, y: place.y(row, system) + 0.5, width, height: place.rowPx(row) - 1 });
+    if (to <= from) break;
+    from = to;
+  }
+  return boxes;
 }
 
 // The pen of an empty canvas, in CSS pixels; null while the canvas has no size.
@@ -84,25 +113,34 @@ function penOf(canvas, { width, height }) {
   return pen;
 }
 
-function drawRows(pen, { place, labels, palette, silent }, system) {
+function drawRows(pen, { place, rows, palette, silent }, system) {
   const [first, end] = place.stepsOf(system);
   const [left, right] = [place.x(first, system), place.x(end, system)];
-  pen.font = `${Math.min(11, place.rowPx * 0.78)}px ${palette.font}`;
+  const hasParts = new Set(rows.map(({ name }) => name)).size > 1;
   pen.textBaseline = "middle";
-  labels.forEach((label, row) => {
-    const top = place.y(row, system);
-    if (row % 2 === 0) {
-      pen.fillStyle = palette.band;
-      pen.fillRect(left, top, right - left, place.rowPx);
-    }
-    pen.globalAlpha = silent.has(row) ? 2 * SILENT_ALPHA : 1;
+  rows.forEach((row, index) => {
+    const [top, rowPx] = [place.y(index, system), place.rowPx(index)];
+    pen.fillStyle = palette.band;
+    if (row.isBand) pen.fillRect(left, top, right - left, rowPx);
+    if (row.isTonic) pen.fillRect(left, top, right - left, rowPx);
+    if (row.isTop && hasParts) pen.fillRect(left, top, right - left, 1);
+    const label = labelOf(row, hasParts);
+    if (!label || !place.labelsPx) return;
+    pen.font = `${row.isPitch ? PITCH_LABEL_PX : Math.min(11, rowPx * 0.78)}px ${palette.font}`;
+    const middle = Math.max(top + rowPx / 2, PITCH_LABEL_PX / 2);
+    pen.globalAlpha = silent.has(row.channel) ? 2 * SILENT_ALPHA : 1;
     pen.fillStyle = palette.text;
-    pen.fillText(label, 0, top + place.rowPx / 2);
-    if (silent.has(row)) {
-      pen.fillRect(0, Math.round(top + place.rowPx / 2), pen.measureText(label).width, 1);
-    }
+    pen.fillText(label, 0, middle);
+    if (silent.has(row.channel)) pen.fillRect(0, Math.round(middle), pen.measureText(label).width, 1);
     pen.globalAlpha = 1;
   });
+}
+
+// Of a line its tonics are named, and of several parts the line itself, on its top row.
+function labelOf({ isPitch, isTonic, isTop, label, name }, hasParts) {
+  if (!isPitch) return label;
+  if (isTop && hasParts) return name;
+  return isTonic ? label : "";
 }
 
 function drawChosen(pen, { place, palette, bar }, system) {
@@ -131,7 +169,7 @@ function drawDifference(pen, scene, { step, row, other }) {
   const { place, palette } = scene;
   const system = place.systemOf(step);
   pen.fillStyle = palette.changed;
-  pen.fillRect(place.x(step, system), place.y(row, system), place.stepPx, place.rowPx);
+  pen.fillRect(place.x(step, system), place.y(row, system), place.stepPx, place.rowPx(row));
   if (!other) return;
   const { x, y, width, height } = boxOf(scene, other);
   pen.strokeStyle = palette.ghost;
@@ -143,14 +181,16 @@ function drawDifference(pen, scene, { step, row, other }) {
 
 function drawHit(pen, scene, hit, lit) {
   const [, row, velocity] = hit;
-  const { x, y, width, height } = boxOf(scene, hit);
+  const { channel } = scene.rows[row];
   const grow = lit * 1.5;
-  const isSilent = scene.silent.has(row);
+  const isSilent = scene.silent.has(channel);
   pen.globalAlpha = isSilent ? SILENT_ALPHA : Math.min(1, 0.16 + 0.84 * velocity + 0.5 * lit);
-  pen.fillStyle = isSilent ? scene.palette.text : scene.palette.hits[row];
-  pen.beginPath();
-  pen.roundRect(x, y - grow, width + grow, height + 2 * grow, Math.min(3, width / 3));
-  pen.fill();
+  pen.fillStyle = isSilent ? scene.palette.text : scene.palette.hits[channel];
+  for (const { x, y, width, height } of boxesOf(scene, hit)) {
+    pen.beginPath();
+    pen.roundRect(x, y - grow, width + grow, height + 2 * grow, Math.min(3, width / 3));
+    pen.fill();
+  }
   pen.globalAlpha = 1;
 }
 

@@ -1,7 +1,7 @@
 // Edits on the grid by pointer, touch and keys, with undo and redo.
 
-import { LATEST, clamp, findHit, sameHits, sayCell, sayHit } from "./score.js";
-import { toggledHit, withHit, withoutHit } from "./score.js";
+import { LATEST, clamp, findHit, isNote, sameHits, sayCell, sayHit } from "./score.js";
+import { toggledMark, withHit, withNote, withoutHit } from "./score.js";
 import { History } from "./history.js";
 import { Revision } from "./revision.js";
 
@@ -12,6 +12,7 @@ const KEY_OFFSET = 0.05;
 const SEND_AFTER_MS = 90; // of quiet: a key that repeats is one edit for Python
 
 export class Editor {
+  active; // whether the grid takes edits
   #history = null;
   #drag = null;
   #cell = { step: 0, row: 0 };
@@ -25,7 +26,7 @@ export class Editor {
     const { still } = grid;
     still.addEventListener("pointerdown", (event) => this.#onDown(event));
     still.addEventListener("pointermove", (event) => this.#onMove(event));
-    still.addEventListener("pointerup", (event) => this.#onUp(event));
+    still.addEventListener("pointerup", () => this.#onUp());
     still.addEventListener("pointercancel", () => this.#endDrag());
     still.addEventListener("pointerleave", () => this.#drag || this.#aim());
     still.addEventListener("keydown", (event) => this.#onKey(event));
@@ -36,9 +37,9 @@ export class Editor {
     still.addEventListener("touchstart", (event) => this.active && hold(event), { passive: false });
   }
 
-  // The hits to show while they differ from what Python last said, or else those.
-  get hits() {
-    return this.#drag?.hits ?? this.#history?.now ?? null;
+  // The marks to show while they differ from what Python last said, or else those.
+  get marks() {
+    return this.#drag?.marks ?? this.#history?.now ?? null;
   }
 
   // What Python is to be told: the last edit, none that is still being dragged.
@@ -47,20 +48,25 @@ export class Editor {
   }
 
   get canUndo() {
-    return Boolean(this.active && this.#history?.canUndo);
+    return Boolean(this.#history?.canUndo);
   }
 
   get canRedo() {
-    return Boolean(this.active && this.#history?.canRedo);
+    return Boolean(this.#history?.canRedo);
   }
 
   // What Python says, with the number of the last edit that it has seen: what is older than an
-  // edit made here is passed over, and a groove that is not of this hand starts a new history.
-  update(hits, revision, labels, kept) {
-    this.labels = labels;
-    if (!this.#history && kept && sameHits(kept.now, hits)) this.#history = kept;
-    if (!this.revision.accepts(revision)) return;
-    if (!this.#history || !sameHits(this.#history.now, hits)) this.#history = new History(hits);
+  // edit made here is passed over. A change of the same groove, by a tool of the card, is one more
+  // edit; a groove that is not of this hand starts a new history.
+  update(marks, { revisions, lineage }, rows, kept) {
+    this.rows = rows;
+    if (!this.#history && kept && sameHits(kept.now, marks)) this.#history = kept;
+    if (!this.revision.accepts(revisions.edit)) return;
+    const isSame = this.lineage && this.lineage === lineage;
+    this.lineage = lineage;
+    if (this.#history && sameHits(this.#history.now, marks)) return;
+    if (this.#history && isSame) this.#history.put(marks);
+    else this.#history = new History(marks);
   }
 
   get history() {
@@ -85,7 +91,7 @@ export class Editor {
     const cell = this.active && event.button === 0 && this.#cellOf(event);
     if (!cell) return;
     this.#cell = { step: cell.step, row: cell.row };
-    this.#drag = { cell, hits: null, axis: null, x: event.clientX, y: event.clientY };
+    this.#drag = { cell, marks: null, axis: null, x: event.clientX, y: event.clientY };
     this.grid.still.setPointerCapture(event.pointerId);
   }
 
@@ -98,16 +104,38 @@ export class Editor {
     const { cell, x, y } = this.#drag;
     const [right, up] = [event.clientX - x, y - event.clientY];
     if (!this.#drag.axis && Math.hypot(right, up) < SLOP_PX) return;
-    this.#drag.axis ??= Math.abs(right) > Math.abs(up) ? "timing" : "velocity";
+    this.#drag.axis ??= Math.abs(right) > Math.abs(up) ? "across" : "up";
     if (!cell.hit) return;
-    const [step, row, velocity, offset] = cell.hit;
-    const isTiming = this.#drag.axis === "timing";
-    this.#drag.hits = isTiming
-      ? withHit(this.#history.now, step, row, velocity, offset + right / this.grid.place.stepPx)
-      : withHit(this.#history.now, step, row, velocity + up / FULL_VELOCITY_PX, offset);
+    const isAcross = this.#drag.axis === "across";
+    const drag = isNote(cell.hit) ? this.#draggedNote : this.#draggedHit;
+    const mark = drag.call(this, cell.hit, isAcross ? right : 0, isAcross ? 0 : up);
     this.on.draw();
-    const hit = findHit(this.#drag.hits, step, row);
-    this.grid.explain(hit, sayHit(hit));
+    const label = isNote(mark) ? `${this.rows[mark[1]].label}, ` : "";
+    this.grid.explain(mark, `${label}${sayHit(mark)}`);
+  }
+
+  // Across is timing, up is loudness.
+  #draggedHit([step, row, velocity, offset], right, up) {
+    const later = offset + right / this.grid.place.stepPx;
+    const louder = velocity + up / FULL_VELOCITY_PX;
+    this.#drag.marks = withHit(this.#history.now, step, row, louder, later);
+    return findHit(this.#drag.marks, step, row);
+  }
+
+  // Across is length, up is pitch.
+  #draggedNote([step, row, velocity, , steps], right, up) {
+    const { place } = this.grid;
+    const to = this.#rowOfLine(row, Math.round(up / place.rowPx(row)));
+    const longer = Math.round(steps + right / place.stepPx);
+    const others = withoutHit(this.#history.now, step, row);
+    this.#drag.marks = withNote(others, this.rows, step, to, velocity, longer, this.grid.steps);
+    return findHit(this.#drag.marks, step, to);
+  }
+
+  // The row so many pitches higher, in the same line.
+  #rowOfLine(row, higher) {
+    const own = this.rows.flatMap(({ channel }, at) => (channel === this.rows[row].channel ? at : []));
+    return clamp(row + higher, own[0], own.at(-1));
   }
 
   #onUp() {
@@ -115,8 +143,8 @@ export class Editor {
     if (!drag) return;
     this.#endDrag();
     const { step, row } = drag.cell;
-    if (drag.hits) this.#put(drag.hits);
-    else if (!drag.axis) this.#put(toggledHit(this.#history.now, step, row));
+    if (drag.marks) this.#put(drag.marks);
+    else if (!drag.axis) this.#toggle(step, row);
   }
 
   #endDrag() {
@@ -129,7 +157,6 @@ export class Editor {
   #onKey(event) {
     if (!this.active || event.ctrlKey || event.metaKey || event.altKey) return;
     const { step, row } = this.#cell;
-    const hits = this.#history.now;
     const [right, up] = {
       ArrowLeft: [-1, 0],
       ArrowRight: [1, 0],
@@ -137,12 +164,12 @@ export class Editor {
       ArrowDown: [0, -1],
     }[event.key] ?? [0, 0];
     if (right || up) {
-      if (event.shiftKey) this.#nudge(KEY_VELOCITY * up, KEY_OFFSET * right);
+      if (event.shiftKey) this.#nudge(right, up);
       else this.#go(right, up);
     } else if (event.key === "Enter") {
-      this.#put(toggledHit(hits, step, row));
+      this.#toggle(step, row);
     } else if (event.key === "Delete" || event.key === "Backspace") {
-      this.#put(withoutHit(hits, step, row));
+      this.#put(withoutHit(this.#history.now, step, row));
     } else {
       return;
     }
@@ -152,18 +179,32 @@ export class Editor {
 
   #go(right, up) {
     const step = clamp(this.#cell.step + right, 0, this.grid.steps - 1);
-    const row = clamp(this.#cell.row + up, 0, this.labels.length - 1);
+    const row = clamp(this.#cell.row + up, 0, this.rows.length - 1);
     this.#cell = { step, row };
     this.#aim();
     this.#say();
   }
 
-  #nudge(louder, later) {
+  #toggle(step, row) {
+    this.#put(toggledMark(this.#history.now, this.rows, step, row, this.grid.steps));
+  }
+
+  // What dragging does, by a little.
+  #nudge(right, up) {
     const { step, row } = this.#cell;
-    const hit = findHit(this.#history.now, step, row);
-    if (!hit) return;
-    const offset = clamp(hit[3] + later, -0.5, LATEST);
-    this.#put(withHit(this.#history.now, step, row, hit[2] + louder, offset));
+    const mark = findHit(this.#history.now, step, row);
+    if (!mark) return;
+    const [, , velocity, offset, steps] = mark;
+    if (!isNote(mark)) {
+      const later = clamp(offset + KEY_OFFSET * right, -0.5, LATEST);
+      this.#put(withHit(this.#history.now, step, row, velocity + KEY_VELOCITY * up, later));
+      return;
+    }
+    const to = this.#rowOfLine(row, up);
+    const others = withoutHit(this.#history.now, step, row);
+    this.#cell = { step, row: to };
+    this.#put(withNote(others, this.rows, step, to, velocity, steps + right, this.grid.steps));
+    this.#aim();
   }
 
   // Frames the cell of the keys, where the keys are meant for the grid.
@@ -175,7 +216,7 @@ export class Editor {
   }
 
   #say() {
-    this.on.say(sayCell(this.#history.now, this.#cell.step, this.#cell.row, this.labels));
+    this.on.say(sayCell(this.#history.now, this.#cell.step, this.#cell.row, this.rows));
   }
 
   #put(hits) {

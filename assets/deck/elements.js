@@ -1,4 +1,4 @@
-// Small builders of the elements that cards and the mixer are made of.
+// Small builders of the elements that cards and the transport bar are made of.
 
 const ICONS = {
   play: "M8 5.5v13l11-6.5z",
@@ -8,7 +8,6 @@ const ICONS = {
   undo: "M8.500 5.500v3.500H14a5 5 0 0 1 0 10H8v-2h6a3 3 0 0 0 0-6H8.500v3.500L3.500 10z",
   redo: "M15.500 5.500v3.500H10a5 5 0 0 0 0 10h6v-2h-6a3 3 0 0 1 0-6h5.500v3.500l5-4.500z",
   send: "M13 5l7 7-7 7-1.400-1.400 4.600-4.600H4v-2h12.200l-4.600-4.600z",
-  volume: "M4 9.500v5h3.500l4.500 4v-13l-4.500 4zM14.500 8.500a4.500 4.500 0 0 1 0 7zM14.500 5a8 8 0 0 1 0 14v-2a6 6 0 0 0 0-10z",
 };
 
 export function element(tag, attributes = {}, ...children) {
@@ -43,4 +42,14 @@ export function save(blob, fileName) {
   const link = element("a", { href: URL.createObjectURL(blob), download: fileName });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+// Lets a button be dragged out of the page as a file; file(): {name, type, url}, or null.
+export function dragsOut(control, file) {
+  control.draggable = true;
+  control.addEventListener("dragstart", (event) => {
+    const dragged = file();
+    if (!dragged) event.preventDefault();
+    else event.dataTransfer.setData("DownloadURL", `${dragged.type}:${dragged.name}:${dragged.url}`);
+  });
 }

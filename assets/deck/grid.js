@@ -6,14 +6,18 @@ import { layOut } from "./layout.js";
 import { STEPS_PER_BAR, clamp, findHit } from "./score.js";
 
 const REACH_PX = 3; // how far beside a hit still means it
-// Heights of a row and least widths of a step, in pixels.
-const USUAL = { rowPx: 16, leastStepPx: 4.5 };
-const LONG = { rowPx: 12, leastStepPx: 7 };
-const EDITED = { rowPx: 22, leastStepPx: 13 };
+// Heights of a row, of all pitches of a line together, and least widths of a step, in pixels.
+const USUAL = { rowPx: 16, linePx: 144, leastStepPx: 4.5 };
+const LONG = { rowPx: 12, linePx: 120, leastStepPx: 7 };
+const EDITED = { rowPx: 22, linePx: 260, leastStepPx: 13 };
+const SMALL = { rowPx: 9, linePx: 81, leastStepPx: 0, isSmall: true }; // beside one shown large
+const LARGE = { rowPx: 20, linePx: 180, leastStepPx: 7 };
+const [LEAST_PITCH_PX, MOST_PITCH_PX] = [4, 12];
 const LONG_STEPS = 4 * STEPS_PER_BAR;
 
 export class Grid {
-  // on: {seek(step), bar(bar), mute(row, alone)}.
+  palette; // colours, read off the page
+  // on: {seek(step), bar(bar), mute(channel, alone)}.
   constructor(on) {
     this.on = on;
     this.still = element("canvas", { class: "still", role: "img" });
@@ -34,26 +38,33 @@ export class Grid {
     this.still.addEventListener("pointermove", (event) => this.#onHover(event));
   }
 
-  // scene: see drawing.js, without the place; editable says that clicks are for the editor.
-  show(scene, steps, editable) {
+  // scene: see drawing.js, without the place; editable says that clicks are for the editor; stage is
+  // "large", "small" or "" on a deck where all are alike.
+  show(scene, steps, editable, stage = "") {
     this.scene = { ...scene, tall: editable };
     this.steps = steps;
     this.editable = editable;
-    this.size = editable ? EDITED : steps > LONG_STEPS ? LONG : USUAL;
+    this.size = this.#sizeOf(stage);
     this.still.setAttribute("aria-label", scene.description);
     this.still.classList.toggle("editable", editable);
     this.draw();
+  }
+
+  #sizeOf(stage) {
+    if (stage === "small") return SMALL;
+    if (this.editable) return EDITED;
+    if (this.steps > LONG_STEPS) return LONG;
+    return stage === "large" ? LARGE : USUAL;
   }
 
   // Draws anew what stands still; the place follows the width.
   draw() {
     const width = this.root.clientWidth;
     if (!width || !this.scene) return;
-    const { labels } = this.scene;
-    const { rowPx, leastStepPx } = this.size;
-    this.place = layOut(width, this.steps, labels.length, rowPx, leastStepPx);
+    const heights = heightsOf(this.scene.rows, this.size);
+    this.place = layOut(width, this.steps, heights, this.size);
     this.root.style.height = `${this.place.height}px`;
-    this.palette ??= readPalette(this.root, labels.length);
+    this.palette ??= readPalette(this.root);
     Object.assign(this.scene, { place: this.place, palette: this.palette });
     drawStill(this.still, this.scene);
     this.#placeNumbers();
@@ -68,8 +79,8 @@ export class Grid {
   cellAt(x, y) {
     if (!this.place) return null;
     const { step, row, isLabel } = this.place.at(x, y);
-    const { hits, labels } = this.scene;
-    const inRow = row >= 0 && row < labels.length;
+    const { hits, rows } = this.scene;
+    const inRow = row >= 0 && row < rows.length;
     if (isLabel || !inRow) return null;
     const touched = hits.filter((hit) => hit[1] === row && this.#touches(hit, x, y)).at(-1);
     if (touched) return { step: touched[0], row, hit: touched };
@@ -86,7 +97,7 @@ export class Grid {
     const system = place.systemOf(cell.step);
     this.#put(this.cursor, place.x(cell.step, system), place.y(cell.row, system));
     this.cursor.style.width = `${place.stepPx}px`;
-    this.cursor.style.height = `${place.rowPx}px`;
+    this.cursor.style.height = `${place.rowPx(cell.row)}px`;
   }
 
   // Says something beside a hit, or nothing.
@@ -116,7 +127,7 @@ export class Grid {
 
   #placeNumbers() {
     const bars = this.steps / STEPS_PER_BAR;
-    const count = bars > 1 ? bars : 0;
+    const count = bars > 1 && !this.size.isSmall ? bars : 0;
     while (this.numbers.children.length > count) this.numbers.lastElementChild.remove();
     for (let bar = this.numbers.children.length; bar < count; bar += 1) {
       const made = button("number", "", String(bar + 1), () => this.on.bar(bar));
@@ -138,9 +149,9 @@ export class Grid {
 
   #onClick({ offsetX, offsetY, altKey, shiftKey }) {
     const { row, step, isLabel } = this.place.at(offsetX, offsetY);
-    const inRow = row >= 0 && row < this.scene.labels.length;
+    const { channel } = this.scene.rows[row] ?? {};
     if (isLabel) {
-      if (inRow) this.on.mute(row, altKey || shiftKey);
+      if (channel !== undefined) this.on.mute(channel, altKey || shiftKey);
     } else if (!this.editable) {
       this.on.seek(clamp(step, 0, this.steps - 0.01));
     }
@@ -153,4 +164,11 @@ export class Grid {
     this.still.title = canMute ? "Click to mute, with Shift to solo" : "";
     this.still.classList.toggle("beside", isLabel && !canMute);
   }
+}
+
+function heightsOf(rows, { rowPx, linePx }) {
+  const counts = new Map();
+  for (const { channel } of rows) counts.set(channel, (counts.get(channel) ?? 0) + 1);
+  const pitchPx = (count) => clamp(Math.floor(linePx / count), LEAST_PITCH_PX, MOST_PITCH_PX);
+  return rows.map(({ channel, isPitch }) => (isPitch ? pitchPx(counts.get(channel)) : rowPx));
 }

@@ -1,24 +1,24 @@
 // What the root element (class "deck") of a deck shows of it to tests and to the curious, as its
-// property `deck`: `analyser`, the AnalyserNode of all that sounds, and `state`, {playing: id or
-// null, phase: of the loop, 0 to 1 or null, passes, elapsedSeconds, loopSeconds, mix, held: how
-// many {files, buffers} of all decks are in memory, cards: [the data of each, and shown: {hits,
-// sound}, place: index in the morph, bar, comparing, differing: in how many cells]}.
+// property `deck`: `engine`, see ../player/engine.js; `analyser`, the AnalyserNode of all that
+// sounds; and `state`, {playing: id or null, phase: of the loop, 0 to 1 or null, passes, loopSeconds,
+// mix: {muted, soloed, volume}, cards: [the data of each, and shown: {hits}, place: index in the
+// morph, bar, comparing, differing: in how many cells]}.
 
-export function hookOf(deck, player, sounds) {
+export function hookOf(deck, engine) {
   return {
+    engine,
     get analyser() {
-      return player.analyser;
+      return engine.analyser;
     },
     get state() {
-      const isPlaying = Boolean(deck.playing);
+      const { playing } = deck;
       return {
-        playing: deck.playing?.card.id ?? null,
-        phase: isPlaying ? player.phase : null,
-        passes: isPlaying ? player.passes : null,
-        elapsedSeconds: isPlaying ? player.elapsedSeconds : null,
-        loopSeconds: isPlaying ? player.loopSeconds : null,
-        mix: deck.mixer.state,
-        held: sounds.held,
+        playing: playing?.card.id ?? null,
+        phase: playing ? engine.phase : null,
+        passes: playing ? engine.passes : null,
+        loopSeconds: playing ? engine.loopSeconds : null,
+        elapsedSeconds: playing && engine.loopSeconds ? engine.passes * engine.loopSeconds : null,
+        mix: { muted: [...engine.muted], soloed: [...engine.soloed], volume: engine.volume },
         cards: [...deck.list.children].map((item) => item.view.state),
       };
     },

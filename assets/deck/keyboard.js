@@ -1,14 +1,34 @@
 // Which keys are the deck's, and where the arrows lead.
 
-const MINE = new Set([" ", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"]);
+const MINE = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"]);
 const THEIRS =
   "input, textarea, select, button, summary, [contenteditable], [role]:not(li, canvas)";
+const NO_TEXT = new Set(["button", "checkbox", "color", "file", "radio", "range", "reset", "submit"]);
+
+const isModified = ({ ctrlKey, metaKey, altKey, shiftKey }) =>
+  ctrlKey || metaKey || altKey || shiftKey;
+
+// Whether a key is typed into a text field, or chooses in a list.
+export function isTyped(event) {
+  const [target] = event.composedPath();
+  if (!(target instanceof Element)) return false;
+  if (target.matches("textarea, select, [contenteditable]:not([contenteditable=false])")) return true;
+  return target instanceof HTMLInputElement && !NO_TEXT.has(target.type);
+}
+
+// Whether an event is a press of the space bar that is not for a text field. Buttons leave the
+// key alone, as the last click gave them the focus; by keyboard they are pressed with Enter. What
+// takes no other key, a checkbox, keeps it when it was reached by keyboard.
+export function isPlayKey(event) {
+  if (event.key !== " " || isModified(event) || isTyped(event)) return false;
+  const [target] = event.composedPath();
+  return !(target instanceof Element) || !target.matches("[type=checkbox]:focus-visible, [role=grid]");
+}
 
 // Leaves alone what is typed in a field or meant for a button, a slider or a shortcut. Links do
 // nothing with these keys, and the one to this page keeps the focus from the click on it.
 export function wantsKey(event) {
-  if (!MINE.has(event.key) || event.defaultPrevented) return false;
-  if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return false;
+  if (!MINE.has(event.key) || event.defaultPrevented || isModified(event)) return false;
   const [target] = event.composedPath();
   return !(target instanceof Element) || target === document.body || !target.matches(THEIRS);
 }
@@ -24,7 +44,8 @@ export function undoOf(event) {
 // Moves the focus from a card to the one that the key points at; the cards lie in a grid.
 export function moveFocus(event, card) {
   const cards = [...card.parentElement.children];
-  const columns = cards.filter((other) => other.offsetTop === cards[0].offsetTop).length;
+  const rows = Map.groupBy(cards, (other) => other.offsetTop);
+  const columns = Math.max(...[...rows.values()].map((row) => row.length));
   const last = cards.length - 1;
   const at = cards.indexOf(card);
   const to = {

@@ -10,26 +10,30 @@ const GAP_PX = 8; // between systems
 const BARS_A_SYSTEM = [4, 2, 1];
 const LONGEST_LINE = 4; // bars
 
-// Returns the places of `steps` steps and `rows` rows in CSS pixels; a system has as many bars as
-// leave each step `leastStepPx`.
-export function layOut(width, steps, rows, rowPx, leastStepPx) {
+// Returns the places of `steps` steps and of rows, whose heights are given from the bottom up, in
+// CSS pixels; a system has as many bars as leave each step `leastStepPx`. A small picture has neither
+// names nor numbers, and one system.
+export function layOut(width, steps, heights, { leastStepPx, isSmall = false }) {
   const bars = steps / STEPS_PER_BAR;
+  const labelsPx = isSmall ? 0 : LABELS_PX;
   const stepPxOf = (n) =>
-    (width - LABELS_PX) / (LEAD_IN_STEPS + n * STEPS_PER_BAR + LEAD_OUT_STEPS);
-  const choices = [Math.min(bars, LONGEST_LINE), ...BARS_A_SYSTEM.filter((n) => n < bars)];
+    (width - labelsPx) / (LEAD_IN_STEPS + n * STEPS_PER_BAR + LEAD_OUT_STEPS);
+  const longest = isSmall ? bars : LONGEST_LINE;
+  const choices = [Math.min(bars, longest), ...BARS_A_SYSTEM.filter((n) => n < bars)];
   const perSystem = choices.find((n) => stepPxOf(n) >= leastStepPx) ?? 1;
   const stepPx = stepPxOf(perSystem);
   const line = perSystem * STEPS_PER_BAR;
   const systems = Math.ceil(steps / line);
-  const numbersPx = bars > 1 ? NUMBERS_PX : 0;
-  const systemPx = numbersPx + rows * rowPx + GAP_PX;
+  const numbersPx = bars > 1 && !isSmall ? NUMBERS_PX : 0;
+  const tops = topsOf(heights); // of the rows, from the top of their system
+  const rowsPx = heights.reduce((sum, height) => sum + height, 0);
+  const systemPx = numbersPx + rowsPx + GAP_PX;
   const lastSystem = systems - 1;
   return {
     width,
+    labelsPx,
     steps,
-    rows,
     stepPx,
-    rowPx,
     line,
     systems,
     numbersPx,
@@ -37,16 +41,27 @@ export function layOut(width, steps, rows, rowPx, leastStepPx) {
     systemOf: (step) => Math.min(Math.max(Math.floor(step / line), 0), lastSystem),
     stepsOf: (system) => [system * line, Math.min(steps, (system + 1) * line)],
     top: (system) => system * systemPx + numbersPx,
-    bottom: (system) => system * systemPx + numbersPx + rows * rowPx,
-    x: (step, system) => LABELS_PX + (step - system * line + LEAD_IN_STEPS) * stepPx,
-    // The kick is at the bottom.
-    y: (row, system) => system * systemPx + numbersPx + (rows - 1 - row) * rowPx,
+    bottom: (system) => system * systemPx + numbersPx + rowsPx,
+    x: (step, system) => labelsPx + (step - system * line + LEAD_IN_STEPS) * stepPx,
+    y: (row, system) => system * systemPx + numbersPx + tops[row],
+    rowPx: (row) => heights[row],
     // What lies at a point: step is a fraction, row is whole; both may lie beside the grid.
     at(x, y) {
       const system = Math.min(Math.max(Math.floor(y / systemPx), 0), lastSystem);
-      const step = (x - LABELS_PX) / stepPx - LEAD_IN_STEPS + system * line;
-      const row = rows - 1 - Math.floor((y - system * systemPx - numbersPx) / rowPx);
-      return { system, step, row, isLabel: x < LABELS_PX };
+      const step = (x - labelsPx) / stepPx - LEAD_IN_STEPS + system * line;
+      const down = y - system * systemPx - numbersPx;
+      const row = down < 0 ? heights.length : tops.findIndex((top) => top <= down && down < rowsPx);
+      return { system, step, row, isLabel: x < labelsPx };
     },
   };
+}
+
+function topsOf(heights) {
+  const tops = [];
+  let top = 0;
+  for (let row = heights.length - 1; row >= 0; row -= 1) {
+    tops[row] = top;
+    top += heights[row];
+  }
+  return tops;
 }

@@ -1,7 +1,7 @@
 // The control that moves between grooves: a strip with two ends, or a pad with four corners.
 
 import { element } from "./elements.js";
-import { clamp } from "./score.js";
+import { blended, clamp } from "./score.js";
 
 const KEYS = {
   ArrowLeft: [-1, 0],
@@ -11,12 +11,13 @@ const KEYS = {
   Home: [-Infinity, -Infinity],
   End: [Infinity, Infinity],
 };
+const BETWEEN = 12; // places of the pointer from one groove of a pad to the next
 const SETTLED_MS = 250; // of quiet, after which the keys count as let go
 
 const percent = (share) => `${Math.round(100 * share)}%`;
 
 export class MorphControl {
-  #shape = { rows: 1, columns: 1, ends: [] };
+  #shape = { rows: 1, columns: 1, ends: [], places: [] };
   #saidAt = ""; // the place that Python said last, or was told
   #timer = null;
 
@@ -41,11 +42,39 @@ export class MorphControl {
     field.addEventListener("blur", () => this.#settle());
   }
 
+  // The nearest groove.
   get index() {
-    return this.row * this.#shape.columns + this.column;
+    return Math.round(this.row) * this.#shape.columns + Math.round(this.column);
   }
 
-  // Where the chosen groove lies, 0 to 1 each.
+  // Whether the pointer is between the grooves of a pad.
+  get isBetween() {
+    return !Number.isInteger(this.row) || !Number.isInteger(this.column);
+  }
+
+  // Whether what lies between grooves is heard too: on a pad of drums.
+  get #isBlended() {
+    const { rows, places } = this.#shape;
+    return rows > 1 && places.every(({ lines }) => !lines?.length);
+  }
+
+  // What is heard.
+  get hits() {
+    const { columns, places } = this.#shape;
+    if (!this.isBetween) return places[this.index].hits;
+    const [column, row] = [Math.floor(this.column), Math.floor(this.row)];
+    const [right, down] = [this.column - column, this.row - row];
+    const near = [
+      [row, column, (1 - down) * (1 - right)],
+      [row, column + 1, (1 - down) * right],
+      [row + 1, column, down * (1 - right)],
+      [row + 1, column + 1, down * right],
+    ].filter(([, , weight]) => weight > 0);
+    const lists = near.map(([atRow, atColumn]) => places[atRow * columns + atColumn].hits);
+    return blended(lists, near.map(([, , weight]) => weight));
+  }
+
+  // Where the pointer is, 0 to 1 each.
   get at() {
     const { rows, columns } = this.#shape;
     return [this.column / Math.max(1, columns - 1), this.row / Math.max(1, rows - 1)];
@@ -70,11 +99,6 @@ export class MorphControl {
     this.#goTo(...(news ? morph.at : at), false);
   }
 
-  // Shows which places can be heard by now.
-  showReady(isReady) {
-    [...this.marks.children].forEach((mark, index) => mark.classList.toggle("ready", isReady(index)));
-  }
-
   // A mark a place, as large as its groove is busy.
   #mark({ rows, columns, places }) {
     const energies = places.map(({ hits }) => hits.reduce((sum, hit) => sum + hit[2], 0));
@@ -90,9 +114,10 @@ export class MorphControl {
 
   #goTo(x, y, tellsDeck = true) {
     const { rows, columns, ends } = this.#shape;
-    const before = this.index;
-    this.column = clamp(Math.round(x * (columns - 1)), 0, columns - 1);
-    this.row = clamp(Math.round(y * (rows - 1)), 0, rows - 1);
+    const before = [this.column, this.row];
+    const fine = this.#isBlended ? BETWEEN : 1;
+    this.column = clamp(Math.round(fine * x * (columns - 1)) / fine, 0, columns - 1);
+    this.row = clamp(Math.round(fine * y * (rows - 1)) / fine, 0, rows - 1);
     this.#showHandle(x, y);
     [...this.marks.children].forEach((mark, i) => mark.classList.toggle("chosen", i === this.index));
     const [across, down] = this.at;
@@ -102,7 +127,8 @@ export class MorphControl {
         : `${percent(across)} of the way from ${ends[0]} to ${ends[1]}`;
     this.field.setAttribute("aria-valuenow", String(this.index));
     this.field.setAttribute("aria-valuetext", text);
-    if (tellsDeck && this.index !== before) this.on.place();
+    const isMoved = this.column !== before[0] || this.row !== before[1];
+    if (tellsDeck && isMoved) this.on.place();
   }
 
   #showHandle(x, y) {

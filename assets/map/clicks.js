@@ -18,16 +18,26 @@ export function hearClicks(chart, onClick) {
   chart.on("plotly_unhover", () => (under = null));
 
   chart.addEventListener("pointerdown", start, true);
-  document.addEventListener("pointerup", listen, true); // Plotly covers the page while it drags
+  document.addEventListener("pointermove", drag, true); // Plotly covers the page while it drags
+  document.addEventListener("pointerup", listen, true);
+  chart.addEventListener("touchstart", leaveToPage, { capture: true, passive: true });
 
   function start({ target, clientX, clientY, isPrimary, button }) {
     const isPlot = target.closest(".nsewdrag") || scene()?.container.contains(target);
     down = isPlot && isPrimary && button === 0 ? [clientX, clientY] : null;
   }
 
+  // A lasso may end where it began: what has moved meanwhile is no click.
+  function drag({ clientX, clientY }) {
+    if (down && Math.hypot(clientX - down[0], clientY - down[1]) >= STILL) down = null;
+  }
+
   async function listen({ clientX, clientY }) {
-    if (!chart.isConnected) document.removeEventListener("pointerup", listen, true);
-    const isClick = down && Math.hypot(clientX - down[0], clientY - down[1]) < STILL;
+    if (!chart.isConnected) {
+      document.removeEventListener("pointermove", drag, true);
+      document.removeEventListener("pointerup", listen, true);
+    }
+    const isClick = down !== null;
     down = null;
     if (!isClick) return;
     if (!scene()) return onClick(nearest(chart, clientX, clientY));
@@ -35,6 +45,14 @@ export function hearClicks(chart, onClick) {
     await frame();
     onClick(under);
   }
+}
+
+// One finger scrolls the page, which Plotly would move the map with; two are its own, and so is
+// one that draws a lasso or a box.
+function leaveToPage(event) {
+  const { dragmode, scene } = event.currentTarget._fullLayout;
+  const isDrawing = !scene && dragmode !== "pan";
+  if (event.touches.length === 1 && !isDrawing) event.stopPropagation();
 }
 
 // Returns the point of a flat chart that is nearest to a place on the page, if within reach.

@@ -34,6 +34,8 @@ function svg(tag, attributes = {}, ...children) {
 }
 
 class Overlay {
+  pick; // tells Python which mark was clicked; set by whoever mounts it
+  see; // tells Python what is in view; likewise
   #marks = svg("g");
   #markOf = new Map(); // id → node: they stay, for the focus is lost with its element
   #trail = svg("polyline", { class: "trail" });
@@ -46,6 +48,7 @@ class Overlay {
   constructor(parent) {
     const layers = [this.#trail, this.#stops, this.#marks, this.#now, this.#dot];
     this.canvas = svg("svg", {}, ...layers);
+    /** @type {any} */
     this.root = document.createElement("div");
     this.root.className = "overlay";
     this.root.append(this.canvas);
@@ -94,7 +97,7 @@ class Overlay {
     this.#markOf.set(id, mark);
     mark.addEventListener("click", () => this.pick(id));
     mark.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" && event.key !== " ") return;
+      if (event.key !== "Enter") return; // the space bar plays and stops
       event.preventDefault();
       this.pick(id);
     });
@@ -109,6 +112,7 @@ class Overlay {
     this.canvas.style.display = view ? "" : "none";
     if (!view) return;
     this.#hear(this.chart);
+    this.chart.classList.toggle("journey", Boolean(this.data.path)); // see page.css
     this.#lieOver(view);
     this.#draw(view);
     this.#move(view);

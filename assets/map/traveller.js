@@ -4,7 +4,7 @@
 function findDecks() {
   const hosts = [...document.querySelectorAll(".stBidiComponent, .stBidiComponent *")];
   const trees = [document, ...hosts.map((host) => host.shadowRoot).filter(Boolean)];
-  return trees.flatMap((tree) => [...tree.querySelectorAll(".deck")]).map((root) => root.deck);
+  return trees.flatMap((tree) => [...tree.querySelectorAll(".deck")]).map((/** @type {any} */ root) => root.deck);
 }
 
 // path: {trail, strip: id of the card that morphs along it, piece: id of the card that plays

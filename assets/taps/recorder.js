@@ -1,6 +1,6 @@
 // One recording: a bar of count-in, then taps against the beat that is heard.
 
-import { HeardClock } from "./clock.js";
+import { HeardClock } from "../player/clock.js";
 import { BEATS_PER_BAR, Metronome } from "./metronome.js";
 
 const STEPS_PER_BEAT = 4;

@@ -1,4 +1,4 @@
-// A pad to tap a rhythm on, or the space bar, against a metronome.
+// A pad to tap a rhythm on, or the space bar, or pads of a MIDI port, against a metronome.
 //
 // Data: {tempo, bars, late: ms}. Event to Python: taps({tempo, bars, taps: [[steps from the first
 // beat, velocity], …]}), when the last bar is over.
@@ -8,6 +8,7 @@
 
 import { BEATS_PER_BAR } from "./metronome.js";
 import { Recorder } from "./recorder.js";
+import { engine } from "../player/engine.js";
 
 const KEY_VELOCITY = 0.8; // all alike: the space bar has no accents
 const SOFTEST = 0.3;
@@ -23,6 +24,7 @@ function element(tag, attributes = {}, ...children) {
 }
 
 class Pad {
+  send; // tells Python; set by whoever mounts it
   #context = null;
   #recorder = null;
   #listening = new AbortController();
@@ -56,6 +58,8 @@ class Pad {
     const { signal } = this.#listening;
     this.record.addEventListener("click", () => this.#toggle());
     this.pad.addEventListener("pointerdown", (event) => this.#onPointer(event));
+    const onPad = ({ detail }) => this.#recorder && this.#tap(detail.time, detail.velocity);
+    engine.addEventListener("pad", onPad, { signal });
     // Before any other listener, such as the deck's: while it records, the space bar is the pad's.
     const first = { capture: true, signal };
     window.addEventListener("keydown", (event) => this.#onKey(event), first);

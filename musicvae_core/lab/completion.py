@@ -1,20 +1,24 @@
-"""Completing grooves of any length with a groove lab, stretch by stretch."""
+"""Completing grooves of any length with a groove lab, and how likely their hidden parts are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.distributions import Normal
 
-from musicvae_core.kept import Controls, Flags, Floats, Kept, condition_features
-from musicvae_core.lab.checkpoint import LabCheckpoint
 from musicvae_core.lab.options import Chance
-from musicvae_core.models.lab import known_of
-from musicvae_core.vocabulary import N_VOICES, STEPS_PER_BAR
+from musicvae_core.models.checkpoint import LabCheckpoint
+from musicvae_core.models.conditioning import Controls, Flags, Floats, Kept, condition_features
+from musicvae_core.models.decoders import shift_right
+from musicvae_core.models.lab import GrooveLab, Inference, known_of
+from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.grid import STEPS_PER_BAR
 
 
 class Example(NamedTuple):
@@ -71,10 +75,12 @@ def complete(
     kept = replace(kept, features=np.where(known, kept.features, 0).astype(np.float32))
     n_lead = like.features.shape[1] if like else 0
     window_bars = checkpoint.config.n_bars - n_lead // STEPS_PER_BAR
+    seeds = np.random.default_rng(chance.seed)  # a seed for each stretch, however many grooves
     for stretch in stretches(open_bars(kept), window_bars, context_bars):
         heard, n_before = _heard(kept, stretch)
         if like:
             heard = Kept.everything(like.features).followed_by(heard)
+        generator.manual_seed(int(seeds.integers(2**62)))
         made = _complete_stretch(checkpoint, heard, controls, chance, like or noise, generator)
         features = kept.features.copy()
         made_steps = slice(stretch.first_made * STEPS_PER_BAR, stretch.end * STEPS_PER_BAR)
@@ -147,3 +153,66 @@ def _complete_stretch(
         generator=generator,
     ).numpy()
     return features
+
+
+def nats_of_rest(
+    model: GrooveLab,
+    kept: Kept,
+    controls: Controls,
+    generator: torch.Generator,
+    terms: Collection[str],
+    n_draws: int,
+) -> Tensor:
+    """Return an upper bound of the negative log likelihood of the hidden parts.
+
+    Parameters
+    ----------
+    model
+        The lab.
+    kept
+        The conditioning; its features (B, T, 27) hold the complete grooves.
+    controls
+        Tempo, density, style and drummer.
+    generator
+        Source of randomness.
+    terms
+        Which of `hits`, `velocities` and `offsets` are scored. Every step is scored given how
+        the steps before it were played, all of it.
+    n_draws
+        Draws of z from the posterior; the more, the tighter is the bound.
+
+    Returns
+    -------
+    (B,) nats.
+
+    Source: Burda, Grosse and Salakhutdinov 2016, equation 8.
+    """
+    known, kinds = known_of(kept), torch.from_numpy(kept.kinds())
+    inference = model.infer(model.condition(kept, controls), known.features)
+    previous = shift_right(known.features)
+    weights = []
+    for _ in range(n_draws):
+        noise = torch.randn(inference.mu.shape, generator=generator)
+        z = inference.mu + inference.sigma * noise
+        states = model.decode_forced(z, previous, inference.context)
+        scores = model.head.log_prob_of_rest(states, known)
+        scored = torch.stack([scores[name].sum(dim=1) for name in terms]).sum(dim=0)  # (B,)
+        weights.append(scored + _log_ratio(model, inference, z, kinds))
+    return math.log(n_draws) - torch.logsumexp(torch.stack(weights), dim=0)
+
+
+def residuals(model: GrooveLab, kept: Kept, controls: Controls) -> tuple[Tensor, Tensor]:
+    """Return the posteriors' mu and sigma, (B, Z) each, in units of the trained prior."""
+    features = torch.from_numpy(kept.features)
+    inference = model.infer(model.condition(kept, controls), features)
+    scale = inference.prior_sigma
+    return (inference.mu - inference.prior_mu) / scale, inference.sigma / scale
+
+
+def _log_ratio(model: GrooveLab, inference: Inference, z: Tensor, kinds: Tensor) -> Tensor:
+    """Return the log of the prior's density at z over the posterior's, (B,)."""
+    noise = (z - inference.prior_mu) / inference.prior_sigma
+    prior = model.code_noise.log_prob(noise, kinds) - inference.prior_sigma.log().sum(dim=-1)
+    posterior = Normal(inference.mu, inference.sigma)
+    density: Tensor = posterior.log_prob(z)  # type: ignore[no-untyped-call]
+    return prior - density.sum(dim=-1)

@@ -1,4 +1,4 @@
-"""What a player asks of the groove lab: how much of it, in what style, by what chance."""
+"""Options of the groove lab: how much, in what style, how random."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae_core.errors import ConfigError
-from musicvae_core.groove import Groove
-from musicvae_core.vocabulary import LATEST_OFFSET, MAX_TEMPERATURE, VELOCITY_LEVELS
+from musicvae_core.models.config import MAX_TEMPERATURE
+from musicvae_core.music.grid import LATEST_OFFSET, VELOCITY_LEVELS
+from musicvae_core.music.groove import Groove
 
-MAX_SEED = 2**63 - 1
+_MAX_SEED = 2**63 - 1
 MAX_HITS_A_BAR = 64.0
 _SOFTEST = 1 / VELOCITY_LEVELS
 
-Floats = NDArray[np.float32]
+_Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Chance:
-    """How much is left to chance, and which.
+    """How random the result is, and by which seed.
 
     Parameters
     ----------
@@ -38,12 +39,12 @@ class Chance:
     def __post_init__(self) -> None:
         _check("temperature", self.temperature, 0, MAX_TEMPERATURE)
         _check("feel temperature", self.feel_temperature, 0, MAX_TEMPERATURE)
-        _check("seed", self.seed, 0, MAX_SEED)
+        _check("seed", self.seed, 0, _MAX_SEED)
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What is asked of a groove; what is None is left to the model.
+    """What the groove should be; the model chooses where None.
 
     Parameters
     ----------
@@ -93,7 +94,9 @@ class Amounts:
         return Groove.from_hits(before.hits, velocities, offsets, before.tempo_bpm)
 
 
-def _between(before: Floats, after: Floats, amount: float, lowest: float, highest: float) -> Floats:
+def _between(
+    before: _Floats, after: _Floats, amount: float, lowest: float, highest: float
+) -> _Floats:
     """Interpolate within limits, or extrapolate; at 0 and 1 exactly one or the other."""
     if amount in (0, 1):
         return after if amount else before
@@ -107,4 +110,4 @@ def _check(name: str, value: float, lowest: float, highest: float) -> None:
 
 
 FULLY, ANYTHING, USUAL = Amounts(), Wishes(), Chance()
-"""What is meant where nothing is said."""
+"""The defaults."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from musicvae_core.models.fast_lstm import Arranged
-from musicvae_core.models.free_running import StepPlan, product_dtype
-from musicvae_core.models.heads import CategoricalHead, Noise
-from musicvae_core.vocabulary import STEPS_PER_BAR
+from musicvae_core.models.arithmetic import Arranged, on_whole_blocks, product_dtype
+from musicvae_core.models.free_running import StepPlan
+from musicvae_core.models.heads import AnyHead, CategoricalHead, Noise, PartsHead
+from musicvae_core.music.grid import STEPS_PER_BAR
 
 _CPU_ROWS = 256
 """Rows that run free together on a CPU: what they work on then stays in its caches, and 256
@@ -93,6 +96,7 @@ class FlatDecoder(nn.Module):
         steps: Tensor = self.to_steps(z).view(-1, self.n_steps, self.step_size)
         return steps
 
+    @torch.no_grad()
     def generate(
         self,
         z: Tensor,
@@ -117,20 +121,13 @@ class FlatDecoder(nn.Module):
         -------
         (B, T, F) features.
         """
-        n_parts = -(-len(z) // _CPU_ROWS) if z.device.type == "cpu" else 1
-        parts = z.chunk(max(1, n_parts))
-        return torch.cat([self._generate(part, head, temperature, generator) for part in parts])
 
-    def _generate(
-        self,
-        z: Tensor,
-        head: CategoricalHead,
-        temperature: float,
-        generator: torch.Generator | None,
-    ) -> Tensor:
-        """Decode some rows; noise goes row by row, so that parts get what the whole would."""
-        noise = head.draw_noise((self.n_steps, z.shape[0]), generator) if temperature > 0 else None
-        return self.run(z, self._of_steps(z), self.n_steps, head, temperature, noise)
+        def decode(z: Tensor) -> Tensor:  # noise goes row by row, so parts get what the whole would
+            noise = head.draw_noise((self.n_steps, len(z)), generator) if temperature > 0 else None
+            return self.run(z, self._of_steps(z), self.n_steps, head, temperature, noise)
+
+        parts = torch.split(z, _CPU_ROWS) if z.device.type == "cpu" else [z]
+        return torch.cat([on_whole_blocks(decode, part) for part in parts])
 
     def run(
         self,
@@ -158,20 +155,102 @@ class FlatDecoder(nn.Module):
         -------
         (B, T, F) features.
         """
-        plan = self._step_plan(head, product_dtype(z.shape[0], z.device))
-        return plan.run(z, of_steps, n_steps, head, temperature, noise)
-
-    def _step_plan(self, head: CategoricalHead, dtype: torch.dtype) -> StepPlan:
-        """Return the weights arranged for running free, made anew when they have changed."""
-        return self._plans.get(
+        dtype = product_dtype(z.device)
+        plan = self._plans.get(
             dtype,
             [*self.to_initial.parameters(), *self.lstm.parameters(), *head.parameters()],
             lambda: StepPlan.of(self.to_initial, self.lstm, head, self.n_features, dtype),
         )
+        return plan.run(z, of_steps, n_steps, head, temperature, noise)
+
+
+class PartDecoders(nn.Module):
+    """A flat decoder for each of several parts, their inputs and states side by side.
+
+    A part hears its own portion of z and what it played itself.
+
+    Parameters
+    ----------
+    part_features
+        Features a step of each part.
+    size, z_size, n_steps, step_size
+        Of the decoder of one part; see `FlatDecoder`.
+    n_layers
+        Depth of the decoder of each part.
+    """
+
+    def __init__(
+        self,
+        part_features: Sequence[int],
+        size: int,
+        n_layers: Sequence[int],
+        z_size: int,
+        n_steps: int,
+        step_size: int = 0,
+    ) -> None:
+        super().__init__()
+        self.part_features = list(part_features)
+        self.parts = nn.ModuleList(
+            FlatDecoder(n_features, size, depth, z_size, n_steps, step_size)
+            for n_features, depth in zip(self.part_features, n_layers, strict=True)
+        )
+
+    def forward(self, z: Tensor, previous: Tensor) -> Tensor:
+        """Decode z (B, P * Z) under given inputs (B, T, F) into states (B, T, P * H)."""
+        split = torch.split(previous, self.part_features, dim=-1)
+        portions = z.chunk(len(self.parts), dim=-1)
+        states = [
+            part(own, heard) for part, own, heard in zip(self.parts, portions, split, strict=True)
+        ]
+        return torch.cat(states, dim=-1)
+
+    def generate(
+        self,
+        z: Tensor,
+        head: PartsHead,
+        temperature: float,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Decode z (B, P * Z) free-running into features (B, T, F); see `FlatDecoder.generate`.
+
+        Each part has randomness of its own, so that what an example gets does not depend on how
+        many there are.
+        """
+        decoders: list[Any] = list(self.parts)
+        drawn = [
+            decoder.generate(own, part, temperature, _spawned(generator))
+            for decoder, part, own in zip(
+                decoders, head.parts.values(), z.chunk(len(decoders), dim=-1), strict=True
+            )
+        ]
+        return torch.cat(drawn, dim=-1)
+
+
+def _spawned(generator: torch.Generator | None) -> torch.Generator | None:
+    """Return a generator that is seeded by another."""
+    if generator is None:
+        return None
+    seed = torch.randint(2**62, (), generator=generator, device=generator.device)
+    return torch.Generator(generator.device).manual_seed(int(seed))
+
+
+class _SideBySide(nn.Module):
+    """A linear layer for each of several portions of a vector."""
+
+    def __init__(self, n_portions: int, n_inputs: int, n_outputs: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(n_inputs, n_outputs) for _ in range(n_portions))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., portions * inputs) to (..., portions * outputs)."""
+        portions = x.chunk(len(self.layers), dim=-1)
+        return torch.cat(
+            [layer(own) for layer, own in zip(self.layers, portions, strict=True)], dim=-1
+        )
 
 
 class ConductorDecoder(nn.Module):
-    """A conductor LSTM that gives every bar an embedding, and a flat decoder of single bars.
+    """A conductor LSTM that gives every bar an embedding, and decoders of single bars.
 
     z gives the conductor's initial states; the conductor is not fed what was decoded, so all
     that bars know of one another goes through z, and all bars decode at the same time. The
@@ -187,18 +266,21 @@ class ConductorDecoder(nn.Module):
     Parameters
     ----------
     n_features, size, n_layers, z_size
-        Features a step, width and depth of the bottom decoder, and latent dimensions.
+        Features a step, width and depth of the bottom decoder, and latent dimensions. With
+        features and a depth for each of several parts there are as many bottom decoders: every
+        part of every bar has a portion of z and of the bar's embedding, and the conductor hears
+        all of them.
     n_bars, conductor_size, bar_size
-        Bars a sequence, width of the conductor, and of a bar's embedding.
+        Bars a sequence, width of the conductor, and of a bar's embedding for one part.
     step_size
         Width of the direct path from a bar's embedding to every step; 0 for none.
     """
 
     def __init__(
         self,
-        n_features: int,
+        n_features: int | Sequence[int],
         size: int,
-        n_layers: int,
+        n_layers: int | Sequence[int],
         z_size: int,
         n_bars: int,
         conductor_size: int,
@@ -208,18 +290,32 @@ class ConductorDecoder(nn.Module):
         super().__init__()
         self.n_bars = n_bars
         self.to_initial = nn.Linear(z_size, 2 * conductor_size)
-        self.to_bars = nn.Linear(z_size // n_bars, bar_size)
-        self.conductor = nn.LSTM(bar_size, conductor_size, batch_first=True)
-        self.to_embedding = nn.Linear(conductor_size, bar_size)
-        self.bottom = FlatDecoder(n_features, size, n_layers, bar_size, STEPS_PER_BAR, step_size)
+        of_bar = (bar_size, STEPS_PER_BAR, step_size)
+        self.to_bars: nn.Module
+        self.bottom: Any
+        if isinstance(n_features, int):
+            assert isinstance(n_layers, int)
+            n_parts = 1
+            self.to_bars = nn.Linear(z_size // n_bars, bar_size)
+            self.bottom = FlatDecoder(n_features, size, n_layers, *of_bar)
+        else:
+            assert not isinstance(n_layers, int)
+            n_parts = len(n_features)
+            self.to_bars = _SideBySide(n_parts, z_size // (n_bars * n_parts), bar_size)
+            self.bottom = PartDecoders(n_features, size, n_layers, *of_bar)
+        self.conductor = nn.LSTM(n_parts * bar_size, conductor_size, batch_first=True)
+        self.to_embedding = nn.Linear(conductor_size, n_parts * bar_size)
 
     def embeddings(self, z: Tensor) -> Tensor:
         """Return the embeddings of all bars, (B, U, bar size), of z (B, Z)."""
+        embeddings: Tensor = on_whole_blocks(self._embeddings, z)
+        return embeddings
+
+    def _embeddings(self, z: Tensor) -> Tensor:
         bars = self.to_bars(z.view(len(z), self.n_bars, -1))  # (B, U, bar size)
         hidden, cell = torch.tanh(self.to_initial(z)).unsqueeze(0).chunk(2, dim=-1)
         outputs, _ = self.conductor(bars, (hidden.contiguous(), cell.contiguous()))
-        embeddings: Tensor = bars + self.to_embedding(outputs)
-        return embeddings
+        return torch.add(bars, self.to_embedding(outputs))
 
     def forward(self, z: Tensor, previous: Tensor) -> Tensor:
         """Decode under given inputs, each bar's first left out; see `FlatDecoder.forward`."""
@@ -230,19 +326,16 @@ class ConductorDecoder(nn.Module):
         states: Tensor = self.bottom(embeddings, bars)
         return states.reshape(n_examples, n_steps, -1)  # (B, T, H)
 
+    @torch.no_grad()
     def generate(
         self,
         z: Tensor,
-        head: CategoricalHead,
+        head: AnyHead,
         temperature: float,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Decode free-running, all bars at once; see `FlatDecoder.generate`.
-
-        Of many pieces the conductor, too, multiplies in bfloat16 (`product_dtype`): the accuracy
-        of `drums_16bar_hier` stays at .9933.
-        """
-        half = product_dtype(len(z), z.device) == torch.bfloat16
+        """Decode free-running, all bars at once; see `FlatDecoder.generate`."""
+        half = product_dtype(z.device) == torch.bfloat16
         with torch.autocast(z.device.type, torch.bfloat16, enabled=half):
             embeddings = self.embeddings(z).float()
         return self.generate_bars(embeddings, head, temperature, generator)
@@ -250,11 +343,19 @@ class ConductorDecoder(nn.Module):
     def generate_bars(
         self,
         embeddings: Tensor,
-        head: CategoricalHead,
+        head: AnyHead,
         temperature: float,
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Decode bars from their embeddings (B, U, bar size) into features (B, U * 16, F)."""
         rows = embeddings.flatten(0, 1)  # (B * U, bar size)
-        features = self.bottom.generate(rows, head, temperature, generator)
+        features: Tensor = self.bottom.generate(rows, head, temperature, generator)
         return features.view(len(embeddings), -1, features.shape[-1])
+
+
+def shift_right(features: Tensor) -> Tensor:
+    """Return what the decoder hears at each step under teacher forcing.
+
+    That is the features of the step before, zeros at the first: (B, T, F) to (B, T, F).
+    """
+    return torch.cat([torch.zeros_like(features[:, :1]), features[:, :-1]], dim=1)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from musicvae_core.models.fast_lstm import Arranged, BothWays, can_run_both_ways
-from musicvae_core.vocabulary import STEPS_PER_BAR
+from musicvae_core.models.arithmetic import on_whole_blocks
+from musicvae_core.music.grid import STEPS_PER_BAR
 
 MIN_SIGMA = 1e-4
 """Added to sigma, so that no posterior collapses to a point."""
@@ -31,24 +33,19 @@ class _Summary(nn.Module):
         )
         self.from_step = nn.Linear(2 * size, step_size) if step_size else None
         self.n_summary = 2 * size + n_steps * step_size
-        self._plans: Arranged[BothWays] = Arranged()
 
     def summarise(self, features: Tensor) -> Tensor:
         """Return (B, summary) of features (B, T, F)."""
-        states, outputs = self._run(features)
+        summary: Tensor = on_whole_blocks(self._summarise, features)
+        return summary
+
+    def _summarise(self, features: Tensor) -> Tensor:
+        outputs, (states, _) = self.lstm(features)
         summary = torch.cat([states[-2], states[-1]], dim=-1)  # (B, 2H)
         if self.from_step is None:
             return summary
         steps = self.from_step(outputs).flatten(1)  # (B, T * step size)
         return torch.cat([summary, steps], dim=-1)
-
-    def _run(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the last states (2 * layers, B, H) and the outputs (B, T, 2H), if wanted."""
-        if can_run_both_ways(self.lstm, features):
-            plan = self._plans.get("int8", self.lstm.parameters(), lambda: BothWays.of(self.lstm))
-            return plan.run(features, wants_outputs=self.from_step is not None)
-        outputs, (states, _) = self.lstm(features)
-        return states, outputs
 
 
 class _Posterior(nn.Module):
@@ -59,9 +56,14 @@ class _Posterior(nn.Module):
 
     def posterior(self, summary: Tensor) -> tuple[Tensor, Tensor]:
         """Return mu and sigma, each (..., Z), of a summary (..., S)."""
+        rows = summary.flatten(0, -2)
+        mu, sigma = on_whole_blocks(self._of_rows, rows)
+        shape = (*summary.shape[:-1], -1)
+        return mu.view(shape), sigma.view(shape)
+
+    def _of_rows(self, summary: Tensor) -> tuple[Tensor, Tensor]:
         mu = self.to_mu(summary).float()
-        sigma = functional.softplus(self.to_sigma(summary).float()) + MIN_SIGMA
-        return mu, sigma
+        return mu, functional.softplus(self.to_sigma(summary).float()) + MIN_SIGMA
 
     @torch.no_grad()
     def spread(self, mu: Tensor, sigma: float) -> None:
@@ -177,9 +179,96 @@ class HierarchicalEncoder(_Posterior):
         """Return mu and sigma, each (B, Z), of features (B, T, F), T whole bars."""
         n_examples = len(features)
         bars = features.reshape(-1, STEPS_PER_BAR, features.shape[-1])  # (B * U, 16, F)
-        vectors = self.to_bar(self.bar.summarise(bars))  # (B * U, bar size)
+        vectors = on_whole_blocks(self.to_bar, self.bar.summarise(bars))  # (B * U, bar size)
         vectors = vectors.view(n_examples, -1, vectors.shape[-1])  # (B, U, bar size)
-        around, _ = self.sequence(vectors)  # (B, U, 2 * sequence size)
+        # (B, U, 2 * sequence size)
+        around = on_whole_blocks(lambda bars: self.sequence(bars)[0], vectors)
         told = torch.cat([vectors, around.to(vectors.dtype)], dim=-1)
         mu, sigma = self.posterior(told)  # each (B, U, Z / U)
         return mu.flatten(1), sigma.flatten(1)
+
+
+class _BarOfPart(_Posterior):
+    """One part within a bar: its vector and, with the bars around it, its posterior."""
+
+    def __init__(
+        self,
+        n_features: int,
+        size: int,
+        n_layers: int,
+        z_size: int,
+        bar_size: int,
+        n_around: int,
+        step_size: int,
+    ) -> None:
+        super().__init__()
+        self.bar = _Summary(n_features, size, n_layers, STEPS_PER_BAR, step_size)
+        self.to_bar = nn.Linear(self.bar.n_summary, bar_size)
+        self.to_mu = nn.Linear(bar_size + n_around, z_size)
+        self.to_sigma = nn.Linear(bar_size + n_around, z_size)
+
+    def vectors(self, features: Tensor) -> Tensor:
+        """Return a vector for each bar, (B, U, bar size), of features (B, T, F)."""
+        bars = features.reshape(-1, STEPS_PER_BAR, features.shape[-1])  # (B * U, 16, F)
+        vectors: Tensor = on_whole_blocks(self.to_bar, self.bar.summarise(bars))
+        return vectors.view(len(features), -1, vectors.shape[-1])
+
+
+class PartsEncoder(nn.Module):
+    """Encode every bar of every part by itself, and then the sequence of bars of all.
+
+    As `HierarchicalEncoder`, but with weights for each part within the bar, and a portion of z
+    for every part of every bar; so a part can be drawn anew while the others are held.
+
+    Parameters
+    ----------
+    part_features
+        Features a step of each part.
+    size, n_layers, z_size, n_bars, bar_size, sequence_size, step_size
+        As `HierarchicalEncoder`; bars and parts share z evenly.
+    """
+
+    def __init__(
+        self,
+        part_features: Sequence[int],
+        size: int,
+        n_layers: int,
+        z_size: int,
+        n_bars: int,
+        bar_size: int,
+        sequence_size: int,
+        step_size: int = 0,
+    ) -> None:
+        super().__init__()
+        self.part_features = list(part_features)
+        n_parts = len(self.part_features)
+        own_z, around = z_size // (n_bars * n_parts), 2 * sequence_size
+        self.parts = nn.ModuleList(
+            _BarOfPart(n_features, size, n_layers, own_z, bar_size, around, step_size)
+            for n_features in self.part_features
+        )
+        self.sequence = nn.LSTM(
+            n_parts * bar_size, sequence_size, bidirectional=True, batch_first=True
+        )
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mu and sigma, each (B, Z), of features (B, T, F), T whole bars."""
+        parts: list[Any] = list(self.parts)
+        split = torch.split(features, self.part_features, dim=-1)
+        vectors = [part.vectors(own) for part, own in zip(parts, split, strict=True)]
+        told = torch.cat(vectors, dim=-1)
+        around = on_whole_blocks(lambda bars: self.sequence(bars)[0], told)  # (B, U, 2 * size)
+        posteriors = [
+            part.posterior(torch.cat([own, around.to(own.dtype)], dim=-1))
+            for part, own in zip(parts, vectors, strict=True)
+        ]
+        mu, sigma = (torch.cat(each, dim=-1) for each in zip(*posteriors, strict=True))
+        return mu.flatten(1), sigma.flatten(1)  # each (B, U, P, Z / UP) in this order
+
+    @torch.no_grad()
+    def spread(self, mu: Tensor, sigma: float) -> None:
+        """Spread the codes of every part; see `HierarchicalEncoder.spread`."""
+        parts: list[Any] = list(self.parts)
+        rows = mu.view(-1, len(parts), parts[0].to_mu.out_features)
+        for index, part in enumerate(parts):
+            part.spread(rows[:, index], sigma)

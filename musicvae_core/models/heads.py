@@ -7,14 +7,17 @@ Both heads share one contract, so that decoders, losses and sampling know no dif
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from musicvae_core.codec import COMBINATIONS, N_FEATURES, OFFSET_SCALE
 from musicvae_core.models import mixture
-from musicvae_core.vocabulary import N_COMBINATIONS, N_VOICES, TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.music.codec import DRUM_CLASSES, N_FEATURES, OFFSET_SCALE, Alphabet
+from musicvae_core.music.drums import N_COMBINATIONS, N_VOICES
+from musicvae_core.music.grid import TICKS_PER_STEP, VELOCITY_LEVELS
 
 VELOCITY_LATTICE = mixture.Lattice(-1.0, 1.0, half_bin=1 / (VELOCITY_LEVELS - 1))
 """MIDI's 127 levels, spread over [-1, 1]."""
@@ -23,6 +26,7 @@ _TICK = OFFSET_SCALE / TICKS_PER_STEP
 OFFSET_LATTICE = mixture.Lattice(-OFFSET_SCALE / 2, OFFSET_SCALE / 2 - _TICK, half_bin=_TICK / 2)
 """The 120 ticks of a step, in model units."""
 
+_T = TypeVar("_T")
 _TINY = 2.0**-24
 """Half the distance between two of torch's random numbers."""
 
@@ -30,7 +34,7 @@ _TINY = 2.0**-24
 class Noise(NamedTuple):
     """The randomness of a sequence, drawn ahead; fields are None where a head has no use.
 
-    hits: (T, B, 512) Gumbel. components: (T, B, 18, K) Gumbel. values: (T, B, 18) uniform.
+    hits: (T, B, classes) Gumbel. components: (T, B, 18, K) Gumbel. values: (T, B, 18) uniform.
     """
 
     hits: Tensor
@@ -47,12 +51,13 @@ class Noise(NamedTuple):
 def _uniform(
     shape: tuple[int, ...], width: int, like: Tensor, generator: torch.Generator | None
 ) -> Tensor:
-    """Return noise (*shape, width) from 0 to below 1 on the device of another tensor.
+    """Return noise (*shape, width) from 0 to below 1 on the generator's device, or a tensor's.
 
     It is made example by example, shape being (T, B).
     """
+    device = like.device if generator is None else generator.device
     noise = torch.rand(
-        (*reversed(shape), width), generator=generator, device=like.device
+        (*reversed(shape), width), generator=generator, device=device
     )  # (B, T, width)
     axes = range(len(shape))
     return noise.permute(*reversed(axes), len(shape))
@@ -63,32 +68,48 @@ def _to_gumbel(uniform: Tensor) -> Tensor:
 
 
 class CategoricalHead(nn.Module):
-    """One class of the 512 drum combinations a step, without feel.
+    """One class a step out of any number: what the decoder hears of a class stands in a table.
 
-    Source: Roberts et al. 2018, section 4 (drums).
+    Source: Roberts et al. 2018, section 4.
+
+    Parameters
+    ----------
+    size
+        Width of a decoder state.
+    alphabet
+        The classes: their features, and the name of their likelihood.
     """
 
-    n_features = N_VOICES
-
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, alphabet: Alphabet = DRUM_CLASSES) -> None:
         super().__init__()
-        self.to_logits = nn.Linear(size, N_COMBINATIONS)
-        self.combinations: Tensor
-        self._bits: Tensor
+        self.alphabet = alphabet
+        self.to_logits = nn.Linear(size, alphabet.n_classes)
+        self.table: Tensor
+        self._key: Tensor
         self.make_tables()
+
+    @property
+    def n_features(self) -> int:
+        """Features a step that the model hears and returns."""
+        return self.alphabet.n_features
 
     def make_tables(self) -> None:
         """Make the constant tables that are not stored with the weights."""
-        tables = {
-            "combinations": torch.tensor(COMBINATIONS, dtype=torch.float32),
-            "_bits": torch.tensor([2**voice for voice in range(N_VOICES)]),
-        }
-        for name, table in tables.items():
-            self.register_buffer(name, table, persistent=False)
+        self.register_buffer("table", torch.tensor(self.alphabet.table), persistent=False)
+        self.register_buffer("_key", torch.tensor(self.alphabet.key), persistent=False)
+
+    @property
+    def n_states(self) -> int:
+        """Width of a decoder state."""
+        return self.to_logits.in_features
+
+    def onsets(self, features: Tensor) -> Tensor:
+        """Return what begins at each step: (..., F) features to (..., K) bool."""
+        return features[..., self.alphabet.onset_features] > 0.5
 
     def classes(self, features: Tensor) -> Tensor:
         """Return the class of each step: (..., F) features to (...) int64."""
-        return ((features[..., :N_VOICES] > 0.5) * self._bits).sum(dim=-1)
+        return ((features[..., : len(self._key)] > 0.5) * self._key).sum(dim=-1)
 
     def log_prob(self, states: Tensor, features: Tensor) -> dict[str, Tensor]:
         """Return the log likelihood in nats of the true features, term by term.
@@ -102,17 +123,18 @@ class CategoricalHead(nn.Module):
 
         Returns
         -------
-        `hits` (...) float32.
+        (...) float32 under the alphabet's name.
         """
         log_probs = self.to_logits(states).float().log_softmax(dim=-1)
-        return {"hits": log_probs.gather(-1, self.classes(features).unsqueeze(-1)).squeeze(-1)}
+        chosen = log_probs.gather(-1, self.classes(features).unsqueeze(-1)).squeeze(-1)
+        return {self.alphabet.name: chosen}
 
     def draw_noise(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Noise:
         """Draw the noise of a whole sequence, of leading shape (T, B).
 
         What an example gets does not depend on how many are drawn after it.
         """
-        return Noise(_to_gumbel(_uniform(shape, N_COMBINATIONS, self.combinations, generator)))
+        return Noise(_to_gumbel(_uniform(shape, self.alphabet.n_classes, self.table, generator)))
 
     def projection(self) -> tuple[Tensor, Tensor]:
         """Return the weight (P, H) and bias (P,) of all that `draw` needs of a state.
@@ -131,7 +153,7 @@ class CategoricalHead(nn.Module):
             # The same choice as of logits / temperature + noise, in one operation.
             logits = torch.add(logits, noise.hits, alpha=temperature)
         # In less time than by indexing, and one loop alone waits for it at every step.
-        return nn.functional.embedding(_argmax(logits), self.combinations)
+        return nn.functional.embedding(_argmax(logits), self.table)
 
     def sample(self, states: Tensor, temperature: float, noise: Noise | None) -> Tensor:
         """Draw the drums of a step: (..., H) states to (..., F) features.
@@ -141,6 +163,90 @@ class CategoricalHead(nn.Module):
         """
         projected = nn.functional.linear(states, *self.projection())
         return self.draw(projected, temperature, noise)
+
+
+class PartsHead(nn.Module):
+    """The heads of several parts, their states and their features side by side.
+
+    Given the states, the parts of a step are independent.
+
+    Parameters
+    ----------
+    size
+        Width of the decoder state of one part.
+    alphabets
+        The classes of each part, by its name.
+    """
+
+    def __init__(self, size: int, alphabets: Mapping[str, Alphabet]) -> None:
+        super().__init__()
+        heads = {name: CategoricalHead(size, alphabet) for name, alphabet in alphabets.items()}
+        self.parts = nn.ModuleDict(heads)
+
+    def _heads(self) -> list[tuple[str, CategoricalHead]]:
+        return [(name, cast(CategoricalHead, head)) for name, head in self.parts.items()]
+
+    @property
+    def part_features(self) -> list[int]:
+        """Features a step of each part."""
+        return [head.n_features for _, head in self._heads()]
+
+    @property
+    def n_features(self) -> int:
+        """Features a step of all parts."""
+        return sum(self.part_features)
+
+    @property
+    def n_states(self) -> int:
+        """Width of the decoder states of all parts."""
+        return sum(head.n_states for _, head in self._heads())
+
+    def split_features(self, features: Tensor) -> tuple[Tensor, ...]:
+        """Return the features (..., F) of each part."""
+        return torch.split(features, self.part_features, dim=-1)
+
+    def onsets(self, features: Tensor) -> Tensor:
+        """Return what begins at each step, (..., K) bool; see `CategoricalHead`."""
+        each = zip(self._heads(), self.split_features(features), strict=True)
+        return torch.cat([head.onsets(part) for (_, head), part in each], dim=-1)
+
+    def classes(self, features: Tensor) -> Tensor:
+        """Return the class of each part at each step: (..., F) features to (..., P) int64."""
+        each = zip(self._heads(), self.split_features(features), strict=True)
+        return torch.stack([head.classes(part) for (_, head), part in each], dim=-1)
+
+    def log_prob(self, states: Tensor, features: Tensor) -> dict[str, Tensor]:
+        """Return the log likelihood of each part, (...) in nats; see `CategoricalHead`."""
+        log_probs: dict[str, Tensor] = {}
+        for (name, head), own, part in self._each(states, self.split_features(features)):
+            log_probs |= {
+                f"{name}_{term}": value for term, value in head.log_prob(own, part).items()
+            }
+        return log_probs
+
+    def draw_noise(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Noise:
+        """Draw the noise of a whole sequence, of leading shape (T, B), for all parts."""
+        noise = [head.draw_noise(shape, generator).hits for _, head in self._heads()]
+        return Noise(torch.cat(noise, dim=-1))
+
+    def sample(self, states: Tensor, temperature: float, noise: Noise | None) -> Tensor:
+        """Draw the parts of a step; see `CategoricalHead`."""
+        widths = [head.alphabet.n_classes for _, head in self._heads()]
+        noises = [None] * len(widths) if noise is None else torch.split(noise.hits, widths, dim=-1)
+        drawn = [
+            head.sample(own, temperature, None if one is None else Noise(one))
+            for (_, head), own, one in self._each(states, noises)
+        ]
+        return torch.cat(drawn, dim=-1)
+
+    def _each(
+        self, states: Tensor, others: Sequence[_T]
+    ) -> Iterator[tuple[tuple[str, CategoricalHead], Tensor, _T]]:
+        """Yield every head with its states and one of the others."""
+        return zip(self._heads(), states.chunk(len(self.parts), dim=-1), others, strict=True)
+
+
+AnyHead = CategoricalHead | PartsHead
 
 
 class GrooveHead(CategoricalHead):
@@ -154,7 +260,10 @@ class GrooveHead(CategoricalHead):
     flatten dynamics and timing. Given state and hits the voices are independent.
     """
 
-    n_features = N_FEATURES
+    @property
+    def n_features(self) -> int:
+        """Hits, velocities and offsets of a step."""
+        return N_FEATURES
 
     def __init__(self, size: int, feel_size: int, n_mixtures: int) -> None:
         super().__init__(size)
@@ -170,7 +279,8 @@ class GrooveHead(CategoricalHead):
         """Start the components of each mixture apart, and wide."""
         bias = self.to_feel.bias.view(2 * N_VOICES, 3, self.n_mixtures)
         bias[:, 0] = 0
-        bias[:, 1] = torch.linspace(-0.5, 0.5, self.n_mixtures)
+        # Not torch.linspace: without storage, as a checkpoint is loaded, it imports all of SymPy.
+        bias[:, 1] = torch.tensor(np.linspace(-0.5, 0.5, self.n_mixtures))
         bias[:, 2] = -2.0
 
     def feel_parameters(self, feel_states: Tensor, hits: Tensor) -> Tensor:
@@ -208,7 +318,7 @@ class GrooveHead(CategoricalHead):
         """Draw the noise of a whole sequence, of leading shape (T, B); see the base class."""
         n_cells = 2 * N_VOICES
         widths = [N_COMBINATIONS, n_cells * self.n_mixtures, n_cells]
-        noise = _uniform(shape, sum(widths), self.combinations, generator)
+        noise = _uniform(shape, sum(widths), self.table, generator)
         hits, components, values = torch.split(noise, widths, dim=-1)
         components = _to_gumbel(components).view(*shape, n_cells, self.n_mixtures)
         return Noise(_to_gumbel(hits), components, values.clamp_(_TINY, 1 - _TINY))

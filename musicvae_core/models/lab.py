@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.distributions import MultivariateNormal
 from torch.nn import functional
 
-from musicvae_core.config import LabConfig
-from musicvae_core.kept import Kept, n_condition_features
 from musicvae_core.models import mixture
-from musicvae_core.models.code_noise import CodeNoise
-from musicvae_core.models.decoders import FlatDecoder
+from musicvae_core.models.arithmetic import on_whole_blocks
+from musicvae_core.models.conditioning import (
+    N_KINDS,
+    Controls,
+    Kept,
+    condition_features,
+    n_condition_features,
+)
+from musicvae_core.models.config import LabConfig
+from musicvae_core.models.decoders import FlatDecoder, shift_right
 from musicvae_core.models.encoder import MIN_SIGMA, BidirectionalEncoder
 from musicvae_core.models.heads import (
     OFFSET_LATTICE,
@@ -23,7 +30,8 @@ from musicvae_core.models.heads import (
     Noise,
     velocity_to_unit,
 )
-from musicvae_core.vocabulary import N_COMBINATIONS, N_VOICES
+from musicvae_core.models.losses import gaussian_kl_nats
+from musicvae_core.music.drums import N_COMBINATIONS, N_VOICES
 
 RAREST = 0.03
 """Combinations that are less likely than this share of the likeliest are never drawn."""
@@ -77,7 +85,7 @@ class LabHead(GrooveHead):
         """Return which of the 512 combinations contradict what is known: (..., 512) bool."""
         hits = known.features[..., :N_VOICES].float()
         cells = known.cells[..., :N_VOICES].float()
-        sounding = self.combinations.T  # (9, 512)
+        sounding = self.table.T  # (9, 512)
         conflicts = (cells * hits) @ (1 - sounding) + (cells * (1 - hits)) @ sounding
         forbidden = conflicts > 0.5
         is_open = known.tapped & (cells.sum(dim=-1) < N_VOICES)
@@ -159,6 +167,44 @@ class MeansHead(LabHead):
         return super()._draw_feel(feel_states, hits, 0.0, noise)
 
 
+class LabBatch(NamedTuple):
+    """What a training step of a lab learns from, and all the randomness of the step.
+
+    Parameters
+    ----------
+    condition
+        (B, T, C), see `GrooveLab.condition`.
+    known
+        (B, T, ...): the whole truth in its features, and which of it is known.
+    kl_weights
+        (B,) float32: what multiplies beta for each example.
+    z_noise
+        (B, Z) standard normal.
+    is_blank
+        (B, T) bool: steps at which the decoder does not hear the step before.
+    """
+
+    condition: Tensor
+    known: Known
+    kl_weights: Tensor
+    z_noise: Tensor
+    is_blank: Tensor
+
+
+class Inference(NamedTuple):
+    """What the parts of a lab make of whole grooves and of what is kept of them.
+
+    context: (B, T, context size). mu, sigma: (B, Z) of the posterior. prior_mu, prior_sigma:
+    (B, Z) of the prior that is trained.
+    """
+
+    context: Tensor
+    mu: Tensor
+    sigma: Tensor
+    prior_mu: Tensor
+    prior_sigma: Tensor
+
+
 class GrooveLab(nn.Module):
     """A conditional VAE: what is kept, and z for what it leaves open, to a whole groove.
 
@@ -175,12 +221,13 @@ class GrooveLab(nn.Module):
     ----------
     config
         Dimensions of the parts.
+    head
+        Draws the steps and scores them.
     """
 
-    def __init__(self, config: LabConfig) -> None:
+    def __init__(self, config: LabConfig, head: LabHead) -> None:
         super().__init__()
-        self.config = config
-        self.head = _head(config)
+        self.config, self.head = config, head
         n_features = self.head.n_features
         n_condition = n_condition_features(len(config.style_names), len(config.drummer_names))
         self.reader = nn.LSTM(n_condition, config.reader_size, bidirectional=True, batch_first=True)
@@ -198,6 +245,32 @@ class GrooveLab(nn.Module):
             context_size=config.context_size,
         )
 
+    def condition(self, kept: Kept, controls: Controls) -> Tensor:
+        """Return all that the lab hears of what is kept and asked for, (B, T, C) float32."""
+        n_styles, n_drummers = len(self.config.style_names), len(self.config.drummer_names)
+        return torch.from_numpy(condition_features(kept, controls, n_styles, n_drummers))
+
+    def forward(self, batch: LabBatch) -> dict[str, Tensor]:
+        """Return the terms of the loss, each (B,) nats, of what is not known.
+
+        They are `kl`, the divergence of the posterior from the prior that is trained, and
+        `hits`, `velocities` and `offsets`; their sum bounds the negative log likelihood.
+        """
+        truth = batch.known.features
+        inference = self.infer(batch.condition, truth)
+        z = inference.mu + inference.sigma * batch.z_noise
+        previous = shift_right(truth) * ~batch.is_blank.unsqueeze(-1)
+        states = self.decode_forced(z, previous, inference.context)
+        log_probs = self.head.log_prob_of_rest(states, batch.known)
+        terms = {name: -log_prob.sum(dim=1) for name, log_prob in log_probs.items()}
+        return {"kl": gaussian_kl_nats(*inference[1:]), **terms}
+
+    def infer(self, condition: Tensor, features: Tensor) -> Inference:
+        """Return context, posterior and prior of whole grooves (B, T, 27)."""
+        context, prior_mu, prior_sigma = self.read(condition)
+        mu, sigma = self.encode(features, condition)
+        return Inference(context, mu, sigma, prior_mu, prior_sigma)
+
     def read(self, condition: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Read what is kept, (B, T, C).
 
@@ -205,6 +278,10 @@ class GrooveLab(nn.Module):
         -------
         The context (B, T, context size), and the prior's mu and sigma, each (B, Z) float32.
         """
+        context, mu, sigma = on_whole_blocks(self._read, condition)
+        return context, mu, sigma
+
+    def _read(self, condition: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         outputs, _ = self.reader(condition)  # (B, T, 2H)
         context: Tensor = self.to_context(outputs)
         mu, sigma = self.to_prior(outputs.mean(dim=1)).float().chunk(2, dim=-1)
@@ -227,7 +304,7 @@ class GrooveLab(nn.Module):
         kinds
             (B,) int64, see `Kept.kinds`.
         """
-        turned: Tensor = self.code_noise(noise, kinds)
+        turned: Tensor = on_whole_blocks(self.code_noise, noise, kinds)
         return mu + sigma * turned
 
     def decode_forced(self, z: Tensor, previous: Tensor, context: Tensor) -> Tensor:
@@ -235,6 +312,7 @@ class GrooveLab(nn.Module):
         states: Tensor = self.decoder(z, previous, context)
         return states
 
+    @torch.no_grad()
     def complete(
         self,
         z: Tensor,
@@ -263,21 +341,69 @@ class GrooveLab(nn.Module):
         -------
         (B, T, 27) features.
         """
-        n_examples, n_steps = context.shape[:2]
-        noise = self.head.draw_noise((n_steps, n_examples), generator)
-        by_step = Known(*(part.transpose(0, 1) for part in known))  # (T, B, ...)
-        held = HeldNoise(noise, by_step, self.head.forbidden(by_step), feel_temperature)
-        return self.decoder.run(
-            z,
-            context,
-            n_steps,
-            self.head,
-            temperature,
-            held,  # type: ignore[arg-type]
-        )
+
+        def decode(z: Tensor, context: Tensor, *known: Tensor) -> Tensor:
+            n_examples, n_steps = context.shape[:2]
+            noise = self.head.draw_noise((n_steps, n_examples), generator)
+            by_step = Known(*(part.transpose(0, 1) for part in known))  # (T, B, ...)
+            held: Any = HeldNoise(noise, by_step, self.head.forbidden(by_step), feel_temperature)
+            return self.decoder.run(z, context, n_steps, self.head, temperature, held)
+
+        features: Tensor = on_whole_blocks(decode, z, context, *known)
+        return features
 
 
-def _head(config: LabConfig) -> LabHead:
-    if config.feel == "mean":
-        return MeansHead(config.decoder_size, config.feel_size)
-    return LabHead(config.decoder_size, config.feel_size, config.n_mixtures)
+class CodeNoise(nn.Module):
+    """A Gaussian with correlations, one for each kind of what is hidden, see `Kept.kinds`.
+
+    The prior that is trained has independent dimensions, so that a code drawn from it lies
+    between the codes of real grooves where these lie on a slant: velocities and timing then
+    differ less from groove to groove than they do in truth. Here the noise gets the mean and
+    the covariance that the codes of the train split have beside that prior. Until it is
+    fitted it is N(0, I), and changes nothing.
+
+    Source: ours; a density fitted to the codes of a finished model is Ghosh et al. 2020,
+    section 4.
+
+    Parameters
+    ----------
+    z_size
+        Latent dimensions.
+    """
+
+    means: Tensor
+    roots: Tensor
+
+    def __init__(self, z_size: int) -> None:
+        super().__init__()
+        self.register_buffer("means", torch.zeros(N_KINDS, z_size))
+        self.register_buffer("roots", torch.eye(z_size).repeat(N_KINDS, 1, 1))
+        self.register_load_state_dict_pre_hook(_leave_unfitted)  # type: ignore[no-untyped-call]
+
+    def forward(self, noise: Tensor, kinds: Tensor) -> Tensor:
+        """Return standard normal noise (B, Z) as that of grooves of the kinds (B,)."""
+        turned = self.roots[kinds] @ noise.unsqueeze(-1)  # (B, Z, 1)
+        return self.means[kinds] + turned.squeeze(-1)
+
+    def log_prob(self, residuals: Tensor, kinds: Tensor) -> Tensor:
+        """Return the log density (B,) of noise (B, Z)."""
+        roots = self.roots[kinds]
+        law = MultivariateNormal(self.means[kinds], covariance_matrix=roots @ roots)
+        density: Tensor = law.log_prob(residuals)  # type: ignore[no-untyped-call]
+        return density
+
+    def set_law(self, kind: int, mean: Tensor, covariance: Tensor) -> None:
+        """Set the mean (Z,) and the covariance (Z, Z) of one kind.
+
+        Its symmetric root is the one that moves noise the least, so that the code of a long
+        groove stays near itself where the kind changes from one stretch to the next.
+        """
+        values, vectors = torch.linalg.eigh(covariance)
+        self.means[kind] = mean
+        self.roots[kind] = vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.T
+
+
+def _leave_unfitted(noise: CodeNoise, tensors: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    """Read N(0, I) from checkpoints that are older than this noise."""
+    for name, law in CodeNoise(noise.means.shape[1]).named_buffers():
+        tensors.setdefault(prefix + name, law)

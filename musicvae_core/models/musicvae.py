@@ -1,66 +1,160 @@
-"""MusicVAE: encode, reparameterise, decode; no losses."""
+"""MusicVAE: a recurrent variational autoencoder, and what one of its training steps learns from."""
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from musicvae_core.config import ModelConfig
-from musicvae_core.models.decoders import ConductorDecoder, FlatDecoder
-from musicvae_core.models.encoder import BidirectionalEncoder, HierarchicalEncoder
-from musicvae_core.models.free_running import product_dtype
-from musicvae_core.models.heads import CategoricalHead, GrooveHead
+from musicvae_core.data.windows import AnyWindows
+from musicvae_core.errors import ConfigError
+from musicvae_core.models.arithmetic import product_dtype
+from musicvae_core.models.config import ModelConfig, TrainConfig, step_seed
+from musicvae_core.models.decoders import ConductorDecoder, FlatDecoder, shift_right
+from musicvae_core.models.encoder import BidirectionalEncoder, HierarchicalEncoder, PartsEncoder
+from musicvae_core.models.heads import AnyHead, Noise, PartsHead
+from musicvae_core.models.losses import kl_nats
+from musicvae_core.music.piece import DRUMS
+
+_SILENT_SIGMA = math.log(math.expm1(1.0))
+"""What a softplus turns into 1."""
+BatchT = TypeVar("BatchT", bound=tuple[Any, ...])
+
+
+class Batch(NamedTuple):
+    """What a training step learns from: windows, and all the randomness of the step.
+
+    Parameters
+    ----------
+    features
+        (B, T, F) float32.
+    kl_weights
+        (B,) float32: what multiplies beta for each example.
+    z_noise
+        (B, Z) standard normal.
+    is_blank
+        (B, T) bool: steps at which the decoder does not hear the step before.
+    is_own, own_noise
+        (B, T) bool, the steps at which it hears its own output in place of the truth, and the
+        noise that output is drawn with; None without scheduled sampling.
+    dropout
+        (B, T, H) float32: what multiplies the decoder's outputs; None without dropout.
+    """
+
+    features: Tensor
+    kl_weights: Tensor
+    z_noise: Tensor
+    is_blank: Tensor
+    is_own: Tensor | None = None
+    own_noise: Noise | None = None
+    dropout: Tensor | None = None
+
+
+def map_batch(function: Callable[[Tensor], Tensor], batch: BatchT) -> BatchT:
+    """Return a batch of any kind of model with a function applied to each of its tensors."""
+
+    def mapped(part: Any) -> Any:
+        if isinstance(part, Tensor):
+            return function(part)
+        return None if part is None else type(part)(*map(mapped, part))
+
+    return cast(BatchT, mapped(batch))
 
 
 class MusicVAE(nn.Module):
-    """A recurrent variational autoencoder of drum sequences.
+    """A recurrent variational autoencoder of sequences of drums, of a line, or of parts.
 
     Source: Roberts et al. 2018; the parts are described in their own classes.
 
     Parameters
     ----------
     config
-        Dimensions and kind of the parts.
+        Dimensions of the parts.
+    head
+        Draws the steps and scores them; see `kinds`.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, head: AnyHead) -> None:
         super().__init__()
-        self.config = config
-        self.head: CategoricalHead
-        if config.has_feel:
-            self.head = GrooveHead(config.decoder_size, config.feel_size, config.n_mixtures)
-        else:
-            self.head = CategoricalHead(config.decoder_size)
-        n_features = self.head.n_features
-        self.encoder = _encoder(config, n_features)
-        self.decoder = _decoder(config, n_features)
+        self.config, self.head = config, head
+        self.encoder = _encoder(config, head)
+        self.decoder = _decoder(config, head)
 
     @property
     def n_features(self) -> int:
-        """Features a step that this model hears: 27 with feel, else the 9 hits."""
+        """Features a step that this model hears: as its head does."""
         return self.head.n_features
 
     def encode(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return mu and sigma, each (B, Z) float32, of features (B, T, F or more).
 
-        Without gradients it multiplies as `free_running.product_dtype` says; that costs the
-        free-running accuracy of the shipped models 0.0001 on the test split.
+        Without gradients it multiplies as `product_dtype` says.
         """
-        dtype = product_dtype(len(features), features.device)
-        is_half = dtype == torch.bfloat16 and not torch.is_grad_enabled()
-        precision = torch.autocast(features.device.type, dtype) if is_half else nullcontext()
-        with precision:
+        half = product_dtype(features.device) == torch.bfloat16 and not torch.is_grad_enabled()
+        with torch.autocast(features.device.type, torch.bfloat16, enabled=half):
             mu, sigma = self.encoder(features[..., : self.n_features])
         return mu, sigma
 
-    def reparameterise(
-        self, mu: Tensor, sigma: Tensor, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """Draw z (B, Z) from the posterior, differentiably."""
-        noise = torch.randn(mu.shape, generator=generator, device=mu.device, dtype=mu.dtype)
-        return mu + sigma * noise
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the terms of the loss, each (B,) nats: `kl` and one for each term of the head.
+
+        Deviation: scheduled sampling draws every replaced input from a first, teacher-forced
+        pass (Mihaylova and Martins 2019, section 3), so that all steps still train in parallel;
+        the paper draws them one after the other.
+        """
+        target = batch.features
+        mu, sigma = self.encode(target)
+        z = mu + sigma * batch.z_noise
+        previous = shift_right(target)
+        if batch.is_own is not None:
+            with torch.no_grad():
+                drawn = self.head.sample(self.decode_forced(z, previous), 1.0, batch.own_noise)
+            previous = torch.where(batch.is_own.unsqueeze(-1), shift_right(drawn), previous)
+        previous = previous * ~batch.is_blank.unsqueeze(-1)
+        states = self.decode_forced(z, previous)
+        if batch.dropout is not None:
+            states = states * batch.dropout
+        log_probs = self.head.log_prob(states, target)
+        terms = {name: -log_prob.sum(dim=1) for name, log_prob in log_probs.items()}
+        return {"kl": kl_nats(mu, sigma), **terms}
+
+    @torch.no_grad()
+    def spread_codes(self, features: Tensor, sigma: float) -> None:
+        """Start with codes that tell windows (B, T, F) apart; see `TrainConfig.initial_sigma`."""
+        self.encoder.spread(self.encoder(features[..., : self.n_features])[0], sigma)
+
+    @torch.no_grad()
+    def take_part(self, name: str, trained: MusicVAE) -> None:
+        """Take up, for one part of this model, the bars of a model of that part alone.
+
+        What says how bars follow one another is not taken: it starts anew, and silent. A model
+        whose vectors of bars, or portions of z, are narrower fills the first of this one's; the
+        others start silent, at the prior.
+
+        Raises
+        ------
+        ConfigError
+            If this model has no such part, or the other differs in more than those widths.
+        """
+        if not isinstance(self.head, PartsHead) or name not in self.head.parts:
+            raise ConfigError(f"The model has no part {name!r} to begin with.")
+        index = list(self.head.parts).index(name)
+        ours, theirs = _bar_tensors(self, index), _bar_tensors(trained)
+        decoder: Any = self.decoder
+        try:
+            for key, tensor in ours.items():
+                _fill(tensor, theirs[key], fill=_SILENT_SIGMA if key == "to_sigma.bias" else 0.0)
+        except (KeyError, RuntimeError) as error:
+            raise ConfigError(
+                f"The part {name} cannot begin with a model of other dimensions within the bar."
+            ) from error
+        decoder.to_embedding.weight.chunk(len(self.head.parts))[index].zero_()
+        decoder.to_embedding.bias.chunk(len(self.head.parts))[index].zero_()
 
     def decode_forced(self, z: Tensor, previous: Tensor) -> Tensor:
         """Return decoder states (B, T, H) under given previous outputs (B, T, F)."""
@@ -71,29 +165,109 @@ class MusicVAE(nn.Module):
         self, z: Tensor, temperature: float = 1.0, generator: torch.Generator | None = None
     ) -> Tensor:
         """Decode z (B, Z) free-running into features (B, T, F)."""
-        return self.decoder.generate(z, self.head, temperature, generator)
+        decoder: Any = self.decoder
+        features: Tensor = decoder.generate(z, self.head, temperature, generator)
+        return features
 
 
-def _encoder(config: ModelConfig, n_features: int) -> BidirectionalEncoder | HierarchicalEncoder:
-    sizes = (n_features, config.encoder_size, config.encoder_layers, config.z_size)
-    if not config.encoder_bar_size:
-        return BidirectionalEncoder(*sizes, config.n_steps, config.step_size)
-    bars = (config.n_bars, config.bar_size, config.encoder_bar_size)
-    return HierarchicalEncoder(*sizes, *bars, config.step_size)
+def _bar_tensors(model: MusicVAE, index: int | None = None) -> dict[str, Tensor]:
+    """Return the weights of a model, or of one of its parts, that concern single bars.
 
+    What a layer hears that is not of every model's width is a tensor of its own: the vector of a
+    bar apart from the bars around it, and the embedding apart from what else the decoder hears.
 
-def _decoder(config: ModelConfig, n_features: int) -> FlatDecoder | ConductorDecoder:
-    step_size = config.step_size if config.step_paths == "both" else 0
-    sizes = (n_features, config.decoder_size, config.decoder_layers, config.z_size)
-    if not config.conductor_size:
-        return FlatDecoder(*sizes, config.n_steps, step_size)
-    bars = (config.n_bars, config.conductor_size, config.bar_size)
-    return ConductorDecoder(*sizes, *bars, step_size)
-
-
-def shift_right(features: Tensor) -> Tensor:
-    """Return what the decoder hears at each step under teacher forcing.
-
-    That is the features of the step before, zeros at the first: (B, T, F) to (B, T, F).
+    Raises
+    ------
+    ConfigError
+        If the model does not know bars.
     """
-    return torch.cat([torch.zeros_like(features[:, :1]), features[:, :-1]], dim=1)
+    encoder, decoder, head = (
+        cast(Any, part) for part in (model.encoder, model.decoder, model.head)
+    )
+    if not isinstance(decoder, ConductorDecoder) or not model.config.encoder_bar_size:
+        raise ConfigError("A part can begin with a model that knows bars alone.")
+    own, bottom, to_bars = encoder, decoder.bottom, cast(Any, decoder.to_bars)
+    if index is not None:
+        own, bottom, to_bars = encoder.parts[index], bottom.parts[index], to_bars.layers[index]
+        head = list(head.parts.values())[index]
+    modules = {"bar": own.bar, "to_bar": own.to_bar, "to_bars": to_bars, "head": head}
+    modules |= {"to_mu": own.to_mu, "to_sigma": own.to_sigma, "bottom": bottom}
+    tensors = {
+        f"{name}.{key}": tensor.data
+        for name, module in modules.items()
+        for key, tensor in module.named_parameters()
+    }
+    width = model.config.bar_size
+    for name in ("to_mu", "to_sigma"):
+        tensors[f"{name}.weight"], tensors[f"{name}.around"] = tensors[f"{name}.weight"].split(
+            [width, tensors[f"{name}.weight"].shape[1] - width], dim=1
+        )
+        if index is None:
+            tensors[f"{name}.around"] = tensors[f"{name}.around"][:0, :0]
+    heard = tensors.pop("bottom.lstm.weight_ih_l0")
+    widths = [head.n_features, width, heard.shape[1] - head.n_features - width]
+    tensors |= zip(("previous", "embedding", "step"), heard.split(widths, dim=1), strict=True)
+    return tensors
+
+
+def _fill(tensor: Tensor, values: Tensor, fill: float) -> None:
+    """Put values into the first places of a tensor along every axis, and `fill` elsewhere."""
+    tensor.fill_(fill)
+    tensor[tuple(slice(size) for size in values.shape)] = values
+
+
+def _encoder(
+    config: ModelConfig, head: AnyHead
+) -> BidirectionalEncoder | HierarchicalEncoder | PartsEncoder:
+    sizes = (config.encoder_size, config.encoder_layers, config.z_size)
+    bars = (config.n_bars, config.bar_size, config.encoder_bar_size)
+    if isinstance(head, PartsHead):
+        return PartsEncoder(head.part_features, *sizes, *bars, config.step_size)
+    if not config.encoder_bar_size:
+        return BidirectionalEncoder(head.n_features, *sizes, config.n_steps, config.step_size)
+    return HierarchicalEncoder(head.n_features, *sizes, *bars, config.step_size)
+
+
+def _decoder(config: ModelConfig, head: AnyHead) -> FlatDecoder | ConductorDecoder:
+    step_size = config.step_size if config.step_paths == "both" else 0
+    sizes = (config.decoder_size, config.decoder_layers, config.z_size)
+    bars = (config.n_bars, config.conductor_size, config.bar_size)
+    if isinstance(head, PartsHead):
+        drums_layers = config.drums_layers or config.decoder_layers
+        depths = [drums_layers if name == DRUMS else config.decoder_layers for name in head.parts]
+        return ConductorDecoder(
+            head.part_features, config.decoder_size, depths, config.z_size, *bars, step_size
+        )
+    if not config.conductor_size:
+        return FlatDecoder(head.n_features, *sizes, config.n_steps, step_size)
+    return ConductorDecoder(head.n_features, *sizes, *bars, step_size)
+
+
+def make_batch(
+    model: MusicVAE, features: NDArray[np.float32], config: TrainConfig, step: int
+) -> Batch:
+    """Return the batch of a step: its windows (B, T, F), and what seed and step draw."""
+    target = torch.from_numpy(features)[..., : model.n_features]
+    shape = target.shape[:2]  # (B, T)
+    generator = torch.Generator().manual_seed(step_seed(config, step))
+    z_noise = torch.randn(shape[0], model.config.z_size, generator=generator)
+    own_noise = is_own = dropout = None
+    own_share = config.sampling_probability_at(step)
+    if own_share > 0:
+        own_noise = model.head.draw_noise(tuple(shape), generator)
+        is_own = torch.rand(shape, generator=generator) < own_share
+    is_blank = torch.zeros(shape, dtype=torch.bool)
+    if config.word_dropout > 0:
+        is_blank = torch.rand(shape, generator=generator) < config.word_dropout
+    if config.dropout > 0:
+        kept = torch.rand(*shape, model.head.n_states, generator=generator) >= config.dropout
+        dropout = kept / (1 - config.dropout)
+    return Batch(target, torch.ones(shape[0]), z_noise, is_blank, is_own, own_noise, dropout)
+
+
+def draw_batch(model: MusicVAE, windows: AnyWindows, config: TrainConfig, step: int) -> Batch:
+    """Return the batch that belongs to a step of a training run; see `make_batch`."""
+    features = windows.batch(
+        step, config.batch_size, augmentation=config.augmentation, seed=config.seed
+    )
+    return make_batch(model, features, config, step)

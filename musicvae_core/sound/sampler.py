@@ -1,12 +1,12 @@
-"""Single drum notes by FluidSynth: the same bytes for the same note, whatever came before."""
+"""Single notes by FluidSynth: the same bytes for the same note, whatever was played before."""
 
 from __future__ import annotations
 
 import importlib
-import sys
 import threading
 import weakref
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from ctypes import c_int, c_void_p
 from pathlib import Path
@@ -15,29 +15,33 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae_core.errors import SoundFontError, SynthUnavailableError
-from musicvae_core.vocabulary import (
-    CRASH,
-    KICK,
-    OPEN_HAT,
-    SNARE,
-    VELOCITY_LEVELS,
-    WRITTEN_PITCHES,
-)
+from musicvae_core.errors import RenderError
+from musicvae_core.music.drums import CRASH, KICK, OPEN_HAT, SNARE, WRITTEN_PITCHES
+from musicvae_core.music.grid import VELOCITY_LEVELS
 
 Audio = NDArray[np.float32]
 
-CHORD_PEAK = 0.75
-"""Peak, of full scale, of a kit's kick, snare, open hi-hat and crash struck at level 127."""
+_CHORD_PEAK = 1.5
+"""Peak, of full scale, of a kit's kick, snare, open hi-hat and crash struck at level 127.
+
+It is above 1 so that a usual groove is as loud as other music; `render.softened` keeps the rare
+peaks below full scale.
+"""
+
+_LINE_PEAK = 0.5
+"""Peak, of full scale, of the loudest middle C or the C above it that an instrument plays."""
 
 _CHORD = (KICK, SNARE, OPEN_HAT, CRASH)
+_LOUD_NOTES = (60, 72)
+_LOUD_SECONDS = 0.5
+_MELODIC_BANK, _LINE_CHANNEL = 0, 15
 _DRUM_BANK = 128
 _BLOCK = 64
 """Samples that FluidSynth computes at once; notes start on its borders."""
 _LONGEST_SECONDS = 5
 _FADE_SECONDS = 1
 _SILENCE = 2.0**-16
-"""Half a step of 16-bit audio: what stays below it is not heard."""
+"""Half a step of 16-bit audio: anything below it is silence."""
 _SILENCE_OF_PEAK = 1e-3
 """For notes so soft that all of them is below that: 60 dB under their own peak."""
 _ATTACK = 0.1
@@ -52,7 +56,7 @@ _INSTALL_FLUIDSYNTH = (
 
 
 class _Recording(NamedTuple):
-    """A note as it is kept: its samples are `levels`, (n, 2) int16, times `unit`.
+    """A stored note: its samples are `levels`, (n, 2) int16, times `unit`.
 
     The error is 96 dB below the note's own peak, and twice as many notes fit the memory that is
     set aside as would as floats.
@@ -95,29 +99,82 @@ class Sampler:
             },
         )
         weakref.finalize(self, self._synth.delete).atexit = False
-        self._notes: OrderedDict[tuple[str, int, int], _Recording] = OrderedDict()
+        self._notes: OrderedDict[tuple[str | int, ...], _Recording] = OrderedDict()
         self._cached_bytes = 0
         self._kits: dict[str, tuple[int, np.float32]] = {}
+        self._line_gains: dict[int, np.float32] = {}
+        self._line_leads: dict[tuple[int, int], int] = {}
         self._font_id = self._synth.sfload(str(soundfont))
         if self._font_id < 0:
-            raise SoundFontError(f"{soundfont.name} is damaged or not a SoundFont: choose another.")
+            raise RenderError(f"{soundfont.name} is damaged or not a SoundFont: choose another.")
         self.programs = self._list_programs()
         if not self.programs:
-            raise SoundFontError(f"{soundfont.name} has no drum kit: choose a General MIDI font.")
+            raise RenderError(f"{soundfont.name} has no drum kit: choose a General MIDI font.")
 
     def note(self, kit: str, voice: int, level: int) -> Audio:
         """Return one note, (n_samples, 2), its attack at the first sample."""
-        key = (kit, voice, level)
+
+        def play() -> Audio:
+            channel, gain = self._opened(kit)
+            return self._play(channel, WRITTEN_PITCHES[voice], level) * gain
+
+        return self._kept((kit, voice, level), play)
+
+    def line_note(self, program: int, pitch: int, level: int, n_samples: int) -> Audio:
+        """Return one note of an instrument, held for so many samples: (n, 2) with its release.
+
+        The samples count from the attack on, and the attack lies where that of the same note is
+        when it is held for longer, so that short notes of a slow instrument are in time too.
+
+        Raises
+        ------
+        RenderError
+            If the font has no such instrument, or it cannot be read.
+        """
+
+        def play() -> Audio:
+            gain = self._opened_line(program)
+            lead = self._line_lead(program, pitch)
+            sound = self._struck(_LINE_CHANNEL, pitch, level, n_samples + lead)
+            return _cut(sound, lead) * gain
+
+        return self._kept((program, pitch, level, n_samples), play)
+
+    def _kept(self, key: tuple[str | int, ...], play: Callable[[], Audio]) -> Audio:
+        """Return the note of this key, played if it is not stored yet."""
         with self._lock:
             recording = self._notes.get(key)
             if recording is None:
-                channel, gain = self._opened(kit)
-                recording = _Recording.of(self._play(channel, voice, level) * gain)
+                recording = _Recording.of(play())
                 self._notes[key] = recording
                 self._cached_bytes += recording.levels.nbytes
             self._notes.move_to_end(key)
             self._forget_oldest()
         return recording.note()
+
+    def _opened_line(self, program: int) -> np.float32:
+        """Set the lines' channel to an instrument, and return its gain.
+
+        Instruments differ by 20 dB; each has one gain for all of its notes.
+        """
+        self._select(_LINE_CHANNEL, _MELODIC_BANK, program, f"instrument {program}")
+        if program not in self._line_gains:
+            n_samples = round(_LOUD_SECONDS * self._sample_rate)
+            notes = [
+                self._play(_LINE_CHANNEL, pitch, VELOCITY_LEVELS, n_samples)
+                for pitch in _LOUD_NOTES
+            ]
+            peak = max(float(np.abs(note).max(initial=0.0)) for note in notes)
+            self._line_gains[program] = np.float32(_LINE_PEAK / peak if peak > 0 else 1.0)
+        return self._line_gains[program]
+
+    def _line_lead(self, program: int, pitch: int) -> int:
+        """Return how many samples lie before the attack of an instrument's note."""
+        if (program, pitch) not in self._line_leads:
+            n_samples = round(_LOUD_SECONDS * self._sample_rate)
+            sound = self._struck(_LINE_CHANNEL, pitch, VELOCITY_LEVELS, n_samples)
+            self._line_leads[program, pitch] = _lead(sound)
+        return self._line_leads[program, pitch]
 
     def _list_programs(self) -> dict[str, int]:
         """Return kit name to program number; a name used twice carries its number."""
@@ -138,28 +195,34 @@ class Sampler:
         """
         if kit not in self._kits:
             channel = len(self._kits)
-            self._select(channel, kit)
-            notes = [self._play(channel, voice, VELOCITY_LEVELS) for voice in _CHORD]
+            self._select(channel, _DRUM_BANK, self.programs[kit], repr(kit))
+            notes = [
+                self._play(channel, WRITTEN_PITCHES[voice], VELOCITY_LEVELS) for voice in _CHORD
+            ]
             chord = np.zeros((max(map(len, notes)), 2), np.float32)
             for note in notes:
                 chord[: len(note)] += note
             peak = np.abs(chord).max(initial=0.0)
-            self._kits[kit] = (channel, np.float32(CHORD_PEAK / peak if peak > 0 else 1.0))
+            self._kits[kit] = (channel, np.float32(_CHORD_PEAK / peak if peak > 0 else 1.0))
         return self._kits[kit]
 
-    def _select(self, channel: int, kit: str) -> None:
-        """Set a channel to a kit; FluidSynth reads the kit's samples from the file now.
+    def _select(self, channel: int, bank: int, program: int, name: str) -> None:
+        """Set a channel to a kit or an instrument; FluidSynth reads its samples from the file now.
 
         It would crash if that file were gone or another than the one it opened.
         """
         if _fingerprint(self._soundfont) != self._opened_file:
-            raise SoundFontError(f"{self._soundfont.name} was moved or changed: open it again.")
-        program = self.programs[kit]
-        if self._synth.program_select(channel, self._font_id, _DRUM_BANK, program) < 0:
-            raise SoundFontError(f"The sounds of {kit!r} cannot be read: choose another kit.")
+            raise RenderError(f"{self._soundfont.name} was moved or changed: open it again.")
+        if self._synth.program_select(channel, self._font_id, bank, program) < 0:
+            raise RenderError(f"The sounds of {name} cannot be read: choose another.")
 
-    def _play(self, channel: int, voice: int, level: int) -> Audio:
-        """Return one note as FluidSynth plays it, trimmed.
+    def _play(self, channel: int, pitch: int, level: int, n_samples: int | None = None) -> Audio:
+        """Return one note from its attack on; held for so many samples, or for ever."""
+        sound = self._struck(channel, pitch, level, n_samples)
+        return _cut(sound, _lead(sound))
+
+    def _struck(self, channel: int, pitch: int, level: int, n_samples: int | None) -> Audio:
+        """Return one note as FluidSynth plays it, with the silence before and after it.
 
         FluidSynth's voices start from the mixing gain of the last note that they played,
         so the note is struck once for a block, damped, and struck again: the same sound
@@ -169,12 +232,16 @@ class Sampler:
         for _ in range(2):
             self._synth.all_sounds_off(channel)
             self._write(_BLOCK)
-            self._synth.noteon(channel, WRITTEN_PITCHES[voice], level)
+            self._synth.noteon(channel, pitch, level)
             first = self._write(_BLOCK)
+        if n_samples is not None:
+            n_blocks = max(1, round(n_samples / _BLOCK))
+            first = np.concatenate([first, self._write((n_blocks - 1) * _BLOCK)])
+            self._synth.noteoff(channel, pitch)
         sound = self._until_silent(first)
         self._synth.all_sounds_off(channel)
         self._write(_BLOCK)
-        return _trimmed(sound)
+        return sound
 
     def _until_silent(self, first: Audio) -> Audio:
         """Return `first` and what follows it, faded out if it rings for five seconds."""
@@ -214,32 +281,35 @@ def _silence(peak: float) -> float:
     return min(_SILENCE, _SILENCE_OF_PEAK * peak)
 
 
-def _trimmed(sound: Audio) -> Audio:
-    """Return a note without the silence before and after it; its attack is the first sample.
+def _lead(sound: Audio) -> int:
+    """Return how many samples lie before a note's attack, which begins just below a tenth of it."""
+    loudness = np.abs(sound).max(axis=1)
+    peak = float(loudness.max())
+    return max(0, int(np.argmax(loudness >= _ATTACK * peak)) - _ATTACK_LEAD)
 
-    The attack is where the sound reaches a tenth of its peak; the eight samples before
-    it fade in.
-    """
-    loudness = np.maximum(np.abs(sound[:, 0]), np.abs(sound[:, 1]))
+
+def _cut(sound: Audio, lead: int) -> Audio:
+    """Return a note without its lead and the silence after it; its first eight samples fade in."""
+    loudness = np.abs(sound).max(axis=1)
     peak = float(loudness.max())
     if peak == 0.0:
         return np.zeros((0, 2), np.float32)
-    first = max(0, int(np.argmax(loudness >= _ATTACK * peak)) - _ATTACK_LEAD)
     last = int(np.flatnonzero(loudness >= _silence(peak))[-1])
-    note = sound[first : last + 1].copy()
-    if first > 0:
-        note[:_ATTACK_LEAD] *= np.linspace(0.0, 1.0, _ATTACK_LEAD, dtype=np.float32)[:, None]
+    note = sound[lead : last + 1].copy()
+    n_fade = min(_ATTACK_LEAD, len(note))
+    if lead > 0:
+        note[:n_fade] *= np.linspace(0.0, 1.0, _ATTACK_LEAD, dtype=np.float32)[:n_fade, None]
     return note
 
 
 def _check_is_whole(soundfont: Path) -> None:
-    """Raise `SoundFontError` unless the file has a SoundFont's three lists, each complete.
+    """Raise `RenderError` unless the file has a SoundFont's three lists, each complete.
 
     FluidSynth would refuse most damaged files too, but slowly and with other libraries'
     complaints on standard error.
     """
     if not soundfont.is_file():
-        raise SoundFontError(f"There is no SoundFont at {soundfont}: check the path.")
+        raise RenderError(f"There is no SoundFont at {soundfont}: check the path.")
     try:
         size = soundfont.stat().st_size
         with soundfont.open("rb") as file:
@@ -250,15 +320,15 @@ def _check_is_whole(soundfont: Path) -> None:
                 _, end, name = _read_chunk_head(file)
                 lists.add(name)
     except OSError as error:
-        raise SoundFontError(f"{soundfont.name} cannot be read: {error.strerror}.") from error
+        raise RenderError(f"{soundfont.name} cannot be read: {error.strerror}.") from error
     if (riff, form) != (b"RIFF", b"sfbk"):
-        raise SoundFontError(f"{soundfont.name} is not a SoundFont: choose a .sf2 file.")
+        raise RenderError(f"{soundfont.name} is not a SoundFont: choose a .sf2 file.")
     if end != riff_end or not lists >= {b"INFO", b"sdta", b"pdta"}:
-        raise SoundFontError(f"{soundfont.name} is damaged or cut short: get a whole copy.")
+        raise RenderError(f"{soundfont.name} is damaged or cut short: get a whole copy.")
 
 
 def _fingerprint(path: Path) -> tuple[int, int, int] | None:
-    """Return what tells a file from another that takes its place; None if there is none."""
+    """Return what changes when a file is replaced by another; None if it does not exist."""
     try:
         status = path.stat()
     except OSError:
@@ -281,10 +351,10 @@ def _import_fluidsynth() -> Any:
     library, which must not mix with what a command prints.
     """
     try:
-        with _IMPORT_LOCK, redirect_stdout(sys.stderr):
+        with _IMPORT_LOCK, redirect_stdout(None):
             fluidsynth = importlib.import_module("fluidsynth")
     except (ImportError, OSError, AttributeError) as error:
-        raise SynthUnavailableError(_INSTALL_FLUIDSYNTH) from error
+        raise RenderError(_INSTALL_FLUIDSYNTH) from error
     set_log_function = fluidsynth.cfunc(
         "fluid_set_log_function",
         c_void_p,

@@ -1,26 +1,38 @@
-"""Fitting the learned prior of a trained checkpoint to the codes of its train split."""
+"""Fitting the prior of a trained checkpoint, of any kind, to the codes of its train split."""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import singledispatch
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from musicvae_core.checkpoint import Checkpoint
-from musicvae_core.config import ModelConfig
-from musicvae_core.dataset import Windows
+from musicvae_core.data.windows import AnyWindows, FeatureRows, Windows
+from musicvae_core.errors import ConfigError, TooFewExamplesError
+from musicvae_core.lab.completion import residuals
+from musicvae_core.models.arithmetic import is_fast_at_bfloat16
+from musicvae_core.models.checkpoint import Checkpoint, LabCheckpoint, ModelT
+from musicvae_core.models.conditioning import N_KINDS, Kept, untold
+from musicvae_core.models.config import LabConfig, ModelConfig
+from musicvae_core.models.kinds import kind_of
+from musicvae_core.models.lab import GrooveLab
+from musicvae_core.models.lab_tasks import hide
+from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.models.prior import LatentPrior, PriorConfig
+from musicvae_core.training.muon import Muon
 
-_ENCODE_BATCH = 512
+_ENCODE_BATCH, _HIDING_BATCH = 512, 256
+_AVERAGED = 10
+"""The running average spans one in so many of a fit's steps at most."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +48,8 @@ class PriorTraining:
         line that rises over n_warm_up steps and a cosine that falls to zero. Without the
         second, AdamW has all.
     average_decay
-        Of the running average of the weights, which is what is kept.
+        Of the running average of the weights, which becomes the prior; a fit of fewer than
+        10,000 steps averages over a tenth of them.
     posterior_noise
         How much of sigma is added to each code's mean, anew at every visit: with 1 the codes
         are draws from the posterior, with 0 its means. Some keeps the flow from learning the
@@ -54,8 +67,8 @@ class PriorTraining:
 
 
 @torch.inference_mode()
-def encode_windows(checkpoint: Checkpoint, features: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
-    """Return mu and sigma, each (N, Z), of windows (N, T, 27)."""
+def _encode_windows(checkpoint: Checkpoint, features: FeatureRows) -> tuple[Tensor, Tensor]:
+    """Return mu and sigma, each (N, Z), of windows (N, T, F)."""
     parts = [
         checkpoint.model.encode(torch.from_numpy(features[start : start + _ENCODE_BATCH]))
         for start in range(0, len(features), _ENCODE_BATCH)
@@ -64,63 +77,124 @@ def encode_windows(checkpoint: Checkpoint, features: NDArray[np.float32]) -> tup
     return torch.cat(mu).clone(), torch.cat(sigma).clone()
 
 
-def prior_config(model: ModelConfig) -> PriorConfig:
-    """Return the network that fits a model's codes: one over bars where they share z."""
-    if not model.conductor_size:
-        return PriorConfig()
-    return PriorConfig(width=256, depth=4, n_parts=model.n_bars)
+@dataclass(frozen=True)
+class _GaussianTraining:
+    """How the noise of a groove lab's z is fitted, in one pass.
+
+    Parameters
+    ----------
+    seed
+        Of what is hidden.
+    n_hidings
+        How often every window is hidden as in training; once more its notes are kept, and
+        nothing.
+    """
+
+    seed: int = 0
+    n_hidings: int = 2
 
 
-def prior_training(model: ModelConfig) -> PriorTraining:
-    """Return how the prior of a model is fitted: over bars, whose network is slower, with Muon."""
-    if not model.conductor_size:
+@singledispatch
+def prior_training(config: Any) -> Any:
+    """Return how the prior of a model of this configuration is fitted.
+
+    Over bars, whose network is slower, with Muon.
+    """
+    raise ConfigError(f"There is no prior to fit to a model of {type(config).__name__}.")
+
+
+@prior_training.register
+def _(config: ModelConfig) -> PriorTraining:
+    if not config.conductor_size:
         return PriorTraining()
     return PriorTraining(
         n_steps=12_000, batch_size=96, learning_rate=3e-3, matrix_learning_rate=0.02
     )
 
 
-def fit_prior(
-    checkpoint: Checkpoint,
-    windows: Windows,
-    config: PriorConfig | None = None,
-    training: PriorTraining | None = None,
-) -> Checkpoint:
-    """Return the checkpoint with a prior fitted to the codes of the windows.
+@prior_training.register
+def _(config: LabConfig) -> _GaussianTraining:
+    return _GaussianTraining()
 
-    The flow matching loss says little of how samples sound; choose settings by
-    `realism.judge_auc`.
+
+def _prior_config(model: ModelConfig) -> PriorConfig:
+    """Return the network that fits a model's codes.
+
+    One over bars where they share z; for melodies a smaller one, to keep the checkpoint small.
+    """
+    spread = 1.03 if kind_of(model).plays == "drums" else 1.0
+    if model.conductor_size:
+        return PriorConfig(
+            width=256, depth=4, n_parts=model.n_bars, n_solver_steps=16, spread=spread
+        )
+    if kind_of(model).plays == "drums":
+        return PriorConfig()
+    return PriorConfig(width=384, depth=4, spread=spread)
+
+
+def fit_prior(
+    checkpoint: Checkpoint[ModelT, Any], windows: AnyWindows, training: Any = None, **options: Any
+) -> Checkpoint[ModelT, Any]:
+    """Return a checkpoint of any kind with its prior fitted to the codes of windows.
 
     Parameters
     ----------
     checkpoint
-        Trained; its model is not changed.
+        Trained; its weights stay as they are.
     windows
         Of the train split.
-    config, training
-        Dimensions of the network and how it is fitted.
+    training
+        As `prior_training` returns it, which is the default.
+    options
+        See `_fit_flow`; a lab has none.
     """
-    config = config or prior_config(checkpoint.config)
     training = training or prior_training(checkpoint.config)
+    fitted: Checkpoint[ModelT, Any] = _fit(
+        checkpoint.model, checkpoint, windows, training, **options
+    )
+    return fitted
+
+
+@singledispatch
+def _fit(model: nn.Module, *_: Any) -> Any:
+    raise ConfigError(f"There is no prior to fit to a {type(model).__name__}.")
+
+
+@_fit.register
+def _fit_flow(
+    model: MusicVAE,
+    checkpoint: Checkpoint,
+    windows: AnyWindows,
+    training: PriorTraining,
+    config: PriorConfig | None = None,
+) -> Checkpoint:
+    """Return the checkpoint with a flow fitted to the codes of the windows.
+
+    The flow matching loss says little about how samples sound; choose settings by
+    `realism.judge_auc`. `config` has the dimensions of the network.
+    """
     torch.manual_seed(training.seed)
-    mu, sigma = encode_windows(checkpoint, windows.features)
-    prior = LatentPrior(config, checkpoint.config.z_size)
+    mu, sigma = _encode_windows(checkpoint, windows.features)
+    prior = LatentPrior(config or _prior_config(model.config), model.config.z_size)
     average = _descend(prior, mu, training.posterior_noise * sigma, training)
     return replace(checkpoint, prior=average.eval())
 
 
 def _descend(prior: LatentPrior, mu: Tensor, sigma: Tensor, training: PriorTraining) -> LatentPrior:
-    averaging = get_ema_multi_avg_fn(training.average_decay)  # type: ignore[no-untyped-call]
+    # A short fit would otherwise end as the average of little but its beginning.
+    decay = min(training.average_decay, max(0.0, 1 - _AVERAGED / training.n_steps))
+    averaging = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     average = AveragedModel(prior, multi_avg_fn=averaging)
     optimisers = _optimisers(prior, training)
     schedules = [LambdaLR(optimiser, _share(training)) for optimiser in optimisers]
     generator = torch.Generator().manual_seed(training.seed)
+    half = is_fast_at_bfloat16(torch.device("cpu"))
     bar = tqdm(range(training.n_steps), desc="prior", unit="step")
     for step in bar:
         chosen = torch.randint(len(mu), (training.batch_size,), generator=generator)
         noise = torch.randn((training.batch_size, mu.shape[1]), generator=generator)
         codes = mu[chosen] + sigma[chosen] * noise
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
             loss = prior.loss(codes, generator)
         prior.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -142,8 +216,6 @@ def _optimisers(prior: LatentPrior, training: PriorTraining) -> list[torch.optim
     Over the bars of `groove_16bar`, after 600 steps of 96 codes, the loss was 1.08 with Muon,
     1.13 with AdamW alone at its best rate and 1.27 at a third of that; a step takes a third
     longer. Where z is one whole, a step takes four times as long, which buys more steps of AdamW.
-
-    Source: Jordan et al. 2024 (Muon), by way of `torch.optim.Muon`.
     """
     if training.matrix_learning_rate is None:
         return [torch.optim.AdamW(prior.parameters(), training.learning_rate, weight_decay=0.01)]
@@ -155,7 +227,7 @@ def _optimisers(prior: LatentPrior, training: PriorTraining) -> list[torch.optim
     theirs = {id(weights) for weights in matrices}
     rest = [weights for weights in prior.parameters() if id(weights) not in theirs]
     return [
-        torch.optim.Muon(matrices, training.matrix_learning_rate, weight_decay=0.01),
+        Muon(matrices, training.matrix_learning_rate),
         torch.optim.AdamW(rest, training.learning_rate, weight_decay=0.01),
     ]
 
@@ -168,3 +240,53 @@ def _share(training: PriorTraining) -> Callable[[int], float]:
         return cosine * min(1.0, (step + 1) / training.n_warm_up)
 
     return share
+
+
+@_fit.register
+@torch.no_grad()
+def _fit_gaussian(
+    model: GrooveLab, checkpoint: LabCheckpoint, windows: Windows, training: _GaussianTraining
+) -> LabCheckpoint:
+    """Return the lab with the noise of its z fitted.
+
+    Of all Gaussians this one lies nearest to the posteriors of the windows, in the mean of
+    the divergence that training weighs by beta: its mean is that of their means, its
+    covariance that of their means and the mean of their variances.
+
+    Raises
+    ------
+    TooFewExamplesError
+        If a kind of what is hidden has no more windows than z has dimensions.
+    """
+    parts = [
+        (kept.kinds(), *residuals(model, kept, untold(tempos_bpm)))
+        for kept, tempos_bpm in _tasks(windows, training)
+    ]
+    kinds, mu, sigma = (np.concatenate(one) for one in zip(*parts, strict=True))
+    fitted = copy.deepcopy(model)
+    for kind in range(N_KINDS):
+        own = kinds == kind
+        if own.sum() <= mu.shape[1]:
+            raise TooFewExamplesError(
+                f"{own.sum()} windows are too few to fit a prior of {mu.shape[1]} dimensions; "
+                "give more performances of the train split."
+            )
+        fitted.code_noise.set_law(kind, *_moments(mu[own], sigma[own]))
+    return replace(checkpoint, model=fitted)
+
+
+def _moments(mu: np.ndarray, sigma: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Return the mean (Z,) and the covariance (Z, Z) of a mixture of Gaussians (N, Z)."""
+    covariance = np.cov(mu, rowvar=False, bias=True) + np.diag((sigma**2).mean(axis=0))
+    return torch.from_numpy(mu.mean(axis=0)), torch.from_numpy(covariance)
+
+
+def _tasks(windows: Windows, training: _GaussianTraining) -> Iterator[tuple[Kept, np.ndarray]]:
+    rng = np.random.default_rng(training.seed)
+    for start in range(0, len(windows), _HIDING_BATCH):
+        features = windows.features[start : start + _HIDING_BATCH]
+        tempos_bpm = windows.tempos_bpm[start : start + _HIDING_BATCH]
+        yield Kept.notes(features), tempos_bpm
+        yield Kept.nothing(features), tempos_bpm
+        for _ in range(training.n_hidings):
+            yield hide(features, rng), tempos_bpm

@@ -1,4 +1,4 @@
-"""The state of a training run: what it starts from, and what of it is kept."""
+"""The state of a training run: how it starts, and how it is saved and restored."""
 
 from __future__ import annotations
 
@@ -8,70 +8,84 @@ import io
 import json
 import math
 import pickle
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
+from lightning_fabric import Fabric
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from musicvae_core.checkpoint import Checkpoint, Described, save_checkpoint
-from musicvae_core.config import TrainConfig, from_dict
-from musicvae_core.dataset import Windows
-from musicvae_core.errors import ConfigError, CorruptCheckpointError, DiskFullError
-from musicvae_core.files import DAMAGED, write_atomically
-from musicvae_core.models.musicvae import MusicVAE
-from musicvae_core.presets import LabPreset, Preset
+from musicvae_core.data.files import DAMAGED, write_atomically
+from musicvae_core.data.windows import AnyWindows
+from musicvae_core.errors import CheckpointError, ConfigError, TrainingError
+from musicvae_core.models.arithmetic import is_fast_at_bfloat16
+from musicvae_core.models.checkpoint import Checkpoint, save_checkpoint
+from musicvae_core.models.config import TrainConfig
+from musicvae_core.models.kinds import Kind, build, kind_of
+from musicvae_core.models.presets import Preset
 
-ModelT = TypeVar("ModelT", bound=nn.Module)
 _PROGRESS = ("step", "best", "stale", "row")
 
 
 @dataclass
-class ModelRun(ABC, Generic[ModelT]):
-    """A training run: everything that a resumed one needs to go on as if never stopped.
+class Run:
+    """A training run of any kind of model: all that a resumed one needs to go on unchanged.
 
+    Where several processes train together, each holds the whole of it, and one of them writes.
     All randomness of a step is drawn from the seed and the number of the step, so nothing of
     it need be kept.
     """
 
-    preset: Preset | LabPreset
-    device: torch.device
-    model: ModelT = field(init=False)
+    preset: Preset[Any]
+    fabric: Fabric
+    model: Any = field(init=False)
     average: AveragedModel = field(init=False)
     optimiser: torch.optim.AdamW = field(init=False)
     step: int = 0
     best: float = math.inf
     stale: int = 0
     row: dict[str, Any] = field(default_factory=dict)
-    """What the last validation measured, as it stands in the log."""
+    """The metrics of the last validation, as in the log."""
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.preset.train.seed)
         config = self.preset.train
-        self.model = self._new_model().to(self.device)
+        self.model = build(self.preset.model).to(self.device)
+        self._forward = self.fabric.setup(self.model)
         averaging = get_ema_multi_avg_fn(config.average_decay)  # type: ignore[no-untyped-call]
         self.average = AveragedModel(self.model, multi_avg_fn=averaging)
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), config.learning_rate, weight_decay=config.weight_decay
         )
 
-    @abstractmethod
-    def _new_model(self) -> ModelT:
-        """Return the model of the preset, untrained."""
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.fabric.device
 
-    @abstractmethod
-    def _write_checkpoint(self, folder: Path, metrics: dict[str, Any]) -> None:
-        """Write the averaged model and its metrics as a checkpoint of its kind."""
+    def forward(self, batch: Any) -> Mapping[str, Tensor]:
+        """Return the terms of the loss, their gradients shared between all processes.
+
+        The products are of bfloat16 where the device is fast at them. Fabric's own mixed precision
+        would round velocities and offsets, too, before they are heard.
+        """
+        half = is_fast_at_bfloat16(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            terms: Mapping[str, Tensor] = self._forward(batch)
+        return terms
 
     @property
-    def averaged(self) -> ModelT:
+    def kind(self) -> Kind:
+        """The kind of the model."""
+        return kind_of(self.preset.model)
+
+    @property
+    def averaged(self) -> Any:
         """The averaged model, ready to use."""
-        return cast("ModelT", self.average.module.eval())
+        return self.average.module.eval()
 
     @property
     def config(self) -> TrainConfig:
@@ -84,8 +98,15 @@ class ModelRun(ABC, Generic[ModelT]):
         has_stalled = 0 < self.config.patience <= self.stale
         return has_stalled or self.step >= self.config.n_steps
 
-    def start_from(self, checkpoint: Described) -> None:
-        """Take up the weights of a trained model, and nothing else of it.
+    def note(self, validation_loss: float) -> bool:
+        """Note the loss of a validation; return whether it is the best so far."""
+        is_best = validation_loss < self.best
+        self.best, self.stale = (validation_loss, 0) if is_best else (self.best, self.stale + 1)
+        return is_best
+
+    @torch.no_grad()
+    def start_from(self, checkpoint: Checkpoint[Any, Any]) -> None:
+        """Take up the weights of a trained model, and nothing that was fitted to it since.
 
         Raises
         ------
@@ -97,27 +118,53 @@ class ModelRun(ABC, Generic[ModelT]):
                 f"The checkpoint {checkpoint.name} has other dimensions than the preset "
                 f"{self.preset.name}; start from one of the same preset."
             )
-        self.model.load_state_dict(checkpoint.model.state_dict())
+        for own, trained in zip(
+            self.model.parameters(), checkpoint.model.parameters(), strict=True
+        ):
+            own.copy_(trained)
+
+    def start_parts(self, checkpoints: Mapping[str, Checkpoint[Any, Any]]) -> None:
+        """Take up trained models for parts of this one; see `MusicVAE.take_part`.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such part, or the dimensions differ.
+        """
+        for name, checkpoint in checkpoints.items():
+            self.model.take_part(name, checkpoint.model)
+        self.average.module.load_state_dict(self.model.state_dict())
+
+    def spread_codes(self, windows: AnyWindows) -> None:
+        """Start with codes that tell these windows apart; see `TrainConfig.initial_sigma`."""
+        features = torch.from_numpy(windows.features[:]).to(self.device)
+        self.model.spread_codes(features, self.config.initial_sigma)
+        self.average.module.load_state_dict(self.model.state_dict())
+
+    def checkpoint(self, metrics: dict[str, Any]) -> Checkpoint[Any, Any]:
+        """Return the averaged model as a checkpoint."""
+        name, title = self.preset.name, self.preset.title
+        return Checkpoint(name, title, self.averaged, self.config, None, metrics)
 
     def save_checkpoint(self, folder: Path, metrics: dict[str, Any]) -> None:
         """Write the averaged model and its metrics as a checkpoint.
 
         Raises
         ------
-        DiskFullError
+        TrainingError
         """
         with _full_disk_named(folder):
-            self._write_checkpoint(folder, metrics)
+            save_checkpoint(self.checkpoint(metrics), folder)
 
     def save(self, path: Path) -> None:
         """Write the whole state, atomically.
 
         Raises
         ------
-        DiskFullError
+        TrainingError
         """
         state = {
-            "config": json.dumps([asdict(self.preset.model), asdict(self.config)]),
+            "config": json.dumps([self.preset.model.model_dump(), self.config.model_dump()]),
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -135,19 +182,19 @@ class ModelRun(ABC, Generic[ModelT]):
         ------
         ConfigError
             If the run was started with another configuration.
-        CorruptCheckpointError
+        CheckpointError
             If the state is not whole.
         """
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
             model, training = json.loads(state["config"])
         except (*DAMAGED, pickle.UnpicklingError) as error:
-            raise CorruptCheckpointError(
+            raise CheckpointError(
                 f"{path} is damaged, so the run cannot go on; begin another with "
                 f"--start {path.parent / 'last'}."
             ) from error
         preset = self.preset
-        started = (from_dict(type(preset.model), model), from_dict(TrainConfig, training))
+        started = (type(preset.model)(**model), TrainConfig(**training))
         if started != (preset.model, self.config):
             raise ConfigError(
                 f"{path} was trained with other settings; give the same preset and --set, "
@@ -160,31 +207,6 @@ class ModelRun(ABC, Generic[ModelT]):
             setattr(self, name, value)
 
 
-class Run(ModelRun[MusicVAE]):
-    """A training run of a `MusicVAE`."""
-
-    preset: Preset
-
-    def _new_model(self) -> MusicVAE:
-        return MusicVAE(self.preset.model)
-
-    def checkpoint(self, metrics: dict[str, Any]) -> Checkpoint:
-        """Return the averaged model as a checkpoint."""
-        name, title = self.preset.name, self.preset.title
-        return Checkpoint(name, title, self.averaged, self.config, None, metrics)
-
-    def _write_checkpoint(self, folder: Path, metrics: dict[str, Any]) -> None:
-        save_checkpoint(self.checkpoint(metrics), folder)
-
-    @torch.no_grad()
-    def spread_codes(self, windows: Windows) -> None:
-        """Start with codes that tell these windows apart; see `TrainConfig.initial_sigma`."""
-        features = torch.from_numpy(np.array(windows.features[..., : self.model.n_features]))
-        encoder = self.model.encoder
-        encoder.spread(encoder(features.to(self.device))[0], self.config.initial_sigma)
-        self.average.module.load_state_dict(self.model.state_dict())
-
-
 @contextlib.contextmanager
 def _full_disk_named(target: Path) -> Iterator[None]:
     """Name a full disk as such, with what to do, where `target` is written."""
@@ -192,7 +214,7 @@ def _full_disk_named(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise DiskFullError(
+            raise TrainingError(
                 f"There is no space left to write {target}; the last good checkpoint is kept: "
                 "make room and go on with --resume."
             ) from error

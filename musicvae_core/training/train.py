@@ -1,64 +1,76 @@
-"""Training a MusicVAE: what a step learns from, what the decoder hears, what is validated."""
+"""Training a model of any kind: its steps, validations and files."""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import logging
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
+from tqdm import tqdm
 
-from musicvae_core import schedules
-from musicvae_core.augmentation import augment
-from musicvae_core.checkpoint import load_checkpoint
-from musicvae_core.dataset import Dataset, Windows
-from musicvae_core.evaluate import reconstruction_metrics
-from musicvae_core.losses import elbo_losses, kl_nats
-from musicvae_core.models.musicvae import shift_right
-from musicvae_core.presets import Preset
-from musicvae_core.training.loop import (
-    MIN_TRAIN_WINDOWS,
-    Metrics,
-    batch_indices,
-    begin,
-    descend,
-    evenly,
-    finish,
-    pick_device,
-    step_generator,
-    validation_windows,
-)
+from musicvae_core.data.files import remove_parts, write_atomically
+from musicvae_core.data.windows import AnyWindows, WindowSource, WindowsT
+from musicvae_core.errors import ConfigError, TooFewExamplesError, TrainingError
+from musicvae_core.models.checkpoint import load_checkpoint
+from musicvae_core.models.losses import elbo_losses
+from musicvae_core.models.musicvae import map_batch
+from musicvae_core.models.presets import Preset
 from musicvae_core.training.run import Run
 
-N_SPREAD = 256
+_STATE_FILE, LOG_FILE = "training.pt", "log.jsonl"
+_MIN_TRAIN_WINDOWS = 16
+_N_VALIDATION = 512
+_N_SPREAD = 256
 """Windows over which the first codes are spread."""
+
+_Losses = dict[str, Tensor]
+_Metrics = dict[str, Any]
+
+_log = logging.getLogger(__name__)
 
 
 def train(
-    preset: Preset,
-    dataset: Dataset,
+    preset: Preset[Any],
+    source: WindowSource[AnyWindows],
     out: Path,
     *,
     resume: bool = False,
     start: Path | None = None,
+    start_parts: Mapping[str, Path] | None = None,
     device: str = "auto",
-) -> Metrics:
+    devices: int = 1,
+    strategy: str = "auto",
+) -> _Metrics:
     """Train a preset, and keep the best and the last checkpoint under `out`.
 
-    `best` is the one of the lowest validation loss. `log.jsonl` has a line a validation;
-    `training.pt` is what `resume` goes on from. An interrupt saves and returns.
+    `best` is the one of the lowest validation loss. `_log.jsonl` has a line a validation;
+    `training.pt` is what `resume` goes on from, in any number of processes. SIGINT and SIGTERM
+    end the run after the present step, and save.
 
     Parameters
     ----------
-    preset, dataset, out
+    preset, source, out
         What to train, on what, and where to keep it.
     resume
         Go on from `out/training.pt` where it exists; without this, `out` may hold no run.
     start
         A checkpoint of the same dimensions whose weights to begin with, as to fine-tune it.
+    start_parts
+        For parts of a model, by name, checkpoints of such a part alone to begin with.
     device
         `auto`, `cpu`, `cuda` or `mps`.
+    devices, strategy
+        Processes that share each batch, and how, as Lightning Fabric names it: `auto` or `ddp`.
 
     Returns
     -------
@@ -66,86 +78,276 @@ def train(
 
     Raises
     ------
-    TooFewExamplesError, ConfigError, NonFiniteLossError, DiskFullError
+    TooFewExamplesError, ConfigError, TrainingError
     """
-    run = Run(preset, pick_device(device))
-    is_new = begin(run, out, resume=resume)
-    minimum = max(MIN_TRAIN_WINDOWS, preset.train.batch_size)
-    windows = dataset.windows("train", preset.model.n_bars, minimum, preset.train.shortest_bars)
+    config = preset.train
+    if config.batch_size % devices:
+        raise ConfigError(
+            f"batch_size is {config.batch_size}; it must be a multiple of devices, {devices}."
+        )
+    run = Run(preset, fabric_on(device, devices, strategy))
+    is_new = _begin(run, out, resume=resume)
+    minimum = max(_MIN_TRAIN_WINDOWS, config.batch_size)
+    windows = source.windows("train", preset.model.n_bars, minimum, config.shortest_bars)
     if is_new and start is not None:
-        run.start_from(load_checkpoint(start))
-    elif is_new and preset.train.initial_sigma > 0:
-        run.spread_codes(evenly(windows, N_SPREAD))
-    held_out = validation_windows(dataset, preset.model.n_bars)
-    return finish(
-        run, out, lambda: train_step(run, windows.features), lambda: _validate(run, held_out)
-    )
+        run.start_from(load_checkpoint(start, torch.nn.Module))
+    elif is_new and config.initial_sigma > 0:
+        run.spread_codes(_evenly(windows, _N_SPREAD))
+    if is_new and start_parts:
+        loaded = {name: load_checkpoint(path) for name, path in start_parts.items()}
+        run.start_parts(loaded)
+    held_out = _validation_windows(source, preset.model.n_bars)
+    return _finish(run, out, windows, held_out)
 
 
-def train_step(
-    run: Run, features: Tensor | np.ndarray[Any, np.dtype[np.float32]]
-) -> dict[str, Tensor]:
-    """Take one optimiser step on the batch that belongs to its number.
+def train_step(run: Run, batch: Any) -> _Losses:
+    """Take one optimiser step on a batch; see `Kind.draw_batch`.
 
     Raises
     ------
-    NonFiniteLossError
+    TrainingError
         If the loss is not finite; the weights are left as they were.
     """
-    config, model, device = run.config, run.model, run.device
-    batch = features[batch_indices(run.step, len(features), config)]
-    rng = np.random.default_rng((config.seed, run.step))
-    target = torch.from_numpy(augment(np.asarray(batch), config.augmentation, rng))
-    target = target[..., : model.n_features].to(device)
-    model.train()
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type != "mps"):
-        losses = _losses(run, target, step_generator(run))
-    return descend(run, losses)
-
-
-def _losses(run: Run, target: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-    config, model = run.config, run.model
-    mu, sigma = model.encode(target)
-    z = model.reparameterise(mu, sigma, generator)
-    previous = _corrupt(run, z, shift_right(target), generator)
-    states = torch.nn.functional.dropout(model.decode_forced(z, previous), config.dropout)
-    return elbo_losses(
-        model.head.log_prob(states, target),
-        kl_nats(mu, sigma),
-        beta=schedules.beta(run.step, config),
+    config, fabric = run.config, run.fabric
+    share = len(batch.kl_weights) // fabric.world_size
+    rows = slice(fabric.global_rank * share, (fabric.global_rank + 1) * share)
+    own = fabric.to_device(map_batch(lambda part: part[rows], batch))
+    run.model.train()
+    losses = elbo_losses(
+        run.forward(own),
+        own.kl_weights,
+        beta=config.beta_at(run.step),
         free_bits=config.free_bits,
         feel_weight=config.feel_weight,
     )
+    return _descend(run, losses)
 
 
-def _corrupt(run: Run, z: Tensor, previous: Tensor, generator: torch.Generator) -> Tensor:
-    """Blank some of the decoder's inputs, and put its own outputs in place of others.
+def fabric_on(device: str = "cpu", devices: int = 1, strategy: str = "auto") -> Fabric:
+    """Return what runs a training on a device, its other processes started; see `train`.
 
-    Deviation: scheduled sampling draws every replaced input from a first, teacher-forced pass
-    (Mihaylova and Martins 2019, section 3), so that all steps still train in parallel; the
-    paper draws them one after the other.
+    Raises
+    ------
+    ConfigError
+        If the device is not there, or too few of it are.
     """
-    config, shape = run.config, previous.shape[:2]
-
-    def chosen(probability: float) -> Tensor:
-        noise = torch.rand(shape, generator=generator, device=previous.device)
-        return (noise < probability).unsqueeze(-1)
-
-    probability = schedules.sampling_probability(run.step, config.sampling_rate)
-    if probability > 0:
-        with torch.no_grad():
-            head = run.model.head
-            states = run.model.decode_forced(z, previous)
-            drawn = head.sample(states, 1.0, head.draw_noise(tuple(shape), generator))
-        previous = torch.where(chosen(probability), shift_right(drawn), previous)
-    if config.word_dropout > 0:
-        previous = previous * ~chosen(config.word_dropout)
-    return previous
+    kind = pick_device(device).type
+    try:
+        fabric = Fabric(accelerator=kind, devices=devices, strategy=strategy)
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(f"--devices {devices} --strategy {strategy}: {error}") from error
+    fabric.launch()
+    return fabric
 
 
-def _validate(run: Run, held_out: Windows) -> dict[str, float]:
-    """Measure the averaged weights."""
-    measured = reconstruction_metrics(run.averaged, held_out.features, held_out.tempos_bpm)
-    loss = sum(v for name, v in measured.items() if name.startswith("nll_"))
-    loss += run.config.beta * measured["kl_nats"]
-    return {"validation/loss": loss} | {f"validation/{n}": v for n, v in measured.items()}
+def pick_device(name: str) -> torch.device:
+    """Return the device of a name; `auto` takes CUDA, then Apple's, then the processor.
+
+    Raises
+    ------
+    ConfigError
+        If the device is not there.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next((kind for kind, present in there.items() if present), "cpu")
+    if name != "cpu" and not there.get(name, False):
+        raise ConfigError(f"There is no {name} device here; use --device cpu or auto.")
+    return torch.device(name)
+
+
+def _begin(run: Run, out: Path, *, resume: bool) -> bool:
+    """Take up the run kept under `out`, or make room for a new one; return whether it is new.
+
+    Raises
+    ------
+    ConfigError
+        If `out` holds a run that is not to be gone on with, or one of other settings.
+    """
+    goes_on = resume and (out / _STATE_FILE).exists()
+    if goes_on:
+        run.restore(out / _STATE_FILE)
+    else:
+        _check_unused(out)
+    run.fabric.barrier()
+    if run.fabric.is_global_zero:
+        out.mkdir(parents=True, exist_ok=True)
+        if goes_on:
+            for folder in (out, out / "best", out / "last"):
+                remove_parts(folder)
+            _complete_log(run, out / LOG_FILE)
+    return not goes_on
+
+
+def _finish(run: Run, out: Path, windows: AnyWindows, held_out: AnyWindows) -> _Metrics:
+    """Take the steps that are left, and keep the best and the last checkpoint under `out`.
+
+    Returns
+    -------
+    The last validation's metrics; none where no step was left to take.
+    """
+    metrics: _Metrics = {}
+    first_step = run.step
+    for row in _steps(run, out, windows, held_out):
+        metrics = row
+    if run.step > first_step and run.fabric.is_global_zero:
+        run.save(out / _STATE_FILE)
+        is_measured = metrics.get("step") == run.step
+        run.save_checkpoint(out / "last", metrics if is_measured else {"step": run.step})
+    return metrics
+
+
+def _check_unused(out: Path) -> None:
+    """Refuse to begin a run where another was kept: its log and best model would be mixed."""
+    if (out / _STATE_FILE).exists():
+        raise ConfigError(f"{out} holds a run already; go on with --resume, or give another --out.")
+    if (out / LOG_FILE).exists():
+        raise ConfigError(
+            f"{out} holds the {LOG_FILE} of a run but no {_STATE_FILE} for --resume to go on from; "
+            "give another --out."
+        )
+
+
+def _steps(run: Run, out: Path, windows: AnyWindows, held_out: AnyWindows) -> Iterator[_Metrics]:
+    """Take the steps that are left; yield the metrics of each validation."""
+    config = run.config
+    started = time.monotonic()
+    bar = tqdm(
+        total=config.n_steps,
+        initial=run.step,
+        desc=run.preset.name,
+        unit="step",
+        disable=not run.fabric.is_global_zero,
+    )
+    with bar, _stop_requests() as requests:
+        while not run.is_over:
+            if _any_process(run, bool(requests)):
+                _log.warning("Stopped at step %d; go on with --resume.", run.step)
+                return
+            batch = run.kind.draw_batch(run.model, windows, config, run.step)
+            losses = train_step(run, batch)
+            bar.update()
+            if run.step % 20 == 0:
+                bar.set_postfix({name: f"{float(value):.2f}" for name, value in losses.items()})
+            if run.step % config.validate_every == 0 or run.step == config.n_steps:
+                row: _Metrics = {"step": run.step, "seconds": time.monotonic() - started}
+                row |= {name: float(value) for name, value in losses.items()}
+                metrics = _validate(run, held_out)
+                run.row = row | metrics
+                is_best = run.note(metrics["validation/loss"])
+                if run.fabric.is_global_zero:
+                    _keep(run, out, metrics, is_best=is_best)
+                    _append(run.row, out / LOG_FILE)
+                yield run.row
+    if run.step < config.n_steps:
+        _log.info("No better validation for %d; stopping early.", run.stale)
+
+
+def _append(row: _Metrics, path: Path) -> None:
+    with path.open("a") as lines:
+        lines.write(json.dumps(row) + "\n")
+
+
+def _complete_log(run: Run, path: Path) -> None:
+    """Add the row of a validation that was saved, and then a kill came before its row was."""
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    whole = [line for line in lines if line.endswith("\n")]
+    if whole != lines:
+        write_atomically(path, lambda part: part.write_text("".join(whole)))
+    if run.row and run.row["step"] not in (json.loads(line)["step"] for line in whole):
+        _append(run.row, path)
+
+
+def _keep(run: Run, out: Path, metrics: _Metrics, *, is_best: bool) -> None:
+    """Keep the averaged weights as `last`, and as `best` if they are."""
+    if is_best:
+        run.save_checkpoint(out / "best", {"step": run.step, **metrics})
+    run.save(out / _STATE_FILE)
+    run.save_checkpoint(out / "last", {"step": run.step, **metrics})
+    _log.info("step %d: %s", run.step, metrics)
+
+
+def _descend(run: Run, losses: _Losses) -> _Losses:
+    """Take one optimiser step down the loss, and average the weights.
+
+    Raises
+    ------
+    TrainingError
+        If the loss is not finite; the weights are left as they were.
+    """
+    own = torch.stack([value.detach() for value in losses.values()])
+    shared: Any = run.fabric.all_reduce(own, reduce_op="mean")  # so that all processes stop alike
+    means = dict(zip(losses, shared, strict=True))
+    if not torch.isfinite(means["loss/total"]):
+        raise TrainingError(
+            f"The loss is {means['loss/total'].item()} at step {run.step}; "
+            "the last good checkpoint is kept: go on from it with a lower learning_rate."
+        )
+    for group in run.optimiser.param_groups:
+        group["lr"] = run.config.learning_rate_at(run.step)
+    run.optimiser.zero_grad(set_to_none=True)
+    run.fabric.backward(losses["loss/total"])
+    torch.nn.utils.clip_grad_norm_(run.model.parameters(), run.config.gradient_clip)
+    run.optimiser.step()
+    run.average.update_parameters(run.model)
+    run.step += 1
+    return means
+
+
+@contextlib.contextmanager
+def _stop_requests() -> Iterator[list[int]]:
+    """Collect the signals that ask to stop, so that no half step is ever saved.
+
+    A signal that is ignored, as Ctrl-C is by a run in the background, stays so. A second one of
+    the same number does at once what it would have done.
+    """
+    requests: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield requests  # where no signal arrives
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def request(number: int, _: object) -> None:
+        requests.append(number)
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number, handler in before.items():
+        if handler not in (signal.SIG_IGN, None):
+            signal.signal(number, request)
+    try:
+        yield requests
+    finally:
+        for number, handler in before.items():
+            if handler is not None:
+                signal.signal(number, handler)
+
+
+def _any_process(run: Run, condition: bool) -> bool:
+    """Return whether a condition holds in any process: all have to stop at the same step."""
+    if run.fabric.world_size == 1:
+        return condition
+    total: Any = run.fabric.all_reduce(torch.tensor(float(condition)), reduce_op="sum")
+    return bool(total > 0)
+
+
+def _validate(run: Run, held_out: AnyWindows) -> _Metrics:
+    """Measure the averaged weights, in one process for all."""
+    measured: _Metrics = {}
+    if run.fabric.is_global_zero:
+        measured = dict(run.kind.measure(run.averaged, held_out, run.config))
+    measured = run.fabric.broadcast(measured)
+    return {f"validation/{name}": value for name, value in measured.items()}
+
+
+def _validation_windows(dataset: WindowSource[WindowsT], n_bars: int) -> WindowsT:
+    """Return evenly spread validation windows; a data set too small for them lends its own."""
+    try:
+        windows = dataset.windows("validation", n_bars)
+    except TooFewExamplesError:
+        windows = dataset.windows("train", n_bars)
+    return _evenly(windows, _N_VALIDATION)
+
+
+def _evenly(windows: WindowsT, n: int) -> WindowsT:
+    """Return n evenly spread windows, or all where there are fewer."""
+    return windows.take(np.linspace(0, len(windows) - 1, min(n, len(windows))))

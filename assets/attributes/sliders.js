@@ -1,0 +1,166 @@
+// The sliders of the Attributes page. While one is dragged, the card above plays what was sent
+// ahead for the nearest position; when it is let go, Python searches for the exact groove.
+//
+// Data: {groove: the id of what is steered, deck, card: where that is shown, revision: of the last
+// change that Python has seen, sliders: [{name, title, unit, help, group, min, max, step, value, isSet,
+// why: it cannot be moved or "", said: how near it came or "", ahead: [[value, [step, row, velocity
+// in 127ths, offset in 100ths, …]], …]}]}. Values are as shown. Event to Python: set({groove,
+// revision, targets: {name: value, or null to let it rest}}), all that Python has not confirmed.
+
+import { button, element } from "../deck/elements.js";
+import { preview } from "../deck/preview.js";
+
+const KEYS_SETTLE_MS = 150; // of quiet, after which the arrow keys count as let go
+
+const hitsOf = (packed) =>
+  Array.from({ length: packed.length / 4 }, (_, hit) => {
+    const [step, row, velocity, offset] = packed.slice(4 * hit, 4 * hit + 4);
+    return [step, row, velocity / 127, offset / 100];
+  });
+
+// The groove whose value is nearest, as hits; null where none was sent.
+export function nearest(ahead, value) {
+  const distance = (one) => Math.abs(one[0] - value);
+  const best = ahead.reduce((one, other) => (distance(other) < distance(one) ? other : one), ahead[0]);
+  return best ? hitsOf(best[1]) : null;
+}
+
+class Slider {
+  held = false;
+
+  // on: {drag(hits), set(value or null)}.
+  constructor(on) {
+    this.on = on;
+    this.title = element("summary", {});
+    this.help = element("p", {});
+    this.value = element("output", {});
+    this.input = element("input", { type: "range" });
+    this.rest = button("rest", "undo", "", () => this.#letGo(null));
+    this.said = element("p", { class: "said" });
+    this.root = element(
+      "div",
+      { class: "slider" },
+      element("details", {}, this.title, this.help),
+      this.value,
+      this.rest,
+      this.input,
+      this.said,
+    );
+    this.input.addEventListener("pointerdown", () => (this.held = true));
+    this.input.addEventListener("input", () => this.#drag());
+    this.input.addEventListener("change", () => this.#settle());
+  }
+
+  update(data, isUnconfirmed) {
+    this.data = data;
+    const { title, unit, help, min, max, step, why } = data;
+    this.title.textContent = title;
+    this.help.textContent = why || help;
+    this.root.classList.toggle("off", Boolean(why));
+    this.input.disabled = Boolean(why);
+    this.input.title = why || help;
+    this.input.setAttribute("aria-label", `${title}, ${unit}`);
+    if (this.held || isUnconfirmed) return;
+    Object.assign(this.input, { min, max, step }); // before the value, which they limit
+    this.input.value = data.value;
+    this.#show(data.isSet);
+    this.said.textContent = data.said;
+  }
+
+  #show(isSet) {
+    const { title, unit, min, max, why } = this.data;
+    const value = Number(this.input.value);
+    const text = unit.startsWith("%") ? `${value}${unit}` : `${value} ${unit}`;
+    this.value.textContent = why ? "" : text;
+    this.input.setAttribute("aria-valuetext", text);
+    this.input.style.setProperty("--level", (value - min) / (max - min));
+    this.rest.hidden = !isSet;
+    this.rest.setAttribute("aria-label", `Let ${title} rest`);
+    this.rest.title = `Let ${title} rest`;
+  }
+
+  #drag() {
+    this.said.textContent = "";
+    this.#show(true);
+    const hits = nearest(this.data.ahead, Number(this.input.value));
+    if (hits) this.on.drag(hits);
+  }
+
+  // `change` comes when a pointer lets go, and with every press of a key.
+  #settle() {
+    clearTimeout(this.timer);
+    const wait = this.held ? 0 : KEYS_SETTLE_MS;
+    this.held = false;
+    this.timer = setTimeout(() => this.#letGo(Number(this.input.value)), wait);
+  }
+
+  #letGo(value) {
+    clearTimeout(this.timer);
+    this.on.set(value);
+  }
+}
+
+class Sliders {
+  #sliders = new Map(); // name → Slider
+  #open = new Map(); // name → {revision, value} that Python has not confirmed
+  #revision = 0;
+  send; // tells Python; set by whoever mounts it
+
+  constructor(parent) {
+    this.root = element("div", { class: "sliders" });
+    parent.append(this.root);
+  }
+
+  update(data) {
+    if (this.data && this.data.groove !== data.groove) this.#open.clear();
+    this.data = data;
+    this.#revision = Math.max(this.#revision, data.revision);
+    for (const [name, { revision }] of this.#open) {
+      if (revision <= data.revision) this.#open.delete(name);
+    }
+    for (const one of data.sliders) this.#sliderOf(one).update(one, this.#open.has(one.name));
+    const isHeld = [...this.#sliders.values()].some((slider) => slider.held);
+    if (!isHeld && !this.#open.size) preview(data, null);
+  }
+
+  #sliderOf({ name, group }) {
+    if (!this.#sliders.has(name)) {
+      const slider = new Slider({
+        drag: (hits) => preview(this.data, hits),
+        set: (value) => this.#set(name, value),
+      });
+      this.#sliders.set(name, slider);
+      this.#columnOf(group).append(slider.root);
+    }
+    return this.#sliders.get(name);
+  }
+
+  #columnOf(group) {
+    const found = [...this.root.children].find((column) => column.dataset.group === group);
+    if (found) return found;
+    const column = element(
+      "section",
+      { "data-group": group, "aria-label": group },
+      element("h3", {}, group),
+    );
+    this.root.append(column);
+    return column;
+  }
+
+  #set(name, value) {
+    this.#revision += 1;
+    this.#open.set(name, { revision: this.#revision, value });
+    const targets = Object.fromEntries([...this.#open].map(([key, open]) => [key, open.value]));
+    this.send("set", { groove: this.data.groove, revision: this.#revision, targets });
+  }
+}
+
+const mounted = new Map(); // parent element → Sliders
+
+export default function mount({ data, parentElement, setTriggerValue }) {
+  const sliders = mounted.get(parentElement) ?? new Sliders(parentElement);
+  mounted.set(parentElement, sliders);
+  sliders.send = setTriggerValue;
+  sliders.update(data);
+  return () => setTimeout(() => sliders.root.isConnected || mounted.delete(parentElement));
+}

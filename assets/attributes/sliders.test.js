@@ -1,0 +1,15 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+globalThis.document ??= { addEventListener() {} };
+const { nearest } = await import("./sliders.js");
+
+test("a slider plays the groove that measures nearest to where it stands", () => {
+  const ahead = [
+    [10, [0, 0, 127, 0]],
+    [20, [4, 1, 64, -25]],
+  ];
+  assert.deepEqual(nearest(ahead, 14), [[0, 0, 1, 0]]);
+  assert.deepEqual(nearest(ahead, 90), [[4, 1, 64 / 127, -0.25]]);
+  assert.equal(nearest([], 14), null);
+});

@@ -1,0 +1,376 @@
+// The bar at the foot of every page: what plays, how fast, how loud, with what. It shows the engine
+// and changes it at once; Python is told afterwards, for what it writes to files.
+//
+// Data: {labels: names of the voices, kits: [[name, what it is], …], kit: name, voice_kits: [[voice,
+// name], …], pads: [[pitch, voice], …] of a MIDI port, problem: why there is no sound or null, set:
+// {tempo, swing, feel, muted, soloed, levels, volume, clicks, count_in} as Python keeps it, revision}.
+// Events to Python: set({…the same, revision}), kit([name or null, voice or null]).
+
+import { element } from "../deck/elements.js";
+import { isTyped } from "../deck/keyboard.js";
+import { chip, clamp, dial, picker } from "./controls.js";
+import { engine } from "./engine.js";
+import { MidiPorts } from "./midi.js";
+import { Mixer, helpDialog } from "./mixer.js";
+
+const MIN_BPM = 20;
+const MAX_BPM = 400;
+const USUAL_BPM = 120;
+const PIXELS_A_BPM = 3;
+const TELL_AFTER_MS = 120; // of quiet: a slider that is dragged is one change for Python
+const FORGET_TAPS_MS = 2000;
+const DRAG_PIXELS = 3; // less is a click
+const LEVEL_PIXELS = 80; // of pointer travel from silence to full
+
+// Tells Python how everything is played. It belongs to the window, as the engine does: a change just
+// before another page is told by the bar of that page.
+class Teller {
+  revision = 0;
+  send = null;
+  #heard = 0; // the last revision that Python has confirmed
+  #timer = null;
+  #known = ""; // what Python said, or was told, last
+
+  get isWaiting() {
+    return this.#timer !== null;
+  }
+
+  get isUnconfirmed() {
+    return this.isWaiting || this.revision > this.#heard;
+  }
+
+  // After a moment of quiet.
+  soon() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.now(), TELL_AFTER_MS);
+  }
+
+  now() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    const now = playedHow();
+    if (JSON.stringify(now) === this.#known) return;
+    this.#known = JSON.stringify(now);
+    this.revision += 1;
+    this.send("set", { ...now, revision: this.revision });
+  }
+
+  // What Python says counts unless something newer is on its way to it.
+  hear({ set, revision }, isNewBar) {
+    if (revision >= this.revision && !this.isWaiting) {
+      this.revision = this.#heard = revision;
+      takeFromPython(set);
+      this.#known = JSON.stringify(playedHow());
+      engine.dispatchEvent(new Event("settled"));
+    } else if (isNewBar && !this.isWaiting) {
+      this.#known = ""; // what the bar of another page said last has not arrived
+      this.soon();
+    }
+  }
+}
+
+const KEY = Symbol.for("groove-space.transport");
+const shared = (globalThis[KEY] ??= { teller: new Teller(), ports: new MidiPorts(engine) });
+const { teller, ports } = shared;
+engine.settings = teller;
+
+function playedHow() {
+  const sorted = (set) => [...set].sort((a, b) => a - b);
+  return {
+    ...engine.how,
+    muted: sorted(engine.muted),
+    soloed: sorted(engine.soloed),
+    levels: [...engine.levels],
+    volume: engine.volume,
+    count_in: engine.countIn,
+  };
+}
+
+// What a reload brings back: the engine of a new window knows nothing yet.
+function takeFromPython(set) {
+  const now = playedHow();
+  if (JSON.stringify({ ...now, ...set }) === JSON.stringify(now)) return;
+  const { tempo, swing, feel, muted, soloed, levels, volume, clicks, count_in: countIn } = set;
+  engine.setHow({ tempo, swing, feel, clicks });
+  levels.forEach((level, channel) => engine.setLevel(channel, level));
+  engine.setMix(muted, soloed);
+  engine.volume = volume;
+  engine.countIn = countIn;
+}
+
+class Transport {
+  send; // tells Python; set by whoever mounts it
+  #strips = [];
+  #taps = [];
+  #listening = new AbortController();
+
+  constructor(parent) {
+    this.#buildControls();
+    this.mixer = new Mixer(engine, ports, { changed: () => this.#changed(), kit: (kit) => this.send("kit", kit) });
+    this.help = helpDialog();
+    const pair = (name, ...two) => element("div", { class: `pair ${name}` }, ...two);
+    this.drawer = element(
+      "div",
+      { class: "drawer" },
+      element(
+        "div",
+        { class: "extra" },
+        pair("dials", this.swing.root, this.feel.root),
+        this.voices,
+        this.kit.root,
+        pair("clicks", this.click, this.countIn),
+        this.volume.root,
+      ),
+      this.mixer.root,
+    );
+    this.root = element("section", { class: "transport", "aria-label": "Transport" });
+    const now = element("div", { class: "now" }, this.name, this.place);
+    this.root.append(this.play, now, this.tempo, this.drawer, this.opens, this.asks, this.help);
+    parent.append(this.root);
+    this.#listen();
+    this.#follow();
+  }
+
+  update(data) {
+    const isNew = !this.data;
+    this.data = data;
+    this.mixer.update(data);
+    teller.hear(data, isNew);
+    this.#show();
+  }
+
+  destroy() {
+    this.#listening.abort();
+    cancelAnimationFrame(this.frame);
+  }
+
+  get channels() {
+    const { lines = [] } = (engine.now ?? engine.last)?.pattern ?? {};
+    return [...(this.data?.labels ?? []), ...lines.map(({ name }) => name)];
+  }
+
+  #buildControls() {
+    this.play = element("button", { class: "play", type: "button" });
+    this.name = element("span", { class: "name" });
+    this.place = element("span", { class: "place", "aria-hidden": "true" });
+    this.bpm = element("input", { class: "bpm", type: "text", inputmode: "decimal" });
+    this.bpm.ariaLabel = "Tempo in beats a minute";
+    this.bpm.title = "Drag up or down, type, or use the arrow keys";
+    this.tap = chip("tap", "Tap the tempo", (event) => this.#tapTempo(event.timeStamp));
+    this.own = chip("own", "Play each groove at its own tempo", () => this.#set({ tempo: null }));
+    const row = element("div", { class: "tempo-row" }, element("span", {}, "bpm"), this.tap, this.own);
+    this.tempo = element("div", { class: "tempo" }, this.bpm, row);
+    this.swing = dial("Swing", "Delays every second sixteenth", [0, 1, 0], (swing) => this.#set({ swing }));
+    const feel = "How much of the drummer's timing and dynamics";
+    this.feel = dial("Feel", feel, [0, 2, 1], (value) => this.#set({ feel: value }));
+    this.voices = element("div", { class: "voices", role: "group", "aria-label": "Voices" });
+    this.kit = picker("Drum kit", (name) => this.send("kit", [name, null]));
+    this.click = chip("click", "Metronome", () => this.#set({ clicks: !engine.how.clicks }));
+    this.countIn = chip("count-in", "A bar of clicks before the start", () => {
+      engine.countIn = !engine.countIn;
+      this.#changed();
+    });
+    this.volume = dial("Volume", "How loud everything is", [0, 1, 1], (level) => {
+      engine.volume = level;
+      this.#changed();
+    });
+    this.opens = chip("Mixer", "Mute, solo, level and kit of each voice; MIDI", () => this.#open());
+    this.opens.classList.add("opens");
+    this.asks = chip("?", "Keys and gestures (?)", () => this.help.showModal());
+    this.asks.ariaLabel = "Keys and gestures";
+    this.asks.classList.add("asks");
+  }
+
+  #listen() {
+    const { signal } = this.#listening;
+    this.play.addEventListener("click", () => engine.toggle());
+    for (const kind of ["state", "kit"]) engine.addEventListener(kind, () => this.#show(), { signal });
+    engine.addEventListener("mix", () => this.#changed(), { signal });
+    ports.addEventListener("change", () => this.#show(), { signal });
+    document.addEventListener("keydown", (event) => this.#onKey(event), { signal });
+    this.#listenToTempo();
+  }
+
+  #onKey(event) {
+    if (event.key === "Escape" && this.root.classList.contains("open")) this.#open(false);
+    if (event.key === "?" && !isTyped(event) && !this.help.open) this.help.showModal();
+  }
+
+  #open(isOpen = !this.root.classList.contains("open")) {
+    this.root.classList.toggle("open", isOpen);
+    this.opens.ariaExpanded = String(isOpen);
+  }
+
+  #set(how) {
+    engine.setHow(how);
+    this.#changed();
+  }
+
+  #changed() {
+    this.#show();
+    teller.soon();
+  }
+
+  #show() {
+    if (!this.data) return;
+    const { now, last } = engine;
+    const problem = this.data.problem ?? engine.problem;
+    this.play.textContent = now ? "❚❚" : "▶";
+    this.play.ariaLabel = now ? "Stop" : "Play";
+    this.play.title = problem ?? (now ? "Stop (space)" : "Play (space)");
+    this.play.disabled = Boolean(problem) || !(now ?? last);
+    this.name.textContent = problem ?? (now ?? last)?.name ?? "";
+    this.name.title = this.name.textContent;
+    this.name.classList.toggle("problem", Boolean(problem));
+    if (this.bpm !== this.root.getRootNode().activeElement) {
+      this.bpm.value = String(Math.round(engine.tempo ?? USUAL_BPM));
+    }
+    this.own.hidden = engine.how.tempo === null;
+    const { swing, feel, clicks } = engine.how;
+    this.swing.show(swing);
+    this.feel.show(feel);
+    this.volume.show(engine.volume);
+    this.click.ariaPressed = String(clicks);
+    this.countIn.ariaPressed = String(engine.countIn);
+    this.#showKits();
+    this.#showStrips();
+    this.mixer.show(this.channels);
+  }
+
+  #showKits() {
+    const { kits, kit } = this.data;
+    const isDescribed = ([name, text]) => name !== text;
+    const described = kits.filter(isDescribed);
+    const others = kits.filter((one) => !isDescribed(one));
+    if (described.length) this.kit.show(described, kit ?? "", { "All others": others });
+    else this.kit.show(others, kit ?? "");
+    this.kit.select.disabled = !kits.length;
+  }
+
+  #showStrips() {
+    const { channels } = this;
+    if (this.#strips.map(({ label }) => label).join() !== channels.join()) this.#buildStrips(channels);
+    this.#strips.forEach(({ button, label }, channel) => {
+      button.style.setProperty("--level", engine.levels[channel]);
+      button.classList.toggle("silent", engine.isMuted(channel));
+      button.classList.toggle("solo", engine.soloed.has(channel));
+      button.ariaPressed = String(engine.isMuted(channel));
+      button.ariaLabel = `Mute ${label}`;
+      button.title = `${label}: click to mute, Shift-click to hear it alone, drag for its level`;
+    });
+  }
+
+  #buildStrips(channels) {
+    this.#strips = channels.map((label, channel) => {
+      const button = element("button", { type: "button", class: "voice" }, element("span", {}, label));
+      button.style.setProperty("--voice", `var(--voice-${channel})`);
+      this.#listenToStrip(button, channel);
+      return { button, label };
+    });
+    this.voices.replaceChildren(...this.#strips.map(({ button }) => button));
+  }
+
+  #listenToStrip(button, channel) {
+    const set = (level) => {
+      engine.setLevel(channel, clamp(level, 0, 1));
+      this.#changed();
+    };
+    const drag = dragged(button, () => engine.levels[channel], (level, up) => set(level + up / LEVEL_PIXELS));
+    button.addEventListener("click", (event) => {
+      if (!drag.wasMoved()) engine.toggleVoice(channel, event.shiftKey || event.altKey);
+    });
+    button.addEventListener("keydown", (event) => {
+      const step = { ArrowUp: 0.05, ArrowDown: -0.05 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      set(engine.levels[channel] + step);
+    });
+  }
+
+  #listenToTempo() {
+    const { bpm } = this;
+    dragged(bpm, () => engine.tempo ?? USUAL_BPM, (tempo, up) => {
+      bpm.blur();
+      this.#setTempo(tempo + up / PIXELS_A_BPM);
+    });
+    bpm.addEventListener("focus", () => bpm.select());
+    bpm.addEventListener("change", () => this.#setTempo(Number.parseFloat(bpm.value.replace(",", "."))));
+    bpm.addEventListener("blur", () => this.#show());
+    bpm.addEventListener("keydown", (event) => {
+      const step = { ArrowUp: 1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
+      if (event.key === "Enter") bpm.blur();
+      if (!step) return;
+      event.preventDefault();
+      this.#setTempo(Math.round(engine.tempo ?? USUAL_BPM) + step);
+      bpm.value = String(Math.round(engine.tempo));
+    });
+  }
+
+  // What is no number leaves the tempo as it is.
+  #setTempo(tempo) {
+    if (Number.isFinite(tempo)) this.#set({ tempo: clamp(Math.round(tempo), MIN_BPM, MAX_BPM) });
+    else this.#show();
+  }
+
+  #tapTempo(time) {
+    if (time - this.#taps.at(-1) > FORGET_TAPS_MS) this.#taps = [];
+    this.#taps = [...this.#taps.slice(-7), time];
+    const beats = this.#taps.length - 1;
+    if (beats > 0) this.#setTempo((60_000 * beats) / (time - this.#taps[0]));
+  }
+
+  // Where the ear is, "2.3": bar and beat.
+  #follow() {
+    const draw = () => {
+      const text = engine.isCountingIn ? "count-in" : placeOf(engine.now?.pattern, engine.phase);
+      if (this.place.textContent !== text) this.place.textContent = text;
+      this.frame = requestAnimationFrame(draw);
+    };
+    draw();
+  }
+}
+
+function placeOf(pattern, phase) {
+  if (!pattern || phase === null) return "";
+  const { steps, stepsPerBeat, stepsPerBar = 4 * stepsPerBeat, bar } = pattern;
+  const [first, count] = bar ?? [0, steps];
+  const step = first + Math.min(Math.floor(phase * count), count - 1);
+  return `${Math.floor(step / stepsPerBar) + 1}.${Math.floor((step % stepsPerBar) / stepsPerBeat) + 1}`;
+}
+
+// Follows a pointer that drags a control up and down: move(the value at the start, pixels up).
+function dragged(control, valueAtStart, move) {
+  let held = null;
+  control.addEventListener("pointerdown", ({ clientY, pointerId }) => {
+    control.setPointerCapture(pointerId);
+    held = { y: clientY, value: valueAtStart(), isMoved: false };
+  });
+  control.addEventListener("pointermove", ({ clientY, buttons }) => {
+    if (!held || !buttons || (!held.isMoved && Math.abs(held.y - clientY) < DRAG_PIXELS)) return;
+    held.isMoved = true;
+    move(held.value, held.y - clientY);
+  });
+  return {
+    // Whether the press that ends now was a drag; asked once.
+    wasMoved() {
+      const { isMoved = false } = held ?? {};
+      held = null;
+      return isMoved;
+    },
+  };
+}
+
+const transports = new Map(); // parent element → Transport
+
+export default function mount({ data, parentElement, setTriggerValue }) {
+  const transport = transports.get(parentElement) ?? new Transport(parentElement);
+  transports.set(parentElement, transport);
+  transport.send = teller.send = setTriggerValue;
+  transport.update(data);
+  return () =>
+    setTimeout(() => {
+      if (transport.root.isConnected) return;
+      transport.destroy();
+      transports.delete(parentElement);
+    });
+}

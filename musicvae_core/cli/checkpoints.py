@@ -1,0 +1,281 @@
+"""The commands that describe a data set, and that make a checkpoint and the files beside it.
+
+Each imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from musicvae_core.cli.arguments import (
+    add_count,
+    add_data_source,
+    add_reading,
+    add_seed,
+    read_data,
+    read_dataset,
+    read_melodies,
+)
+from musicvae_core.data.files import make_folder
+from musicvae_core.errors import ConfigError, OptionError
+from musicvae_core.models.presets import PRESETS, override, preset
+
+_LENGTHS = (2, 4, 16)
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--data",
+        type=Path,
+        help="a zip, its folder, a folder of melody_*.zip or trio_*.zip, or of MIDI files",
+    )
+    source.add_argument("--download", action="store_true", help="fetch the public drum archive")
+    parser.add_argument("--out", type=Path, default=Path("data"), help="where to download to")
+    reading = parser.add_mutually_exclusive_group()
+    reading.add_argument("--melody", action="store_true", help="read melodies, not drums")
+    reading.add_argument("--trio", action="store_true", help="read melody, bass and drums together")
+    add_reading(parser)
+    parser.set_defaults(command=_data)
+
+
+def _data(options: argparse.Namespace) -> None:
+    from musicvae_core.data.files import download_archive
+    from musicvae_core.data.lines import holds_lines
+    from musicvae_core.data.trios import holds_trios
+
+    path = download_archive(options.out) if options.download else options.data
+    if options.trio or holds_trios(path):
+        _describe_trios(path)
+    elif options.melody or holds_lines(path):
+        _describe_lines(path, options)
+    else:
+        _describe_drums(path, options)
+
+
+def _describe_drums(path: Path, options: argparse.Namespace) -> None:
+    dataset = read_dataset(path, options)
+    labels, grooves = dataset.labels, dataset.grooves
+    seconds = sum(groove.duration_seconds for groove in grooves)
+    print(f"{path}: {len(labels)} performances read, {seconds / 3600:.2f} hours")
+    _print_counts("split", (label.split for label in labels))
+    _print_counts("style", (label.style for label in labels))
+    _print_counts("drummer", (label.drummer for label in labels))
+    _print_counts("beat type", (label.beat_type for label in labels))
+    _print_counts("metre", dataset.metres.elements())
+    _print_skipped(dataset.skipped)
+    _print_counts("notes dropped", dataset.dropped.elements())
+    _print_windows(
+        lambda split, n_bars: sum(
+            max(0, groove.n_bars - n_bars + 1)
+            for groove, label in zip(grooves, labels, strict=True)
+            if label.split == split
+        )
+    )
+
+
+def _describe_lines(path: Path, options: argparse.Namespace) -> None:
+    dataset = read_melodies(path, options)
+    readings = dataset.readings
+    seconds = sum(reading.line.duration_seconds for reading in readings)
+    print(f"{path}: {len(readings)} melodies read, {seconds / 3600:.2f} hours")
+    _print_counts("split", (label.split for label in dataset.labels))
+    _print_counts("collection", (label.collection for label in dataset.labels))
+    _print_skipped(dataset.skipped)
+    dropped = sum((Counter(reading.dropped) for reading in readings), Counter[str]())
+    _print_counts("notes dropped", dropped.elements())
+    _print_windows(dataset.n_windows)
+
+
+def _describe_trios(path: Path) -> None:
+    from musicvae_core.data.trios import load_trios
+
+    dataset = load_trios(path)
+    print(f"{path}: {len(dataset.songs)} songs read with melody, bass and drums")
+    _print_counts("split", (label.split for label in dataset.labels))
+    _print_skipped(dataset.skipped)
+    _print_windows(dataset.n_windows)
+
+
+def _print_windows(count: Callable[[str, int], int]) -> None:
+    from musicvae_core.data.windows import SPLITS
+
+    for n_bars in _LENGTHS:
+        counts = " / ".join(f"{count(split, n_bars):,}" for split in SPLITS)
+        print(f"windows of {n_bars} bars: {counts}")
+
+
+def _print_skipped(reasons: Counter[str]) -> None:
+    print(f"skipped: {reasons.total() or 'none'}")
+    for reason, count in reasons.most_common():
+        print(f"  {count} {'file' if count == 1 else 'files'}: {reason}")
+
+
+def _print_counts(title: str, values: Iterable[str]) -> None:
+    counts = Counter(value or "unknown" for value in values).most_common()
+    print(f"{title}: " + (", ".join(f"{value} {n}" for value, n in counts) or "none"))
+
+
+def add_checkpoint_commands(commands: Any) -> None:
+    """Add the five commands to the parsers of a command line."""
+    _add_train(commands.add_parser("train", help="train a preset"))
+    _add_fit_prior(commands.add_parser("fit-prior", help="fit the prior that sampling uses"))
+    _add_atlas(commands.add_parser("atlas", help="make the map of a checkpoint"))
+    _add_attribute_vectors(
+        commands.add_parser("attribute-vectors", help="fit the vectors that sliders move z along")
+    )
+    _add_store(commands.add_parser("store", help="write a checkpoint in fewer bits, to ship it"))
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--preset", required=True, help=", ".join(PRESETS))
+    add_data_source(parser)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--resume", action="store_true", help="go on from OUT/training.pt")
+    parser.add_argument("--start", type=Path, help="begin with this checkpoint's weights")
+    parser.add_argument(
+        "--start-parts",
+        nargs="+",
+        default=[],
+        metavar="PART=CHECKPOINT",
+        help="begin parts of a trio with models of a melody or drums alone",
+    )
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    add_count(parser, "--devices", 1, 1024, default=1, help="processes that share each batch")
+    parser.add_argument(
+        "--store", type=Path, help="keep windows in files of this folder, and not in memory"
+    )
+    parser.add_argument("--strategy", default="auto", choices=("auto", "ddp"), help="how")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="change the preset's fields"
+    )
+    parser.set_defaults(command=_train)
+
+
+def _train(options: argparse.Namespace) -> None:
+    from musicvae_core.data.dataset import Dataset
+    from musicvae_core.models.kinds import kind_of
+    from musicvae_core.training.train import train
+
+    logging.getLogger("lightning_fabric").setLevel(logging.root.level)
+    chosen = override(preset(options.preset), options.set)
+    source = read_data(kind_of(chosen.model), options)
+    if options.store is not None:
+        if not isinstance(source, Dataset):
+            raise ConfigError("--store is for drums: melodies and trios are small in memory.")
+        source.store = options.store
+    metrics = train(
+        chosen,
+        source,
+        options.out,
+        resume=options.resume,
+        start=options.start,
+        start_parts=_start_parts(options.start_parts),
+        device=options.device,
+        devices=options.devices,
+        strategy=options.strategy,
+    )
+    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+        print(json.dumps(metrics, indent=2))
+
+
+def _start_parts(texts: list[str]) -> dict[str, Path]:
+    """Read PART=CHECKPOINT."""
+    pairs = [text.partition("=") for text in texts]
+    for name, _, path in pairs:
+        if not name or not path:
+            raise OptionError(f"--start-parts has {name!r}; give PART=CHECKPOINT.")
+    return {name: Path(path) for name, _, path in pairs}
+
+
+def _add_fit_prior(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path)
+    add_data_source(parser)
+    parser.add_argument("--out", type=Path, required=True, help="the checkpoint with its prior")
+    add_count(parser, "--steps", 1, 10**7, help="optimiser steps")
+    add_count(parser, "--batch-size", 1, 2**16, help="codes a step")
+    add_seed(parser)
+    parser.add_argument("--bits", type=int, choices=(32, 16, 8), default=16, help="a weight")
+    parser.set_defaults(command=_fit_prior)
+
+
+def _fit_prior(options: argparse.Namespace) -> None:
+    from torch.nn import Module
+
+    from musicvae_core.models.checkpoint import load_checkpoint, save_checkpoint
+    from musicvae_core.models.kinds import kind_of
+    from musicvae_core.training.fit_prior import fit_prior, prior_training
+
+    make_folder(options.out)
+    checkpoint = load_checkpoint(options.checkpoint, Module)
+    given = {"n_steps": options.steps, "batch_size": options.batch_size}
+    changes = {name: value for name, value in given.items() if value is not None}
+    training = prior_training(checkpoint.config)
+    if not changes.keys() <= {field.name for field in dataclasses.fields(training)}:
+        raise ConfigError(
+            f"The prior of {checkpoint.name} is fitted at once; leave out --steps and --batch-size."
+        )
+    source = read_data(kind_of(checkpoint.config), options)
+    windows = source.windows("train", checkpoint.config.n_bars)
+    training = dataclasses.replace(training, seed=options.seed, **changes)
+    save_checkpoint(fit_prior(checkpoint, windows, training), options.out, bits=options.bits)
+
+
+def _add_atlas(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path)
+    add_data_source(parser)
+    add_count(parser, "--windows", 1, 10**6, default=4096, help="at least so many points")
+    add_seed(parser)
+    parser.set_defaults(command=_atlas)
+
+
+def _atlas(options: argparse.Namespace) -> None:
+    from musicvae_core.latent.atlas import save_atlas
+    from musicvae_core.latent.attribute_vectors import build_atlas
+    from musicvae_core.models.checkpoint import load_checkpoint
+
+    checkpoint, dataset = load_checkpoint(options.checkpoint), read_dataset(options.data, options)
+    atlas = build_atlas(checkpoint, dataset, n=options.windows, seed=options.seed)
+    path = save_atlas(atlas, options.checkpoint)
+    size = path.stat().st_size / 2**20
+    n = len(atlas.performances)
+    print(f"{path}: {len(atlas):,} windows of {n} performances, {size:.2f} MiB")
+
+
+def _add_attribute_vectors(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path)
+    add_data_source(parser)
+    parser.set_defaults(command=_attribute_vectors)
+
+
+def _attribute_vectors(options: argparse.Namespace) -> None:
+    from musicvae_core.latent.attribute_vectors import fit_vectors, save_vectors
+    from musicvae_core.models.checkpoint import load_checkpoint
+
+    vectors = fit_vectors(load_checkpoint(options.checkpoint), read_dataset(options.data, options))
+    path = save_vectors(vectors, options.checkpoint)
+    print(f"{path}: {', '.join(vectors.controls)}; {', '.join(vectors.labels)}")
+
+
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--bits", type=int, choices=(32, 16, 8), default=16, help="a weight")
+    parser.set_defaults(command=_store)
+
+
+def _store(options: argparse.Namespace) -> None:
+    from torch.nn import Module
+
+    from musicvae_core.models.checkpoint import load_checkpoint, save_checkpoint
+
+    save_checkpoint(load_checkpoint(options.checkpoint, Module), options.out, bits=options.bits)

@@ -1,0 +1,1 @@
+"""Sets of performances: windows, splits, augmentation; files written whole or not at all."""

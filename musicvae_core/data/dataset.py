@@ -1,0 +1,330 @@
+"""The Groove MIDI Dataset, or any folder of drum MIDI: performances, their splits and windows."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import logging
+import os
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from io import BytesIO, StringIO
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicvae_core.data.files import DAMAGED, write_atomically
+from musicvae_core.data.windows import (
+    SPLITS,
+    Label,
+    Split,
+    Windows,
+    fingerprint,
+    stored,
+)
+from musicvae_core.errors import (
+    DamagedDataError,
+    DataError,
+    MusicVAEError,
+    TooFewExamplesError,
+)
+from musicvae_core.music.codec import CODEC_VERSION, N_FEATURES, stack_features
+from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.midi.maps import DrumMap
+from musicvae_core.music.midi.read import read_midi
+from musicvae_core.music.midi.tracks import TrackChoice
+
+_FOLDER_SPLIT_SEED = 0
+_READING_VERSION = 2
+"""Raise whenever a file is read differently, or refused with another message."""
+MIDI_SUFFIXES = (".mid", ".midi")
+_TABLE = "info.csv"
+_COLUMNS = ("midi_filename", "split", "drummer", "style", "beat_type", "time_signature")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Dataset:
+    """All performances that could be read, and the count of what could not, by reason."""
+
+    labels: list[Label] = field(default_factory=list)
+    grooves: list[Groove] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    metres: Counter[str] = field(default_factory=Counter)
+    store: Path | None = None
+    """Where windows are kept in files and not in memory, see `store`; None for memory."""
+
+    def windows(
+        self, split: Split, n_bars: int, minimum: int = 1, shortest_bars: int = 0
+    ) -> Windows:
+        """Cut a split into windows of `n_bars` bars, a bar apart, never across performances.
+
+        Parameters
+        ----------
+        split, n_bars
+            Which performances, and the length of a window.
+        minimum
+            How many windows are needed.
+        shortest_bars
+            Performances of at least so many bars, but of fewer than `n_bars`, are repeated
+            to the window's length from each of their bars on; 0 leaves them out.
+
+        Raises
+        ------
+        TooFewExamplesError
+            If there are fewer than `minimum`.
+        """
+        labels, grooves = [], []
+        for label, groove in zip(self.labels, self.grooves, strict=True):
+            if label.split == split:
+                labels.append(label)
+                is_short = 0 < shortest_bars <= groove.n_bars < n_bars
+                # Repeated so that a window fits from each of its own bars on.
+                grooves.append(groove.repeated(n_bars + groove.n_bars - 1) if is_short else groove)
+        starts = [np.arange(groove.n_bars - n_bars + 1) for groove in grooves]
+        counts = [len(bars) for bars in starts]
+        if sum(counts) < minimum:
+            raise TooFewExamplesError(
+                f"The {split} split has {sum(counts)} windows of {n_bars} bars and "
+                f"{minimum} are needed; add MIDI files of at least {n_bars} bars in 4/4."
+            )
+        parts = (_cut(groove, n_bars) for groove in grooves if groove.n_bars >= n_bars)
+        features: Any
+        if self.store is None:
+            features = np.concatenate(list(parts))
+        else:
+            name = fingerprint(grooves, n_bars)
+            shape = (sum(counts), n_bars * STEPS_PER_BAR, N_FEATURES)
+            features = stored(self.store, name, parts, shape)
+        return Windows(
+            features=features,
+            tempos_bpm=np.repeat([g.tempo_bpm for g in grooves], counts).astype(np.float32),
+            performance=np.repeat(np.arange(len(grooves)), counts),
+            start_bar=np.concatenate(starts),
+            labels=tuple(labels),
+        )
+
+
+def _cut(groove: Groove, n_bars: int) -> NDArray[np.float32]:
+    features = stack_features(groove.hits, groove.velocities, groove.offsets)
+    views = np.lib.stride_tricks.sliding_window_view(features, n_bars * STEPS_PER_BAR, axis=0)
+    return views[::STEPS_PER_BAR].transpose(0, 2, 1)  # (windows, T, 27)
+
+
+def load_dataset(
+    path: Path,
+    cache_folder: Path | None = None,
+    *,
+    tracks: TrackChoice | None = None,
+    drum_map: DrumMap | None = None,
+) -> Dataset:
+    """Read a data set, from a cache of an earlier reading where the source is unchanged.
+
+    Parameters
+    ----------
+    path
+        The Groove MIDI Dataset as a zip or unpacked, or any folder of MIDI files; those are
+        split by file, 80/10/10, by a fixed seed.
+    cache_folder
+        Where to keep what was read; by default `musicvae_core` in the user's cache folder.
+    tracks
+        Which tracks to read, by name or number, of files that have nothing on channel 10.
+    drum_map
+        Which pitch is which voice; by default see `read_midi`.
+
+    Raises
+    ------
+    DataError
+        If there is no MIDI file at the path that can be read; the message says why.
+    DamagedDataError
+        If the archive is not whole, or its `info.csv` lacks a column or has a broken row.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(
+            f"There is no data set at {path}; give the zip or the unpacked folder, "
+            "or fetch it with: python -m musicvae_core data --download"
+        )
+    folder = cache_folder or _default_cache_folder()
+    cached = folder / f"{_fingerprint(path, tracks, drum_map)}.npz"
+    if cached.exists():
+        try:
+            return _load_cache(cached)
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+            _log.warning("The cache %s is damaged and will be rebuilt.", cached)
+    dataset = _read(path, tracks, drum_map)
+    if not dataset.labels:
+        raise DataError(
+            f"No drum MIDI file at {path} could be read. {describe_skipped(dataset.skipped)}"
+        )
+    try:
+        _save_cache(dataset, cached)
+    except OSError as error:
+        _log.warning("The data set could not be cached at %s: %s", cached, error)
+    return dataset
+
+
+def _read(path: Path, tracks: TrackChoice | None, drum_map: DrumMap | None) -> Dataset:
+    dataset = Dataset()
+    for label, content in _files(path):
+        dataset.metres[label.metre] += 1
+        try:
+            reading = read_midi(
+                content, treat_as_drums=tracks, drum_map=drum_map, channel_10_first=True
+            )
+        except MusicVAEError as error:
+            dataset.skipped[str(error)] += 1
+            _log.info("%s skipped: %s", label.name, error)
+            continue
+        dataset.labels.append(label)
+        dataset.grooves.append(reading.groove)
+        dataset.dropped.update(reading.dropped)
+    return dataset
+
+
+def _files(path: Path) -> Iterator[tuple[Label, bytes]]:
+    """Yield every MIDI file of a data set with its label, in a fixed order."""
+    if path.is_file():
+        if not zipfile.is_zipfile(path):
+            raise DataError(f"{path} is not a zip archive; give the zip or a folder.")
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            table = next((n for n in names if PurePosixPath(n).name == _TABLE), None)
+            rows = archive_member(archive, table) if table else None
+            prefix = table.removesuffix(_TABLE) if table else ""
+            for label in _labels(rows, names, prefix):
+                yield label, archive_member(archive, prefix + label.name)
+        return
+    table_path = next(iter(sorted(path.glob(f"**/{_TABLE}"))), None)
+    root = table_path.parent if table_path else path
+    files = sorted(file for file in root.rglob("*") if file.is_file())
+    names = [file.relative_to(root).as_posix() for file in files]
+    for label in _labels(table_path.read_bytes() if table_path else None, names, ""):
+        yield label, (root / label.name).read_bytes()
+
+
+def archive_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Return the content of one file of an archive.
+
+    Raises
+    ------
+    DamagedDataError
+        If it cannot be read.
+    """
+    try:
+        return archive.read(name)
+    except DAMAGED as error:
+        raise DamagedDataError(
+            f"The archive cannot be read at {name} ({error}): fetch or copy it again."
+        ) from error
+
+
+def _labels(table: bytes | None, names: list[str], prefix: str) -> list[Label]:
+    """Read the labels of `info.csv`, or split bare files at random by a fixed seed."""
+    midi = [n.removeprefix(prefix) for n in names if n.lower().endswith(MIDI_SUFFIXES)]
+    if table is None:
+        return [Label(n, split) for n, split in zip(midi, random_splits(len(midi)), strict=True)]
+    present = set(midi)
+    try:
+        rows = csv.DictReader(StringIO(table.decode("utf-8-sig")))
+    except UnicodeDecodeError as error:
+        raise _broken_table("is not text in UTF-8") from error
+    missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
+    if missing:
+        raise _broken_table(f"has no column {', '.join(missing)}")
+    return [_label(row) for row in rows if row["midi_filename"] in present]
+
+
+def random_splits(n_files: int) -> list[Split]:
+    """Split files at random by a fixed seed, 80/10/10."""
+    order = np.random.default_rng(_FOLDER_SPLIT_SEED).permutation(n_files)
+    parts = np.minimum(order * 10 // max(1, n_files), 9)
+    kinds: dict[int, Split] = {8: "validation", 9: "test"}
+    return [kinds.get(int(part), "train") for part in parts]
+
+
+def _label(row: dict[str, str | None]) -> Label:
+    name, split, drummer, style, beat_type, metre = (row[column] or "" for column in _COLUMNS)
+    if split not in SPLITS:
+        raise _broken_table(f"puts {name} in the split {split!r}, not in {', '.join(SPLITS)}")
+    return Label(name, split, drummer, style.split("/")[0], beat_type, metre)
+
+
+def _broken_table(what: str) -> DamagedDataError:
+    return DamagedDataError(
+        f"The {_TABLE} of the data set {what}; restore it, or remove it to have its MIDI files "
+        "split at random."
+    )
+
+
+def describe_skipped(counts: Counter[str]) -> str:
+    """Return the commonest reasons why files were not read, in a sentence or more each."""
+    if not counts:
+        return "There is no MIDI file."
+    listed = [f"{n} {'file' if n == 1 else 'files'}: {why}" for why, n in counts.most_common(3)]
+    return " ".join(listed)
+
+
+def _default_cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "musicvae_core"
+
+
+def _fingerprint(path: Path, tracks: TrackChoice | None, drum_map: DrumMap | None) -> str:
+    """Name a source by its files' paths, sizes and times, and by how they are read."""
+    files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file())
+    voices = sorted(drum_map.voices.items()) if drum_map else None
+    how = f"{CODEC_VERSION} {_READING_VERSION} {tracks!r} {voices}"
+    digest = hashlib.sha256(f"{how} {path.resolve()}".encode())
+    for file in files:
+        status = file.stat()
+        digest.update(f"{file} {status.st_size} {status.st_mtime_ns}".encode())
+    return digest.hexdigest()[:24]
+
+
+def _save_cache(dataset: Dataset, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    about = {
+        "labels": [asdict(label) for label in dataset.labels],
+        "skipped": dataset.skipped,
+        "dropped": dataset.dropped,
+        "metres": dataset.metres,
+    }
+    arrays = {
+        name: np.concatenate([getattr(groove, name) for groove in dataset.grooves])
+        for name in ("hits", "velocities", "offsets")
+    }
+    content = BytesIO()
+    np.savez(
+        content,
+        about=json.dumps(about),
+        n_steps=[groove.n_steps for groove in dataset.grooves],
+        tempos_bpm=[groove.tempo_bpm for groove in dataset.grooves],
+        **arrays,  # type: ignore[arg-type]
+    )
+    write_atomically(target, lambda part: part.write_bytes(content.getbuffer()))
+
+
+def _load_cache(source: Path) -> Dataset:
+    with np.load(source) as stored:
+        about = json.loads(str(stored["about"]))
+        ends = np.cumsum(stored["n_steps"])[:-1]
+        hits, velocities, offsets = (
+            np.split(stored[name], ends) for name in ("hits", "velocities", "offsets")
+        )
+        tempos = stored["tempos_bpm"]
+    return Dataset(
+        labels=[Label(**label) for label in about["labels"]],
+        grooves=[Groove(*arrays) for arrays in zip(hits, velocities, offsets, tempos, strict=True)],
+        skipped=Counter(about["skipped"]),
+        dropped=Counter(about["dropped"]),
+        metres=Counter(about["metres"]),
+    )

@@ -1,0 +1,346 @@
+"""Files written whole or not at all, arrays read without trust, and the public data set fetched."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import http.client
+import json
+import logging
+import os
+import re
+import struct
+import tempfile
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from musicvae_core.errors import ConfigError, DataError
+
+DAMAGED = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
+"""What reading a damaged file raises, RuntimeError for a compression that there is not."""
+_PART = ".part"
+"""How the name of a file ends that is being written."""
+
+
+def parse_json(text: str) -> Any:
+    """Return what a JSON text says.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or is nested too deeply to be one of ours.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def write_atomically(target: Path, write: Callable[[Path], object]) -> None:
+    """Write a file beside its target, flush it to disk, and put it in place in one move.
+
+    A stop at any moment leaves the old file or the new one, never a part.
+
+    Parameters
+    ----------
+    target
+        The file to make or replace; its folder is there.
+    write
+        Called once with the path to fill in its stead, an empty file. What it raises is
+        passed on, with nothing left beside the target.
+    """
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=_PART)
+    os.close(handle)
+    part = Path(name)
+    try:
+        write(part)
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        part.chmod(0o644)
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_content(target: Path, content: bytes | str) -> None:
+    """Write bytes, or a text in UTF-8, as a file, whole or not at all; see `write_atomically`.
+
+    A link is followed; what is not a plain file, such as `/dev/stdout`, is written to directly.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    if target.exists() and not target.is_file():
+        target.write_bytes(data)
+    else:
+        write_atomically(target.resolve(), lambda part: part.write_bytes(data))
+
+
+_MAX_STEM_BYTES = 70
+"""Room is left, of 100 bytes, for a number, a seed and a suffix."""
+_RESERVED = re.compile(r"con|prn|aux|nul|conin|conout|(com|lpt)[0-9¹²³]")
+
+
+def file_stem(name: str) -> str:
+    """Return a name as a file name, without suffix, that every file system accepts.
+
+    It has letters, digits, dashes and underscores alone, is at most 70 bytes long in UTF-8, and
+    is none that Windows reserves for a device, such as CON.
+    """
+    words = re.sub(r"[^\w]+", "-", unicodedata.normalize("NFC", name).lower()).strip("-_")
+    short = words.encode()[:_MAX_STEM_BYTES].decode(errors="ignore").rstrip("-_")
+    return f"{short}-groove" if _RESERVED.fullmatch(short) else short or "groove"
+
+
+def check_file(target: Path) -> None:
+    """Refuse a path that no file can be written to, before the work that would fill it.
+
+    Raises
+    ------
+    ConfigError
+        If it is a folder, or its folder does not exist.
+    """
+    if target.is_dir():
+        raise ConfigError(f"{target} is a folder: give the name of a file.")
+    if not target.parent.is_dir():
+        raise ConfigError(f"There is no folder {target.parent}: make it, or give another.")
+
+
+def make_folder(target: Path) -> None:
+    """Make a folder if it does not exist.
+
+    Raises
+    ------
+    ConfigError
+        If a file is in the way.
+    """
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ConfigError(f"{target} cannot be a folder: a file is in the way.") from error
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what `write_atomically` leaves in a folder, there or not, when it is killed."""
+    for part in folder.glob(f".*{_PART}"):
+        part.unlink(missing_ok=True)
+
+
+def write_arrays(
+    target: Path, about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> None:
+    """Write arrays and a description as an npz file, atomically.
+
+    Parameters
+    ----------
+    target
+        The file to make or replace.
+    about
+        The description, as JSON; `read_arrays` checks its `format`.
+    arrays
+        The arrays by name; `about` is taken.
+    """
+    said = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    content = BytesIO()
+    np.savez_compressed(content, about=said, **arrays)  # type: ignore[arg-type]
+    write_atomically(target, lambda part: part.write_bytes(content.getbuffer()))
+
+
+def read_arrays(path: Path, form: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return what `write_arrays` wrote, each array checked against its sum before it is parsed.
+
+    Raises
+    ------
+    One of `DAMAGED`
+        If the file is not whole, is of another format, or would have to be unpickled.
+    """
+    with zipfile.ZipFile(path) as stored:
+        contents = {name.removesuffix(".npy"): stored.read(name) for name in stored.namelist()}
+    arrays = {
+        name: np.lib.format.read_array(BytesIO(content), allow_pickle=False)
+        for name, content in contents.items()
+    }
+    about = json.loads(arrays.pop("about").tobytes())
+    if about["format"] != form:
+        raise ValueError(f"its format is {about['format']!r}")
+    return about, arrays
+
+
+def check_arrays(arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse arrays of other shapes, or with numbers that are not finite, with a ValueError."""
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{name} has shape {arrays[name].shape} in place of {shape}")
+        if not np.isfinite(arrays[name]).all():
+            raise ValueError(f"not every number of {name} is finite")
+
+
+_ARCHIVE_URL = (
+    "https://storage.googleapis.com/magentadata/datasets/groove/groove-v1.0.0-midionly.zip"
+)
+_ARCHIVE_BYTES = 3_260_318
+_ARCHIVE_SHA256 = "651cbc524ffb891be1a3e46d89dc82a1cecb09a57c748c7b45b844c4841dcc1e"
+"""The Groove MIDI Dataset 1.0.0 without audio (CC BY 4.0, Gillick et al. 2019)."""
+
+_TIMEOUT_SECONDS = 30.0
+_CHUNK_BYTES = 1 << 16
+
+_BY_HAND = "or fetch the archive in a browser and pass its path with --data"
+_logger = logging.getLogger(__name__)
+
+
+def download_archive(
+    folder: Path,
+    *,
+    url: str = _ARCHIVE_URL,
+    size: int = _ARCHIVE_BYTES,
+    sha256: str = _ARCHIVE_SHA256,
+    progress: bool = True,
+) -> Path:
+    """Return the path of the verified archive in `folder`, downloading what is missing.
+
+    Bytes gather in a `.part` file beside the target, from which a later call goes on;
+    the target's name appears only once size and hash are right.
+
+    Parameters
+    ----------
+    folder
+        Where the archive goes; made if missing.
+    url
+        Where it comes from; its last part is the name of the file.
+    size
+        What it must weigh, in bytes.
+    sha256
+        What it must hash to, in hexadecimal.
+    progress
+        Whether to draw a progress bar.
+
+    Raises
+    ------
+    DataError
+        No network, a refusal of the server, another size or hash, a full disk or a
+        folder that cannot be written.
+    """
+    archive = folder / Path(urlsplit(url).path).name
+    part = archive.with_name(archive.name + ".part")
+    with _failures_named(url, folder, size):
+        if _is_verified(archive, size, sha256):
+            _logger.info("%s is there and whole", archive)
+            return archive
+        folder.mkdir(parents=True, exist_ok=True)
+        if not part.exists() or part.stat().st_size != size:
+            _fetch(url, part, size, progress)
+        _verify(part, url, size, sha256)
+        part.replace(archive)
+    return archive
+
+
+@contextmanager
+def _failures_named(url: str, folder: Path, size: int) -> Iterator[None]:
+    """Turn what the network, the server or the disk raises into a `DataError`."""
+    try:
+        yield
+    except HTTPError as error:
+        raise DataError(
+            f"{url} answered {error.code} {error.reason}: try again later, {_BY_HAND}."
+        ) from error
+    except (http.client.HTTPException, OSError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DataError(
+                f"The disk of {folder} is full: the archive needs {size / 1e6:.1f} MB there; "
+                "free some space and start again, it goes on where it stopped."
+            ) from error
+        if isinstance(error, OSError) and error.filename is not None:
+            raise DataError(
+                f"{error.filename} cannot be written ({error.strerror}): "
+                "choose another folder or change its permissions."
+            ) from error
+        raise DataError(
+            f"{url} could not be fetched ({error}): check the network and start again, {_BY_HAND}."
+        ) from error
+
+
+def _fetch(url: str, part: Path, size: int, progress: bool) -> None:
+    """Append to `part` what it lacks of the archive at `url`; start over if that cannot be."""
+    have = part.stat().st_size if part.exists() else 0
+    if have > size:
+        have = 0
+    request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    with urlopen(request, timeout=_TIMEOUT_SECONDS) as response:
+        resumed = response.status == http.client.PARTIAL_CONTENT
+        if not resumed:
+            have = 0
+        _check_announced_size(response, url, have, size)
+        with (
+            part.open("ab" if resumed else "wb") as file,
+            tqdm(
+                total=size,
+                initial=have,
+                desc=part.stem,
+                unit="B",
+                unit_scale=True,
+                disable=not progress,
+            ) as bar,
+        ):
+            _copy(response, file, size - have, bar)
+
+
+def _check_announced_size(
+    response: http.client.HTTPResponse, url: str, have: int, size: int
+) -> None:
+    """Refuse a response that announces another length, before anything is stored."""
+    announced = response.headers.get("Content-Length")
+    if announced is not None and have + int(announced) != size:
+        raise DataError(
+            f"{url} has {have + int(announced):,} bytes where {size:,} were expected: "
+            f"it is another file; try again later, {_BY_HAND}."
+        )
+
+
+def _copy(response: http.client.HTTPResponse, file: BinaryIO, limit: int, bar: tqdm) -> None:
+    """Copy until the response ends, and never more than one chunk past `limit` bytes."""
+    copied = 0
+    while copied <= limit and (chunk := response.read(_CHUNK_BYTES)):
+        file.write(chunk)
+        copied += len(chunk)
+        bar.update(len(chunk))
+
+
+def _is_verified(path: Path, size: int, sha256: str) -> bool:
+    return path.is_file() and path.stat().st_size == size and _sha256_of(path) == sha256
+
+
+def _verify(part: Path, url: str, size: int, sha256: str) -> None:
+    """Raise unless `part` is the whole archive; a part that no resuming can mend is removed."""
+    got = part.stat().st_size
+    if got < size:
+        raise DataError(
+            f"{url} stopped after {got:,} of {size:,} bytes: "
+            "start again, it goes on where it stopped."
+        )
+    if got > size or _sha256_of(part) != sha256:
+        part.unlink()
+        raise DataError(
+            f"{url} gave {got:,} bytes that are not the archive expected (its size or sha256 "
+            f"differs): they were removed; start again, {_BY_HAND}."
+        )
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,368 @@
+"""Sets of melodies: zips with an `index.csv`, or any folder of MIDI; tunes, windows, splits."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicvae_core.data.dataset import (
+    MIDI_SUFFIXES,
+    archive_member,
+    describe_skipped,
+    random_splits,
+)
+from musicvae_core.data.windows import SPLITS, Split
+from musicvae_core.errors import (
+    DamagedDataError,
+    DataError,
+    MusicVAEError,
+    TooFewExamplesError,
+)
+from musicvae_core.music.codec import Alphabet
+from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.line import (
+    FIRST_PITCH_CLASS,
+    LINE_CLASSES,
+    N_LINE_CLASSES,
+    SILENT,
+    line_to_classes,
+)
+from musicvae_core.music.line_midi import LineReading, read_line
+
+_ARCHIVES = "melody_*.zip"
+_TABLE = "index.csv"
+_COLUMNS = ("file", "title", "collection", "split", "credit")
+
+_MAX_SILENT_STEPS = 15
+_MIN_ON_GRID = 0.9
+_MAX_TRANSPOSITION = 6
+"""Semitones that a training window is moved by at most, either way: all keys, near its range."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Tune:
+    """What is known about one melody: its path in the data set, split and source."""
+
+    name: str
+    split: Split
+    title: str = ""
+    collection: str = ""
+    credit: str = ""
+
+
+class Lookup:
+    """Windows stored as classes and read as features by index: a byte or two, not hundreds.
+
+    Parameters
+    ----------
+    classes
+        (N, T), or (N, T, P) of several parts.
+    alphabets
+        Of each part.
+    """
+
+    def __init__(
+        self, classes: NDArray[np.integer[Any]], alphabets: Sequence[Alphabet] = (LINE_CLASSES,)
+    ) -> None:
+        self.classes, self.alphabets = classes, alphabets
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def __getitem__(self, index: slice | NDArray[np.integer]) -> NDArray[np.float32]:
+        """Return features (n, T, F) float32 of some windows, those of parts side by side."""
+        chosen = self.classes[index]
+        parts = np.moveaxis(chosen.reshape(*chosen.shape[:2], -1), -1, 0)
+        return np.concatenate(
+            [one.table[part] for one, part in zip(self.alphabets, parts, strict=True)], axis=-1
+        )
+
+
+@dataclass(frozen=True)
+class LineWindows:
+    """Melodies, or pieces of several parts, of equal length, cut from tunes a bar apart.
+
+    Parameters
+    ----------
+    classes
+        (N, T) uint8, see `music.line`; of pieces (N, T, P) uint16.
+    tempos_bpm
+        (N,) float32.
+    performance
+        (N,) int64: the index in `labels` of the tune each was cut from.
+    start_bar
+        (N,) int64: the bar each begins at.
+    labels
+        One for each tune of the split.
+    alphabets
+        The classes of each part.
+    """
+
+    classes: NDArray[np.integer[Any]]
+    tempos_bpm: NDArray[np.float32]
+    performance: NDArray[np.int64]
+    start_bar: NDArray[np.int64]
+    labels: tuple[Tune, ...]
+    alphabets: tuple[Alphabet, ...] = (LINE_CLASSES,)
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @property
+    def features(self) -> Lookup:
+        """The windows as model features, (N, T, F), by index."""
+        return Lookup(self.classes, self.alphabets)
+
+    def take(self, indices: NDArray[np.floating] | NDArray[np.integer]) -> LineWindows:
+        """Return the windows at the indices, which are rounded down."""
+        chosen = indices.astype(np.int64)
+        arrays = ("classes", "tempos_bpm", "performance", "start_bar")
+        return replace(self, **{name: getattr(self, name)[chosen] for name in arrays})
+
+    def collections(self) -> NDArray[np.str_]:
+        """Return the collection of each window, (N,)."""
+        return np.array([label.collection for label in self.labels])[self.performance]
+
+    def by_collection(self) -> dict[str, NDArray[np.int64]]:
+        """Return the indices of the windows of each collection, by name."""
+        names = self.collections()
+        return {name: np.flatnonzero(names == name) for name in np.unique(names).tolist()}
+
+    def batch(
+        self, step: int, batch_size: int, *, augmentation: float, seed: int
+    ) -> NDArray[np.float32]:
+        """Return the features (B, T, F) that a training step learns from.
+
+        Collections are drawn by the square root of their sizes, so that small ones are seen
+        more often than their share. Each window is moved by up to `_MAX_TRANSPOSITION`
+        semitones, all its lines together, within the model's range, with the probability
+        `augmentation`.
+        """
+        rng = np.random.default_rng((seed, step))
+        indices = np.searchsorted(self._cumulative_weights, rng.random(batch_size))
+        is_line = np.array([alphabet is LINE_CLASSES for alphabet in self.alphabets])
+        classes = _transpose(self.classes[indices], augmentation, rng, is_line)
+        return Lookup(classes, self.alphabets)[:]
+
+    @cached_property
+    def _cumulative_weights(self) -> NDArray[np.float64]:
+        _, which, sizes = np.unique(self.collections(), return_inverse=True, return_counts=True)
+        cumulative = np.cumsum(1 / np.sqrt(sizes[which]))
+        return np.asarray(cumulative / cumulative[-1])
+
+
+@dataclass
+class LineDataset:
+    """All tunes that could be read, and the count of what could not, by reason."""
+
+    labels: list[Tune] = field(default_factory=list)
+    readings: list[LineReading] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def n_windows(self, split: str, n_bars: int) -> int:
+        """Return how many windows `windows` would cut."""
+        tunes = zip(self.labels, self.readings, strict=True)
+        return sum(
+            len(_window_bars(reading, n_bars)) for tune, reading in tunes if tune.split == split
+        )
+
+    def windows(
+        self, split: Split, n_bars: int, minimum: int = 1, shortest_bars: int = 0
+    ) -> LineWindows:
+        """Cut a split into windows of `n_bars` bars, a bar apart, never across tunes.
+
+        A window is left out that is silent for a bar on end, has less than nine tenths of its
+        onsets exactly on the grid, or fewer than two different pitches (three in more than two
+        bars).
+
+        Parameters
+        ----------
+        split, n_bars
+            Which tunes, and the length of a window.
+        minimum
+            How many windows are needed.
+        shortest_bars
+            Not used: a tune is never repeated to the length of a window.
+
+        Raises
+        ------
+        TooFewExamplesError
+            If there are fewer than `minimum`.
+        """
+        labels, windows, counts, tempos, starts = [], [], [], [], []
+        for label, reading in zip(self.labels, self.readings, strict=True):
+            if label.split == split:
+                bars = _window_bars(reading, n_bars)
+                labels.append(label)
+                counts.append(len(bars))
+                starts += bars
+                tempos += [reading.line.tempo_bpm] * len(bars)
+                windows += [line_to_classes(reading.line.bars(bar, n_bars)) for bar in bars]
+        if len(windows) < minimum:
+            raise TooFewExamplesError(
+                f"The {split} split has {len(windows)} windows of {n_bars} bars and "
+                f"{minimum} are needed; add melodies of at least {n_bars} bars in 4/4."
+            )
+        return LineWindows(
+            np.array(windows, np.uint8),
+            np.array(tempos, np.float32),
+            np.repeat(np.arange(len(labels)), counts),
+            np.array(starts, np.int64),
+            tuple(labels),
+        )
+
+
+def _window_bars(reading: LineReading, n_bars: int) -> list[int]:
+    """Return the bars at which a window of a tune may begin; see `LineDataset.windows`."""
+    line, steps = reading.line, reading.onset_steps
+    silent_run = np.zeros(line.n_steps, np.int64)
+    for step in np.flatnonzero(line.pitches == SILENT):
+        silent_run[step] = 1 + (silent_run[step - 1] if step else 0)
+    min_pitches = 2 if n_bars <= 2 else 3
+    bars = []
+    for bar in range(line.n_bars - n_bars + 1):
+        start, stop = bar * STEPS_PER_BAR, (bar + n_bars) * STEPS_PER_BAR
+        within = (steps >= start) & (steps < stop)
+        runs = np.minimum(silent_run[start:stop], np.arange(1, stop - start + 1))
+        if (
+            runs.max() <= _MAX_SILENT_STEPS
+            and within.any()
+            and reading.is_on_grid[within].mean() >= _MIN_ON_GRID
+            and len(np.unique(reading.pitches[within])) >= min_pitches
+        ):
+            bars.append(bar)
+    return bars
+
+
+def _transpose(
+    classes: NDArray[np.integer[Any]],
+    share: float,
+    rng: np.random.Generator,
+    is_line: NDArray[np.bool_] | bool = True,
+) -> NDArray[np.int64]:
+    """Move a share of windows of classes by up to six semitones, within the range.
+
+    They are (B, T), or (B, T, P) of parts that move together if they are lines.
+    """
+    numbers = classes.astype(np.int64)
+    is_pitch = (numbers >= FIRST_PITCH_CLASS) & is_line
+    axes = tuple(range(1, numbers.ndim))
+    lowest = np.where(is_pitch, numbers, N_LINE_CLASSES).min(axis=axes)
+    highest = np.where(is_pitch, numbers, 0).max(axis=axes)
+    moves = rng.integers(-_MAX_TRANSPOSITION, _MAX_TRANSPOSITION + 1, len(numbers))
+    moves = np.where(rng.random(len(numbers)) < share, moves, 0)
+    moves = np.maximum(moves, FIRST_PITCH_CLASS - lowest)
+    moves = np.minimum(moves, N_LINE_CLASSES - 1 - highest)
+    return np.where(is_pitch, numbers + moves.reshape(-1, *(1 for _ in axes)), numbers)
+
+
+def holds_lines(path: Path) -> bool:
+    """Say whether a path is a set of melodies with a table, or a folder of zips of such."""
+    if path.is_dir():
+        return (path / _TABLE).is_file() or any(path.glob(_ARCHIVES))
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return _TABLE in archive.namelist()
+
+
+def load_lines(path: Path) -> LineDataset:
+    """Read a set of melodies.
+
+    Parameters
+    ----------
+    path
+        A zip or a folder with an `index.csv` that names files and their splits; a folder of
+        such zips, named `melody_*.zip`, which are read together; or any folder of MIDI files,
+        which are split by file, 80/10/10, by a fixed seed.
+
+    Raises
+    ------
+    DataError
+        If there is no MIDI file at the path that could be read.
+    DamagedDataError
+        If an archive is not whole, or its table lacks a column or has a broken row.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"There is no data set at {path}; give a zip or a folder.")
+    archives = sorted(path.glob(_ARCHIVES)) if path.is_dir() else [path]
+    dataset = LineDataset()
+    for source in archives or [path]:
+        for tune, content in tune_files(source):
+            _add(dataset, tune, content)
+    if not dataset.labels:
+        raise DataError(f"No melody at {path} could be read. {describe_skipped(dataset.skipped)}")
+    return dataset
+
+
+def _add(dataset: LineDataset, tune: Tune, content: bytes) -> None:
+    try:
+        reading = read_line(content)
+        line_to_classes(reading.line)
+    except MusicVAEError as error:
+        dataset.skipped[str(error)] += 1
+        _log.info("%s skipped: %s", tune.name, error)
+        return
+    dataset.labels.append(tune)
+    dataset.readings.append(reading)
+
+
+def tune_files(path: Path) -> Iterator[tuple[Tune, bytes]]:
+    """Yield every tune of a data set with its file's content, in a fixed order."""
+    if path.is_file():
+        if not zipfile.is_zipfile(path):
+            raise DataError(f"{path} is not a zip archive; give the zip or a folder.")
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            table = archive_member(archive, _TABLE) if _TABLE in names else None
+            for tune in _tunes(table, names, path.stem):
+                yield tune, archive_member(archive, tune.name)
+        return
+    table_path = path / _TABLE
+    names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+    for tune in _tunes(table_path.read_bytes() if table_path.is_file() else None, names, path.name):
+        yield tune, (path / tune.name).read_bytes()
+
+
+def _tunes(table: bytes | None, names: Iterable[str], source: str) -> list[Tune]:
+    """Read the rows of `index.csv`, or split bare files at random by a fixed seed."""
+    if table is None:
+        midi = [name for name in names if name.lower().endswith(MIDI_SUFFIXES)]
+        return [
+            Tune(name, split, collection=source)
+            for name, split in zip(midi, random_splits(len(midi)), strict=True)
+        ]
+    try:
+        rows = csv.DictReader(StringIO(table.decode("utf-8-sig")))
+    except UnicodeDecodeError as error:
+        raise DamagedDataError(f"The {_TABLE} of {source} is not text in UTF-8.") from error
+    missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
+    if missing:
+        raise DamagedDataError(f"The {_TABLE} of {source} has no column {', '.join(missing)}.")
+    present = set(names)
+    tunes = [_tune(row, source) for row in rows]
+    return [tune for tune in tunes if tune.name in present]
+
+
+def _tune(row: dict[str, str | None], source: str) -> Tune:
+    name, title, collection, split, credit = (row[column] or "" for column in _COLUMNS)
+    if split not in SPLITS:
+        raise DamagedDataError(
+            f"The {_TABLE} of {source} puts {name} in the split {split!r}, "
+            f"not in {', '.join(SPLITS)}."
+        )
+    return Tune(name, split, title, collection, credit)

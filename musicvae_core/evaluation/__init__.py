@@ -1,0 +1,1 @@
+"""How well models reconstruct and how real their samples sound."""

@@ -1,0 +1,116 @@
+"""What moves with an attribute whoever plays: by its definition, and in real grooves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicvae_core.latent.attribute_vectors import AttributeVectors
+from musicvae_core.latent.steering import Steered, weights_of
+from musicvae_core.music.grid import STEPS_PER_BAR
+
+_Array = NDArray[np.float64]
+
+_SINGLE = ("kick_activity", "snare_activity", "hat_activity", "ride_activity", "crash_activity")
+_VOICES = (*_SINGLE, "tom_activity")
+_SHIFTS = np.linspace(0, 5, 501)
+"""Standard deviations that voices are tried to move by."""
+_ROWS_AT_ONCE = 256
+
+
+def nearest_real(
+    vectors: AttributeVectors, table: _Array, targets: _Array, steered: Steered
+) -> Steered:
+    """Return real grooves in place of steered ones: the nearest to each goal, as `steer` counts.
+
+    What drummers do not keep apart either, no slider can be expected to.
+
+    Parameters
+    ----------
+    vectors
+        Of K attributes.
+    table
+        (N, K): the attributes of the real grooves, in their own units.
+    targets, steered
+        n goals, (n, K), NaN for what should stay, and what steering made of them.
+    """
+    scaled = table / vectors.deviations
+    goals = np.where(np.isnan(targets), steered.before, targets) / vectors.deviations
+    weights = weights_of(vectors.controls, ~np.isnan(targets)) ** 2
+    parts = np.split(np.arange(len(goals)), range(_ROWS_AT_ONCE, len(goals), _ROWS_AT_ONCE))
+    nearest = [
+        (weights[part] @ (scaled**2).T - 2 * (weights * goals)[part] @ scaled.T).argmin(axis=1)
+        for part in parts
+    ]
+    return replace(steered, after=table[np.concatenate(nearest)])
+
+
+def definition_floors(
+    vectors: AttributeVectors, targets: _Array, before: _Array
+) -> dict[str, dict[str, float]]:
+    """Return what note density and fill-ness must move if they go where they are set.
+
+    Parameters
+    ----------
+    vectors
+        Of K attributes.
+    targets, before
+        (n, K): goals of single sliders, NaN elsewhere, and the attributes as they were.
+
+    Returns
+    -------
+    Of each that the model has and that was set, as shares of its own movement in standard
+    deviations, the mean movement of the voice that moves most (`step_density`), and of the
+    hi-hat (`fill_ness`): `least`, what counting alone demands, and `alike`, what it comes to
+    in a groove that stays otherwise the same; see `_density_floor` and `_fill_floor`.
+    """
+    floors = {}
+    for name, floor in {"step_density": _density_floor, "fill_ness": _fill_floor}.items():
+        if not {name, *_VOICES} <= set(vectors.controls):
+            continue
+        at = vectors.controls.index(name)
+        rows = ~np.isnan(targets[:, at])
+        goals, was = targets[rows, at], before[rows]
+        own = np.abs(goals - was[:, at]).sum() / vectors.deviations[at] / max(1, len(goals))
+        if own > 0:
+            least, alike = floor(vectors, goals, was)
+            floors[name] = {"least": float(least / own), "alike": float(alike / own)}
+    return floors
+
+
+def _density_floor(vectors: AttributeVectors, goals: _Array, before: _Array) -> tuple[float, float]:
+    """Return by how much voices must move, all of them alike, for so many struck steps.
+
+    Struck steps are at most the sum of all hits, and at least those of the busiest voice;
+    `alike`, hits fall together as often as they did.
+    """
+    columns = [vectors.controls.index(name) for name in _VOICES]
+    hits, step = before[:, columns], _SHIFTS[:, None, None] * vectors.deviations[columns]
+    more, fewer = hits + step, np.maximum(hits - step, 0)  # (shifts, n, voices)
+    struck, is_more = STEPS_PER_BAR * goals, goals > _column(vectors, "step_density", before)
+    up = (more.sum(axis=-1) >= struck).argmax(axis=0)
+    down = (fewer[..., : len(_SINGLE)].max(axis=-1) <= struck).argmax(axis=0)
+    was = STEPS_PER_BAR * _column(vectors, "step_density", before)
+    sums = struck * hits.sum(axis=-1) / np.maximum(was, 1)
+    alike_up = (more.sum(axis=-1) >= sums).argmax(axis=0)
+    alike_down = (fewer.sum(axis=-1) <= sums).argmax(axis=0)
+    least, alike = np.where(is_more, up, down), np.where(is_more, alike_up, alike_down)
+    return float(_SHIFTS[least].mean()), float(_SHIFTS[alike].mean())
+
+
+def _fill_floor(vectors: AttributeVectors, goals: _Array, before: _Array) -> tuple[float, float]:
+    """Return by how much the hi-hat must fall when more beats do without it.
+
+    The other beats have room for one hit a step; `alike`, they stay as busy as they were.
+    """
+    hat, was = (_column(vectors, name, before) for name in ("hat_activity", "fill_ness"))
+    deviation = vectors.deviations[vectors.controls.index("hat_activity")]
+    least = np.maximum(0, hat - STEPS_PER_BAR * (1 - goals))
+    remaining = np.minimum(1, (1 - goals) / np.maximum(1 - was, 1e-9))
+    return float(least.mean() / deviation), float((hat * (1 - remaining)).mean() / deviation)
+
+
+def _column(vectors: AttributeVectors, name: str, table: _Array) -> _Array:
+    return np.asarray(table[:, vectors.controls.index(name)])

@@ -1,0 +1,319 @@
+"""How well grooves follow their sliders: every attribute measured under every vector."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from musicvae_core.data.dataset import Dataset
+from musicvae_core.data.files import make_folder, write_content
+from musicvae_core.data.windows import Split, Windows
+from musicvae_core.evaluation.experiments.attribute_floors import definition_floors, nearest_real
+from musicvae_core.evaluation.experiments.figures import draw_matrices
+from musicvae_core.evaluation.realism import judge_auc
+from musicvae_core.latent.attribute_vectors import FILL, AttributeVectors
+from musicvae_core.latent.codes import Codes, encode_features
+from musicvae_core.latent.steering import Steered, decode_codes, steer
+from musicvae_core.models.checkpoint import Checkpoint
+from musicvae_core.music.attributes import beats_of
+from musicvae_core.music.controls import controls_of, measure_controls
+from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.grid import STEPS_PER_BAR
+
+_N_WINDOWS = 512
+_TARGET_CORRELATION, _TARGET_SHARE = 0.9, 1 / 3
+"""What a slider should reach, and how much of its own movement others may share at most."""
+_N_TOGETHER = 3
+"""Sliders that are set at once in the second part of the experiment."""
+_AMOUNTS = (1.0, 2.0, 3.0, 4.0)
+"""Multiples of a style's vector."""
+
+_ONE_IN = 4
+"""One window in so many is enough for the second part."""
+_N_STYLED = 128
+_STEPS_AT_ONCE = 16_384
+_JUDGE = {"max_iter": 40, "learning_rate": 0.2, "max_leaf_nodes": 15, "max_bins": 63}
+
+_Array = NDArray[np.float64]
+_Features = NDArray[np.float32]
+_log = logging.getLogger(__name__)
+
+
+def attribute_experiment(
+    checkpoint: Checkpoint,
+    vectors: AttributeVectors,
+    dataset: Dataset,
+    out: Path,
+    *,
+    split: Split = "test",
+    n: int = _N_WINDOWS,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Measure what vectors, sliders and styles do to held-out grooves.
+
+    Parameters
+    ----------
+    checkpoint, vectors, dataset
+        The model, its vectors, and the music.
+    out
+        Folder for `attributes.json` and `attributes.svg`.
+    split, n
+        Which windows, evenly spread, and how many at most.
+    seed
+        Of what the sliders are set to.
+
+    Returns
+    -------
+    `controls`, `deviations`; `plain` and `corrected`, each (K, K), the mean change of every
+    attribute, in its standard deviations in the train split, from a vector subtracted to a
+    vector added (plain), and from two standard deviations down to two up (corrected);
+    `sliders`, see `_slider_rows`, and `moved`, (K, K), the mean change without sign of every
+    attribute under every slider; `real`, the same rows for real grooves of the train split in
+    place of steered ones, see `nearest_real`; `floors`, see `definition_floors`; `together`,
+    their `_spearman` and `error` for every fourth window with `_N_TOGETHER` set at once;
+    `realism`, see `_realism`; `styles`, see `_style_rows`.
+    """
+    make_folder(out)
+    windows = dataset.windows(split, checkpoint.config.n_bars)
+    windows = windows.take(np.linspace(0, len(windows) - 1, min(n, len(windows))))
+    codes = encode_features(checkpoint, windows.features)
+    report: dict[str, Any] = {
+        "checkpoint": checkpoint.name,
+        "split": split,
+        "n_windows": len(windows),
+        "seed": seed,
+        "controls": list(vectors.controls),
+        "deviations": vectors.deviations.tolist(),
+        "plain": _response(checkpoint, vectors, codes, vectors.plain).tolist(),
+        "corrected": _response(checkpoint, vectors, codes, 2 * vectors.corrected).tolist(),
+    }
+    rng = np.random.default_rng(seed)
+    asked, alone = _set_sliders(checkpoint, vectors, codes, 1, rng)
+    report["sliders"], report["moved"] = _slider_rows(vectors, asked, alone)
+    _log.info("sliders %s", report["sliders"])
+    train = dataset.windows("train", checkpoint.config.n_bars)
+    played = train.features[..., : checkpoint.model.n_features]
+    table = measure_controls(beats_of(played), vectors.controls)
+    report["real"], _ = _slider_rows(vectors, asked, nearest_real(vectors, table, asked, alone))
+    report["floors"] = definition_floors(vectors, asked, alone.before)
+    some = codes[::_ONE_IN]
+    asked_together, together = _set_sliders(checkpoint, vectors, some, _N_TOGETHER, rng)
+    rows, _ = _slider_rows(vectors, asked_together, together)
+    kept = ("spearman", "error")
+    report["together"] = {name: {key: row[key] for key in kept} for name, row in rows.items()}
+    report["realism"] = _realism(checkpoint, windows, codes, alone)
+    report["styles"] = _style_rows(checkpoint, vectors, train, windows, codes)
+    write_content(out / "attributes.json", json.dumps(report, indent=1) + "\n")
+    draw_matrices(report, out / "attributes.svg")
+    return report
+
+
+def _measure(checkpoint: Checkpoint, vectors: AttributeVectors, codes: _Array) -> _Array:
+    features = decode_codes(checkpoint, codes.astype(np.float32))
+    return measure_controls(beats_of(features), vectors.controls)
+
+
+def _response(
+    checkpoint: Checkpoint, vectors: AttributeVectors, codes: Codes, moves: _Array
+) -> _Array:
+    """Return the mean change of each attribute from each move (K, Z) subtracted to it added."""
+    changes = [
+        _measure(checkpoint, vectors, codes + move) - _measure(checkpoint, vectors, codes - move)
+        for move in moves
+    ]
+    return np.asarray(np.mean(changes, axis=1) / vectors.deviations)
+
+
+def _set_sliders(
+    checkpoint: Checkpoint,
+    vectors: AttributeVectors,
+    codes: Codes,
+    n_set: int,
+    rng: np.random.Generator,
+) -> tuple[_Array, Steered]:
+    """Set every slider once for each window, `n_set` at a time, anywhere on its range.
+
+    Returns
+    -------
+    The targets, (windows times sliders, K), NaN where none was set, and where they led. Row
+    w * K + k is window w with slider k among those set.
+    """
+    size = len(vectors.controls)
+    targets = np.full((len(codes) * size, size), np.nan)
+    values = rng.uniform(vectors.lowest, vectors.highest, targets.shape)
+    for row in range(len(targets)):
+        first = row % size
+        others = rng.permutation(np.delete(np.arange(size), first))[: n_set - 1]
+        chosen = [first, *others]
+        targets[row, chosen] = values[row, chosen]
+    starts = np.repeat(codes, size, axis=0)
+    at_once = max(1, _STEPS_AT_ONCE // checkpoint.config.n_steps)
+    parts = [
+        steer(checkpoint, vectors, starts[part : part + at_once], targets[part : part + at_once])
+        for part in range(0, len(starts), at_once)
+    ]
+    fields = ("codes", "features", "before", "after")
+    joined = (np.concatenate([getattr(part, name) for part in parts]) for name in fields)
+    return targets, Steered(*joined)
+
+
+def _slider_rows(
+    vectors: AttributeVectors, targets: _Array, steered: Steered
+) -> tuple[dict[str, dict[str, Any]], list[list[float]]]:
+    """Return how each slider did, by name, and the mean change of all under each.
+
+    Of each: `_spearman`, between what was set and what was measured; `error`, the mean miss,
+    and `moved`, the mean change, in standard deviations; `others`, how much the others that
+    were not set changed on average, and `worst`, how much the one named `of` did, as shares
+    of that; `systematic`, the slope of the others' changes, with their signs, on its own, of
+    the one named `systematic_of`, which has the steepest: what goes with the slider, where
+    changes without sign count the scatter of decoding too. 0 where it moved nothing.
+    """
+    size = len(vectors.controls)
+    signed = (steered.after - steered.before) / vectors.deviations
+    changes = np.abs(signed)
+    rows, moved = {}, []
+    for at, name in enumerate(vectors.controls):
+        mine = np.arange(at, len(targets), size)
+        goal, reached = targets[mine, at], steered.after[mine, at]
+        held = np.isnan(targets[mine])
+        own = changes[mine, at].mean()
+        drift = (changes[mine] * held).sum(axis=0) / np.maximum(1, held.sum(axis=0))
+        shares = drift / own if own > 0 else drift * 0
+        slopes = _slopes(signed[mine], at, held)
+        worst, steepest = int(shares.argmax()), int(np.abs(slopes).argmax())
+        rows[name] = {
+            "spearman": _spearman(goal, reached),
+            "error": float(np.abs(goal - reached).mean() / vectors.deviations[at]),
+            "moved": float(own),
+            "others": float(np.delete(shares, at).mean()),
+            "worst": float(shares[worst]),
+            "of": vectors.controls[worst],
+            "systematic": float(slopes[steepest]),
+            "systematic_of": vectors.controls[steepest],
+        }
+        moved.append(changes[mine].mean(axis=0).tolist())
+    return rows, moved
+
+
+def _slopes(signed: _Array, at: int, held: NDArray[np.bool_]) -> _Array:
+    """Return the least-squares slopes (K,) through 0 of held changes (N, K) on those of `at`."""
+    own = signed[:, [at]]
+    squares = (own**2 * held).sum(axis=0)
+    products = (own * signed * held).sum(axis=0)
+    slopes = np.divide(products, squares, out=np.zeros(len(squares)), where=squares > 0)
+    return np.asarray(slopes)
+
+
+def _spearman(first: _Array, second: _Array) -> float:
+    """Return the rank correlation of two samples (N,), ties sharing their mean rank.
+
+    0 where one of them is constant.
+
+    Source: Spearman 1904.
+    """
+    ranks = []
+    for values in (first, second):
+        _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
+        ranks.append((np.cumsum(counts) - (counts - 1) / 2)[which])
+    if min(values.std() for values in ranks) == 0:
+        return 0.0
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+
+
+def _realism(
+    checkpoint: Checkpoint, windows: Windows, codes: Codes, steered: Steered
+) -> dict[str, float]:
+    """Return how well a judge tells windows from their steered versions; 0.5 is guessing.
+
+    `resting`, of the windows encoded and decoded, and `steered`, of the same with one slider
+    set, a different one from window to window; see `realism.judge_auc`.
+    """
+    n, size = len(windows), steered.before.shape[1]
+    resting = decode_codes(checkpoint, codes)
+    moved = steered.features[np.arange(n) * size + np.arange(n) % size]
+    real = windows.features[..., : resting.shape[-1]]
+    judged = {"resting": resting, "steered": moved}
+    return {
+        name: judge_auc(features, real, windows.performance, imitated=windows.performance)
+        for name, features in judged.items()
+    }
+
+
+def _style_rows(
+    checkpoint: Checkpoint,
+    vectors: AttributeVectors,
+    train: Windows,
+    windows: Windows,
+    codes: Codes,
+) -> dict[str, dict[str, Any]]:
+    """Return what adding each label's vector does in the ears of a judge.
+
+    The judge is gradient-boosted trees that were shown the train split's windows as the model
+    plays them. Of each label that can be told: `before`, the mean probability it gives the label
+    for windows that do not have it, and `after`, the same for each of `_AMOUNTS`.
+    """
+    rows = {}
+    names = np.array([label.style for label in windows.labels])[windows.performance]
+    fills = np.array([label.beat_type == FILL for label in windows.labels])[windows.performance]
+    n_features = checkpoint.model.n_features
+    for kind in ("style", FILL):
+        played = {one.beat_type if kind == FILL else one.style for one in train.labels}
+        labels = [
+            name for name in vectors.labels if (name == FILL) == (kind == FILL) and name in played
+        ]
+        if not labels or len(played) == 1:  # nothing to tell a label from
+            continue
+        judge = _style_judge(train, kind, n_features)
+        for label in labels:
+            without = ~fills if kind == FILL else names != label
+            if not without.any():
+                continue
+            some = codes[without][:: max(1, int(without.sum()) // _N_STYLED)]
+            said = [
+                _heard(judge, label, decode_codes(checkpoint, _added(vectors, some, label, amount)))
+                for amount in (0.0, *_AMOUNTS)
+            ]
+            rows[label] = {"before": said[0], "after": said[1:]}
+    return rows
+
+
+def _added(vectors: AttributeVectors, codes: Codes, label: str, amount: float) -> Codes:
+    return vectors.styled(codes, {label: amount}).astype(np.float32)
+
+
+def _style_judge(train: Windows, kind: str, n_features: int) -> HistGradientBoostingClassifier:
+    """Return trees that tell styles, or fills from beats, of windows as a model plays them."""
+    of_window = [train.labels[index] for index in train.performance]
+    truth = [label.beat_type if kind == FILL else label.style for label in of_window]
+    judge = HistGradientBoostingClassifier(**_JUDGE, random_state=0)
+    return judge.fit(_judge_view(train.features[..., :n_features]), truth)
+
+
+def _judge_view(features: _Features) -> _Array:
+    """Return every attribute, and the share of bars that strike each cell of the bar."""
+    beats = beats_of(features)
+    names = controls_of(features.shape[-1] > N_VOICES)
+    bars = beats.hits.reshape(len(features), -1, STEPS_PER_BAR * N_VOICES).mean(axis=1)
+    return np.concatenate([measure_controls(beats, names), bars], axis=1)
+
+
+def _heard(judge: HistGradientBoostingClassifier, label: str, features: _Features) -> float:
+    column = list(judge.classes_).index(label)
+    return float(judge.predict_proba(_judge_view(features))[:, column].mean())
+
+
+def misses(report: Mapping[str, Any]) -> list[str]:
+    """Return the sliders that miss a target, in words."""
+    return [
+        f"{name}: Spearman {row['spearman']:.3f}, {row['of']} moves {row['worst']:.2f} as much"
+        for name, row in report["sliders"].items()
+        if row["spearman"] < _TARGET_CORRELATION or row["worst"] >= _TARGET_SHARE
+    ]

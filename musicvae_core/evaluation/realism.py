@@ -1,0 +1,206 @@
+"""How real samples sound: against windows of real drummers, by features and by a judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedGroupKFold
+
+from musicvae_core.errors import TooFewExamplesError
+from musicvae_core.music.attributes import ATTRIBUTES, beats_of
+from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.grid import STEPS_PER_BAR
+
+_Features = NDArray[np.float32]
+
+_N_FOLDS = 5
+_MIN_PERFORMANCES = 50
+_JUDGE = {
+    "max_iter": 100,
+    "learning_rate": 0.15,
+    "max_leaf_nodes": 15,
+    "max_features": 0.3,
+    "max_bins": 63,
+}
+
+
+class Verdict(NamedTuple):
+    """The judge's scores of samples and of real windows, all held out.
+
+    labels: (N + M,) 0 for a sample, 1 for a real window. scores: (N + M,) how real each is.
+    """
+
+    labels: NDArray[np.int64]
+    scores: NDArray[np.float64]
+
+    def auc(self, weights: NDArray[np.float64] | None = None) -> float:
+        """Return the area under the ROC curve, of windows that may weigh more or less."""
+        return float(roc_auc_score(self.labels, self.scores, sample_weight=weights))
+
+
+def attribute_table(features: _Features) -> dict[str, NDArray[np.float64]]:
+    """Return every attribute of every window, (N,) each."""
+    beats = beats_of(features)
+    return {name: attribute(beats) for name, attribute in ATTRIBUTES.items()}
+
+
+def feature_gaps(generated: _Features, real: _Features) -> dict[str, dict[str, float]]:
+    """Compare the mean of each attribute of drums; see `gaps_between`."""
+    return gaps_between(attribute_table(generated), attribute_table(real))
+
+
+def gaps_between(
+    ours: Mapping[str, NDArray[np.float64]], theirs: Mapping[str, NDArray[np.float64]]
+) -> dict[str, dict[str, float]]:
+    """Compare the mean of each attribute, given (N,) and (M,) values by name.
+
+    Returns
+    -------
+    For each attribute `generated` and `real`, the means, and `gap`: their difference in
+    standard deviations of the real windows.
+    """
+    gaps = {}
+    for name, values in theirs.items():
+        deviation = values.std()
+        difference = ours[name].mean() - values.mean()
+        gaps[name] = {
+            "generated": float(ours[name].mean()),
+            "real": float(values.mean()),
+            "gap": float(difference / deviation) if deviation > 0 else 0.0,
+        }
+    return gaps
+
+
+def judge_auc(
+    generated: _Features,
+    real: _Features,
+    performances: NDArray[np.int64],
+    seed: int = 0,
+    imitated: NDArray[np.int64] | None = None,
+) -> float:
+    """Return how well gradient-boosted trees tell samples from real windows; see `judge`.
+
+    Returns
+    -------
+    Area under the ROC curve of the held-out scores; 0.5 is guessing.
+    """
+    return judge(generated, real, performances, seed, imitated).auc()
+
+
+def judge(
+    generated: _Features,
+    real: _Features,
+    performances: NDArray[np.int64],
+    seed: int = 0,
+    imitated: NDArray[np.int64] | None = None,
+) -> Verdict:
+    """Let gradient-boosted trees tell samples of drums from real windows; see `judge_tables`.
+
+    The judge sees every attribute, and every cell of the first bar and of the one halfway: of
+    two bars, that is all.
+
+    Parameters
+    ----------
+    generated, real
+        (N, T, F) and (M, T, F) with the same F, 9 or 27.
+    performances, seed, imitated
+        As `judge_tables`.
+    """
+    tables = _judge_view(generated), _judge_view(real)
+    return judge_tables(*tables, performances, seed, imitated)
+
+
+def judge_tables(
+    generated: NDArray[np.floating],
+    real: NDArray[np.floating],
+    performances: NDArray[np.int64],
+    seed: int = 0,
+    imitated: NDArray[np.int64] | None = None,
+) -> Verdict:
+    """Let gradient-boosted trees tell samples from real windows.
+
+    They are tested on folds that they were not fitted on, and a performance is never in both.
+
+    Parameters
+    ----------
+    generated, real
+        (N, A) and (M, A): the attributes of each window.
+    performances
+        (M,) the performance of each real window.
+    seed
+        Of the folds and of the trees.
+    imitated
+        (N,) the performance that each sample is nearest to; the two are then kept in one
+        fold. Without it a sample passes for real because what it resembles was fitted on.
+        Fewer than `_MIN_PERFORMANCES` performances are too few for that, and it is not used.
+
+    Raises
+    ------
+    TooFewExamplesError
+        If they are too few to hold some out.
+    """
+    n_performances = len(np.unique(performances))
+    if min(len(generated), len(real)) < _N_FOLDS or n_performances < 2:
+        raise TooFewExamplesError(
+            f"There are {len(generated)} samples and {len(real)} real windows, of "
+            f"{n_performances} performances, to judge by; at least {_N_FOLDS} of each, of 2 "
+            "performances, are needed: raise the limit or add data."
+        )
+    table = np.concatenate([generated, real])
+    labels = np.repeat([0, 1], [len(generated), len(real)])
+    if imitated is None or n_performances < _MIN_PERFORMANCES:
+        imitated = performances.max(initial=0) + 1 + np.arange(len(generated))
+    groups = np.concatenate([imitated, performances])
+    scores = np.zeros(len(labels))
+    folds = StratifiedGroupKFold(_N_FOLDS, shuffle=True, random_state=seed)
+    for fitted, held_out in folds.split(table, labels, groups):
+        trees = HistGradientBoostingClassifier(**_JUDGE, random_state=seed)
+        trees.fit(table[fitted], labels[fitted])
+        scores[held_out] = trees.predict_proba(table[held_out])[:, 1]
+    return Verdict(labels, scores)
+
+
+def _judge_view(features: _Features) -> NDArray[np.float32]:
+    """Return what the judge sees of windows (N, T, F): cells first, then attributes."""
+    attributes = np.stack(list(attribute_table(features).values()), axis=1)
+    bars = features.reshape(len(features), -1, STEPS_PER_BAR, features.shape[-1])
+    cells = bars[:, :: max(1, bars.shape[1] // 2)].reshape(len(features), -1)
+    return np.concatenate([cells, attributes], axis=1).astype(np.float32)
+
+
+def distinct_share(features: _Features) -> float:
+    """Return the share of windows whose hits no other window among them has."""
+    keys = _hit_keys(features)
+    _, counts = np.unique(keys, return_counts=True)
+    return float((counts == 1).sum() / max(1, len(keys)))
+
+
+def copied_share(features: _Features, source: _Features) -> float:
+    """Return the share of windows whose hits are exactly those of a window of the source."""
+    return float(np.isin(_hit_keys(features), _hit_keys(source)).mean())
+
+
+def nearest_windows(
+    features: _Features, source: _Features
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the source's window nearest to each, (N,), and the cells that part them, (N,).
+
+    Samples that lie much nearer to the train split than unseen music does are learned by
+    heart.
+    """
+    ours, theirs = (
+        (windows[..., :N_VOICES] > 0.5).reshape(len(windows), -1).astype(np.float32)
+        for windows in (features, source)
+    )
+    different = ours.sum(1, keepdims=True) + theirs.sum(1) - 2 * ours @ theirs.T
+    return different.argmin(axis=1), np.asarray(different.min(axis=1), np.int64)
+
+
+def _hit_keys(features: _Features) -> NDArray[np.bytes_]:
+    packed = np.packbits(features[..., :N_VOICES].reshape(len(features), -1) > 0.5, axis=1)
+    return np.ascontiguousarray(packed).view(f"V{packed.shape[1]}").ravel()

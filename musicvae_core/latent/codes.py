@@ -1,0 +1,342 @@
+"""Operations on z: drawing it, moving it, and what lies between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from musicvae_core.errors import ConfigError, InvalidGrooveError
+from musicvae_core.latent.atlas import Atlas
+from musicvae_core.models.checkpoint import Checkpoint
+from musicvae_core.models.config import MAX_TEMPERATURE
+from musicvae_core.models.heads import Noise
+from musicvae_core.models.kinds import kind_of
+from musicvae_core.models.musicvae import MusicVAE
+from musicvae_core.music.forms import FORMS, Music, form_of
+
+PriorName = Literal["learned", "normal"]
+MAX_SEED = 2**63 - 1
+REFINING = 0.375
+"""How far `refine_path` goes back along the flow in the middle. Chosen on the validation split,
+so that the cost of what lies between is as level as that of the ends: see `blending`."""
+
+_KEPT = 0.5
+"""How much `sample_codes_like` keeps of a window's code: at 0.3 the style is lost, at 0.7 little
+is new."""
+_NEAREST = 48
+"""Of how many windows that are about as busy as asked it takes some."""
+_PARALLEL = 1e-6
+_BATCH = 256
+
+Codes = NDArray[np.float32]
+
+
+def sample_codes(checkpoint: Checkpoint, n: int, prior: PriorName, seed: int) -> Codes:
+    """Draw n codes (n, Z) float32.
+
+    Parameters
+    ----------
+    checkpoint
+        Whose latent space to draw from.
+    n
+        How many.
+    prior
+        `learned` for the flow fitted to the train split's codes; `normal` for N(0, I), the
+        paper's.
+    seed
+        The same seed gives the same codes, and the first of them whatever n is.
+
+    Raises
+    ------
+    ConfigError
+        If the name is not a prior's, the checkpoint has no learned one, or the seed is
+        out of its range.
+    """
+    if prior not in ("learned", "normal"):
+        raise ConfigError(f"There is no prior {prior!r}; choose learned or normal.")
+    if not 0 <= seed <= MAX_SEED:
+        raise ConfigError(f"The seed is {seed}; it must be 0 to {MAX_SEED}.")
+    z_size = checkpoint.config.z_size
+    noise = torch.from_numpy(np.random.default_rng(seed).standard_normal((n, z_size), np.float32))
+    if prior == "normal":
+        return noise.numpy()
+    if checkpoint.prior is None:
+        raise ConfigError(
+            f"The checkpoint {checkpoint.name} has no learned prior; use --prior normal, "
+            "or fit one with the fit-prior command."
+        )
+    codes: Codes = checkpoint.prior.sample(noise).numpy()
+    return codes
+
+
+def sample_codes_like(
+    checkpoint: Checkpoint,
+    atlas: Atlas,
+    n: int,
+    style: str | None = None,
+    busy: float | None = None,
+    seed: int = 0,
+) -> Codes:
+    """Draw n new codes (n, Z) of a style, or as busy as asked.
+
+    Each starts from a real window that is so: the code is half taken back to noise, and carried
+    on again by the prior. On `groove_2bar` a judge that knows other drummers' windows hears the
+    style as often as in real ones, half as far from the window as windows are apart.
+
+    Parameters
+    ----------
+    checkpoint, atlas
+        The model, with a learned prior, and its windows.
+    style
+        One of `atlas.styles`; None for any.
+    busy
+        The share of all windows that strike fewer steps, 0 to 1; None for any.
+    seed
+        The same seed gives the same codes, and the first of them whatever n is.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such style, `busy` is out of its range, or the prior is missing.
+
+    Source: Meng et al. 2022 (SDEdit, arXiv 2108.01073), section 3, here along a flow.
+    """
+    if checkpoint.prior is None:
+        raise ConfigError(f"The checkpoint {checkpoint.name} has no learned prior.")
+    windows = _windows_like(atlas, style, busy)
+    choices, noises = np.random.default_rng(seed).spawn(2)
+    start = atlas.codes[np.resize(choices.permutation(windows), n)]
+    noise = noises.standard_normal(start.shape, np.float32)
+    z, time = torch.from_numpy(start), torch.full((n,), _KEPT)
+    redrawn = checkpoint.prior.redraw(
+        z, torch.ones_like(z, dtype=torch.bool), torch.from_numpy(noise), time
+    )
+    return np.asarray(redrawn.numpy(), np.float32)
+
+
+def _windows_like(atlas: Atlas, style: str | None, busy: float | None) -> NDArray[np.int64]:
+    """Return the windows of a style, of which `busy` leaves the nearest."""
+    if style is not None and style not in atlas.styles:
+        raise ConfigError(f"There is no style {style!r}; choose one of {', '.join(atlas.styles)}.")
+    windows = np.arange(len(atlas)) if style is None else atlas.windows_of(style)
+    if busy is None:
+        return windows
+    if not 0 <= busy <= 1:
+        raise ConfigError(f"How busy is {busy:g}; it must lie in 0 to 1.")
+    density = atlas.attributes["step_density"]
+    far = np.abs(density[windows] - np.quantile(density, busy))
+    return windows[np.argsort(far, kind="stable")[:_NEAREST]]
+
+
+def encode_music(checkpoint: Checkpoint, music: Sequence[Music]) -> Codes:
+    """Return the posterior mean of each piece of music, (n, Z) float32.
+
+    Raises
+    ------
+    ConfigError
+        If the model plays another form of music.
+    InvalidGrooveError
+        If one is not as long as the model's own.
+    InvalidLineError
+        If a line has pitches that the model does not know.
+
+    Source: Roberts et al. 2018, section 5.2, moves between posterior means.
+    """
+    config, kind = checkpoint.config, kind_of(checkpoint.config)
+    for one in music:
+        _check_form(checkpoint, one)
+        if one.n_bars != config.n_bars:
+            raise InvalidGrooveError(
+                f"The {form_of(one).noun} has {one.n_bars} bars and the model {checkpoint.name} "
+                f"hears {config.n_bars}: choose {config.n_bars} of its bars, or repeat it."
+            )
+    if not music:
+        return np.zeros((0, config.z_size), np.float32)
+    return encode_features(checkpoint, np.stack([kind.to_features(one) for one in music]))
+
+
+def _check_form(checkpoint: Checkpoint, music: Music) -> None:
+    plays, form = FORMS[kind_of(checkpoint.config).plays], form_of(music)
+    if plays is not form:
+        raise ConfigError(
+            f"The model {checkpoint.name} plays a {plays.noun}, and this is a {form.noun}: "
+            "choose another model."
+        )
+
+
+def encode_features(checkpoint: Checkpoint, features: NDArray[np.float32]) -> Codes:
+    """Return the posterior means (N, Z) float32 of windows (N, T, 27) of the model's length."""
+    codes = np.zeros((len(features), checkpoint.config.z_size), np.float32)
+    for start in range(0, len(features), _BATCH):
+        batch = torch.from_numpy(features[start : start + _BATCH])
+        with torch.inference_mode():
+            mu, _ = checkpoint.model.encode(batch)
+        codes[start : start + _BATCH] = mu.numpy()
+    return codes
+
+
+def nearby_codes(z: Codes, towards: Codes, amount: float) -> Codes:
+    """Move a code part of the way to each of others: like it, and still likely.
+
+    Parameters
+    ----------
+    z
+        (Z,).
+    towards
+        (n, Z) codes of real or sampled music.
+    amount
+        0 stays at z; 1 arrives at the others.
+
+    Returns
+    -------
+    (n, Z) float32.
+    """
+    return np.stack([slerp(z, other, amount) for other in towards])
+
+
+def refine_path(checkpoint: Checkpoint, codes: Codes, fractions: NDArray[np.floating]) -> Codes:
+    """Draw the middle of a path between codes towards those of real music; its ends stay.
+
+    Halfway between two codes lies little that drummers play. The learned prior knows where
+    the likely codes are: each code is taken back some way along its flow, the farthest in the
+    middle of the path, and carried on again.
+
+    Parameters
+    ----------
+    checkpoint
+        With a learned prior; without one the codes are given back.
+    codes
+        (n, Z).
+    fractions
+        (n,) how far along each lies, 0 at the start and 1 at the end.
+
+    Returns
+    -------
+    (n, Z) float32.
+    """
+    if checkpoint.prior is None:
+        return codes
+    time = 1 - REFINING * 4 * fractions * (1 - fractions)
+    kept = torch.from_numpy(np.asarray(time, np.float32))
+    z = torch.from_numpy(codes)
+    refined = torch.where(kept[:, None] < 1, checkpoint.prior.refine(z, kept), z)
+    return np.asarray(refined.numpy(), np.float32)
+
+
+def slerp(start: Codes, end: Codes, fraction: float) -> Codes:
+    """Interpolate along the great circle through two codes, and between their lengths.
+
+    Nearly parallel, opposite or zero codes have no such circle and are interpolated in a
+    straight line.
+
+    Parameters
+    ----------
+    start, end
+        (Z,).
+    fraction
+        0 gives start and 1 gives end, exactly.
+
+    Source: Shoemake 1985; Roberts et al. 2018, section 5.2, interpolate posterior means so.
+    """
+    a, b = start.astype(np.float64), end.astype(np.float64)  # float32 blurs opposite codes
+    lengths = np.linalg.norm(a) * np.linalg.norm(b)
+    cosine = float(np.dot(a, b) / lengths) if lengths > 0 else 1.0
+    angle = np.arccos(np.clip(cosine, -1.0, 1.0))
+    if fraction in (0.0, 1.0) or np.sin(angle) < _PARALLEL:
+        weights = (1 - fraction, fraction)
+    else:
+        weights = tuple(np.sin(np.array([1 - fraction, fraction]) * angle) / np.sin(angle))
+    return np.asarray(weights[0] * a + weights[1] * b, np.float32)
+
+
+@torch.inference_mode()
+def decode_music(
+    checkpoint: Checkpoint,
+    codes: Codes,
+    temperature: float,
+    tempo_bpm: float,
+    seed: int = 0,
+    *,
+    alike: bool = False,
+) -> list[Any]:
+    """Decode codes (n, Z) into as many grooves, or what else the model plays.
+
+    `alike` is as in `decode_alike`.
+
+    Raises
+    ------
+    ConfigError, InvalidGrooveError, InvalidLineError
+        If the temperature or the tempo is out of its range.
+    """
+    check_temperature(temperature)
+    generator = torch.Generator().manual_seed(seed)
+    z = torch.from_numpy(codes)
+    if alike:
+        features = decode_alike(checkpoint.model, z, temperature, generator)
+    else:
+        features = checkpoint.model.decode(z, temperature, generator)
+    to_music = kind_of(checkpoint.config).to_music
+    return [to_music(one, tempo_bpm) for one in features.numpy()]
+
+
+def check_temperature(temperature: float) -> None:
+    """Refuse a temperature that is not 0 to 2."""
+    if not 0 <= temperature <= MAX_TEMPERATURE:
+        raise ConfigError(
+            f"The temperature is {temperature:g}; it must lie in 0 to {MAX_TEMPERATURE:g}."
+        )
+
+
+def decode_alike(
+    model: MusicVAE, z: Tensor, temperature: float, generator: torch.Generator | None = None
+) -> Tensor:
+    """Decode z (B, Z) into features (B, T, F), all by the same chance.
+
+    With noise of its own each step of a morph would differ from its neighbours however near
+    their codes are; with one noise for all, what changes along the path is the code alone.
+    """
+    config = model.config
+    rows_a_code = config.n_bars if config.conductor_size else 1
+    decoder: Any = model.decoder
+    head = _OneChance(model.head, rows_a_code)
+    features: Tensor = decoder.generate(z, head, temperature, generator)
+    return features
+
+
+class _OneChance:
+    """A head whose noise is the same for every code; a decoder has some rows for each, in order.
+
+    What is drawn for the first is given again and again: a decoder of many rows takes them in
+    parts, which need not end with a code.
+    """
+
+    def __init__(self, head: Any, rows_a_code: int) -> None:
+        self._head, self._rows_a_code, self._n_given = head, rows_a_code, 0
+        self._noise: Noise | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._head, name)
+
+    @property
+    def parts(self) -> dict[str, _OneChance]:
+        """The heads of a head's parts, each with one chance of its own."""
+        heads = self._head.parts.items()
+        return {name: _OneChance(head, self._rows_a_code) for name, head in heads}
+
+    def draw_noise(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Noise:
+        """Return the noise of the next rows, (T, rows)."""
+        n_steps, n_rows = shape
+        if self._noise is None:
+            self._noise = self._head.draw_noise((n_steps, self._rows_a_code), generator)
+        rows = torch.arange(self._n_given, self._n_given + n_rows) % self._rows_a_code
+        self._n_given += n_rows
+        parts = [None if part is None else part[:, rows] for part in self._noise]
+        return Noise(*parts)  # type: ignore[arg-type]  # only the hits are never None
+
+
+MIN_STEPS, MAX_STEPS = 3, 33

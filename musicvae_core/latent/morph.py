@@ -1,0 +1,186 @@
+"""Morphs: what lies between two pieces of music, or four, in the latent space of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicvae_core.errors import ConfigError
+from musicvae_core.latent.codes import (
+    MAX_STEPS,
+    MIN_STEPS,
+    Codes,
+    decode_music,
+    encode_music,
+    refine_path,
+    slerp,
+)
+from musicvae_core.latent.results import Morphed, Reconstruction
+from musicvae_core.models.checkpoint import Checkpoint
+from musicvae_core.music.forms import Music, parts_of
+from musicvae_core.music.groove import Groove
+
+Curve = Literal["refined", "slerp", "lerp"]
+"""The great circle, drawn towards what is played or not, or a straight line."""
+PAD_SIZE = 5
+"""Rows and columns of the pad between four corners."""
+
+
+def morph(
+    checkpoint: Checkpoint,
+    ends: Sequence[Music],
+    n_steps: int,
+    *,
+    curve: Curve,
+    temperature: float,
+    tempo_bpm: float,
+    seed: int,
+    exact_ends: bool,
+) -> Morphed:
+    """Morph between two grooves, or on a pad between four; see `Studio.morph`."""
+    corners = encode_music(checkpoint, ends)
+    codes, n_rows = lay_codes(corners, n_steps, curve)
+    if curve == "refined":
+        codes = refine_path(checkpoint, codes, _fractions(len(codes), n_rows))
+    grooves = tuple(decode_music(checkpoint, codes, temperature, tempo_bpm, seed, alike=True))
+    played = decode_music(checkpoint, corners, 0.0, tempo_bpm)
+    if exact_ends:
+        grooves = with_exact_ends(grooves, ends, n_rows)
+    back = tuple(compare(end, groove) for end, groove in zip(ends, played, strict=True))
+    return Morphed(grooves, codes, n_rows, len(codes) // n_rows, back)
+
+
+def compare(original: Music, groove: Music) -> Reconstruction:
+    """Measure how much of some music came back."""
+    right = (_steps(original) == _steps(groove)).all(axis=1)  # (T,)
+    begins, begins_again = _onsets(original), _onsets(groove)
+    n_either = int(begins.sum() + begins_again.sum())
+    f1 = 2 * int((begins & begins_again).sum()) / n_either if n_either else 1.0
+    return Reconstruction(original, groove, float(right.mean()), f1)
+
+
+def _steps(music: Music) -> NDArray[np.int64]:
+    """Return what happens at each step, (T, K): hits, and of each line its event."""
+    parts = parts_of(music).values()
+    columns = [part.hits if isinstance(part, Groove) else part.events()[:, None] for part in parts]
+    return np.concatenate(columns, axis=1, dtype=np.int64)
+
+
+def _onsets(music: Music) -> NDArray[np.bool_]:
+    """Return which voice or pitch begins at each step, (T, K)."""
+    columns: list[NDArray[np.bool_]] = []
+    for part in parts_of(music).values():
+        if isinstance(part, Groove):
+            columns.append(part.hits)
+        else:
+            columns.append(part.onsets[:, None] & (part.pitches[:, None] == np.arange(128)))
+    return np.concatenate(columns, axis=1)
+
+
+def lay_codes(ends: Codes, n_steps: int, curve: Curve) -> tuple[Codes, int]:
+    """Return the codes between two ends, or four, and in how many rows they lie.
+
+    Raises
+    ------
+    ConfigError
+        If there are neither two nor four ends, or what `path_codes` raises.
+    """
+    if len(ends) == 2:
+        return path_codes(ends[0], ends[1], n_steps, curve), 1
+    if len(ends) == 4:
+        return pad_codes(ends, curve=curve), PAD_SIZE
+    raise ConfigError(f"A morph between {len(ends)} grooves; give 2 of them, or 4.")
+
+
+def path_codes(start: Codes, end: Codes, n_steps: int, curve: Curve = "slerp") -> Codes:
+    """Return the codes (n_steps, Z) of an even path between two, both ends included.
+
+    Parameters
+    ----------
+    start, end
+        (Z,) posterior means.
+    n_steps
+        3 to 33.
+    curve
+        `slerp`, or `lerp` for a straight line, to compare.
+
+    Raises
+    ------
+    ConfigError
+        If the number of steps is out of its range, or there is no such curve.
+
+    Source: Roberts et al. 2018, section 5.2.
+    """
+    if not MIN_STEPS <= n_steps <= MAX_STEPS:
+        raise ConfigError(f"A morph of {n_steps} steps; it must have {MIN_STEPS} to {MAX_STEPS}.")
+    return _between(start, end, np.linspace(0.0, 1.0, n_steps), curve)
+
+
+def pad_codes(corners: Codes, size: int = PAD_SIZE, curve: Curve = "slerp") -> Codes:
+    """Return the codes (size * size, Z) between four, row by row.
+
+    Parameters
+    ----------
+    corners
+        (4, Z) posterior means: upper left, upper right, lower left, lower right.
+    size
+        Rows, and columns.
+    curve
+        See `path_codes`; first along the upper and the lower edge, then between the two.
+    """
+    fractions = np.linspace(0.0, 1.0, size)
+    upper = _between(corners[0], corners[1], fractions, curve)
+    lower = _between(corners[2], corners[3], fractions, curve)
+    columns = [
+        _between(top, bottom, fractions, curve) for top, bottom in zip(upper, lower, strict=True)
+    ]
+    codes: Codes = np.stack(columns, axis=1).reshape(size * size, -1)  # (rows, columns, Z)
+    return codes
+
+
+def _fractions(n: int, n_rows: int) -> NDArray[np.float64]:
+    """Return how far along a path each of n codes lies, or from its nearest corner on a pad.
+
+    On an edge of the pad that is the distance to the nearer of its two ends.
+    """
+    along = np.linspace(0.0, 1.0, n // n_rows)
+    if n_rows == 1:
+        return along
+    ends = 1 - 4 * along * (1 - along)  # 1 at both ends of an edge, 0 in its middle
+    fractions: NDArray[np.float64] = (1 - np.sqrt(np.outer(ends, ends))) / 2
+    return fractions.ravel()
+
+
+def _between(start: Codes, end: Codes, fractions: NDArray[np.float64], curve: Curve) -> Codes:
+    if curve in ("refined", "slerp"):
+        return np.stack([slerp(start, end, float(fraction)) for fraction in fractions])
+    if curve == "lerp":
+        weights = fractions[:, None]
+        return np.asarray((1 - weights) * start + weights * end, np.float32)
+    raise ConfigError(f"There is no curve {curve!r}; choose refined, slerp or lerp.")
+
+
+def with_exact_ends(
+    grooves: Sequence[Music], ends: Sequence[Music], n_rows: int
+) -> tuple[Music, ...]:
+    """Put the ends themselves in place of what was decoded for them.
+
+    Parameters
+    ----------
+    grooves
+        Of a path, or row by row of a pad.
+    ends
+        Two, or the four corners in the order of `pad_codes`.
+    n_rows
+        1 for a path.
+    """
+    last = len(grooves) - 1
+    n_columns = len(grooves) // n_rows
+    places = (0, last) if n_rows == 1 else (0, n_columns - 1, last - n_columns + 1, last)
+    exact = list(grooves)
+    for place, end in zip(places, ends, strict=True):
+        exact[place] = end.at_tempo(grooves[place].tempo_bpm)
+    return tuple(exact)

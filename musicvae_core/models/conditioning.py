@@ -1,0 +1,200 @@
+"""What of a groove a player keeps, and what else the groove lab is told.
+
+A groove to be completed is one whose hits, velocities and offsets are known cell by cell; a
+rhythm to be drumified is known as taps alone. Both are arrays here, for a batch at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicvae_core.music.codec import N_FEATURES
+from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.grid import STEPS_PER_BAR
+
+_N_TAP_FEATURES = 3
+UNKNOWN = -1
+N_KINDS = 5
+"""Of what is hidden, see `Kept.kinds`."""
+_TEMPO_CENTRE_BPM, _TEMPO_OCTAVES = 120.0, 1.0
+
+Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What is known of grooves, cell by cell.
+
+    Parameters
+    ----------
+    features
+        (B, T, 27) float32, see `codec`; read only where it is known.
+    hits, velocities, offsets
+        (B, T, 9) bool: the cells of which it is known whether they are hit, how loud, and how
+        early or late.
+    taps
+        (B, T, 3) float32: 1 where a step is tapped, the tap's velocity (0 where unknown) and
+        its offset in model units; zeros where there are no taps.
+    """
+
+    features: Floats
+    hits: Flags
+    velocities: Flags
+    offsets: Flags
+    taps: Floats
+
+    @classmethod
+    def nothing(cls, features: Floats) -> Kept:
+        """Return that nothing is known of grooves of this shape."""
+        cells = np.zeros((*features.shape[:2], N_VOICES), bool)
+        taps = np.zeros((*features.shape[:2], _N_TAP_FEATURES), np.float32)
+        return cls(features, cells, cells, cells, taps)
+
+    @classmethod
+    def notes(cls, features: Floats) -> Kept:
+        """Return that all hits are known and nothing of how they are played."""
+        nothing = cls.nothing(features)
+        return replace(nothing, hits=np.ones_like(nothing.hits))
+
+    @classmethod
+    def everything(cls, features: Floats) -> Kept:
+        """Return that all is known."""
+        cells = np.ones((*features.shape[:2], N_VOICES), bool)
+        return replace(cls.nothing(features), hits=cells, velocities=cells, offsets=cells)
+
+    def revealing(self, steps: Flags) -> Kept:
+        """Return the same with everything known at steps, (B, T) bool."""
+        cells = steps[..., None]
+        return replace(
+            self,
+            hits=self.hits | cells,
+            velocities=self.velocities | cells,
+            offsets=self.offsets | cells,
+        )
+
+    def at(self, steps: slice) -> Kept:
+        """Return the conditioning of some steps alone."""
+        return Kept(
+            self.features[:, steps],
+            self.hits[:, steps],
+            self.velocities[:, steps],
+            self.offsets[:, steps],
+            self.taps[:, steps],
+        )
+
+    def take(self, indices: NDArray[np.int64]) -> Kept:
+        """Return the conditioning of the grooves at the indices."""
+        return Kept(
+            self.features[indices],
+            self.hits[indices],
+            self.velocities[indices],
+            self.offsets[indices],
+            self.taps[indices],
+        )
+
+    def followed_by(self, other: Kept) -> Kept:
+        """Return the conditioning of these grooves followed by others."""
+        return Kept(
+            np.concatenate([self.features, other.features], axis=1),
+            np.concatenate([self.hits, other.hits], axis=1),
+            np.concatenate([self.velocities, other.velocities], axis=1),
+            np.concatenate([self.offsets, other.offsets], axis=1),
+            np.concatenate([self.taps, other.taps], axis=1),
+        )
+
+    def kinds(self) -> NDArray[np.int64]:
+        """Return of what kind each groove is, (B,): how much of it is hidden.
+
+        0 where the notes are known and nothing of how they are played, 1 where some of that is
+        known too; 2 where some notes are known, 3 where none are, but taps, and 4 where nothing
+        is.
+        """
+        cells = (1, 2)
+        no_feel = ~(self.velocities | self.offsets).any(axis=cells)
+        tapped = self.taps[..., 0].any(axis=1)
+        kinds = np.where(tapped, 3, 4)
+        kinds = np.where(self.hits.any(axis=cells), 2, kinds)
+        return np.where(self.hits.all(axis=cells), np.where(no_feel, 0, 1), kinds)
+
+    def known_features(self) -> Floats:
+        """Return (B, T, 54) float32: the features, 0 where unknown, and what is known."""
+        known = np.concatenate([self.hits, self.velocities, self.offsets], axis=-1)
+        known = known.astype(np.float32)
+        return np.concatenate([self.features * known, known], axis=-1)
+
+
+class Controls(NamedTuple):
+    """Further controls: tempo, density, style and drummer.
+
+    tempos_bpm: (B,). densities: (B,) mean hits a step, NaN where unknown. styles, drummers:
+    (B,) places in the configuration's lists, -1 where unknown.
+    """
+
+    tempos_bpm: Floats
+    densities: Floats
+    styles: NDArray[np.int64]
+    drummers: NDArray[np.int64]
+
+    def take(self, indices: NDArray[np.int64] | slice) -> Controls:
+        """Return the controls of the examples at the indices."""
+        tempos, densities = self.tempos_bpm[indices], self.densities[indices]
+        return Controls(tempos, densities, self.styles[indices], self.drummers[indices])
+
+
+def untold(tempos_bpm: Floats) -> Controls:
+    """Return controls that tell the tempo alone."""
+    n = len(tempos_bpm)
+    unknown = np.full(n, UNKNOWN)
+    return Controls(tempos_bpm, np.full(n, np.nan, np.float32), unknown, unknown)
+
+
+def taps_of(features: Floats) -> Floats:
+    """Fold all voices into one: (B, T, 27) features to (B, T, 3) taps.
+
+    A step is tapped where any voice is hit, as loud and as early or late as its loudest hit.
+    """
+    hits, velocities, offsets = np.split(features, 3, axis=-1)  # each (B, T, 9)
+    loudest = np.where(hits > 0, velocities, -1.0).argmax(axis=-1)[..., None]
+    tapped = hits.max(axis=-1, keepdims=True)
+    values = [np.take_along_axis(part, loudest, axis=-1) for part in (velocities, offsets)]
+    return np.concatenate([tapped, *(tapped * value for value in values)], axis=-1)
+
+
+def n_condition_features(n_styles: int, n_drummers: int) -> int:
+    """Return the width of `condition_features`."""
+    return 2 * N_FEATURES + _N_TAP_FEATURES + 1 + STEPS_PER_BAR + 3 + n_styles + n_drummers
+
+
+def condition_features(kept: Kept, controls: Controls, n_styles: int, n_drummers: int) -> Floats:
+    """Return the model's conditioning features: (B, T, C) float32."""
+    n_examples, n_steps = kept.hits.shape[:2]
+    place = np.eye(STEPS_PER_BAR, dtype=np.float32)[np.arange(n_steps) % STEPS_PER_BAR]
+    has_taps = kept.taps[..., :1].any(axis=1)  # (B, 1)
+    tempos = np.log2(controls.tempos_bpm / _TEMPO_CENTRE_BPM) / _TEMPO_OCTAVES
+    is_dense = ~np.isnan(controls.densities)
+    of_whole = [
+        has_taps,
+        np.stack([tempos, is_dense, np.nan_to_num(controls.densities)], axis=-1),
+        _one_hot(controls.styles, n_styles),
+        _one_hot(controls.drummers, n_drummers),
+    ]
+    whole = np.concatenate(of_whole, axis=-1).astype(np.float32)  # (B, rest)
+    return np.concatenate(
+        [
+            kept.known_features(),
+            kept.taps,
+            np.broadcast_to(place, (n_examples, n_steps, STEPS_PER_BAR)),
+            np.broadcast_to(whole[:, None], (n_examples, n_steps, whole.shape[-1])),
+        ],
+        axis=-1,
+    )
+
+
+def _one_hot(places: NDArray[np.int64], n: int) -> Floats:
+    """Return (B, n) float32, zeros where the place is unknown."""
+    return np.asarray(places[:, None] == np.arange(n), np.float32)

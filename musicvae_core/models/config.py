@@ -1,0 +1,334 @@
+"""Frozen configurations of models and of their training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from musicvae_core.errors import ConfigError
+from musicvae_core.music.grid import STEPS_PER_BAR
+
+_Head = Literal["categorical", "groove", "line", "trio"]
+_StepPaths = Literal["both", "encoder"]
+_Feel = Literal["mixture", "mean"]
+MAX_TEMPERATURE = 2.0
+"""The highest temperature; the lowest, 0, takes the likeliest class."""
+MAX_SEED = 2**32 - 1
+"""The greatest seed that NumPy, PyTorch and scikit-learn all accept."""
+ConfigT = TypeVar("ConfigT", bound="Config")
+
+Size = Annotated[int, Field(ge=1, le=8192)]
+_OptionalSize = Annotated[int, Field(ge=0, le=8192)]
+_Count = Annotated[int, Field(ge=1)]
+_OptionalCount = Annotated[int, Field(ge=0)]
+_Weight = Annotated[float, Field(ge=0)]
+_Share = Annotated[float, Field(ge=0, lt=1)]
+_Positive = Annotated[float, Field(gt=0)]
+
+_LIMITS = {
+    "greater_than_equal": "at least {ge:g}",
+    "greater_than": "above {gt:g}",
+    "less_than_equal": "at most {le:g}",
+    "less_than": "below {lt:g}",
+    "finite_number": "finite",
+    "literal_error": "{expected}",
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+}
+
+
+def _refusal(error: Mapping[str, Any], name: object) -> ConfigError:
+    limit = _LIMITS.get(error["type"], error["msg"]).format(**error.get("ctx", {}))
+    return ConfigError(f"{name} is {error['input']!r}; it must be {limit}.")
+
+
+class Config(BaseModel):
+    """A frozen configuration: plain values within limits, refused by name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as invalid:
+            error = invalid.errors()[0]
+            name = ".".join(map(str, error["loc"]))
+            if error["type"] == "extra_forbidden":
+                fields = ", ".join(type(self).model_fields)
+                raise ConfigError(
+                    f"{type(self).__name__} has no field {name!r}; it has {fields}."
+                ) from invalid
+            raise _refusal(error, name) from invalid
+
+    def replaced(self, **changes: Any) -> Self:
+        """Return the configuration with some values changed, checked all together."""
+        return type(self)(**(self.model_dump() | changes))
+
+    def replaced_by_texts(self, texts: Mapping[str, str]) -> Self:
+        """Return the configuration with some values read from texts, checked all together."""
+        changes = {}
+        for name, text in texts.items():
+            kind: Any = type(self).model_fields[name].annotation
+            try:
+                changes[name] = TypeAdapter(kind).validate_strings(text)
+            except ValidationError as invalid:
+                raise _refusal(invalid.errors()[0], name) from invalid
+        return self.replaced(**changes)
+
+
+class ModelConfig(Config):
+    """The dimensions of one model; everything needed to build it without its weights.
+
+    Parameters
+    ----------
+    head
+        `categorical`: the paper's 512 drum combinations, without feel. `groove`: the same
+        combinations, and for each hit a velocity and an offset drawn from mixtures. `line`: the
+        88 pitches, note-off and no event of one voice. `trio`: two such lines and drums, with an
+        encoder and a decoder of a bar for each, one LSTM over bars and one conductor for all.
+    n_bars
+        Length of the sequences, in bars of 16 steps.
+    encoder_size, encoder_layers
+        Width of one direction of the bidirectional encoder, and its depth.
+    decoder_size, decoder_layers
+        Width and depth of the decoder.
+    drums_layers
+        Depth of the decoder of a trio's drums; 0 for that of the others.
+    z_size
+        Dimensions of the latent space; where the encoder or the decoder knows bars, they share
+        it evenly.
+    step_size
+        Width of the direct paths between z, or a bar's embedding, and every single step, both
+        ways; 0 for none, as in the paper.
+    step_paths
+        `both` ways, or `encoder` alone, so that a decoder as in the paper can be compared
+        behind the same encoder.
+    encoder_bar_size
+        Width of one direction of the encoder's LSTM over bars; 0 for one LSTM over all steps.
+    conductor_size
+        Width of the conductor, which gives every bar its embedding; 0 for a flat decoder.
+    bar_size
+        Width of a bar's embedding, and of what the encoder says of a bar.
+    feel_size, n_mixtures
+        Width of the feel network and logistic components a velocity or offset (groove head).
+    """
+
+    head: _Head = "categorical"
+    n_bars: Annotated[int, Field(ge=1, le=64)] = 2
+    encoder_size: Size = 512
+    encoder_layers: Size = 1
+    decoder_size: Size = 256
+    decoder_layers: Size = 2
+    drums_layers: _OptionalSize = 0
+    z_size: Size = 256
+    step_size: Annotated[int, Field(ge=0, le=1024)] = 0
+    step_paths: _StepPaths = "both"
+    encoder_bar_size: _OptionalSize = 0
+    conductor_size: _OptionalSize = 0
+    bar_size: Size = 128
+    feel_size: Size = 256
+    n_mixtures: Size = 3
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        if self.head == "trio" and not (self.encoder_bar_size and self.conductor_size):
+            raise ConfigError(
+                "A trio needs a conductor and an encoder that knows bars: conductor_size is "
+                f"{self.conductor_size} and encoder_bar_size {self.encoder_bar_size}."
+            )
+        if self.head == "trio" and self.z_size % (3 * self.n_bars):
+            raise ConfigError(
+                f"z_size is {self.z_size}; it must be a multiple of 3 * n_bars, {3 * self.n_bars}."
+            )
+        knows_bars = self.encoder_bar_size or self.conductor_size
+        if knows_bars and self.z_size % self.n_bars:
+            raise ConfigError(
+                f"z_size is {self.z_size}; it must be a multiple of n_bars, {self.n_bars}."
+            )
+
+    @property
+    def kind(self) -> str:
+        """The model's kind, see `kinds`."""
+        return self.head
+
+    @property
+    def n_steps(self) -> int:
+        """Sequence length in sixteenths."""
+        return self.n_bars * STEPS_PER_BAR
+
+    @property
+    def has_feel(self) -> bool:
+        """Whether the model models velocity and timing."""
+        return self.head == "groove"
+
+
+class LabConfig(Config):
+    """The dimensions of a groove lab.
+
+    Parameters
+    ----------
+    n_bars
+        Length of the windows that it is trained on, in bars; it plays any length.
+    reader_size, context_size
+        Width of one direction of the LSTM that reads the conditioning, and of its output that
+        the decoder gets at every step.
+    encoder_size, z_size
+        Width of one direction of the posterior's LSTM, and latent dimensions.
+    decoder_size, decoder_layers, feel_size, n_mixtures
+        As `ModelConfig`.
+    feel
+        `mixture`: velocities and offsets are drawn from learned distributions. `mean`: they are
+        means learned by squared error, as in GrooVAE, to compare; n_mixtures is not used.
+    styles, drummers
+        Names that can be chosen, joined by commas.
+    """
+
+    n_bars: Annotated[int, Field(ge=2, le=64)] = 4
+    reader_size: Size = 192
+    context_size: Size = 96
+    encoder_size: Size = 192
+    z_size: Size = 32
+    decoder_size: Size = 256
+    decoder_layers: Size = 2
+    feel_size: Size = 256
+    n_mixtures: Size = 3
+    feel: _Feel = "mixture"
+    styles: str = (
+        "afrobeat,afrocuban,blues,country,dance,funk,gospel,highlife,hiphop,jazz,latin,"
+        "middleeastern,neworleans,pop,punk,reggae,rock,soul"
+    )
+    drummers: str = (
+        "drummer1,drummer2,drummer3,drummer4,drummer5,drummer6,drummer7,drummer8,drummer9,drummer10"
+    )
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        for name in ("styles", "drummers"):
+            names = getattr(self, name).split(",")
+            if len(set(names)) < len(names):
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; it must be distinct names.")
+
+    @property
+    def kind(self) -> str:
+        """The model's kind, see `kinds`."""
+        return "lab"
+
+    @property
+    def style_names(self) -> tuple[str, ...]:
+        """The styles that can be chosen."""
+        return tuple(self.styles.split(","))
+
+    @property
+    def drummer_names(self) -> tuple[str, ...]:
+        """The drummers that can be chosen."""
+        return tuple(self.drummers.split(","))
+
+
+class TrainConfig(Config):
+    """How one model is trained.
+
+    Parameters
+    ----------
+    n_steps, batch_size, seed
+        Optimiser steps, windows a step, and the seed of every random choice.
+    learning_rate, final_learning_rate, warmup_steps
+        Peak and end of a cosine decay after a linear warm-up.
+    beta, beta_rate
+        Weight of the KL term at the end, and the base of its annealing,
+        beta * (1 - beta_rate ** step).
+    beta_of_feel
+        What the groove lab multiplies beta by for examples of which all hits are known.
+    free_bits
+        KL an example may spend without cost, in bits, in total over z.
+    feel_weight
+        Weight of velocity and offset beside hits in the reconstruction.
+    word_dropout
+        Share of the decoder's inputs that are blanked.
+    sampling_rate
+        Rate of the inverse sigmoid of scheduled sampling; 0 turns it off.
+    dropout
+        Dropout on the decoder's outputs.
+    augmentation
+        Share of examples that are recombined, or by the lab are played with another feel (see
+        `augmentation`).
+    shortest_bars
+        Performances of at least so many bars, but shorter than a window, are repeated to its
+        length and trained on as well; 0 for none.
+    initial_sigma
+        Deviation of the posterior at the start, where mu is spread over the data as its prior
+        is; 0 leaves both as PyTorch initialises them.
+    gradient_clip, weight_decay, average_decay
+        Norm limit of the gradient, AdamW's decay, and the decay of the running average
+        of the weights that is validated and shipped.
+    validate_every, patience
+        Steps between validations, and validations without a better one before stopping
+        (0: never stop early).
+    """
+
+    n_steps: _Count = 20_000
+    batch_size: _Count = 64
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    learning_rate: _Positive = 2e-3
+    final_learning_rate: _Weight = 1e-5
+    warmup_steps: _OptionalCount = 200
+    beta: _Weight = 0.03
+    beta_rate: _Share = 0.999
+    beta_of_feel: _Weight = 1.0
+    free_bits: _Weight = 0.0
+    feel_weight: _Weight = 1.0
+    word_dropout: _Share = 0.2
+    sampling_rate: _Weight = 0.0
+    dropout: _Share = 0.0
+    augmentation: _Share = 0.6
+    shortest_bars: _OptionalCount = 0
+    initial_sigma: _Weight = 0.0
+    gradient_clip: _Positive = 1.0
+    weight_decay: _Weight = 0.0
+    average_decay: _Share = 0.998
+    validate_every: _Count = 500
+    patience: _OptionalCount = 0
+
+    def learning_rate_at(self, step: int) -> float:
+        """Return the learning rate of a step: linear warm-up, then half a cosine down.
+
+        Deviation: the paper decays by 0.9999 a step from 1e-3 to 1e-5. On a run of a known,
+        short length a cosine reaches the same floor at the end, whatever that length is.
+        """
+        if step < self.warmup_steps:
+            return self.learning_rate * (step + 1) / self.warmup_steps
+        progress = (step - self.warmup_steps) / max(1, self.n_steps - self.warmup_steps)
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+        return self.final_learning_rate + fall * (self.learning_rate - self.final_learning_rate)
+
+    def beta_at(self, step: int) -> float:
+        """Return the weight of the KL term at a step: beta * (1 - beta_rate ** step).
+
+        Source: Roberts et al. 2018, section 4, and Magenta's `lstm_models`; there the rate is
+        0.99999 over 50,000 steps.
+        """
+        return self.beta * (1 - self.beta_rate**step)
+
+    def sampling_probability_at(self, step: int) -> float:
+        """Return the share of the decoder's inputs drawn from the model itself at a step.
+
+        The inverse sigmoid decay of teacher forcing, 1 - rate / (rate + exp(step / rate)); a
+        rate of 0 means always 0.
+
+        Source: Bengio et al. 2015, section 2.4; MusicVAE's 2-bar models use a rate of 1000.
+        """
+        rate = self.sampling_rate
+        if rate == 0:
+            return 0.0
+        return 1 - rate / (rate + math.exp(min(step / rate, 700.0)))
+
+
+def step_seed(config: TrainConfig, step: int) -> int:
+    """Return the seed of the randomness that belongs to a step."""
+    return config.seed * 1_000_003 + step

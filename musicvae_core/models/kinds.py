@@ -1,0 +1,181 @@
+"""The kinds of model: how the music of each is coded, drawn, learned from and measured.
+
+A new kind is one more entry of `_KINDS`; nothing else should ask which kind a model is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from musicvae_core.data.dataset import load_dataset
+from musicvae_core.data.lines import load_lines
+from musicvae_core.data.trios import load_trios
+from musicvae_core.data.windows import AnyWindows, WindowSource
+from musicvae_core.models import lab_tasks, musicvae, reconstruction
+from musicvae_core.models.config import LabConfig, ModelConfig, TrainConfig
+from musicvae_core.models.heads import AnyHead, CategoricalHead, GrooveHead, PartsHead
+from musicvae_core.models.lab import GrooveLab, LabHead, MeansHead
+from musicvae_core.models.musicvae import MusicVAE
+from musicvae_core.music.codec import (
+    DRUM_CLASSES,
+    Alphabet,
+    features_to_groove,
+    groove_to_features,
+)
+from musicvae_core.music.forms import Plays
+from musicvae_core.music.line import LINE_CLASSES, features_to_line, line_to_features
+from musicvae_core.music.piece import (
+    DRUMS,
+    MELODY,
+    TRIO_CLASSES,
+    features_to_trio,
+    trio_to_features,
+)
+
+_Config = ModelConfig | LabConfig
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of model.
+
+    Parameters
+    ----------
+    name
+        As in a configuration's `kind`.
+    family
+        As in the header of a checkpoint; kinds of one family share a configuration class.
+    config
+        The class of its configuration.
+    plays
+        The form of its music, one of `music.forms`.
+    to_features, to_music
+        Music as features (T, F) float32, and back, given a tempo.
+    alphabets
+        By the name of each part, the classes of a step, one of which is drawn.
+    network
+        The class of its network, whose `forward` takes a batch and returns the terms of the
+        loss, (B,) nats each.
+    head
+        Makes the part of the network that draws a step and scores it.
+    load_data
+        Reads a data set at a path, from which windows are cut.
+    draw_batch
+        Returns the batch of a training step: windows, and all its randomness.
+    measure
+        Returns the metrics of held-out windows; training keeps the model of the least `loss`.
+    """
+
+    name: str
+    family: str
+    config: type[_Config]
+    plays: Plays
+    to_features: Callable[[Any], NDArray[np.float32]]
+    to_music: Callable[[NDArray[np.float32], float], Any]
+    alphabets: Mapping[str, Alphabet]
+    network: Callable[[Any, Any], nn.Module]
+    head: Callable[[Any], AnyHead]
+    load_data: Callable[..., WindowSource[AnyWindows]]
+    draw_batch: Callable[[Any, Any, TrainConfig, int], tuple[Any, ...]]
+    measure: Callable[[Any, Any, TrainConfig], Mapping[str, float]]
+
+    def build(self, config: _Config) -> Any:
+        """Return an untrained network of a configuration."""
+        return self.network(config, self.head(config))
+
+
+def _drums_head(config: ModelConfig) -> CategoricalHead:
+    return CategoricalHead(config.decoder_size, DRUM_CLASSES)
+
+
+def _groove_head(config: ModelConfig) -> CategoricalHead:
+    return GrooveHead(config.decoder_size, config.feel_size, config.n_mixtures)
+
+
+def _line_head(config: ModelConfig) -> CategoricalHead:
+    return CategoricalHead(config.decoder_size, LINE_CLASSES)
+
+
+def _trio_head(config: ModelConfig) -> AnyHead:
+    return PartsHead(config.decoder_size, TRIO_CLASSES)
+
+
+def _lab_head(config: LabConfig) -> CategoricalHead:
+    if config.feel == "mean":
+        return MeansHead(config.decoder_size, config.feel_size)
+    return LabHead(config.decoder_size, config.feel_size, config.n_mixtures)
+
+
+_CODECS: Mapping[Plays, tuple[Callable[[Any], Any], Callable[[Any, float], Any]]] = {
+    "drums": (groove_to_features, features_to_groove),
+    "line": (line_to_features, features_to_line),
+    "piece": (trio_to_features, features_to_trio),
+}
+
+
+def _musicvae(
+    name: str,
+    alphabets: Mapping[str, Alphabet],
+    head: Callable[[ModelConfig], AnyHead],
+    load_data: Callable[..., WindowSource[Any]] = load_dataset,
+    plays: Plays = "drums",
+) -> Kind:
+    """Return a kind that differs from the other MusicVAEs in its classes and its head alone."""
+    to_features, to_music = _CODECS[plays]
+    return Kind(
+        name,
+        family="musicvae",
+        config=ModelConfig,
+        plays=plays,
+        to_features=to_features,
+        to_music=to_music,
+        alphabets=alphabets,
+        network=MusicVAE,
+        head=head,
+        load_data=load_data,
+        draw_batch=musicvae.draw_batch,
+        measure=reconstruction.measure,
+    )
+
+
+_ALL = (
+    _musicvae("categorical", {DRUMS: DRUM_CLASSES}, _drums_head),
+    _musicvae("groove", {DRUMS: DRUM_CLASSES}, _groove_head),
+    _musicvae("line", {MELODY: LINE_CLASSES}, _line_head, load_lines, "line"),
+    _musicvae("trio", TRIO_CLASSES, _trio_head, load_trios, "piece"),
+    Kind(
+        "lab",
+        family="lab",
+        config=LabConfig,
+        plays="drums",
+        to_features=groove_to_features,
+        to_music=features_to_groove,
+        alphabets={DRUMS: DRUM_CLASSES},
+        network=GrooveLab,
+        head=_lab_head,
+        load_data=load_dataset,
+        draw_batch=lab_tasks.draw_batch,
+        measure=lab_tasks.measure,
+    ),
+)
+
+_KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _ALL})
+CONFIGS: Mapping[str, type[_Config]] = MappingProxyType({kind.family: kind.config for kind in _ALL})
+"""The class of configurations of each family."""
+
+
+def kind_of(config: _Config) -> Kind:
+    """Return the kind of a model by its configuration."""
+    return _KINDS[config.kind]
+
+
+def build(config: _Config) -> Any:
+    """Return an untrained network of a configuration; see `Kind.build`."""
+    return kind_of(config).build(config)

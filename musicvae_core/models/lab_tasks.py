@@ -1,0 +1,184 @@
+"""Training batches of a groove lab: grooves with parts hidden at random.
+
+Every example is hidden in one of these ways, and in half of them its first bar is then shown
+again, as it is when a long groove is made window by window:
+
+- how the notes are played: velocities, offsets, or both;
+- some voices, through all bars or some;
+- some beats of all voices, often all from one on;
+- everything but taps, of which some are dropped, and the velocities often flat;
+- everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from musicvae_core.data.augmentation import change_feel
+from musicvae_core.data.windows import Windows, batch_indices
+from musicvae_core.models.conditioning import UNKNOWN, Controls, Flags, Floats, Kept, taps_of
+from musicvae_core.models.config import LabConfig, TrainConfig, step_seed
+from musicvae_core.models.lab import GrooveLab, LabBatch, known_of
+from musicvae_core.models.losses import elbo_losses
+from musicvae_core.models.musicvae import map_batch
+from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.grid import STEPS_PER_BAR, STEPS_PER_BEAT
+
+_Hiding = Callable[[Floats, np.random.Generator], Kept]
+_UNKNOWN_CONTROL = 0.5
+"""Share of examples in which density, style or drummer is left out."""
+_VALIDATION_SEED = 1
+
+
+def hide(features: Floats, rng: np.random.Generator) -> Kept:
+    """Hide parts of a batch (B, T, 27), each example in its own way; return the conditioning."""
+    kinds = rng.choice(len(_HIDINGS), len(features), p=_SHARES)
+    parts = [_HIDINGS[kind](one[None], rng) for kind, one in zip(kinds, features, strict=True)]
+    names = ("features", "hits", "velocities", "offsets", "taps")
+    kept = Kept(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    first_bar = np.arange(features.shape[1]) < STEPS_PER_BAR
+    shown = rng.random((len(features), 1)) < 0.5
+    return kept.revealing(shown & first_bar)
+
+
+def _hide_controls(controls: Controls, rng: np.random.Generator) -> Controls:
+    """Leave out each control of some examples; the tempo is always given."""
+    hidden = rng.random((3, len(controls.styles))) < _UNKNOWN_CONTROL
+    return Controls(
+        controls.tempos_bpm,
+        np.where(hidden[0], np.nan, controls.densities).astype(np.float32),
+        np.where(hidden[1], UNKNOWN, controls.styles),
+        np.where(hidden[2], UNKNOWN, controls.drummers),
+    )
+
+
+def _hide_feel(features: Floats, rng: np.random.Generator) -> Kept:
+    kept = Kept.notes(features)
+    what = rng.choice(3, p=[0.7, 0.15, 0.15])
+    if what == 1:
+        return replace(kept, velocities=np.ones_like(kept.hits))
+    if what == 2:
+        return replace(kept, offsets=np.ones_like(kept.hits))
+    return kept
+
+
+def _hide_voices(features: Floats, rng: np.random.Generator) -> Kept:
+    kept = Kept.everything(features)
+    voices = rng.random(N_VOICES) < rng.uniform(0.1, 0.9)
+    steps = _some_beats(features, rng) if rng.random() < 0.4 else np.ones_like(kept.hits[..., 0])
+    return _without(kept, steps[..., None] & voices, rng)
+
+
+def _hide_beats(features: Floats, rng: np.random.Generator) -> Kept:
+    steps = _some_beats(features, rng)
+    return _without(Kept.everything(features), steps[..., None] & np.ones(N_VOICES, bool), rng)
+
+
+def _hide_all_but_taps(features: Floats, rng: np.random.Generator) -> Kept:
+    taps = taps_of(features)
+    if rng.random() < 0.2:
+        taps = taps * (rng.random((*taps.shape[:2], 1)) > rng.uniform(0, 0.6))
+    if rng.random() < 0.4:
+        taps = taps * np.array([1, 0, 1], np.float32)
+    return replace(Kept.nothing(features), taps=taps.astype(np.float32))
+
+
+def _hide_all(features: Floats, rng: np.random.Generator) -> Kept:
+    return Kept.nothing(features)
+
+
+def _some_beats(features: Floats, rng: np.random.Generator) -> Flags:
+    """Return the steps of one stretch of beats, half of the time up to the end: (1, T)."""
+    n_beats = features.shape[1] // STEPS_PER_BEAT
+    start = rng.integers(0, n_beats)
+    end = n_beats if rng.random() < 0.5 else rng.integers(start, n_beats) + 1
+    beats = (np.arange(n_beats) >= start) & (np.arange(n_beats) < end)
+    return np.repeat(beats, STEPS_PER_BEAT)[None]
+
+
+def _without(kept: Kept, cells: Flags, rng: np.random.Generator) -> Kept:
+    """Hide cells; now and then how the rest is played as well."""
+    shown = kept.hits & ~cells
+    feel = shown if rng.random() < 0.8 else np.zeros_like(shown)
+    return replace(kept, hits=shown, velocities=feel, offsets=feel)
+
+
+_HIDINGS: tuple[_Hiding, ...] = (
+    _hide_feel,
+    _hide_voices,
+    _hide_beats,
+    _hide_all_but_taps,
+    _hide_all,
+)
+_SHARES = (0.35, 0.2, 0.2, 0.2, 0.05)
+
+
+def told_of(windows: Windows, config: LabConfig) -> Controls:
+    """Return the controls of windows: tempo, density, style and drummer."""
+    labels = [windows.labels[place] for place in windows.performance]
+
+    def places(names: tuple[str, ...], field: str) -> NDArray[np.int64]:
+        known = {name: place for place, name in enumerate(names)}
+        return np.array([known.get(getattr(label, field), UNKNOWN) for label in labels], np.int64)
+
+    hits = windows.features[..., :N_VOICES]
+    return Controls(
+        windows.tempos_bpm,
+        hits.sum(axis=(1, 2), dtype=np.float32) / np.float32(hits.shape[1]),
+        places(config.style_names, "style"),
+        places(config.drummer_names, "drummer"),
+    )
+
+
+def draw_batch(model: GrooveLab, windows: Windows, config: TrainConfig, step: int) -> LabBatch:
+    """Return the windows and the tasks that belong to a step of a training run."""
+    chosen = windows.take(batch_indices(step, len(windows), config.batch_size, config.seed))
+    rng = np.random.default_rng((config.seed, step))
+    controls = told_of(chosen, model.config)
+    played = change_feel(chosen.features, config.augmentation, rng.spawn(1)[0])
+    kept, controls = hide(played, rng), _hide_controls(controls, rng)
+    return _make_batch(model, kept, controls, config, step_seed(config, step))
+
+
+def _make_batch(
+    model: GrooveLab, kept: Kept, controls: Controls, config: TrainConfig, seed: int
+) -> LabBatch:
+    """Return a batch of grooves; `kept.features` holds them completely."""
+    generator = torch.Generator().manual_seed(seed)
+    is_feel = torch.from_numpy(kept.hits.all(axis=(1, 2)))
+    return LabBatch(
+        model.condition(kept, controls),
+        known_of(kept),
+        kl_weights=torch.where(is_feel, config.beta_of_feel, 1.0),
+        z_noise=torch.randn(len(is_feel), model.config.z_size, generator=generator),
+        is_blank=torch.rand(kept.hits.shape[:2], generator=generator) < config.word_dropout,
+    )
+
+
+@torch.no_grad()
+def measure(model: GrooveLab, windows: Windows, config: TrainConfig) -> dict[str, float]:
+    """Return the objective over held-out windows, on tasks that are the same every time.
+
+    `loss` is the whole; the others are means in nats an example.
+    """
+    rng = np.random.default_rng(_VALIDATION_SEED)
+    kept = hide(windows.features, rng)
+    controls = _hide_controls(told_of(windows, model.config), rng)
+    heard_all = config.replaced(word_dropout=0.0)
+    device = next(model.parameters()).device
+    batch = _make_batch(model, kept, controls, heard_all, _VALIDATION_SEED)
+    losses = elbo_losses(
+        model(map_batch(lambda part: part.to(device), batch)),
+        batch.kl_weights.to(device),
+        beta=config.beta,
+        free_bits=0.0,
+        feel_weight=config.feel_weight,
+    )
+    return {
+        name.removeprefix("loss/total") or "loss": float(value) for name, value in losses.items()
+    }

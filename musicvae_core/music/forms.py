@@ -1,0 +1,228 @@
+"""The forms of music: drums, a line, and a piece of several parts.
+
+Each has a grid, a tempo and bars; what else differs between them, for whoever draws, keeps or
+sends music, stands in `FORMS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import PlainSerializer, PlainValidator
+
+from musicvae_core.errors import NoDrumsError
+from musicvae_core.music.drums import N_VOICES, SNARE
+from musicvae_core.music.grid import TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.line import Line
+from musicvae_core.music.midi import write_line, write_midi, write_piece
+from musicvae_core.music.piece import DRUMS, MELODY, Part, Piece
+
+Plays = Literal["drums", "line", "piece"]
+"""What a model plays: a form, by name."""
+Music = Groove | Line | Piece
+
+
+@dataclass(frozen=True)
+class Form:
+    """One form of music.
+
+    Parameters
+    ----------
+    name
+        As in a model's `plays`, and before the text of music of this form.
+    type
+        The class of its music.
+    noun, nouns, notes
+        What a listener calls one, several, and its notes.
+    write
+        Takes music, and whether the file is to be a loop; returns a standard MIDI file.
+    parts
+        Returns the parts of music, by name.
+    of_parts
+        Undoes `parts`.
+    """
+
+    name: Plays
+    type: type[Groove] | type[Line] | type[Piece]
+    noun: str
+    nouns: str
+    notes: str
+    write: Callable[[Any, bool], bytes]
+    parts: Callable[[Any], Mapping[str, Part]]
+    of_parts: Callable[[Mapping[str, Part]], Any]
+
+
+_ALL = (
+    Form(
+        "drums",
+        Groove,
+        noun="groove",
+        nouns="grooves",
+        notes="hits",
+        write=lambda groove, loop: write_midi(groove, loop=loop),
+        parts=lambda groove: {DRUMS: groove},
+        of_parts=lambda parts: parts[DRUMS],
+    ),
+    Form(
+        "line",
+        Line,
+        noun="melody",
+        nouns="melodies",
+        notes="notes",
+        write=lambda line, loop: write_line(line),
+        parts=lambda line: {MELODY: line},
+        of_parts=lambda parts: parts[MELODY],
+    ),
+    Form(
+        "piece",
+        Piece,
+        noun="piece",
+        nouns="pieces",
+        notes="notes",
+        write=lambda piece, loop: write_piece(piece, loop=loop),
+        parts=lambda piece: piece.parts,
+        of_parts=Piece,
+    ),
+)
+FORMS: Mapping[str, Form] = MappingProxyType({form.name: form for form in _ALL})
+
+
+def form_of(music: Music) -> Form:
+    """Return the form of some music."""
+    return next(form for form in _ALL if isinstance(music, form.type))
+
+
+def parts_of(music: Music) -> Mapping[str, Part]:
+    """Return the parts of music by name: drums alone and a line are their one part."""
+    return form_of(music).parts(music)
+
+
+def windows(music: Music, n_bars: int) -> list[Any]:
+    """Return every stretch of `n_bars` bars, one for each bar that it can start at."""
+    return [music.bars(start, n_bars) for start in range(music.n_bars - n_bars + 1)]
+
+
+def padded(music: Music, n_bars: int) -> Any:
+    """Return music with silence after it, `n_bars` bars long in all; see `Groove.padded`."""
+    return _by_part(music, lambda part: part.padded(n_bars))
+
+
+def performed(music: Music, swing: float = 0.0, feel: float = 1.0) -> Any:
+    """Return music with more swing, 0 to 1, and with less or more of its feel.
+
+    See `Groove.performed`; of a line, the feel is its dynamics.
+    """
+    return _by_part(music, lambda part: part.performed(swing, feel))
+
+
+def joined(pieces: Sequence[Music]) -> Any:
+    """Return music of one form, one after the other, at the tempo of the first.
+
+    Raises
+    ------
+    InvalidGrooveError, InvalidLineError, InvalidPieceError
+        If their grids differ, or their parts.
+    """
+    parts: list[Mapping[str, Any]] = [parts_of(one) for one in pieces]
+    return form_of(pieces[0]).of_parts(
+        {name: type(part).joined([one[name] for one in parts]) for name, part in parts[0].items()}
+    )
+
+
+def _by_part(music: Music, change: Callable[[Part], Part]) -> Any:
+    form = form_of(music)
+    return form.of_parts({name: change(part) for name, part in form.parts(music).items()})
+
+
+def drums_of(music: Music) -> Groove:
+    """Return the drums of music, which may be all of it.
+
+    Raises
+    ------
+    NoDrumsError
+        If it has none.
+    """
+    drums = parts_of(music).get(DRUMS)
+    if not isinstance(drums, Groove):
+        raise NoDrumsError(f"This {form_of(music).noun} has no drums: choose a groove.", ())
+    return drums
+
+
+def with_drums(music: Music, drums: Groove) -> Music:
+    """Return music with these drums in place of its own, or beside its lines.
+
+    What is shorter ends with silence.
+    """
+    parts = {**parts_of(music), DRUMS: drums}
+    return drums if len(parts) == 1 else Piece.together(parts, drums.tempo_bpm)
+
+
+def rhythm_of(music: Music) -> Groove:
+    """Return where music plays, as drums: its own, or a snare wherever a note of a line begins.
+
+    A snare is as loud as the loudest of the notes.
+    """
+    parts = parts_of(music)
+    if isinstance(drums := parts.get(DRUMS), Groove):
+        return drums
+    velocities = np.max([part.velocities for part in parts.values()], axis=0)  # (T,)
+    levels = np.zeros((music.n_steps, N_VOICES), np.float32)
+    levels[:, SNARE] = velocities
+    return Groove(levels > 0, levels, np.zeros_like(levels), music.tempo_bpm, music.grid)
+
+
+def n_notes(music: Music) -> int:
+    """Return how many notes begin, in all parts."""
+    parts = parts_of(music).values()
+    return sum(part.n_hits if isinstance(part, Groove) else part.n_notes for part in parts)
+
+
+def notes_as_heard(music: Music) -> bytes:
+    """Return bytes that two have in common when MIDI cannot tell their notes apart."""
+    return b"".join(map(_notes_of_part, parts_of(music).values()))
+
+
+def _notes_of_part(part: Part) -> bytes:
+    levels = np.rint(part.velocities * VELOCITY_LEVELS).astype(np.int8).tobytes()
+    if isinstance(part, Line):
+        return part.events().astype(np.uint8).tobytes() + levels
+    ticks = np.rint(part.offsets * TICKS_PER_STEP).astype(np.int8)
+    return part.hits.tobytes() + levels + ticks.tobytes()
+
+
+def music_to_text(music: Music) -> str:
+    """Return music as a text, exactly: its form, a colon and its own; drums are without a form."""
+    form = form_of(music).name
+    return music.to_text() if form == "drums" else f"{form}:{music.to_text()}"
+
+
+def text_to_music(text: str) -> Music:
+    """Undo `music_to_text`.
+
+    Raises
+    ------
+    ValueError
+        If the text is damaged, or of a form that is not known.
+    """
+    name, colon, rest = text.partition(":")
+    form = FORMS.get(name if colon else "drums")
+    if form is None:
+        raise ValueError(f"there is no form of music {name!r}")
+    return form.type.from_text(rest if colon else text)
+
+
+def _validated(value: Any) -> Music:
+    if isinstance(value, Music):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("no music, and no text of any")
+    return text_to_music(value)
+
+
+AnyMusic = Annotated[Music, PlainValidator(_validated), PlainSerializer(music_to_text)]
+"""Music of any form, as a field that pydantic writes to JSON."""

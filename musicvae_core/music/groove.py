@@ -1,0 +1,361 @@
+"""`Groove`: drums with feel, as everything that is heard or seen."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from musicvae_core.errors import InvalidGrooveError
+from musicvae_core.music.drums import N_VOICES, SNARE
+from musicvae_core.music.grid import (
+    COMMON_TIME,
+    LATEST_OFFSET,
+    MAX_TEMPO_BPM,
+    MIN_TEMPO_BPM,
+    STEPS_PER_BAR,
+    VELOCITY_LEVELS,
+    Grid,
+)
+from musicvae_core.music.packed import WrittenAsText, pack_bytes, unpack_bytes
+
+_HEAD = struct.Struct("<Id")
+"""Of a groove as a text: its steps and its tempo."""
+
+
+@dataclass(frozen=True, eq=False)
+class Groove(WrittenAsText):
+    """A drum pattern on a grid, with the feel of each hit.
+
+    Parameters
+    ----------
+    hits
+        (T, 9) bool, T steps of whole bars: which voice sounds at which step.
+    velocities
+        (T, 9) float32 in (0, 1] where there is a hit, 0 elsewhere.
+    offsets
+        (T, 9) float32 in [-0.5, 0.5) of a step where there is a hit, 0 elsewhere;
+        positive is late. At the first step of a loop a negative offset is a hit
+        played before the loop begins, that is at its end.
+    tempo_bpm
+        Quarter notes a minute, 20 to 400.
+    grid
+        How the steps divide time; sixteenths in 4/4 by default.
+
+    The arrays are copied and made read-only, so a groove can be shared and cached.
+
+    Raises
+    ------
+    InvalidGrooveError
+        If any of the above does not hold.
+    """
+
+    hits: NDArray[np.bool_]
+    velocities: NDArray[np.float32]
+    offsets: NDArray[np.float32]
+    tempo_bpm: float
+    grid: Grid = COMMON_TIME
+
+    def __post_init__(self) -> None:
+        for name, dtype in (
+            ("hits", np.bool_),
+            ("velocities", np.float32),
+            ("offsets", np.float32),
+        ):
+            array = np.array(getattr(self, name), dtype=dtype)
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "tempo_bpm", float(self.tempo_bpm))
+        self._check_shapes()
+        self._check_ranges()
+
+    def _check_shapes(self) -> None:
+        shape, steps_per_bar = self.hits.shape, self.grid.steps_per_bar
+        if len(shape) != 2 or shape[1] != N_VOICES or shape[0] == 0 or shape[0] % steps_per_bar:
+            raise InvalidGrooveError(
+                f"hits has shape {shape}; a groove is (steps, {N_VOICES}) "
+                f"with a positive multiple of {steps_per_bar} steps."
+            )
+        for name in ("velocities", "offsets"):
+            if getattr(self, name).shape != shape:
+                raise InvalidGrooveError(
+                    f"{name} has shape {getattr(self, name).shape}; "
+                    f"hits has {shape}: make them equal."
+                )
+
+    def _check_ranges(self) -> None:
+        velocities, offsets = self.velocities, self.offsets
+        if not (np.isfinite(velocities).all() and np.isfinite(offsets).all()):
+            raise InvalidGrooveError("velocities and offsets must be finite numbers.")
+        struck = velocities[self.hits]
+        if struck.size and (struck.min() <= 0 or struck.max() > 1):
+            raise InvalidGrooveError(
+                f"velocities of hits span {struck.min():.3f} to {struck.max():.3f}; "
+                "they must lie in (0, 1]."
+            )
+        if offsets.size and (offsets.min() < -0.5 or offsets.max() >= 0.5):
+            raise InvalidGrooveError(
+                f"offsets span {offsets.min():.3f} to {offsets.max():.3f} of a step; "
+                "they must lie in [-0.5, 0.5): move the hit to the nearest step."
+            )
+        n_loud = np.count_nonzero(velocities)  # those of hits all are
+        if n_loud > struck.size or (offsets.any() and offsets[~self.hits].any()):
+            raise InvalidGrooveError("velocities and offsets must be 0 where there is no hit.")
+        if not MIN_TEMPO_BPM <= self.tempo_bpm <= MAX_TEMPO_BPM:
+            raise InvalidGrooveError(
+                f"tempo is {self.tempo_bpm:g} bpm; "
+                f"it must lie in {MIN_TEMPO_BPM:g} to {MAX_TEMPO_BPM:g}."
+            )
+
+    @classmethod
+    def silent(cls, n_bars: int, tempo_bpm: float = 120.0, grid: Grid = COMMON_TIME) -> Groove:
+        """Return a groove of `n_bars` bars without a hit."""
+        cells = (n_bars * grid.steps_per_bar, N_VOICES)
+        zeros = np.zeros(cells, np.float32)
+        return cls(np.zeros(cells, bool), zeros, zeros, tempo_bpm, grid)
+
+    @classmethod
+    def from_hits(
+        cls,
+        hits: ArrayLike,
+        velocities: ArrayLike = 0.8,
+        offsets: ArrayLike = 0.0,
+        tempo_bpm: float = 120.0,
+        grid: Grid = COMMON_TIME,
+    ) -> Groove:
+        """Build a groove from hits, with velocities and offsets broadcast and masked to them."""
+        struck = np.asarray(hits, dtype=bool)
+        nothing = np.float32(0)
+        return cls(
+            struck,
+            np.where(struck, np.asarray(velocities, np.float32), nothing),
+            np.where(struck, np.asarray(offsets, np.float32), nothing),
+            tempo_bpm,
+            grid,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        """Two grooves are equal when all their arrays, tempos and grids are, exactly."""
+        if not isinstance(other, Groove):
+            return NotImplemented
+        return (
+            (self.tempo_bpm, self.grid) == (other.tempo_bpm, other.grid)
+            and np.array_equal(self.hits, other.hits)
+            and np.array_equal(self.velocities, other.velocities)
+            and np.array_equal(self.offsets, other.offsets)
+        )
+
+    def __hash__(self) -> int:
+        arrays = (self.hits, self.velocities + 0.0, self.offsets + 0.0)  # -0.0 is equal to 0.0
+        return hash((self.tempo_bpm, self.grid, *(array.tobytes() for array in arrays)))
+
+    @property
+    def n_steps(self) -> int:
+        """Length in steps."""
+        return int(self.hits.shape[0])
+
+    @property
+    def n_bars(self) -> int:
+        """Length in bars."""
+        return self.n_steps // self.grid.steps_per_bar
+
+    @property
+    def n_hits(self) -> int:
+        """How many notes the groove has."""
+        return int(self.hits.sum())
+
+    @property
+    def step_seconds(self) -> float:
+        """Duration of a step."""
+        return 60.0 / self.tempo_bpm / self.grid.steps_per_beat
+
+    @property
+    def duration_seconds(self) -> float:
+        """Duration of one pass through the groove."""
+        return self.n_steps * self.step_seconds
+
+    def at_tempo(self, tempo_bpm: float) -> Groove:
+        """Return the same groove at another tempo."""
+        return replace(self, tempo_bpm=tempo_bpm)
+
+    def performed(self, swing: float = 0.0, feel: float = 1.0) -> Groove:
+        """Return the groove played with more swing, or with less or more of its feel.
+
+        Parameters
+        ----------
+        swing
+            0 to 1: how late every second step is, as a share of a third of a step.
+        feel
+            Scales offsets, and velocities around the mean of their voice: 0 is a machine, 1
+            leaves them as they are.
+        """
+        if swing == 0.0 and feel == 1.0:
+            return self
+        velocities, late = self.velocities.copy(), np.zeros(self.n_steps, np.float32)
+        late[1::2] = swing / 3
+        for voice in np.flatnonzero(self.hits.any(axis=0)):
+            at = self.hits[:, voice]
+            mean = velocities[at, voice].mean()
+            velocities[at, voice] = mean + feel * (velocities[at, voice] - mean)
+        offsets = feel * self.offsets + late[:, None]
+        return Groove.from_hits(
+            self.hits,
+            np.clip(velocities, 1 / VELOCITY_LEVELS, 1.0),
+            np.clip(offsets, -0.5, self.grid.latest_offset),
+            self.tempo_bpm,
+            self.grid,
+        )
+
+    def bars(self, start_bar: int, n_bars: int) -> Groove:
+        """Return `n_bars` bars from `start_bar` on, counted from 0, as a groove of their own.
+
+        Raises
+        ------
+        InvalidGrooveError
+            If a bar does not exist, or none is given.
+        """
+        if not 0 <= start_bar < start_bar + n_bars <= self.n_bars:
+            raise InvalidGrooveError(
+                f"There are not {n_bars} bars from bar {start_bar} on; "
+                f"the groove has bars 0 to {self.n_bars - 1}: ask for one or more of these."
+            )
+        steps_per_bar = self.grid.steps_per_bar
+        return self._at(slice(start_bar * steps_per_bar, (start_bar + n_bars) * steps_per_bar))
+
+    def _at(self, steps: slice | NDArray[np.int64]) -> Groove:
+        """Return a groove of some steps, in the order given."""
+        return replace(
+            self,
+            hits=self.hits[steps],
+            velocities=self.velocities[steps],
+            offsets=self.offsets[steps],
+        )
+
+    @classmethod
+    def joined(cls, grooves: Sequence[Groove]) -> Groove:
+        """Return grooves one after the other, at the tempo of the first.
+
+        Raises
+        ------
+        InvalidGrooveError
+            If there are none, or their grids differ.
+        """
+        if not grooves:
+            raise InvalidGrooveError("There is no groove to join: give one or more.")
+        if len({groove.grid for groove in grooves}) > 1:
+            raise InvalidGrooveError("The grooves to join have different grids: give one grid.")
+        return cls(
+            np.concatenate([groove.hits for groove in grooves]),
+            np.concatenate([groove.velocities for groove in grooves]),
+            np.concatenate([groove.offsets for groove in grooves]),
+            grooves[0].tempo_bpm,
+            grooves[0].grid,
+        )
+
+    def windows(self, n_bars: int) -> list[Groove]:
+        """Return every stretch of `n_bars` bars, one for each bar that it can start at.
+
+        A groove that is shorter has none.
+        """
+        return [self.bars(start, n_bars) for start in range(self.n_bars - n_bars + 1)]
+
+    def padded(self, n_bars: int) -> Groove:
+        """Return the groove with silence after it, `n_bars` bars long in all.
+
+        Raises
+        ------
+        InvalidGrooveError
+            If the groove is longer than that.
+        """
+        if self.n_bars > n_bars:
+            raise InvalidGrooveError(
+                f"The groove has {self.n_bars} bars, more than {n_bars}: choose some of them."
+            )
+        silence = ((0, n_bars * self.grid.steps_per_bar - self.n_steps), (0, 0))
+        return replace(
+            self,
+            hits=np.pad(self.hits, silence),
+            velocities=np.pad(self.velocities, silence),
+            offsets=np.pad(self.offsets, silence),
+        )
+
+    def repeated(self, n_bars: int) -> Groove:
+        """Return the groove played over and over until it is `n_bars` bars long."""
+        return self._at(np.arange(n_bars * self.grid.steps_per_bar) % self.n_steps)
+
+    def to_text(self) -> str:
+        """Return the groove as a short text, exactly.
+
+        That is its hits in bits, what each is like and, where it is not sixteenths in 4/4, two
+        bytes for its grid.
+        """
+        feel = [array[self.hits].astype("<f4") for array in (self.velocities, self.offsets)]
+        parts = [np.packbits(self.hits), *feel]
+        head = _HEAD.pack(self.n_steps, self.tempo_bpm)
+        is_common = self.grid == COMMON_TIME
+        tail = b"" if is_common else bytes((self.grid.beats_per_bar, self.grid.steps_per_beat))
+        return pack_bytes(head + b"".join(part.tobytes() for part in parts) + tail)
+
+    @classmethod
+    def from_text(cls, text: str) -> Groove:
+        """Undo `to_text`.
+
+        Raises
+        ------
+        ValueError
+            If the text is damaged, or is not a groove.
+        """
+        data = unpack_bytes(text)
+        if len(data) < _HEAD.size:
+            raise ValueError("the groove is cut short")
+        n_steps, tempo_bpm = _HEAD.unpack_from(data)
+        n_cells = n_steps * N_VOICES
+        start = _HEAD.size + -(-n_cells // 8)
+        bits = np.unpackbits(np.frombuffer(data[_HEAD.size : start], np.uint8))
+        hits = bits[:n_cells].astype(bool).reshape(n_steps, N_VOICES)
+        end = start + 8 * int(hits.sum())
+        if len(data) not in (end, end + 2):
+            raise ValueError("the groove does not end where it should")
+        feel = np.zeros((2, n_steps, N_VOICES), np.float32)
+        feel[:, hits] = np.frombuffer(data[start:end], "<f4").reshape(2, int(hits.sum()))
+        grid = Grid(*data[end:]) if len(data) > end else COMMON_TIME
+        return cls(hits, feel[0], feel[1], tempo_bpm, grid)
+
+
+def taps_to_groove(taps: Sequence[tuple[float, float]], n_bars: int, tempo_bpm: float) -> Groove:
+    """Put taps on the grid, as hits of the snare.
+
+    Parameters
+    ----------
+    taps
+        (steps from the first beat, velocity) of each. Half a step before the first beat and
+        half a step before the end both belong to the first beat: it is a loop.
+    n_bars, tempo_bpm
+        Of the recording.
+
+    Returns
+    -------
+    Groove
+        Of two taps on one step the louder is kept, and the first of equals.
+
+    Raises
+    ------
+    InvalidGrooveError
+        If a tap is no place in the recording, or a velocity is not in (0, 1].
+    """
+    n_steps = n_bars * STEPS_PER_BAR
+    arrays = np.zeros((3, n_steps, N_VOICES), np.float32)  # hits, velocities, offsets
+    for place, velocity in taps:
+        if not (-0.5 <= place <= n_steps and 0 < velocity <= 1):
+            raise InvalidGrooveError(
+                f"A tap at step {place:g} with velocity {velocity:g} is not of a recording of "
+                f"{n_bars} bars: record again."
+            )
+        step = int(np.floor(place + 0.5))
+        cell = (slice(None), step % n_steps, SNARE)
+        if velocity > arrays[cell][1]:
+            arrays[cell] = 1, velocity, np.clip(place - step, -0.5, LATEST_OFFSET)
+    return Groove(arrays[0] > 0, arrays[1], arrays[2], tempo_bpm)

@@ -1,0 +1,436 @@
+"""`Line`: one pitched voice on the grid, and the classes by which a model names its steps.
+
+A step holds the onset of a note, the continuation of one, or silence. The paper's alphabet has
+one class a step: a pitch begins a note, a note-off ends one, and "no event" lets what sounds
+sound on, be it a note or silence.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicvae_core.errors import ConfigError, InvalidLineError
+from musicvae_core.music.codec import Alphabet
+from musicvae_core.music.grid import (
+    COMMON_TIME,
+    MAX_TEMPO_BPM,
+    MIN_TEMPO_BPM,
+    VELOCITY_LEVELS,
+    Grid,
+)
+from musicvae_core.music.packed import WrittenAsText, pack_bytes, unpack_bytes
+
+SILENT = -1
+"""The pitch of a step at which nothing sounds."""
+
+_LOWEST_PITCH, _HIGHEST_PITCH = 21, 108
+"""The piano's 88 keys, which a model can play; any MIDI pitch can stand in a `Line`."""
+
+_NO_EVENT, _NOTE_OFF = 0, 1
+FIRST_PITCH_CLASS = 2
+N_LINE_CLASSES = FIRST_PITCH_CLASS + _HIGHEST_PITCH - _LOWEST_PITCH + 1
+
+LINE_CLASSES = Alphabet(
+    "notes",
+    slice(FIRST_PITCH_CLASS, None),
+    np.eye(N_LINE_CLASSES, dtype=np.float32),
+    np.arange(N_LINE_CLASSES),
+)
+"""88 pitches, note-off and no event, one feature each.
+
+Source: Roberts et al. 2018, section 4 (melody), with 128 pitches; Magenta's checkpoints have 88.
+"""
+
+_DEFAULT_VELOCITY = 0.8
+_HEAD = struct.Struct("<IdBBB")
+"""Of a line as a text: its steps, tempo and program, the beats of a bar and steps of a beat."""
+
+
+class Note(NamedTuple):
+    """A note of a line: where it begins and how long it lasts, in steps."""
+
+    step: int
+    n_steps: int
+    pitch: int
+    velocity: float
+
+
+@dataclass(frozen=True, eq=False)
+class Line(WrittenAsText):
+    """One pitched voice on a grid.
+
+    Parameters
+    ----------
+    pitches
+        (T,) int64, T steps of whole bars: the MIDI pitch that sounds at each step, or `SILENT`.
+    onsets
+        (T,) bool: where a note begins. A sounding step without an onset continues the note
+        before it.
+    velocities
+        (T,) float32 in (0, 1] at onsets, 0 elsewhere.
+    tempo_bpm
+        Quarter notes a minute, 20 to 400.
+    program
+        General MIDI program, 0 to 127; 0 is the grand piano.
+    grid
+        How the steps divide time; sixteenths in 4/4 by default.
+    swing
+        0 to 1: how late every second step is played, as a share of a third of a step. Not part
+        of its text.
+
+    The arrays are copied and made read-only, so a line can be shared and cached.
+
+    Raises
+    ------
+    InvalidLineError
+        If any of the above does not hold.
+    """
+
+    pitches: NDArray[np.int64]
+    onsets: NDArray[np.bool_]
+    velocities: NDArray[np.float32]
+    tempo_bpm: float
+    program: int = 0
+    grid: Grid = COMMON_TIME
+    swing: float = 0.0
+
+    def __post_init__(self) -> None:
+        dtypes = {"pitches": np.int64, "onsets": np.bool_, "velocities": np.float32}
+        for name, dtype in dtypes.items():
+            array: NDArray[Any] = np.array(getattr(self, name), dtype=dtype)
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "tempo_bpm", float(self.tempo_bpm))
+        self._check_shapes()
+        self._check_notes()
+        if not MIN_TEMPO_BPM <= self.tempo_bpm <= MAX_TEMPO_BPM:
+            raise InvalidLineError(
+                f"The tempo is {self.tempo_bpm:g} bpm; "
+                f"it must lie in {MIN_TEMPO_BPM:g} to {MAX_TEMPO_BPM:g}."
+            )
+        if not 0 <= self.program <= 127:
+            raise InvalidLineError(f"The program is {self.program}; it must be 0 to 127.")
+
+    def _check_shapes(self) -> None:
+        shape, steps_per_bar = self.pitches.shape, self.grid.steps_per_bar
+        if len(shape) != 1 or shape[0] == 0 or shape[0] % steps_per_bar:
+            raise InvalidLineError(
+                f"pitches has shape {shape}; a line has one pitch a step and a positive "
+                f"multiple of {steps_per_bar} steps."
+            )
+        for name in ("onsets", "velocities"):
+            if getattr(self, name).shape != shape:
+                raise InvalidLineError(
+                    f"{name} has shape {getattr(self, name).shape}; pitches has {shape}: "
+                    "make them equal."
+                )
+
+    def _check_notes(self) -> None:
+        pitches, velocities = self.pitches, self.velocities
+        if pitches.min() < SILENT or pitches.max() > 127:
+            raise InvalidLineError(
+                f"pitches span {pitches.min()} to {pitches.max()}; they must be 0 to 127, or "
+                f"{SILENT} for silence."
+            )
+        struck = velocities[self.onsets]
+        if not np.isfinite(velocities).all() or (
+            struck.size and (struck.min() <= 0 or struck.max() > 1)
+        ):
+            raise InvalidLineError("The velocities of onsets must lie in (0, 1].")
+        if np.count_nonzero(velocities) > struck.size:
+            raise InvalidLineError("velocities must be 0 where no note begins.")
+        if (pitches[self.onsets] == SILENT).any():
+            raise InvalidLineError("A note begins at a silent step: give it a pitch.")
+        before = np.concatenate([[SILENT], pitches[:-1]])
+        orphans = (pitches != SILENT) & ~self.onsets & (pitches != before)
+        if orphans.any():
+            raise InvalidLineError(
+                f"The pitch changes at step {int(orphans.argmax())} without an onset: "
+                "begin a note there."
+            )
+
+    @classmethod
+    def from_notes(
+        cls,
+        notes: Iterable[Note],
+        n_bars: int,
+        tempo_bpm: float = 120.0,
+        program: int = 0,
+        grid: Grid = COMMON_TIME,
+    ) -> Line:
+        """Build a line from notes; each ends at the next one's onset or at the line's end.
+
+        Raises
+        ------
+        InvalidLineError
+            If two notes share an onset, or one lies outside the bars.
+        """
+        n_steps = n_bars * grid.steps_per_bar
+        pitches = np.full(n_steps, SILENT)
+        onsets, velocities = np.zeros(n_steps, bool), np.zeros(n_steps, np.float32)
+        for note in sorted(notes):
+            if not 0 <= note.step < n_steps or note.n_steps < 1 or onsets[note.step]:
+                raise InvalidLineError(
+                    f"The note {tuple(note)} shares its onset with another, is empty, or lies "
+                    f"outside of {n_bars} bars."
+                )
+            pitches[note.step :] = SILENT
+            pitches[note.step : note.step + note.n_steps] = note.pitch
+            onsets[note.step], velocities[note.step] = True, note.velocity
+        return cls(pitches, onsets, velocities, tempo_bpm, program, grid)
+
+    def notes(self) -> Iterator[Note]:
+        """Yield the notes in the order of time; the inverse of `from_notes`."""
+        starts = np.flatnonzero(self.onsets)
+        for step, limit in pairwise([*starts, self.n_steps]):
+            n_sounding = int((self.pitches[step:limit] != SILENT).sum())
+            yield Note(int(step), n_sounding, int(self.pitches[step]), float(self.velocities[step]))
+
+    def __eq__(self, other: object) -> bool:
+        """Two lines are equal when their notes, tempos, programs and grids are, exactly."""
+        if not isinstance(other, Line):
+            return NotImplemented
+        plain = ("tempo_bpm", "program", "grid", "swing")
+        return all(getattr(self, name) == getattr(other, name) for name in plain) and all(
+            np.array_equal(getattr(self, name), getattr(other, name))
+            for name in ("pitches", "onsets", "velocities")
+        )
+
+    def __hash__(self) -> int:
+        arrays = (self.pitches, self.onsets, self.velocities)
+        return hash(
+            (self.tempo_bpm, self.program, self.grid, *(array.tobytes() for array in arrays))
+        )
+
+    @property
+    def n_steps(self) -> int:
+        """Length in steps."""
+        return len(self.pitches)
+
+    @property
+    def n_bars(self) -> int:
+        """Length in bars."""
+        return self.n_steps // self.grid.steps_per_bar
+
+    @property
+    def n_notes(self) -> int:
+        """How many notes begin."""
+        return int(self.onsets.sum())
+
+    @property
+    def step_seconds(self) -> float:
+        """Duration of a step."""
+        return 60.0 / self.tempo_bpm / self.grid.steps_per_beat
+
+    @property
+    def duration_seconds(self) -> float:
+        """Duration of one pass through the line."""
+        return self.n_steps * self.step_seconds
+
+    def bars(self, start_bar: int, n_bars: int) -> Line:
+        """Return `n_bars` bars from `start_bar` on, counted from 0, as a line of their own.
+
+        A note that is held into the first of them begins there; one that is held beyond the
+        last ends there.
+
+        Raises
+        ------
+        InvalidLineError
+            If a bar does not exist, or none is given.
+        """
+        if not 0 <= start_bar < start_bar + n_bars <= self.n_bars:
+            raise InvalidLineError(
+                f"There are not {n_bars} bars from bar {start_bar} on; "
+                f"the line has bars 0 to {self.n_bars - 1}: ask for one or more of these."
+            )
+        start = start_bar * self.grid.steps_per_bar
+        steps = slice(start, start + n_bars * self.grid.steps_per_bar)
+        onsets, velocities = self.onsets[steps].copy(), self.velocities[steps].copy()
+        if self.pitches[start] != SILENT and not onsets[0]:
+            begun = np.flatnonzero(self.onsets[:start])[-1]
+            onsets[0], velocities[0] = True, self.velocities[begun]
+        return replace(self, pitches=self.pitches[steps], onsets=onsets, velocities=velocities)
+
+    def repeated(self, n_bars: int) -> Line:
+        """Return the line played over and over until it is `n_bars` bars long."""
+        steps = np.arange(n_bars * self.grid.steps_per_bar) % self.n_steps
+        return replace(
+            self,
+            pitches=self.pitches[steps],
+            onsets=self.onsets[steps],
+            velocities=self.velocities[steps],
+        )
+
+    def padded(self, n_bars: int) -> Line:
+        """Return the line with silence after it, `n_bars` bars long in all.
+
+        Raises
+        ------
+        InvalidLineError
+            If the line is longer than that.
+        """
+        if self.n_bars > n_bars:
+            raise InvalidLineError(
+                f"The line has {self.n_bars} bars, more than {n_bars}: choose some of them."
+            )
+        return Line.from_notes(self.notes(), n_bars, self.tempo_bpm, self.program, self.grid)
+
+    def at_tempo(self, tempo_bpm: float) -> Line:
+        """Return the same line at another tempo."""
+        return replace(self, tempo_bpm=tempo_bpm)
+
+    def performed(self, swing: float = 0.0, feel: float = 1.0) -> Line:
+        """Return the line with swing, and its velocities scaled around their mean by `feel`."""
+        if (swing, feel) == (self.swing, 1.0):
+            return self
+        struck = self.velocities[self.onsets]
+        velocities = self.velocities.copy()
+        if struck.size:
+            scaled = struck.mean() + feel * (struck - struck.mean())
+            velocities[self.onsets] = np.clip(scaled, 1 / VELOCITY_LEVELS, 1.0)
+        return replace(self, velocities=velocities, swing=swing)
+
+    def place_of(self, step: int) -> float:
+        """Return where a step is played, in steps: every second one later, by the swing."""
+        return step + self.swing / 3 if step % 2 else float(step)
+
+    @classmethod
+    def joined(cls, lines: Sequence[Line]) -> Line:
+        """Return lines one after the other, at the tempo and of the program of the first.
+
+        Raises
+        ------
+        InvalidLineError
+            If there are none, or their grids differ.
+        """
+        if not lines:
+            raise InvalidLineError("There is no line to join: give one or more.")
+        if len({line.grid for line in lines}) > 1:
+            raise InvalidLineError("The lines to join have different grids: give one grid.")
+        return replace(
+            lines[0],
+            pitches=np.concatenate([line.pitches for line in lines]),
+            onsets=np.concatenate([line.onsets for line in lines]),
+            velocities=np.concatenate([line.velocities for line in lines]),
+        )
+
+    def transposed(self, semitones: int) -> Line:
+        """Return the line higher by so many semitones, or lower.
+
+        Raises
+        ------
+        InvalidLineError
+            If a pitch would leave 0 to 127.
+        """
+        sounding = self.pitches != SILENT
+        moved = np.where(sounding, self.pitches + semitones, SILENT)
+        if sounding.any() and not 0 <= moved[sounding].min() <= moved[sounding].max() <= 127:
+            raise InvalidLineError(
+                f"Moved by {semitones} semitones the pitches would span "
+                f"{moved[sounding].min()} to {moved[sounding].max()}; they must stay in 0 to 127."
+            )
+        return replace(self, pitches=moved)
+
+    def events(self) -> NDArray[np.int64]:
+        """Return what happens at each step, (T,): nothing, a note-off, or 2 + a pitch begins."""
+        sounding = self.pitches != SILENT
+        ends = ~sounding & np.concatenate([[False], sounding[:-1]])
+        changes = np.where(ends, _NOTE_OFF, _NO_EVENT)
+        return np.where(self.onsets, self.pitches + FIRST_PITCH_CLASS, changes)
+
+    @classmethod
+    def from_events(
+        cls,
+        events: NDArray[np.integer[Any]],
+        velocities: NDArray[np.float32] | np.float32,
+        tempo_bpm: float,
+        program: int = 0,
+        grid: Grid = COMMON_TIME,
+    ) -> Line:
+        """Undo `events`, given a velocity for each note, or one for all.
+
+        A note-off where nothing sounds says nothing, and what is held at the start is silence.
+        """
+        numbers = np.asarray(events, np.int64)  # bytes would have no room for SILENT
+        onsets = numbers >= FIRST_PITCH_CLASS
+        changes = np.where(numbers != _NO_EVENT, np.arange(len(numbers)), -1)
+        last_change = np.maximum.accumulate(changes)
+        source = np.where(last_change >= 0, numbers[last_change], _NOTE_OFF)
+        pitches = np.where(source >= FIRST_PITCH_CLASS, source - FIRST_PITCH_CLASS, SILENT)
+        loudness = np.zeros(len(numbers), np.float32)
+        loudness[onsets] = velocities
+        return cls(pitches, onsets, loudness, tempo_bpm, program, grid)
+
+    def to_text(self) -> str:
+        """Return the line as a short text, exactly."""
+        grid = (self.grid.beats_per_bar, self.grid.steps_per_beat)
+        head = _HEAD.pack(self.n_steps, self.tempo_bpm, self.program, *grid)
+        events = self.events().astype(np.uint8).tobytes()
+        return pack_bytes(head + events + self.velocities[self.onsets].astype("<f4").tobytes())
+
+    @classmethod
+    def from_text(cls, text: str) -> Line:
+        """Undo `to_text`.
+
+        Raises
+        ------
+        ValueError
+            If the text is damaged, or is not a line.
+        """
+        data = unpack_bytes(text)
+        try:
+            n_steps, tempo_bpm, program, *grid = _HEAD.unpack_from(data)
+            events = np.frombuffer(data, np.uint8, n_steps, _HEAD.size)
+            velocities = np.frombuffer(data, "<f4", offset=_HEAD.size + n_steps)
+            return cls.from_events(events, velocities, tempo_bpm, program, Grid(*grid))
+        except (struct.error, ConfigError) as error:
+            raise ValueError("the line is damaged") from error
+
+
+def line_to_classes(line: Line) -> NDArray[np.int64]:
+    """Return the class of each step of a line, (T,) int64; the inverse of `classes_to_line`.
+
+    Raises
+    ------
+    InvalidLineError
+        If a pitch is not one of the piano's.
+    """
+    struck = line.pitches[line.onsets]
+    if struck.size and not _LOWEST_PITCH <= struck.min() <= struck.max() <= _HIGHEST_PITCH:
+        raise InvalidLineError(
+            f"The pitches span {struck.min()} to {struck.max()}; models play "
+            f"{_LOWEST_PITCH} to {_HIGHEST_PITCH}: transpose the line."
+        )
+    if line.grid != COMMON_TIME:
+        raise InvalidLineError("Models play sixteenths in 4/4; the line has another grid.")
+    events = line.events()
+    return np.where(events >= FIRST_PITCH_CLASS, events - _LOWEST_PITCH, events)
+
+
+def classes_to_line(
+    classes: NDArray[np.integer[Any]],
+    tempo_bpm: float = 120.0,
+    program: int = 0,
+    velocity: float = _DEFAULT_VELOCITY,
+) -> Line:
+    """Read a class for each step, (T,), as a line of equally loud notes; see `from_events`."""
+    numbers = np.asarray(classes, np.int64)
+    events = np.where(numbers >= FIRST_PITCH_CLASS, numbers + _LOWEST_PITCH, numbers)
+    return Line.from_events(events, np.float32(velocity), tempo_bpm, program)
+
+
+def line_to_features(line: Line) -> NDArray[np.float32]:
+    """Return a line as (T, 90) float32; see `line_to_classes`."""
+    return LINE_CLASSES.table[line_to_classes(line)]
+
+
+def features_to_line(features: NDArray[np.float32], tempo_bpm: float) -> Line:
+    """Read (T, 90) features, one of them 1 at each step, as a line; see `classes_to_line`."""
+    return classes_to_line(features.argmax(axis=-1), tempo_bpm)

@@ -1,0 +1,156 @@
+"""Attributes of a melody, each a number: density, intervals, key, rhythm, form, harmony."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicvae_core.music.grid import STEPS_PER_BAR, STEPS_PER_BEAT
+from musicvae_core.music.line import SILENT, Line
+
+_Array = NDArray[np.float64]
+
+_MAJOR = np.isin(np.arange(12), [0, 2, 4, 5, 7, 9, 11])
+_LARGEST_STEP, _LARGEST_SKIP = 2, 4
+"""Semitones: a whole tone is the largest step of a scale, a major third the largest skip."""
+_LAGS = (1, 2, 4, 8)
+_TRIADS = (0, 3, 4, 7)
+
+
+def line_attributes(line: Line) -> dict[str, float]:
+    """Return every attribute of a line by name; one without the notes it is about is 0."""
+    notes = list(line.notes())
+    steps = np.array([note.step for note in notes], np.int64)
+    pitches = np.array([note.pitch for note in notes], np.int64)
+    lengths = np.array([note.n_steps for note in notes], np.int64)
+    return (
+        {"note_density": len(notes) / line.n_bars, "rest": float((line.pitches == SILENT).mean())}
+        | _of_range(pitches)
+        | _of_intervals(np.diff(pitches))
+        | _of_key(pitches)
+        | _of_rhythm(line.onsets, steps, lengths)
+        | _of_form(line)
+    )
+
+
+def best_scale(line: Line) -> tuple[int, ...]:
+    """Return the pitch classes, 0 for C, of the major scale that most notes of a line fit.
+
+    The first is the tonic. Of equals the one with the lowest tonic counts, so that of silence
+    is C major's.
+    """
+    counts = np.bincount(line.pitches[line.onsets] % 12, minlength=12)
+    root = int(np.argmax([counts[np.roll(_MAJOR, root)].sum() for root in range(12)]))
+    return tuple((root + int(degree)) % 12 for degree in np.flatnonzero(_MAJOR))
+
+
+def harmony(melody: Line, bass: Line) -> dict[str, float]:
+    """Return how a melody goes with a bass by name, over the notes that begin above one.
+
+    `chord_fit` is the share of them on the bass's pitch class or a third or a fifth above it,
+    `octave_fit` of those on the bass's pitch class.
+    """
+    both = melody.onsets & (bass.pitches != SILENT)
+    above = (melody.pitches - bass.pitches)[both] % 12
+    return {"chord_fit": _mean(np.isin(above, _TRIADS)), "octave_fit": _mean(above == 0)}
+
+
+def together(line: Line, kicks: NDArray[np.bool_]) -> dict[str, float]:
+    """Return how a bass goes with a bass drum, struck at some steps (T,), by name.
+
+    They are the shares of its notes, and of the kicks, that begin with one of the other.
+    """
+    return {
+        "bass_with_kick": _mean(kicks[line.onsets]),
+        "kick_with_bass": _mean(line.onsets[kicks]),
+    }
+
+
+def _mean(values: NDArray[np.bool_] | NDArray[np.integer] | _Array) -> float:
+    return float(values.mean()) if values.size else 0.0
+
+
+def _of_range(pitches: NDArray[np.int64]) -> dict[str, float]:
+    return {
+        "mean_pitch": _mean(pitches),
+        "range": float(np.ptp(pitches)) if pitches.size else 0.0,
+        "different_pitches": float(len(np.unique(pitches))),
+    }
+
+
+def _of_intervals(intervals: NDArray[np.int64]) -> dict[str, float]:
+    """Describe the semitones from each note to the next.
+
+    Source: the average interval is that of Roberts et al. 2018, section 5.3.
+    """
+    sizes = np.abs(intervals)
+    directions = np.sign(intervals[intervals != 0])
+    return {
+        "average_interval": _mean(sizes),
+        "largest_interval": float(sizes.max(initial=0)),
+        "repeats": _mean(sizes == 0),
+        "steps": _mean((sizes > 0) & (sizes <= _LARGEST_STEP)),
+        "skips": _mean((sizes > _LARGEST_STEP) & (sizes <= _LARGEST_SKIP)),
+        "leaps": _mean(sizes > _LARGEST_SKIP),
+        "rising": _mean(intervals > 0),
+        "turns": _mean(directions[1:] != directions[:-1]),
+        "first_to_last": float(abs(intervals.sum())),
+    }
+
+
+def _of_key(pitches: NDArray[np.int64]) -> dict[str, float]:
+    """Describe how the notes fit a major scale: that of C, and the one that fits best.
+
+    Source: C diatonic is of Roberts et al. 2018, section 5.3.
+    """
+    counts = np.bincount(pitches % 12, minlength=12)
+    shares = counts / max(1, len(pitches))
+    in_scales = [float(shares[np.roll(_MAJOR, root)].sum()) for root in range(12)]
+    heard = shares[shares > 0]
+    return {
+        "c_diatonic": in_scales[0],
+        "key_fit": max(in_scales),
+        "pitch_class_entropy": float(-(heard * np.log2(heard)).sum()),
+    }
+
+
+def _of_rhythm(
+    onsets: NDArray[np.bool_], steps: NDArray[np.int64], lengths: NDArray[np.int64]
+) -> dict[str, float]:
+    """Describe where notes begin and how long they last, in steps.
+
+    Source: an onset syncopates by a sixteenth between two eighths, with none on the sixteenth
+    before it; by an eighth between two beats, with none on the eighth before it nor between
+    (Roberts et al. 2018, section 5.3, counts them; here they are shares).
+    """
+    before = np.concatenate([[False], onsets[:-1]])
+    two_before = np.concatenate([[False, False], onsets[:-2]])
+    off_eighth, off_beat = steps % 2 == 1, steps % STEPS_PER_BEAT == STEPS_PER_BEAT // 2
+    return {
+        "sixteenth_syncopation": _mean(off_eighth & ~before[steps]),
+        "eighth_syncopation": _mean(off_beat & ~before[steps] & ~two_before[steps]),
+        "on_the_beat": _mean(steps % STEPS_PER_BEAT == 0),
+        "average_length": _mean(lengths),
+        "spread_of_lengths": float(lengths.std()) if lengths.size else 0.0,
+        "sixteenths": _mean(lengths == 1),
+        "longest_note": float(lengths.max(initial=0)),
+        "kinds_of_lengths": float(len(np.unique(lengths))),
+    }
+
+
+def _of_form(line: Line) -> dict[str, float]:
+    """Describe how alike bars are that lie one, two, four and eight bars apart.
+
+    Rhythm: onsets in both by onsets in either. Melody: the share of steps at which both bars
+    sound the same pitch or both are silent.
+    """
+    rhythm = line.onsets.reshape(-1, STEPS_PER_BAR)
+    pitches = line.pitches.reshape(-1, STEPS_PER_BAR)
+    attributes = {}
+    for lag in (lag for lag in _LAGS if lag < line.n_bars):
+        both = (rhythm[lag:] & rhythm[:-lag]).sum(axis=1)
+        either = (rhythm[lag:] | rhythm[:-lag]).sum(axis=1)
+        alike = np.where(either > 0, both / np.maximum(either, 1), 1.0)
+        attributes[f"rhythm_alike_{lag}"] = _mean(alike)
+        attributes[f"melody_alike_{lag}"] = _mean(pitches[lag:] == pitches[:-lag])
+    return attributes

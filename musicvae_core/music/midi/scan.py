@@ -1,0 +1,433 @@
+"""A bounded walk over the bytes of a MIDI file that reads past what is damaged.
+
+mido's own parser takes bytes one call at a time (two thirds of the time of reading a
+file), gives up at the first damaged event, and refuses sound files for an odd key
+signature. This walk keeps what music needs (notes, programs, the hi-hat pedal, tempos,
+metres, names, ends), skips an event that is damaged, reads a file that is cut short up to
+the break, counts both, and fails with a `MidiError` alone.
+
+Source: Standard MIDI Files 1.0 (RP-001), MIDI Manufacturers Association 1996.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from musicvae_core.errors import (
+    MidiError,
+)
+from musicvae_core.music.grid import (
+    BEATS_PER_BAR,
+    DEFAULT_TEMPO_BPM,
+    MICROSECONDS_PER_MINUTE,
+    TempoMap,
+)
+
+MAX_BYTES = 2 * 2**20
+"""Larger files are refused unread; the longest performance of the data set has 0.1 MB."""
+MAX_NOTES = 50_000
+MAX_BARS = 1_000
+"""Notes after so many bars are left out."""
+_MAX_TRACKS = 10_000
+MAX_SILENT_END_BARS = 2
+"""A file whose end is further behind its last hit ends with the bar of that hit."""
+
+_EXPORT_AGAIN = "Export it again from your music software as a standard MIDI file (.mid)."
+DRUM_CHANNEL = 9
+"""Channel 10 to musicians."""
+
+_MAX_NAME_LENGTH = 60
+_HEADER_WITHIN_BYTES = 256
+"""Some wrappers (RIFF, MacBinary) put a header of their own first."""
+_NOTE_OFF, _NOTE_ON, _CONTROL_CHANGE, _PROGRAM_CHANGE, _CHANNEL_PRESSURE = 0x8, 0x9, 0xB, 0xC, 0xD
+_PEDAL = 4
+_META, _SYSEX, _SYSEX_CONTINUED = 0xFF, 0xF0, 0xF7
+_DATA_BYTES_OF_SYSTEM_COMMON = {0xF1: 1, 0xF2: 2, 0xF3: 1}
+_TRACK_NAME, _MARKER, _END_OF_TRACK, _SET_TEMPO, _TIME_SIGNATURE = 0x03, 0x06, 0x2F, 0x51, 0x58
+LOOP_END = "loopEnd"
+
+
+class ScannedNote(NamedTuple):
+    """The start of a note."""
+
+    tick: int
+    channel: int
+    pitch: int
+    velocity: int
+
+
+@dataclass
+class ScannedTrack:
+    """What one track plays, in the order of the file, and the last program of each channel.
+
+    `releases` are (tick, channel, pitch) of the ends of notes; a drum has no use for them.
+    `pedals` are (tick, channel, value) of controller 4, with which hi-hats open and close.
+    `tempos` are (tick, microseconds a beat), `metres` (tick, beats, unit). `last_event_tick` is
+    that of the last note or controller, before 0 without one; `loop_end_tick` is where a
+    marker `loopEnd` stands, which game music and `write_midi` use, else 0.
+    """
+
+    name: str = ""
+    notes: list[ScannedNote] = field(default_factory=list)
+    releases: list[tuple[int, int, int]] = field(default_factory=list)
+    pedals: list[tuple[int, int, int]] = field(default_factory=list)
+    programs: dict[int, int] = field(default_factory=dict)
+    tempos: list[tuple[int, int]] = field(default_factory=list)
+    metres: list[tuple[int, int, int]] = field(default_factory=list)
+    last_event_tick: int = -2
+    end_tick: int = 0
+    loop_end_tick: int = 0
+
+    def ends_on(self, bar_line_tick: int, tolerance: int) -> bool:
+        """Whether its end is a bar line, or within `tolerance` ticks of one by intention.
+
+        A track that stops with its last note or controller, as a recording does, stops there
+        by chance.
+        """
+        stops_by_chance = 0 <= self.end_tick - self.last_event_tick <= 1
+        if self.end_tick == bar_line_tick or (
+            stops_by_chance and self.last_event_tick == bar_line_tick == self.end_tick - 1
+        ):
+            return True
+        return not stops_by_chance and abs(self.end_tick - bar_line_tick) <= tolerance
+
+
+@dataclass(frozen=True)
+class ScannedMidi:
+    """The contents of a MIDI file, with every time in ticks from its start.
+
+    Parameters
+    ----------
+    ticks_per_beat
+        Ticks in a quarter note, 1 to 32767.
+    tracks
+        In the order of the file.
+    remarks
+        A sentence for each thing that was lost or read in a way of its own.
+    """
+
+    ticks_per_beat: int
+    tracks: tuple[ScannedTrack, ...]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def tempo_map(self) -> TempoMap:
+        """The tempos of all tracks."""
+        return TempoMap(
+            tuple(
+                (tick / self.ticks_per_beat, microseconds)
+                for track in self.tracks
+                for tick, microseconds in track.tempos
+            )
+        )
+
+    @property
+    def loop_end_tick(self) -> int:
+        """Where a marker ends the loop; 0 without a marker."""
+        return max(track.loop_end_tick for track in self.tracks)
+
+    def last_bar_line(self, n_bars: int) -> int | None:
+        """Return the bar line on which the file ends, at least so many bars from its start.
+
+        That is where a marker ends the loop, or the last bar line on which a track ends, within
+        a 32nd, up to two bars later; None if there is neither.
+        """
+        ticks_per_bar = BEATS_PER_BAR * self.ticks_per_beat
+        if self.loop_end_tick % ticks_per_bar == 0 and self.loop_end_tick > 0:
+            return max(self.loop_end_tick // ticks_per_bar, n_bars, 1)
+        bar_lines = set()
+        for track in self.tracks:
+            bar_line = (2 * track.end_tick + ticks_per_bar) // (2 * ticks_per_bar)
+            if track.ends_on(bar_line * ticks_per_bar, self.ticks_per_beat // 8):  # a 32nd
+                bar_lines.add(bar_line)
+        within = [bar for bar in bar_lines if max(n_bars, 1) <= bar <= n_bars + MAX_SILENT_END_BARS]
+        return max(within, default=None)
+
+    def check_metre(self, end_tick: int) -> None:
+        """Raise `MidiError` if a bar before `end_tick` is not in 4/4."""
+        for tick, beats, unit in sorted(metre for track in self.tracks for metre in track.metres):
+            if tick < end_tick and (beats, unit) != (4, 4):
+                bar = tick // (BEATS_PER_BAR * self.ticks_per_beat) + 1
+                raise MidiError(
+                    f"The file is in {beats}/{unit} in bar {bar}; "
+                    "only 4/4 is supported. Choose a file that is in 4/4 throughout, "
+                    "or export its 4/4 part alone."
+                )
+
+
+def scan_midi(data: bytes) -> ScannedMidi:
+    """Walk the bytes of a MIDI file once.
+
+    Parameters
+    ----------
+    data
+        A standard MIDI file, plain or in a wrapper such as RIFF (.rmi). Of separate patterns
+        (format 2) the first that plays drums is read, or else the first that plays.
+
+    Raises
+    ------
+    MidiError
+        Beyond `MAX_BYTES`, `MAX_NOTES` or `_MAX_TRACKS`, or if all notes are beyond `MAX_BARS`; or
+        if the bytes are no MIDI file, or its header does not say how time is counted.
+    """
+    check_size(len(data))
+    if not data:
+        raise MidiError("The file is empty (0 bytes). Choose another file.")
+    midi_format, n_tracks, division, position = _read_header(data)
+    walk = _Walk(division)
+    while (chunk := _find_track(data, position)) is not None:
+        start, end = chunk
+        walk.read_track(data[start:end], is_cut=end > len(data), is_last=end >= len(data))
+        position = end
+    if not walk.tracks:
+        raise MidiError(f"The file is cut short before its first track. {_EXPORT_AGAIN}")
+    if len(walk.tracks) < n_tracks:
+        walk.breaks.append(f"only {len(walk.tracks)} of its {n_tracks} tracks are there")
+    walk.check_notes()
+    tracks, remarks = walk.tracks, walk.remarks
+    if midi_format == 2 and len(tracks) > 1:
+        tracks = [_first_pattern(tracks)]
+        remarks.append(f"One of the file's {len(walk.tracks)} patterns is read.")
+    ticks_per_beat = division
+    if division >= 0x8000:
+        ticks_per_beat, remark = _beat_of_frames(division, tracks)
+        remarks.append(remark)
+    return ScannedMidi(ticks_per_beat, tuple(tracks), tuple(remarks))
+
+
+def check_size(n_bytes: int) -> None:
+    """Raise `MidiError` for more than `MAX_BYTES`."""
+    if n_bytes > MAX_BYTES:
+        raise MidiError(
+            f"The file has {n_bytes / 1e6:.1f} MB; the limit is {MAX_BYTES / 1e6:.1f} MB. "
+            "Export the drum track alone, or a part of the song."
+        )
+
+
+def _read_header(data: bytes) -> tuple[int, int, int, int]:
+    """Return the format, the number of tracks, the division, and where the header ends."""
+    start = data.find(b"MThd", 0, _HEADER_WITHIN_BYTES)
+    if start < 0:
+        if data != b"MThd"[: len(data)]:
+            raise MidiError(f"This is not a MIDI file. {_EXPORT_AGAIN}")
+        start = 0
+    header = data[start + 8 : start + 14]
+    if len(header) < 6:
+        raise MidiError(f"The file is cut short in its header. {_EXPORT_AGAIN}")
+    midi_format, n_tracks, division = (int.from_bytes(header[i : i + 2]) for i in (0, 2, 4))
+    if not division & 0xFF and (division >= 0x8000 or not division):
+        raise MidiError(f"The file's header states 0 ticks per beat. {_EXPORT_AGAIN}")
+    return midi_format, n_tracks, division, start + 14
+
+
+def _find_track(data: bytes, position: int) -> tuple[int, int] | None:
+    """Return where the body of the next track begins and ends, or None.
+
+    A chunk ends where its header says if another chunk or the end of the file is there;
+    otherwise at the next track, or with the file: where its header says if that is cut short.
+    """
+    while position < len(data):
+        start = position + 8
+        end = start + int.from_bytes(data[position + 4 : start])
+        is_sound = end == len(data) or data[end : end + 4].isalpha()
+        if data[position : position + 4] == b"MTrk":
+            if not is_sound:
+                found = data.find(b"MTrk", start)
+                end = max(end, len(data)) if found < 0 else found
+            return start, end
+        if data[position : position + 4].isalpha() and is_sound:
+            position = end
+            continue
+        position = data.find(b"MTrk", position)
+        if position < 0:
+            return None
+    return None
+
+
+def _first_pattern(tracks: list[ScannedTrack]) -> ScannedTrack:
+    """Return the first track that plays drums, or else the first that plays."""
+    playing = [track for track in tracks if track.notes]
+    drums = [t for t in playing if any(note.channel == DRUM_CHANNEL for note in t.notes)]
+    return [*drums, *playing, *tracks][0]
+
+
+def _beat_of_frames(division: int, tracks: list[ScannedTrack]) -> tuple[int, str]:
+    """Return the ticks of a beat where time is counted in frames, and what to say of it.
+
+    A file in seconds has no beats of its own: they are laid at its first tempo.
+    """
+    frames_per_second = 0x100 - (division >> 8)
+    ticks_per_second = (division & 0xFF) * (29.97 if frames_per_second == 29 else frames_per_second)
+    tempos = sorted(tempo for track in tracks for tempo in track.tempos)
+    default = round(MICROSECONDS_PER_MINUTE / DEFAULT_TEMPO_BPM)
+    microseconds = tempos[0][1] if tempos else default
+    for track in tracks:
+        track.tempos = []
+    tracks[0].tempos = [(0, microseconds)]
+    bpm = MICROSECONDS_PER_MINUTE / microseconds
+    remark = f"The file counts time in film frames (SMPTE); its bars are laid at {bpm:.4g} bpm."
+    return max(round(ticks_per_second * microseconds / 1e6), 1), remark
+
+
+class _Walk:
+    """The tracks read so far, what was lost of them, and the limits that all share."""
+
+    def __init__(self, division: int) -> None:
+        self.tracks: list[ScannedTrack] = []
+        self.ticks_per_bar = BEATS_PER_BAR * (division if division < 0x8000 else 1_000)
+        self.max_tick = MAX_BARS * self.ticks_per_bar
+        self.n_notes = self.n_beyond = self.n_damaged = 0
+        self.breaks: list[str] = []
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was lost, a sentence each."""
+        remarks = []
+        if self.n_damaged:
+            events = "damaged event was" if self.n_damaged == 1 else "damaged events were"
+            remarks.append(f"{self.n_damaged} {events} passed over.")
+        if self.breaks:
+            remarks.append(f"The file is cut short: {'; '.join(self.breaks)}.")
+        if self.n_beyond:
+            notes = "note" if self.n_beyond == 1 else "notes"
+            remarks.append(f"{self.n_beyond} {notes} after bar {MAX_BARS:,} left out.")
+        return remarks
+
+    def check_notes(self) -> None:
+        """Raise `MidiError` if no note is within `MAX_BARS` bars, but some later."""
+        if self.n_beyond and self.n_beyond == self.n_notes:
+            raise MidiError(
+                f"The file's first note is after bar {MAX_BARS:,}, which is the limit. "
+                "Export the part that plays."
+            )
+
+    def read_track(self, body: bytes, *, is_cut: bool, is_last: bool) -> None:
+        """Read the body of one track chunk, which the file may break off, or end with."""
+        if len(self.tracks) == _MAX_TRACKS:
+            raise MidiError(
+                f"The file has more than {_MAX_TRACKS:,} tracks. Export the drum track alone."
+            )
+        track = ScannedTrack()
+        self.tracks.append(track)
+        try:
+            is_whole = self._read_events(body, track) or not is_cut
+        except IndexError:
+            is_whole = not is_last
+            self.n_damaged += is_whole
+        if not is_whole:
+            number, bar = len(self.tracks), track.end_tick // self.ticks_per_bar + 1
+            self.breaks.append(f"track {number} is read up to the break in bar {bar}")
+
+    def _read_events(self, body: bytes, track: ScannedTrack) -> bool:
+        """Add the events of `body` to `track`; IndexError where it breaks off.
+
+        Returns
+        -------
+        Whether the track has an end event.
+        """
+        position = tick = status = 0
+        while position < len(body):
+            delta = body[position]
+            position += 1
+            if delta >= 0x80:
+                delta, position = self._read_length(body, position - 1)
+            tick += delta
+            if body[position] >= 0xF0:
+                position, ended = self._read_system_event(body, position, tick, track)
+                if ended:
+                    return True
+                continue
+            if body[position] >= 0x80:
+                status = body[position]
+                position += 1
+            command, channel = status >> 4, status & 0xF
+            number = value = body[position]
+            position += 1
+            if command not in (_PROGRAM_CHANGE, _CHANNEL_PRESSURE):
+                value = body[position]
+                position += 1
+            if number | value >= 0x80 or not status:
+                self.n_damaged += 1
+            elif command == _NOTE_ON and value:
+                self._add_note(track, ScannedNote(tick, channel, number, value))
+            elif command in (_NOTE_ON, _NOTE_OFF):
+                track.releases.append((tick, channel, number))
+            elif command == _CONTROL_CHANGE and number == _PEDAL:
+                track.pedals.append((tick, channel, value))
+            elif command == _PROGRAM_CHANGE:
+                track.programs[channel] = number
+            track.end_tick = track.last_event_tick = tick
+        return False
+
+    def _add_note(self, track: ScannedTrack, note: ScannedNote) -> None:
+        self.n_notes += 1
+        if self.n_notes > MAX_NOTES:
+            raise MidiError(
+                f"The file has more than {MAX_NOTES:,} notes. "
+                "Export the drum track alone, or a part of the song."
+            )
+        if note.tick < self.max_tick:
+            track.notes.append(note)
+        else:
+            self.n_beyond += 1
+
+    def _read_system_event(
+        self, body: bytes, position: int, tick: int, track: ScannedTrack
+    ) -> tuple[int, bool]:
+        """Read a meta or system exclusive event; return where it ends and if the track does."""
+        status = body[position]
+        if status not in (_META, _SYSEX, _SYSEX_CONTINUED):
+            self.n_damaged += 1
+            return position + 1 + _DATA_BYTES_OF_SYSTEM_COMMON.get(status, 0), False
+        kind = body[position + 1] if status == _META else None
+        size, start = self._read_length(body, position + (1 if kind is None else 2))
+        payload = body[start : start + size]
+        if len(payload) < size:
+            raise IndexError("the payload is cut short")
+        track.end_tick = tick
+        if kind == _TRACK_NAME:
+            track.name = _decode_name(payload)
+        elif kind == _MARKER and payload == LOOP_END.encode():
+            track.loop_end_tick = tick
+        elif kind == _SET_TEMPO:
+            self._read_tempo(payload, tick, track)
+        elif kind == _TIME_SIGNATURE:
+            self._read_metre(payload, tick, track)
+        return start + size, kind == _END_OF_TRACK
+
+    def _read_length(self, body: bytes, position: int) -> tuple[int, int]:
+        """Return the variable-length number at `position`, and where it ends.
+
+        One of more than four bytes is damaged, and taken for 0.
+        """
+        value = 0
+        for end in range(position + 1, position + 5):
+            byte = body[end - 1]
+            value = (value << 7) | (byte & 0x7F)
+            if byte < 0x80:
+                return value, end
+        self.n_damaged += 1
+        return 0, position + 4
+
+    def _read_tempo(self, payload: bytes, tick: int, track: ScannedTrack) -> None:
+        microseconds_per_beat = int.from_bytes(payload)
+        if len(payload) == 3 and microseconds_per_beat:
+            track.tempos.append((tick, microseconds_per_beat))
+        else:
+            self.n_damaged += 1
+
+    def _read_metre(self, payload: bytes, tick: int, track: ScannedTrack) -> None:
+        if len(payload) < 2 or payload[1] > 7 or not payload[0]:
+            self.n_damaged += 1
+        else:
+            track.metres.append((tick, payload[0], 2 ** payload[1]))
+
+
+def _decode_name(payload: bytes) -> str:
+    """Decode a name as UTF-8, or as Latin-1 where it is not."""
+    try:
+        text = payload.decode("utf-8")
+    except UnicodeDecodeError:
+        text = payload.decode("latin-1")
+    return "".join(filter(str.isprintable, text)).strip()[:_MAX_NAME_LENGTH]

@@ -1,0 +1,259 @@
+"""From the notes of a scanned MIDI file to those that are drums, found as a person does."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from operator import itemgetter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicvae_core.errors import MidiError, NoDrumsError
+from musicvae_core.music.midi.maps import STANDARD, program_name
+from musicvae_core.music.midi.scan import DRUM_CHANNEL, ScannedMidi, ScannedNote
+
+TrackChoice = int | str | Sequence[int | str]
+"""One track or several, by name or number."""
+
+_MAX_NAMES_LISTED = 8
+_DRUM_WORDS = re.compile(
+    r"(?<![a-z])(drum ?(s|kit|set|track|machine)?|kit|perc(ussions?)?|batter(ia|ie|y)|bater[ií]a"
+    r"|schlagzeug|slagwerk|trommeln?)(?![a-z])",
+    re.IGNORECASE,
+)
+_PITCHED_WORDS = re.compile(
+    r"bass(?! ?drum)|piano|guitar|gtr|synth|lead|pad|string|organ|vocal|voice|choir|melod|chord"
+    r"|key|brass|horn|sax|trump|flute|violin|cello|harp|bell|steel|arp|left|right|hand",
+    re.IGNORECASE,
+)
+_FEW_PITCHES = 3
+_MELODIC_PROGRAMS = range(1, 112)
+"""Programs, from 0, that are neither the default nor percussion."""
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """What one channel of one track plays, in the order of the file; it plays a note at least.
+
+    `title` is the track's own name, where it has one and plays on that channel alone.
+    """
+
+    name: str
+    title: str
+    channel: int
+    program: int | None
+    notes: list[ScannedNote]
+    pedals: list[tuple[int, int]]
+
+    @property
+    def is_on_drum_channel(self) -> bool:
+        """Whether the file marks these notes as drums."""
+        return self.channel == DRUM_CHANNEL
+
+    @property
+    def is_named_drums(self) -> bool:
+        """Whether the track is named like drums, as in Drums, Kit 2 or Percussion."""
+        return bool(_DRUM_WORDS.search(self.title)) and "steel" not in self.title.casefold()
+
+    @property
+    def is_named_otherwise(self) -> bool:
+        """Whether its name or its program is that of a pitched instrument."""
+        return bool(_PITCHED_WORDS.search(self.title)) or self.program in _MELODIC_PROGRAMS
+
+    @property
+    def plays_kit_pitches_alone(self) -> bool:
+        """Whether every note is on the pitch of a voice."""
+        return all(note.pitch in STANDARD.voices for note in self.notes)
+
+    @property
+    def plays_like_drums(self) -> bool:
+        """Whether it strikes two pitches at once, or few pitches: a bass line does neither."""
+        pitches = {note.pitch for note in self.notes}
+        return len(pitches) <= _FEW_PITCHES or len({n.tick for n in self.notes}) < len(self.notes)
+
+
+@dataclass(frozen=True, eq=False)
+class DrumNotes:
+    """The notes to read as drums: (n,) arrays, n at least 1, in the order of the file.
+
+    Parameters
+    ----------
+    ticks
+        (n,) int64, from the start of the file.
+    pitches, velocities
+        (n,) int64 in 0 to 127 and 1 to 127.
+    pedals
+        (n,) int64: where controller 4 stood, 0 to 127; −1 before the file says.
+    n_elsewhere
+        Notes of the file that other instruments play.
+    remark
+        Which tracks these are, where the file does not say it by their channel.
+    """
+
+    ticks: NDArray[np.int64]
+    pitches: NDArray[np.int64]
+    velocities: NDArray[np.int64]
+    pedals: NDArray[np.int64]
+    n_elsewhere: int
+    remark: str = ""
+
+
+def find_drums(
+    scanned: ScannedMidi,
+    choice: TrackChoice | None,
+    voices: Iterable[int] = STANDARD.voices,
+    *,
+    channel_10_first: bool = False,
+) -> DrumNotes:
+    """Return the notes that are drums.
+
+    Parameters
+    ----------
+    scanned
+        The file.
+    choice
+        Tracks to read as drums, by name or number. By default what plays on channel 10; else
+        the tracks that are named so; else those that play kit pitches alone.
+    voices
+        The pitches that can be read: tracks without one give way to others.
+    channel_10_first
+        Whether `choice` is for files that have nothing on channel 10 alone.
+
+    Raises
+    ------
+    MidiError
+        If the file holds no note.
+    NoDrumsError
+        If no drums are found, or no track has the given name or number.
+    """
+    instruments = list_instruments(scanned)
+    if not instruments:
+        raise MidiError("The file holds no note. Choose another file, or record into it.")
+    if channel_10_first and any(one.is_on_drum_channel for one in instruments):
+        choice = None
+    if choice is not None:
+        chosen = _choose(instruments, choice)
+    else:
+        chosen = _find(instruments, frozenset(voices))
+    notes = [note for one in chosen for note in one.notes]
+    columns = np.array(notes, np.int64).T
+    return DrumNotes(
+        columns[0],
+        columns[2],
+        columns[3],
+        np.concatenate([_pedal_at(one) for one in chosen]),
+        sum(len(one.notes) for one in instruments) - len(notes),
+        "" if choice is None and chosen[0].is_on_drum_channel else _remark(chosen),
+    )
+
+
+def list_instruments(scanned: ScannedMidi) -> list[Instrument]:
+    """Return what each channel of each track plays, those of channel 10 last."""
+    instruments = []
+    for track in scanned.tracks:
+        notes_of: dict[int, list[ScannedNote]] = {}
+        for note in track.notes:
+            notes_of.setdefault(note.channel, []).append(note)
+        pedals_of: dict[int, list[tuple[int, int]]] = {}
+        for tick, channel, value in track.pedals:
+            pedals_of.setdefault(channel, []).append((tick, value))
+        title = track.name if len(notes_of) == 1 else ""
+        for channel, notes in sorted(notes_of.items()):
+            program, pedals = track.programs.get(channel), pedals_of.get(channel, [])
+            on_drums = channel == DRUM_CHANNEL
+            name = title or ("Channel 10" if on_drums else program_name(program or 0))
+            instruments.append(Instrument(name, title, channel, program, notes, pedals))
+    instruments.sort(key=lambda one: one.is_on_drum_channel)
+    names = number_repeats(one.name for one in instruments)
+    return [replace(one, name=name) for one, name in zip(instruments, names, strict=True)]
+
+
+def _find(instruments: list[Instrument], voices: frozenset[int]) -> list[Instrument]:
+    """Return the drums as a person would find them."""
+    named = [one for one in instruments if one.is_named_drums]
+    on_channel = [one for one in instruments if one.is_on_drum_channel]
+    candidates = [on_channel, named, _kit_like(instruments)]
+    for group in candidates:
+        if any(note.pitch in voices for one in group for note in one.notes):
+            return group
+    for group in candidates:
+        if group:
+            return group
+    names = tuple(one.name for one in instruments)
+    raise NoDrumsError(
+        "No note is on the drum channel (10), no track is named drums, and none plays the "
+        f"pitches of a kit alone. Choose tracks to read as drums: {list_names(names)}.",
+        names,
+    )
+
+
+def _kit_like(instruments: list[Instrument]) -> list[Instrument]:
+    """Return those that play kit pitches alone, and look like drums where there are others."""
+    alone = len(instruments) == 1
+    return [
+        one
+        for one in instruments
+        if one.plays_kit_pitches_alone
+        and not one.is_named_otherwise
+        and (alone or one.plays_like_drums)
+    ]
+
+
+def _choose(instruments: list[Instrument], choice: TrackChoice) -> list[Instrument]:
+    """Return the instruments of the given names or numbers, each once."""
+    names = tuple(one.name for one in instruments)
+    choices: dict[int | str, int] = {index: index for index in range(len(instruments))}
+    choices |= {str(index): index for index in range(len(instruments))}
+    choices |= {name: index for index, name in enumerate(names)}  # a name that is a number too
+    wanted = [choice] if isinstance(choice, int | str) else list(choice)
+    missing = [one for one in wanted if one not in choices]
+    if missing or not wanted:
+        what = ", ".join(repr(one) for one in missing)
+        raise NoDrumsError(
+            f"The file has no track {what} to read as drums. Choose one of: {list_names(names)}.",
+            names,
+        )
+    return [instruments[index] for index in dict.fromkeys(choices[one] for one in wanted)]
+
+
+def _pedal_at(instrument: Instrument) -> NDArray[np.int64]:
+    """Return where controller 4 stood at each note of the instrument."""
+    pedals = sorted(instrument.pedals, key=itemgetter(0))
+    ticks = [tick for tick, _ in pedals]
+    places = [bisect_right(ticks, note.tick) - 1 for note in instrument.notes]
+    return np.array([pedals[at][1] if at >= 0 else -1 for at in places], np.int64)
+
+
+def _remark(chosen: list[Instrument]) -> str:
+    """Return which tracks are read as drums."""
+    names = list_names([one.name for one in chosen])
+    if len(chosen) == 1:
+        return f"Track {names} is read as drums."
+    return f"{len(chosen)} tracks are read together as drums: {names}."
+
+
+def number_repeats(plain_names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names with those that repeat numbered, as in Piano and Piano (2)."""
+    plain = list(plain_names)
+    taken = set(plain)
+    n_used = Counter[str]()
+    names = []
+    for one in plain:
+        n_used[one] += 1
+        name = one
+        while n_used[one] > 1 and (name := f"{one} ({n_used[one]})") in taken:
+            n_used[one] += 1
+        taken.add(name)
+        names.append(name)
+    return tuple(names)
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Join names for a message: the first few, and how many more there are."""
+    listed = ", ".join(names[:_MAX_NAMES_LISTED]) or "none"
+    n_more = len(names) - _MAX_NAMES_LISTED
+    return f"{listed} and {n_more} more" if n_more > 0 else listed

@@ -1,0 +1,268 @@
+"""`Piece`: parts that play together, lines and drums, on one grid and at one tempo."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicvae_core.errors import InvalidPieceError
+from musicvae_core.music.codec import (
+    COMBINATIONS,
+    DRUM_CLASSES,
+    Alphabet,
+    check_common_time,
+    hits_to_classes,
+)
+from musicvae_core.music.grid import Grid
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.line import LINE_CLASSES, Line, classes_to_line, line_to_classes
+from musicvae_core.music.packed import WrittenAsText
+
+Part = Line | Groove
+MELODY, BASS, DRUMS = TRIO = ("melody", "bass", "drums")
+"""The parts of a trio, in this order."""
+MAX_LINES = 15
+"""A MIDI file has sixteen channels, one of which is the drums'."""
+
+TRIO_CLASSES: Mapping[str, Alphabet] = MappingProxyType(
+    {MELODY: LINE_CLASSES, BASS: LINE_CLASSES, DRUMS: DRUM_CLASSES}
+)
+"""The classes of a step of each part of a trio."""
+_TRIO_PROGRAMS: Mapping[str, int] = MappingProxyType({MELODY: 81, BASS: 33})
+"""General MIDI programs of a trio's lines unless others are asked for: a lead, a bass guitar."""
+
+
+@dataclass(frozen=True, eq=False)
+class Piece(WrittenAsText):
+    """Parts by name, in the order in which they are shown: any lines, and drums at most once.
+
+    piece = Piece({"melody": melody, "bass": bass, "drums": groove})
+    piece["bass"].program, piece.drums.n_hits, piece.n_bars
+
+    Parameters
+    ----------
+    parts
+        All of one length, one tempo and one grid.
+
+    Raises
+    ------
+    InvalidPieceError
+        If they are not, there are none, a name is empty, or there are two parts of drums.
+    """
+
+    parts: Mapping[str, Part]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parts", MappingProxyType(dict(self.parts)))
+        if not self.parts or not all(self.parts):
+            raise InvalidPieceError("A piece has one or more parts, each with a name.")
+        n_drums = sum(isinstance(part, Groove) for part in self.parts.values())
+        if n_drums > 1 or len(self.parts) - n_drums > MAX_LINES:
+            raise InvalidPieceError(
+                f"A piece has one part of drums and {MAX_LINES} lines at most; "
+                f"this one has {n_drums} and {len(self.parts) - n_drums}."
+            )
+        for what in ("n_steps", "tempo_bpm", "grid"):
+            values = {name: getattr(part, what) for name, part in self.parts.items()}
+            if len(set(values.values())) > 1:
+                listed = ", ".join(f"{name}: {value}" for name, value in values.items())
+                raise InvalidPieceError(f"The parts differ in {what} ({listed}): make them equal.")
+
+    @classmethod
+    def together(cls, parts: Mapping[str, Part], tempo_bpm: float | None = None) -> Piece:
+        """Build a piece from parts of any lengths and tempos: short ones end with silence.
+
+        The tempo is that of the first part, unless one is given.
+
+        Raises
+        ------
+        InvalidPieceError
+            If the grids differ, or as the class says.
+        """
+        n_bars = max((part.n_bars for part in parts.values()), default=0)
+        tempos = [part.tempo_bpm for part in parts.values()]
+        tempo = tempo_bpm if tempo_bpm is not None else next(iter(tempos), 0.0)
+        return cls({name: part.padded(n_bars).at_tempo(tempo) for name, part in parts.items()})
+
+    def __getitem__(self, name: str) -> Part:
+        """Return a part by name."""
+        return self.parts[name]
+
+    def __eq__(self, other: object) -> bool:
+        """Two pieces are equal when their parts are, in name, order and music."""
+        if not isinstance(other, Piece):
+            return NotImplemented
+        return list(self.parts.items()) == list(other.parts.items())
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.parts.items()))
+
+    @property
+    def _first(self) -> Part:
+        return next(iter(self.parts.values()))
+
+    @property
+    def lines(self) -> Mapping[str, Line]:
+        """The parts that are lines, by name."""
+        return {name: part for name, part in self.parts.items() if isinstance(part, Line)}
+
+    @property
+    def drums(self) -> Groove | None:
+        """The drums, where there are any."""
+        grooves = (part for part in self.parts.values() if isinstance(part, Groove))
+        return next(grooves, None)
+
+    @property
+    def tempo_bpm(self) -> float:
+        """Quarter notes a minute."""
+        return self._first.tempo_bpm
+
+    @property
+    def grid(self) -> Grid:
+        """How the steps divide time."""
+        return self._first.grid
+
+    @property
+    def n_steps(self) -> int:
+        """Length in steps."""
+        return self._first.n_steps
+
+    @property
+    def n_bars(self) -> int:
+        """Length in bars."""
+        return self._first.n_bars
+
+    @property
+    def step_seconds(self) -> float:
+        """Duration of a step."""
+        return self._first.step_seconds
+
+    @property
+    def duration_seconds(self) -> float:
+        """Duration of one pass through the piece."""
+        return self._first.duration_seconds
+
+    def with_parts(self, parts: Mapping[str, Part]) -> Piece:
+        """Return the piece with parts replaced, where it has them, or added after the others."""
+        return Piece({**self.parts, **parts})
+
+    def only(self, names: Iterable[str]) -> Piece:
+        """Return the piece with some of its parts, as when the others are muted.
+
+        Raises
+        ------
+        InvalidPieceError
+            If none is left.
+        """
+        wanted = set(names)
+        return Piece({name: part for name, part in self.parts.items() if name in wanted})
+
+    def at_tempo(self, tempo_bpm: float) -> Piece:
+        """Return the same piece at another tempo."""
+        return Piece({name: part.at_tempo(tempo_bpm) for name, part in self.parts.items()})
+
+    def bars(self, start_bar: int, n_bars: int) -> Piece:
+        """Return `n_bars` bars from `start_bar` on, counted from 0; see `Line.bars`.
+
+        Raises
+        ------
+        InvalidLineError, InvalidGrooveError
+            If a bar does not exist, or none is given.
+        """
+        return Piece({name: part.bars(start_bar, n_bars) for name, part in self.parts.items()})
+
+    def repeated(self, n_bars: int) -> Piece:
+        """Return the piece played over and over until it is `n_bars` bars long."""
+        return Piece({name: part.repeated(n_bars) for name, part in self.parts.items()})
+
+    def transposed(self, semitones: int) -> Piece:
+        """Return the piece with all lines higher by so many semitones, or lower.
+
+        Raises
+        ------
+        InvalidLineError
+            If a pitch would leave 0 to 127.
+        """
+        moved = {name: line.transposed(semitones) for name, line in self.lines.items()}
+        return self.with_parts(moved)
+
+    def to_text(self) -> str:
+        """Return the piece as a text, exactly."""
+        return json.dumps(
+            [[name, isinstance(part, Groove), part.to_text()] for name, part in self.parts.items()]
+        )
+
+    @classmethod
+    def from_text(cls, text: str) -> Piece:
+        """Undo `to_text`.
+
+        Raises
+        ------
+        ValueError
+            If the text is damaged, or is not a piece.
+        """
+        try:
+            return cls(
+                {
+                    str(name): (Groove if is_drums else Line).from_text(part)
+                    for name, is_drums, part in json.loads(text)
+                }
+            )
+        except TypeError as error:
+            raise ValueError("the text is not a piece") from error
+
+
+def trio_to_classes(piece: Piece) -> NDArray[np.int64]:
+    """Return the class of each part of a trio at each step, (T, 3) int64, feel left out.
+
+    Raises
+    ------
+    InvalidPieceError
+        If a part is missing.
+    InvalidLineError, InvalidGrooveError
+        If a line leaves the piano's range, or the grid is not sixteenths in 4/4.
+    """
+    if set(piece.parts) != set(TRIO) or piece.drums is None:
+        raise InvalidPieceError(
+            f"A trio has a {MELODY}, a {BASS} and {DRUMS}; this has {', '.join(piece.parts)}."
+        )
+    lines = [line_to_classes(piece.lines[name]) for name in (MELODY, BASS)]
+    check_common_time(piece.drums)
+    return np.stack([*lines, hits_to_classes(piece.drums.hits)], axis=-1)
+
+
+def classes_to_trio(
+    classes: NDArray[np.integer[Any]],
+    tempo_bpm: float = 120.0,
+    programs: Mapping[str, int] = _TRIO_PROGRAMS,
+) -> Piece:
+    """Read a class for each part and step, (T, 3), as a trio; the inverse of `trio_to_classes`."""
+    lines = {
+        name: classes_to_line(classes[:, column], tempo_bpm, programs[name])
+        for column, name in enumerate((MELODY, BASS))
+    }
+    drums = Groove.from_hits(COMBINATIONS[classes[:, 2]], tempo_bpm=tempo_bpm)
+    return Piece({**lines, DRUMS: drums})
+
+
+def trio_to_features(piece: Piece) -> NDArray[np.float32]:
+    """Return a trio as (T, F) float32, the features of its parts side by side."""
+    classes = trio_to_classes(piece).T
+    tables = [alphabet.table for alphabet in TRIO_CLASSES.values()]
+    return np.concatenate([table[one] for table, one in zip(tables, classes, strict=True)], axis=1)
+
+
+def features_to_trio(features: NDArray[np.float32], tempo_bpm: float) -> Piece:
+    """Read (T, F) features as a trio; see `trio_to_features`."""
+    columns, start = [], 0
+    for alphabet in TRIO_CLASSES.values():
+        own = features[:, start : start + len(alphabet.key)]
+        columns.append((own > 0.5).astype(np.int64) @ alphabet.key)
+        start += alphabet.n_features
+    return classes_to_trio(np.stack(columns, axis=1), tempo_bpm)

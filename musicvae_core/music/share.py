@@ -1,0 +1,328 @@
+"""Share codes: a groove or a piece with its model, tempo and kit as a short text, and back.
+
+    text = write_share_code(Shared(groove, "groove_2bar", "Standard"))
+    shared = read_share_code(text)
+
+A code is `gs2.` and base64url of a checksum (CRC-32) and a body: the length in bars, the tempo
+in thousandths, the names of the model, the kit and the groove, then the cells of the hits in
+bits, a level of 1 to 127 and a tick of -60 to 59 for each hit. A body that deflate makes shorter
+is deflated. Levels or ticks that are all the same are written once. `gs1.` is the same without
+the groove's name.
+
+A piece's code is `ps1.` and the same, its body being the head of a groove's and then each part:
+its name, a byte for what it is, its length in two bytes, and its notes. A line's notes are its
+program, a byte for each step (see `Line.events`) and a level for each note.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import struct
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicvae_core.errors import MusicVAEError, ShareCodeError
+from musicvae_core.music.codec import check_common_time
+from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.grid import COMMON_TIME, STEPS_PER_BAR, TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.line import FIRST_PITCH_CLASS, Line
+from musicvae_core.music.piece import Part, Piece
+
+VERSION = 2
+_NAMELESS = 1
+"""The version whose codes have no name for the groove."""
+_MAX_BARS = 64
+_MAX_NAME_BYTES = 60
+MAX_CODE_LENGTH = 16_000
+"""Letters; the fullest groove of 64 bars, every cell its own level and tick, would need more."""
+
+_PREFIX = "gs"
+PIECE_PREFIX = "ps1."
+"""What every share code of a piece begins with; one of a groove does not."""
+_PLAIN, _DEFLATED = b"\x00", b"\x01"
+_HEAD = struct.Struct(">BI")
+_CHECKSUM = struct.Struct(">I")
+_MAX_BODY = 3 * _MAX_BARS * STEPS_PER_BAR * N_VOICES
+_HALF_STEP = TICKS_PER_STEP // 2
+_TEMPO_SCALE = 1000
+_SAME, _EACH = b"\x00", b"\x01"
+_LINE, _DRUMS = b"\x00", b"\x01"
+_PART = struct.Struct(">H")
+_DAMAGED = (
+    binascii.Error, zlib.error, struct.error, ValueError, IndexError, MusicVAEError
+)  # fmt: skip
+_COPY_AGAIN = "The share code is damaged or not whole: copy all of it again."
+
+
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """The contents of a share code.
+
+    Parameters
+    ----------
+    groove
+        With its tempo; velocities in 127ths, offsets in ticks of 1/120 step, the tempo in
+        thousandths of a beat a minute.
+    model
+        The name of its model; empty without one.
+    kit
+        The name of the drum kit to play it with; empty for any.
+    name
+        What the groove is called, cut to `_MAX_NAME_BYTES` in a code; empty for nothing.
+    """
+
+    groove: Groove
+    model: str = ""
+    kit: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class SharedPiece:
+    """The contents of a share code of a piece; see `Shared`.
+
+    A piece with a single part is the way to share a line.
+    """
+
+    piece: Piece
+    model: str = ""
+    kit: str = ""
+    name: str = ""
+
+
+def write_share_code(shared: Shared) -> str:
+    """Return a share code; see the module for its format.
+
+    Raises
+    ------
+    ShareCodeError
+        If the groove or a name is too long for one.
+    """
+    groove = shared.groove
+    if groove.n_bars > _MAX_BARS:
+        raise ShareCodeError(
+            f"The groove has {groove.n_bars} bars and a share code holds {_MAX_BARS}: "
+            "choose some of them, or send the MIDI file."
+        )
+    body = _pack_head(groove, shared) + _pack_notes(groove)
+    return _encode(f"{_PREFIX}{VERSION}.", body)
+
+
+def write_piece_code(shared: SharedPiece) -> str:
+    """Return a share code of a piece, which begins with `PIECE_PREFIX`.
+
+    Raises
+    ------
+    ShareCodeError
+        If the piece or a name is too long for one.
+    """
+    piece = shared.piece
+    if piece.n_bars > _MAX_BARS:
+        raise ShareCodeError(
+            f"The piece has {piece.n_bars} bars and a share code holds {_MAX_BARS}: "
+            "choose some of them, or send the MIDI file."
+        )
+    body = _pack_head(piece, shared)
+    for name, part in piece.parts.items():
+        notes = _pack_notes(part) if isinstance(part, Groove) else _pack_line(part)
+        kind = _DRUMS if isinstance(part, Groove) else _LINE
+        body += _pack_name(name) + kind + _PART.pack(len(notes)) + notes
+    return _encode(PIECE_PREFIX, body)
+
+
+def read_piece_code(text: str) -> SharedPiece:
+    """Undo `write_piece_code`; white space and line breaks in the text do not matter.
+
+    Raises
+    ------
+    ShareCodeError
+        If it is no share code of a piece, or one that is too long, cut short or changed.
+    """
+    letters = "".join(text[: 2 * MAX_CODE_LENGTH].split())
+    if not letters.startswith(PIECE_PREFIX):
+        raise ShareCodeError(
+            f"This is not the share code of a piece: one begins with {PIECE_PREFIX} and is "
+            "copied whole."
+        )
+    try:
+        return _unpack_piece(_decode(letters.removeprefix(PIECE_PREFIX)))
+    except _DAMAGED as error:
+        raise ShareCodeError(_COPY_AGAIN) from error
+
+
+def _pack_head(music: Groove | Piece, shared: Shared | SharedPiece) -> bytes:
+    name = shared.name.encode()[:_MAX_NAME_BYTES].decode(errors="ignore")
+    names = b"".join(map(_pack_name, (shared.model, shared.kit, name)))
+    return _HEAD.pack(music.n_bars, round(music.tempo_bpm * _TEMPO_SCALE)) + names
+
+
+def _encode(prefix: str, body: bytes) -> str:
+    """Return a body with its checksum as letters after a prefix."""
+    smaller = zlib.compress(body, 9, wbits=-15)
+    packed = _DEFLATED + smaller if len(smaller) < len(body) else _PLAIN + body
+    data = _CHECKSUM.pack(zlib.crc32(packed)) + packed
+    code = prefix + base64.urlsafe_b64encode(data).decode().rstrip("=")
+    if len(code) > MAX_CODE_LENGTH:
+        raise ShareCodeError(
+            f"The music needs a share code of {len(code)} letters and {MAX_CODE_LENGTH} is the "
+            "most: choose fewer bars, or send the MIDI file."
+        )
+    return code
+
+
+def read_share_code(text: str) -> Shared:
+    """Undo `write_share_code`; white space and line breaks in the text do not matter.
+
+    Raises
+    ------
+    ShareCodeError
+        If a later version of this package wrote it; or if it is no share code, or one that is too
+        long, cut short or changed.
+    """
+    if len(text) > 2 * MAX_CODE_LENGTH:
+        raise ShareCodeError("The text is far too long for a share code: copy the code alone.")
+    prefix, _, letters = "".join(text.split()).partition(".")
+    version = prefix.removeprefix(_PREFIX)
+    if not prefix.startswith(_PREFIX) or not version.isdecimal() or not version.isascii():
+        raise ShareCodeError(
+            f"This is not a share code: one begins with {_PREFIX}{VERSION}. and is copied whole."
+        )
+    number = int(version[:4])
+    if number > VERSION:
+        raise ShareCodeError(
+            "The share code is from a later version of this app: update this one to read it."
+        )
+    try:
+        return _unpack(_decode(letters), has_name=number > _NAMELESS)
+    except _DAMAGED as error:
+        raise ShareCodeError(_COPY_AGAIN) from error
+
+
+def _decode(letters: str) -> bytes:
+    """Return the body of a code, its checksum compared."""
+    data = base64.b64decode(letters + "=" * (-len(letters) % 4), altchars=b"-_", validate=True)
+    packed = data[_CHECKSUM.size :]
+    if _CHECKSUM.unpack_from(data)[0] != zlib.crc32(packed):
+        raise ValueError("the checksum differs")
+    kind, body = packed[:1], packed[1:]
+    if kind == _PLAIN:
+        return body
+    if kind != _DEFLATED:
+        raise ValueError("the packing is unknown")
+    inflater = zlib.decompressobj(wbits=-15)
+    body = inflater.decompress(body, _MAX_BODY)
+    if not inflater.eof or inflater.unused_data:
+        raise ValueError("the packing does not end where it should")
+    return body
+
+
+def _unpack(body: bytes, *, has_name: bool) -> Shared:
+    n_bars, tempo_bpm, (model, kit, name), notes = _unpack_head(body, n_names=2 + has_name)
+    return Shared(_unpack_notes(notes, n_bars, tempo_bpm), model, kit, name)
+
+
+def _unpack_head(body: bytes, n_names: int = 3) -> tuple[int, float, list[str], bytes]:
+    """Return bars, tempo and names that a body begins with, and what follows them."""
+    n_bars, thousandths = _HEAD.unpack_from(body)
+    if not 1 <= n_bars <= _MAX_BARS:
+        raise ValueError(f"{n_bars} bars")
+    names, rest = ["", "", ""], body[_HEAD.size :]
+    for index in range(n_names):
+        names[index], rest = _unpack_name(rest)
+    return n_bars, thousandths / _TEMPO_SCALE, names, rest
+
+
+def _unpack_piece(body: bytes) -> SharedPiece:
+    n_bars, tempo_bpm, (model, kit, title), rest = _unpack_head(body)
+    parts: dict[str, Part] = {}
+    while rest:
+        name, rest = _unpack_name(rest)
+        kind, (length,) = rest[:1], _PART.unpack_from(rest, 1)
+        start = 1 + _PART.size
+        notes, rest = rest[start : start + length], rest[start + length :]
+        if len(notes) < length or kind not in (_LINE, _DRUMS):
+            raise ValueError("a part is cut short, or of no kind that is known")
+        unpack = _unpack_notes if kind == _DRUMS else _unpack_line
+        parts[name] = unpack(notes, n_bars, tempo_bpm)
+    return SharedPiece(Piece(parts), model, kit, title)
+
+
+def _pack_name(name: str) -> bytes:
+    data = name.encode()
+    if len(data) > _MAX_NAME_BYTES:
+        raise ShareCodeError(
+            f"The name {name!r} is too long for a share code: {_MAX_NAME_BYTES} letters are the "
+            "most."
+        )
+    return bytes([len(data)]) + data
+
+
+def _unpack_name(data: bytes) -> tuple[str, bytes]:
+    """Return the name that data begins with, and what follows it."""
+    end = 1 + data[0] if data else 0
+    if not 0 < end <= len(data) or end > 1 + _MAX_NAME_BYTES:
+        raise ValueError("a name is cut short or too long")
+    return data[1:end].decode(), data[end:]
+
+
+def _pack_notes(groove: Groove) -> bytes:
+    check_common_time(groove)
+    struck = groove.hits
+    levels = np.rint(groove.velocities[struck] * VELOCITY_LEVELS).clip(1, VELOCITY_LEVELS)
+    ticks = np.rint(groove.offsets[struck] * TICKS_PER_STEP).clip(-_HALF_STEP, _HALF_STEP - 1)
+    cells = np.packbits(struck).tobytes()
+    return cells + _pack_column(levels) + _pack_column(ticks + _HALF_STEP)
+
+
+def _unpack_notes(data: bytes, n_bars: int, tempo_bpm: float) -> Groove:
+    shape = (n_bars * STEPS_PER_BAR, N_VOICES)
+    n_cells = shape[0] * shape[1]
+    n_bytes = -(-n_cells // 8)
+    bits = np.unpackbits(np.frombuffer(data[:n_bytes], np.uint8))
+    hits = bits[:n_cells].astype(bool).reshape(shape)
+    n_hits = int(hits.sum())
+    levels, rest = _unpack_column(data[n_bytes:], n_hits)
+    ticks, rest = _unpack_column(rest, n_hits)
+    if rest or (ticks >= TICKS_PER_STEP).any() or (levels > VELOCITY_LEVELS).any():
+        raise ValueError("a note is out of its range")
+    grids = np.zeros((2, *shape), np.float32)
+    grids[0][hits] = levels / VELOCITY_LEVELS
+    grids[1][hits] = (ticks - _HALF_STEP) / TICKS_PER_STEP
+    return Groove(hits, grids[0], grids[1], tempo_bpm)
+
+
+def _pack_line(line: Line) -> bytes:
+    if line.grid != COMMON_TIME:
+        raise ShareCodeError("A share code holds sixteenths in 4/4; the line has another grid.")
+    levels = np.rint(line.velocities[line.onsets] * VELOCITY_LEVELS).clip(1, VELOCITY_LEVELS)
+    return bytes([line.program]) + line.events().astype(np.uint8).tobytes() + _pack_column(levels)
+
+
+def _unpack_line(data: bytes, n_bars: int, tempo_bpm: float) -> Line:
+    end = 1 + n_bars * STEPS_PER_BAR
+    events = np.frombuffer(data[1:end], np.uint8)
+    levels, rest = _unpack_column(data[end:], int((events >= FIRST_PITCH_CLASS).sum()))
+    if rest or len(events) < end - 1:
+        raise ValueError("a line is cut short or too long")
+    velocities = (levels / VELOCITY_LEVELS).astype(np.float32)
+    return Line.from_events(events, velocities, tempo_bpm, data[0])
+
+
+def _pack_column(values: NDArray[np.float32]) -> bytes:
+    """Return whole numbers of 0 to 255 as bytes, as one where all are the same."""
+    data = values.astype(np.uint8).tobytes()
+    return _SAME + data[:1] if len(set(data)) == 1 else _EACH + data
+
+
+def _unpack_column(data: bytes, n: int) -> tuple[NDArray[np.int64], bytes]:
+    """Return n numbers that data begins with, and what follows them."""
+    end = 2 if data[:1] == _SAME else 1 + n
+    if data[:1] not in (_SAME, _EACH) or len(data) < end:
+        raise ValueError("the notes are cut short")
+    values = np.frombuffer(data[1:end], np.uint8).astype(np.int64)
+    return (np.repeat(values, n) if data[:1] == _SAME else values), data[end:]

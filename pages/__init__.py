@@ -1,1 +1,0 @@
-"""The pages: one typed function each, that reads widgets, asks `Studio`, and draws."""

@@ -1,1 +1,0 @@
-"""The deck that draws and plays grooves."""

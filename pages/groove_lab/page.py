@@ -1,0 +1,298 @@
+"""Groove lab: humanize, drumify, transfer a feel, fill in and continue, keeping what was played."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+
+from musicvae_core.errors import MusicVAEError
+from musicvae_core.music.forms import FORMS, Music, drums_of, padded, rhythm_of, with_drums
+from musicvae_core.music.grid import MAX_TEMPO_BPM, MIN_TEMPO_BPM
+from musicvae_core.music.groove import Groove, taps_to_groove
+from musicvae_core.music.midi import DrumMap, MidiReading, TrackChoice
+from musicvae_core.studio import Studio
+from pages.groove_lab.lab_settings import (
+    choose_amounts,
+    choose_tool,
+    read_request,
+    set_seed,
+    take_next_seed,
+)
+from pages.groove_lab.request import (
+    TOOLS,
+    Request,
+    Result,
+    keep_result,
+    make,
+    result_of,
+    results_of,
+    take_back,
+)
+from pages.shared.actions import action, component, on_event, run_to_completion
+from pages.shared.card import Card
+from pages.shared.collection import (
+    Source,
+    add_to_library,
+    can_undo,
+    fill,
+    is_favourite,
+    page_of,
+    undo,
+)
+from pages.shared.deck import source_deck
+from pages.shared.edits import edited_source
+from pages.shared.events import MAX_TAPPED_BARS, TAPS
+from pages.shared.lasting import shared_studio
+from pages.shared.names import as_text
+from pages.shared.play_settings import WIDTH
+from pages.shared.session import draw_undo
+from pages.shared.sources import choose_groove
+from pages.shared.uploads import draw_report, draw_uploader
+
+_GROOVE = "groove_lab.groove"
+_N_MADE = "kept.groove_lab.made"
+"""Session key of how many results there were: each is played when it arrives."""
+
+
+def groove_lab() -> None:
+    """Read what is asked, do it when the button is pressed, and draw before and after."""
+    try:
+        studio = shared_studio()
+        studio.lab()
+        tool = choose_tool()
+        settings = st.container(horizontal=True, vertical_alignment="bottom", key="settings")
+        buttons = st.container(horizontal=True, vertical_alignment="bottom", key="buttons")
+        stage, details = st.container(), st.container(key="details")
+        with settings:
+            source = choose_groove(
+                _GROOVE,
+                "Groove",
+                details=details,
+                forms=tuple(form.name for form in FORMS.values()),
+            )
+            if source is None:
+                st.info("Choose a groove to work on.")
+                return
+            request = read_request(studio, tool, source, details)
+        _do_what_was_asked(studio, source, request)
+        result = result_of(source)
+        with details:
+            after = _after(source, request, result)
+            if tool == "drumify":
+                _draw_rhythms(studio, _GROOVE)
+        with buttons:
+            _draw_buttons(source, request, after if result else None)
+        with stage:
+            _draw_deck(source, after)
+    except MusicVAEError as error:
+        st.error(as_text(str(error)))
+
+
+@run_to_completion()
+def _do_what_was_asked(studio: Studio, source: Source, request: Request) -> None:
+    if not _was_asked():
+        return
+    try:
+        keep_result(source, make(studio, _heard_by(request.tool, source.groove), request))
+        st.session_state[_N_MADE] = st.session_state.get(_N_MADE, 0) + 1
+    except MusicVAEError as error:
+        st.error(as_text(str(error)))
+
+
+def _after(source: Source, request: Request, result: Result | None) -> Source:
+    """Return what the card shows: the newest result, or the groove as it is.
+
+    The amounts are those of the result, whatever tool is chosen by now, and stand at its card.
+    """
+    shown = result.request if result else request
+    what = result.title(source.name) if result else "The result"
+    amounts = choose_amounts(what, source.name) if shown.keeps_notes else None
+    if result is None:
+        return source
+    groove = result.played(amounts) if amounts else result.made
+    return result.source(source.name, with_drums(source.groove, groove))
+
+
+def _draw_deck(source: Source, after: Source) -> None:
+    groove = after.groove
+    before = None if after is source else _as_long(source.groove, groove.n_bars)
+    card = Card(
+        *("groove", after.name, groove, after.note),
+        kept=is_favourite(groove),
+        before=before,
+        before_name=source.name,
+    )
+    n_made = st.session_state.get(_N_MADE, 0)
+    source_deck(
+        [card],
+        lambda _: after,
+        key="groove_lab.deck",
+        play=(card.id, str(n_made)) if n_made else None,
+        stage=True,
+    )
+
+
+def _as_long(before: Music, n_bars: int) -> Music:
+    """Return the music from before, with silence after it where it was continued."""
+    longer: Music = padded(before, n_bars) if before.n_bars < n_bars else before
+    return longer
+
+
+def _heard_by(tool: str, music: Music) -> Groove:
+    """Return what a tool works on: the drums, or for a new drummer the rhythm of any music."""
+    return rhythm_of(music) if tool == "drumify" else drums_of(music)
+
+
+_ASKED = "groove_lab.asked"
+"""Session key, set when the button was pressed: the next run of the page does what it says."""
+
+
+def _was_asked() -> bool:
+    """Return whether the button was pressed, once a press."""
+    return bool(st.session_state.pop(_ASKED, False))
+
+
+def _draw_buttons(source: Source, request: Request, after: Source | None) -> None:
+    """Draw the buttons.
+
+    Parameters
+    ----------
+    source
+        The groove to work on.
+    request
+        What the settings ask for.
+    after
+        The result that is shown; None where the groove itself is.
+    """
+    nothing = request.tool == "fill" and not request.voices
+    st.button(
+        TOOLS[request.tool],
+        type="primary",
+        icon=":material/auto_fix_high:",
+        key="groove_lab.do",
+        disabled=nothing,
+        help="Choose a voice to write anew" if nothing else None,
+        on_click=action(_ask, source, request),
+    )
+    st.button(
+        "Work on the result",
+        icon=":material/redo:",
+        key="groove_lab.use",
+        disabled=after is None,
+        help="Nothing was made of this groove yet" if after is None else "Take it as the groove",
+        on_click=action(_use, after),
+    )
+    is_past = after is not None or can_undo(page_of(_GROOVE))
+    what = "the result" if len(results_of(source)) > 1 else "the groove"
+    draw_undo("groove_lab.undo", is_past, what, lambda: _undo(source))
+
+
+def _ask(source: Source, request: Request) -> None:
+    result = result_of(source)
+    if result and result.request == request:
+        take_next_seed()
+    st.session_state[_ASKED] = True
+
+
+def _use(after: Source | None) -> None:
+    if after is None:
+        return
+    after = edited_source(after)
+    add_to_library(after)
+    fill(_GROOVE, after)
+
+
+def _undo(source: Source) -> None:
+    if result := result_of(source):
+        take_back(source)
+        set_seed((result_of(source) or result).request.chance.seed)
+    else:
+        undo(page_of(_GROOVE))
+
+
+@dataclass(frozen=True)
+class _Rhythms:
+    """Reads files for the uploader as a `Studio` does, but all notes of a track as one voice."""
+
+    studio: Studio
+
+    def read_midi(
+        self,
+        data: bytes,
+        *,
+        treat_as_drums: TrackChoice | None = None,
+        drum_map: DrumMap | None = None,
+    ) -> MidiReading:
+        return self.studio.read_rhythm(data, track=treat_as_drums)
+
+
+def _draw_rhythms(studio: Studio, key: str) -> None:
+    """Draw the tap pad and a field for MIDI tracks; what they give goes into the slot."""
+
+    def place_taps(groove: Groove) -> None:
+        source = Source("Taps", groove, origin="tapped", note=f"{groove.n_hits} taps")
+        add_to_library(source)
+        fill(key, source)
+
+    with st.expander("Tap a rhythm, or bring one", icon=":material/touch_app:", expanded=True):
+        pad, file = st.columns([2, 1], gap="large")
+        with pad:
+            _draw_tap_pad("groove_lab.taps", place_taps)
+        with file:
+            label = "Drop MIDI: a bass line, a melody, any track's rhythm"
+            reader = _Rhythms(studio)
+            draw_uploader(
+                reader, "groove_lab.rhythm", label, lambda found: fill(key, found[0]), has_map=False
+            )
+            draw_report(reader, "groove_lab.rhythm", lambda found: fill(key, found[0]))
+
+
+_BARS = (1, 2, 4, MAX_TAPPED_BARS)
+_MOST_LATE_MS = 250
+
+
+def _draw_tap_pad(key: str, on_taps: Callable[[Groove], None]) -> None:
+    """Draw the pad with its settings.
+
+    Parameters
+    ----------
+    key
+        Names the widgets in the session.
+    on_taps
+        Called with what was tapped, before the page runs again.
+    """
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        tempo_bpm = st.number_input(
+            "Tempo, bpm",
+            *(int(MIN_TEMPO_BPM), int(MAX_TEMPO_BPM), 100),
+            key=f"{key}.tempo",
+            width=WIDTH,
+            persist_state="session",
+            help="Of the metronome, and of the groove.",
+        )
+        bars = st.selectbox(
+            "Bars", _BARS, 1, key=f"{key}.bars", width=WIDTH, persist_state="session"
+        )
+        late = st.number_input(
+            "Taps come late by, ms",
+            *(0, _MOST_LATE_MS, 0),
+            key=f"{key}.late",
+            width=WIDTH,
+            persist_state="session",
+            help="What the browser knows of the sound's delay is allowed for; wireless "
+            "headphones and keyboards may add some of their own.",
+        )
+
+    _mount(
+        key=f"{key}.pad",
+        data={"tempo": tempo_bpm, "bars": bars, "late": late},
+        on_taps_change=on_event(
+            *(f"{key}.pad", "taps", TAPS),
+            lambda sent: on_taps(taps_to_groove(sent.taps, sent.bars, sent.tempo)),
+        ),
+    )
+
+
+_mount = component("taps", "taps/taps.css")

@@ -1,0 +1,367 @@
+"""Library: every groove with a star, to find, hear, name, tag, send, save and import.
+
+Favourites are saved as a zip of MIDI files and `library.json`. The MIDI files are for other
+programs. `library.json` says the same exactly, with names, notes, tags and codes; what it lists
+is not read from the MIDI files again. A zip of MIDI alone can be imported too.
+"""
+
+from __future__ import annotations
+
+import io
+import stat
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+import streamlit as st
+from pydantic import BaseModel, Field, ValidationError
+from streamlit.typing import UploadedFile
+
+from musicvae_core.data.files import DAMAGED, file_stem
+from musicvae_core.errors import LibraryError, MidiError, MusicVAEError, NoDrumsError
+from musicvae_core.music.forms import form_of, n_notes
+from musicvae_core.music.midi.scan import MAX_BYTES
+from musicvae_core.studio import Studio
+from pages.shared.actions import action, on_value
+from pages.shared.card import Card, draw_zip
+from pages.shared.collection import (
+    Source,
+    can_undo_star,
+    favourites,
+    keep_all,
+    keep_favourite,
+    tag,
+    undo_star,
+)
+from pages.shared.deck import source_deck
+from pages.shared.events import FILES
+from pages.shared.lasting import library_problem, shared_studio
+from pages.shared.names import as_text
+from pages.shared.play_settings import WIDTH
+from pages.shared.session import draw_undo
+from pages.shared.uploads import free_upload, read_file
+
+_NOTHING_YET = "Nothing here yet: give a groove a star on any page, or import MIDI files."
+_NOTHING_FOUND = "Nothing in the library fits."
+_MAX_UPLOAD_MEBIBYTES = 32
+_REPORT = "kept.favourites.report"
+_GENERATION = "kept.favourites.imports"
+
+_FIELDS: tuple[tuple[str, Literal[True, "directory"], list[str]], ...] = (
+    ("A folder of MIDI files", "directory", ["mid", "midi"]),
+    ("MIDI files, or zips of them", True, ["mid", "midi", "zip"]),
+)
+
+_Order = tuple[Callable[[Source], Any], bool]
+"""What to sort by, and whether the largest comes first."""
+_ORDERS: dict[str, _Order] = {
+    "Newest first": (lambda one: one.kept_at, True),
+    "Oldest first": (lambda one: one.kept_at, False),
+    "Name": (lambda one: one.name.casefold(), False),
+    "Tempo": (lambda one: one.groove.tempo_bpm, False),
+    "Length": (lambda one: one.groove.n_bars, False),
+    "Busiest first": (lambda one: n_notes(one.groove) / one.groove.n_bars, True),
+}
+
+
+def starred() -> None:
+    """Draw the favourites that the search leaves, and what can be done with all of them."""
+    try:
+        studio = shared_studio()
+        if problem := library_problem():
+            st.caption(as_text(problem))
+        with st.container(horizontal=True, vertical_alignment="bottom", key="settings"):
+            found = _search() if favourites() else {}
+            draw_undo("favourites.undo", can_undo_star(), "the library", undo_star)
+            _draw_import(studio)
+            if found:
+                _draw_tagging(found)
+                _draw_export(studio, list(found.values()))
+        _draw_report()
+        if not found:
+            st.info(_NOTHING_FOUND if favourites() else _NOTHING_YET)
+            return
+        _draw_deck(found)
+    except MusicVAEError as error:
+        st.error(as_text(str(error)))
+
+
+def _sorted_by(order: str, sources: dict[str, Source]) -> dict[str, Source]:
+    """Return favourites in an order of `_ORDERS`; of equals the newest come first."""
+    what, reverse = _ORDERS[order]
+    newest = list(reversed(sources.items()))
+    if order == "Oldest first":
+        newest.reverse()
+    return dict(sorted(newest, key=lambda item: what(item[1]), reverse=reverse))
+
+
+def _fits(source: Source, words: str, tags: Sequence[str]) -> bool:
+    """Return whether each word is in a groove's name, note, model or tags, and it has each tag."""
+    text = " ".join((source.name, source.note, source.model or "", *source.tags)).casefold()
+    return all(word in text for word in words.casefold().split()) and set(tags) <= set(source.tags)
+
+
+def _all_tags() -> list[str]:
+    """Return the tags of all favourites, in the order of the alphabet."""
+    return sorted({one for source in favourites().values() for one in source.tags})
+
+
+def _search() -> dict[str, Source]:
+    """Draw search, tags and order, and return the favourites that they leave, in order."""
+    words = st.text_input(
+        "Search",
+        key="favourites.search",
+        width=WIDTH,
+        persist_state="session",
+        help="In names, notes, models and tags",
+    )
+    tags = []
+    if _all_tags():
+        tags = st.multiselect(
+            "With tags", _all_tags(), key="favourites.tags", width=WIDTH, placeholder="Any"
+        )
+    order = st.selectbox(
+        "Sort by", _ORDERS, key="favourites.order", width=WIDTH, persist_state="session"
+    )
+    found = _sorted_by(order, favourites())
+    return {id_: one for id_, one in found.items() if _fits(one, words or "", tags)}
+
+
+def _draw_tagging(found: dict[str, Source]) -> None:
+    """Draw the choice of grooves and tags, and the buttons that give and take them."""
+    with st.popover("Tags", icon=":material/sell:", help="Give grooves words to find them by"):
+        st.multiselect(
+            "Grooves",
+            found,
+            format_func=lambda id_: found[id_].name if id_ in found else "",
+            key="favourites.to_tag",
+            placeholder=f"All {len(found)} that are shown",
+        )
+        st.multiselect(
+            "Tags", _all_tags(), key="favourites.new_tags", accept_new_options=True, placeholder=""
+        )
+        with st.container(horizontal=True, gap="xsmall"):
+            shown = tuple(found)
+            st.button("Add", key="favourites.tag", on_click=action(_tag, shown, True))
+            st.button("Remove", key="favourites.untag", on_click=action(_tag, shown, False))
+
+
+def _tag(shown: Sequence[str], add: bool) -> None:
+    chosen = st.session_state.get("favourites.to_tag") or shown
+    tags = [one.strip() for one in st.session_state.get("favourites.new_tags") or ()]
+    tag(chosen, [one for one in tags if one], add=add)
+
+
+def _draw_export(studio: Studio, sources: Sequence[Source]) -> None:
+    with st.popover("Save", icon=":material/download:", help="All that are shown, as one file"):
+        st.download_button(
+            "MIDI and JSON",
+            data=lambda: _write_archive(sources),
+            file_name="groove-library.zip",
+            mime="application/zip",
+            key="favourites.export",
+            on_click="ignore",
+            help="A zip that Import reads again, with names, notes and tags",
+        )
+        draw_zip(
+            *(studio, [source.groove for source in sources], "favourites"),
+            key="favourites.zip",
+            label="MIDI and WAV",
+            names=[source.name for source in sources],
+        )
+
+
+def _draw_import(studio: Studio) -> None:
+    generation = st.session_state.setdefault(_GENERATION, 0)
+    with st.popover("Import", icon=":material/upload:", help="MIDI files, a folder, or a zip"):
+        for label, several, kinds in _FIELDS:
+            field = f"favourites.import.{kinds[-1]}.{generation}"
+            st.file_uploader(
+                label,
+                type=kinds,
+                accept_multiple_files=several,
+                key=field,
+                max_upload_size=_MAX_UPLOAD_MEBIBYTES,
+                on_change=on_value(field, FILES, partial(_import, studio)),
+            )
+
+
+def _import(studio: Studio, files: Sequence[Any]) -> None:
+    """Keep what was uploaded; what is here already stays as it is."""
+    st.session_state[_GENERATION] += 1
+    given: list[tuple[str, bytes]] = []
+    for file in files:
+        if isinstance(file, UploadedFile):
+            given.append((file.name, file.getvalue()))
+            free_upload(file.file_id)
+
+    def read(name: str, data: bytes) -> Source:
+        try:
+            return read_file(studio, name, data)
+        except NoDrumsError as error:
+            try:
+                return read_file(studio, name, data, plays="line")
+            except MidiError:
+                raise error from None
+
+    zips = [data for name, data in given if name.lower().endswith(".zip")]
+    parts = [_read_files(given, read)]
+    try:
+        parts += [_read_archive(data, read) for data in zips]
+    except MusicVAEError as error:
+        parts.append(_Imported((), (as_text(str(error)),)))
+    sources = [source for part in parts for source in part.sources]
+    n_new = keep_all(sources)
+    failures = [failure for part in parts for failure in part.failures]
+    said = f"{n_new} {'groove' if n_new == 1 else 'grooves'} imported"
+    if len(sources) > n_new:
+        said += f"; here already: {len(sources) - n_new}"
+    st.session_state[_REPORT] = (said, tuple(failures))
+
+
+def _draw_report() -> None:
+    if _REPORT not in st.session_state:
+        return
+    said, failures = st.session_state.pop(_REPORT)
+    st.success(f"{said}.")
+    if failures:
+        st.error("\n".join(f"- {failure}" for failure in failures))
+
+
+def _draw_deck(found: dict[str, Source]) -> None:
+    def rename(card_id: str, name: str) -> None:
+        if name.strip():
+            keep_favourite(replace(found[card_id], name=name.strip()))
+
+    source_deck(
+        [Card(id_, one.name, one.groove, _note(one), kept=True) for id_, one in found.items()],
+        found.__getitem__,
+        key="favourites.deck",
+        on_rename=rename,
+    )
+
+
+def _note(source: Source) -> str:
+    return " · ".join(filter(None, (source.note, *(f"#{one}" for one in source.tags))))
+
+
+_ABOUT = "library.json"
+_MAX_FILES = 2000
+_MAX_UNPACKED_BYTES = 64 * 2**20
+_MIDI = (".mid", ".midi")
+
+_ReadMidi = Callable[[str, bytes], Source]
+"""Reads one MIDI file of a name; raises `MidiError`."""
+
+
+class _Entry(BaseModel):
+    file: str
+    source: Source
+
+
+class _About(BaseModel):
+    """What `library.json` says."""
+
+    format: Literal["groove-library"] = "groove-library"
+    version: Literal[1] = 1
+    favourites: Annotated[list[_Entry], Field(max_length=_MAX_FILES)]
+
+
+@dataclass(frozen=True)
+class _Imported:
+    """What was read of an archive: grooves, and a sentence for each file that failed."""
+
+    sources: tuple[Source, ...]
+    failures: tuple[str, ...] = ()
+
+
+def _write_archive(sources: Sequence[Source]) -> bytes:
+    """Return a zip of grooves, in their order."""
+    names = [f"{at:03d}-{file_stem(one.name)}.mid" for at, one in enumerate(sources, start=1)]
+    entries = [_Entry(file=name, source=one) for name, one in zip(names, sources, strict=True)]
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(_ABOUT, _About(favourites=entries).model_dump_json(indent=1))
+        for name, source in zip(names, sources, strict=True):
+            archive.writestr(name, form_of(source.groove).write(source.groove, False))
+    return file.getvalue()
+
+
+def _read_archive(data: bytes, read_midi: _ReadMidi) -> _Imported:
+    """Return the grooves of a zip that `_write_archive` or anybody else made.
+
+    Raises
+    ------
+    LibraryError
+        If it is no zip, holds too much, or a path that leaves its folder.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            files = dict(_unpacked(archive))
+    except DAMAGED as error:
+        raise LibraryError("This is not a zip that can be read: it is damaged.") from error
+    listed = _listed(files.pop(_ABOUT)) if _ABOUT in files else ()
+    known = {entry.file for entry in listed}
+    rest = [(name, content) for name, content in files.items() if name not in known]
+    midi = _read_files(rest, read_midi)
+    return _Imported((*(entry.source for entry in listed), *midi.sources), midi.failures)
+
+
+def _read_files(files: Sequence[tuple[str, bytes]], read_midi: _ReadMidi) -> _Imported:
+    """Read MIDI files; one that fails is reported and the others stay."""
+    sources, failures = [], []
+    for name, content in files:
+        path = PurePosixPath(name)
+        if path.suffix.lower() not in _MIDI or path.name.startswith("."):
+            continue
+        try:
+            sources.append(read_midi(path.name, content))
+        except MidiError as error:
+            failures.append(f"{as_text(path.name)}: {as_text(str(error))}")
+    return _Imported(tuple(sources), tuple(failures))
+
+
+def _listed(content: bytes) -> list[_Entry]:
+    try:
+        return _About.model_validate_json(content).favourites
+    except ValidationError as error:
+        first, *_ = error.errors(include_input=False, include_url=False, include_context=False)
+        where = ".".join(map(str, first["loc"]))
+        raise LibraryError(
+            f"{_ABOUT} in the zip is damaged, at {where}: {first['msg']}."
+        ) from error
+
+
+def _unpacked(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:
+    """Yield the files that count, by name; what the zip says of their sizes is not believed."""
+    infos = [info for info in archive.infolist() if not info.is_dir()]
+    if len(infos) > _MAX_FILES + 1:
+        raise LibraryError(f"The zip has {len(infos)} files and {_MAX_FILES} are the most.")
+    left = _MAX_UNPACKED_BYTES
+    for info in infos:
+        _check_path(info)
+        if info.filename != _ABOUT and not info.filename.lower().endswith(_MIDI):
+            continue
+        most = left if info.filename == _ABOUT else min(left, MAX_BYTES)
+        with archive.open(info) as file:
+            content = file.read(most + 1)
+        if len(content) > most:
+            raise LibraryError(
+                f"{as_text(info.filename)} in the zip is too large: a MIDI file may have "
+                f"{MAX_BYTES // 2**20} MiB, and all together {_MAX_UNPACKED_BYTES // 2**20} MiB."
+            )
+        left -= len(content)
+        yield info.filename, content
+
+
+def _check_path(info: zipfile.ZipInfo) -> None:
+    path = PurePosixPath(info.filename.replace("\\", "/"))
+    has_drive = ":" in path.parts[0] if path.parts else True
+    is_link = stat.S_ISLNK(info.external_attr >> 16)
+    if path.is_absolute() or ".." in path.parts or has_drive or is_link:
+        raise LibraryError(
+            f"The zip is refused: {as_text(info.filename)} leads out of its own folder."
+        )

@@ -1,0 +1,233 @@
+"""The settings of the Long form page: its widgets, and what they say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from musicvae_core.errors import CheckpointNotFoundError
+from musicvae_core.latent.results import ModelInfo, Piece
+from musicvae_core.music.groove import Groove
+from musicvae_core.studio import Studio
+from pages.shared.collection import fingerprint
+from pages.shared.lasting import lasting, lasting_settings, whole
+from pages.shared.names import name_of
+from pages.shared.play_settings import MAX_SEED, MODEL_WIDTH, WIDTH, next_seed
+
+SHORTEST_PIECE = 8
+"""Bars that a model must have to make pieces."""
+
+_MODEL = "long_form.model"
+_SEED = "long_form.seed"
+
+
+@dataclass(frozen=True)
+class LongSettings:
+    """What the widgets say; see `Studio.sample_piece`."""
+
+    model: ModelInfo
+    temperature: float
+    seed: int
+
+
+def long_models(studio: Studio) -> list[ModelInfo]:
+    """Return the models whose pieces can be changed bar by bar, those with feel first."""
+    fit = [
+        m
+        for m in studio.models()
+        if m.plays == "drums" and m.n_bars >= SHORTEST_PIECE and m.has_conductor
+    ]
+    return sorted(fit, key=lambda model: not model.has_feel)
+
+
+def long_model(studio: Studio, name: str) -> ModelInfo:
+    """Return the one of `long_models` that has this name.
+
+    Raises
+    ------
+    CheckpointNotFoundError
+        If it is no longer there.
+    """
+    models = {model.name: model for model in long_models(studio)}
+    if name not in models:
+        raise CheckpointNotFoundError(
+            f"The model {name} is gone: put it back into the folder checkpoints."
+        )
+    return models[name]
+
+
+def chosen_long_model(studio: Studio) -> ModelInfo | None:
+    """Return the model that is chosen, before its choice is drawn; None where there is none."""
+    models = {model.name: model for model in long_models(studio)}
+    first = next(iter(models.values()), None)
+    return models.get(st.session_state.get(_MODEL, ""), first)
+
+
+def choose_long_model(name: str) -> None:
+    """Choose the model, before its choice is drawn."""
+    st.session_state[_MODEL] = name
+
+
+def read_long_settings(studio: Studio, models: list[ModelInfo]) -> LongSettings:
+    """Draw the widgets of a piece in a row that wraps, and return what they say."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="settings"):
+        model = _draw_long_models(models)
+        temperature = st.slider(
+            "Wildness",
+            *(0.0, 2.0, 1.0, 0.05),
+            key="temperature",
+            width=WIDTH,
+            persist_state="session",
+            help="0 always takes the likeliest hit; 1 plays as drummers do; above that, wilder. "
+            "It is the temperature of sampling.",
+        )
+        seed = st.number_input(
+            "Seed",
+            *(0, MAX_SEED),
+            key=_SEED,
+            width=WIDTH,
+            persist_state="session",
+            help="The same seed and settings give the same piece. Pressing New piece again without "
+            "a change takes the next seed.",
+        )
+    return LongSettings(model, temperature, seed)
+
+
+def take_next_long_seed() -> None:
+    """Move on to the next seed when these settings were the last to be sampled."""
+    now = shown()
+    if now and now.sampled == what_to_sample():
+        st.session_state[_SEED] = next_seed(_SEED)
+
+
+def what_to_sample() -> tuple[object, ...]:
+    """Return the values that decide which piece comes out, the seed last."""
+    return tuple(st.session_state.get(key) for key in (_MODEL, "temperature", _SEED))
+
+
+def _draw_long_models(models: list[ModelInfo]) -> ModelInfo:
+    if len(models) == 1:
+        return models[0]
+    by_name = {model.name: model for model in models}
+    name = st.selectbox(
+        "Model",
+        by_name,
+        format_func=lambda name: by_name[name].title,
+        key=_MODEL,
+        width=MODEL_WIDTH,
+        persist_state="session",
+    )
+    return by_name[name]
+
+
+_PIECES = "kept.long_form.pieces"
+_N_MADE = "kept.long_form.n_made"
+_MAX_PAST = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A piece as the page shows it.
+
+    Parameters
+    ----------
+    id
+        Stays while a piece changes, so that it plays on.
+    piece
+        What is heard.
+    name, note
+        What the listener calls it, and where it came from.
+    before
+        The groove before its last change, to compare.
+    sampled
+        The settings that the last sampling up to then used.
+    """
+
+    id: str
+    piece: Piece
+    name: str
+    note: str
+    before: Groove | None = None
+    sampled: tuple[object, ...] = ()
+
+    def changed(self, piece: Piece, note: str) -> Shown:
+        """Return the same piece after a change, which the note tells."""
+        return replace(self, piece=piece, note=note, before=self.piece.groove)
+
+
+lasting(
+    _PIECES,
+    tuple[Shown, ...],
+    lambda pieces: tuple(pieces[-1:]),
+    list,
+)
+lasting(_N_MADE, int)
+lasting_settings({_MODEL: str, _SEED: whole(0, MAX_SEED)})
+
+
+def shown() -> Shown | None:
+    """Return the piece on the page; None before the first."""
+    kept = _kept()
+    return kept[-1] if kept else None
+
+
+def show(one: Shown) -> None:
+    """Put a piece on the page, or the same after a change; `take_back` brings back the last."""
+    st.session_state[_PIECES] = [*_kept(), one][-_MAX_PAST:]
+
+
+def show_new(
+    piece: Piece, note: str, name: str = "", sampled: tuple[object, ...] | None = None
+) -> None:
+    """Put another piece on the page, under a name of its own."""
+    before = shown()
+    if sampled is None:
+        sampled = before.sampled if before else ()
+    n_made = st.session_state.get(_N_MADE, 0)
+    st.session_state[_N_MADE] = n_made + 1
+    name = name or name_of(piece.embeddings)
+    show(Shown(f"piece.{n_made}", piece, name, note, sampled=sampled))
+
+
+def show_edited(edited: Groove) -> None:
+    """Put the piece on the page as it was edited; an edit that was taken back is none."""
+    *past, now = _kept()
+    if fingerprint(edited) == fingerprint(now.piece.groove):
+        return
+    if past and past[-1].id == now.id and _is_of(past[-1], edited):
+        take_back()
+        return
+    show(replace(now.changed(replace(now.piece, groove=edited), "edited by hand"), before=None))
+
+
+def _is_of(one: Shown, groove: Groove) -> bool:
+    return fingerprint(groove) == fingerprint(one.piece.groove)
+
+
+def rename(name: str) -> None:
+    """Give the piece another name, here and in its past; that is no step of the undo."""
+    now = shown()
+    if now and name.strip():
+        st.session_state[_PIECES] = [
+            replace(one, name=name.strip()) if one.id == now.id else one for one in _kept()
+        ]
+
+
+def can_take_back() -> bool:
+    """Return whether there was another piece, or the same before a change."""
+    return len(_kept()) > 1
+
+
+def take_back() -> None:
+    """Bring back what was on the page before, and its seed."""
+    before = shown()
+    st.session_state[_PIECES] = _kept()[:-1] or _kept()
+    now = shown()
+    if before and now and now.sampled and now.sampled != before.sampled:
+        st.session_state[_SEED] = now.sampled[-1]
+
+
+def _kept() -> list[Shown]:
+    kept: list[Shown] = st.session_state.setdefault(_PIECES, [])
+    return kept

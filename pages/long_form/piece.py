@@ -1,0 +1,351 @@
+"""A piece on the Long form page: sampled, heard bar by bar, and changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from musicvae_core.errors import MusicVAEError
+from musicvae_core.latent.results import ModelInfo, Piece
+from musicvae_core.music.attributes import bar_similarity
+from musicvae_core.music.forms import drums_of
+from musicvae_core.music.groove import Groove
+from musicvae_core.studio import Studio
+from pages.long_form.long_settings import (
+    LongSettings,
+    Shown,
+    can_take_back,
+    long_model,
+    long_models,
+    read_long_settings,
+    rename,
+    show,
+    show_edited,
+    show_new,
+    shown,
+    take_back,
+    take_next_long_seed,
+    what_to_sample,
+)
+from pages.shared.actions import action, run_to_completion
+from pages.shared.card import Card, Morph
+from pages.shared.collection import Source, contents, fingerprint, is_favourite, start_with
+from pages.shared.deck import source_deck
+from pages.shared.lasting import lasting
+from pages.shared.names import as_text, name_of
+from pages.shared.play_settings import MAX_SEED, WIDTH
+from pages.shared.session import draw_undo
+from pages.shared.sources import bars_phrase, choose_groove
+
+_NO_LONG_MODEL = (
+    "There is no model of 16 bars in the folder checkpoints: train one with `python -m "
+    "musicvae_core train --preset groove_16bar --data PATH --out checkpoints/groove_16bar`."
+)
+_ASKED = "long_form.asked"
+"""Session key, set when Sample was pressed: the next run of the page samples."""
+
+
+_N_CHANGES = "kept.long_form.n_changes"
+lasting(_N_CHANGES, int)
+
+
+def draw_long_piece(studio: Studio) -> None:
+    """Read the settings, do what was asked, and draw the piece and what can be done with it.
+
+    Raises
+    ------
+    MusicVAEError
+        What the studio raises.
+    """
+    models = long_models(studio)
+    if not models:
+        st.info(_NO_LONG_MODEL)
+        return
+    settings = read_long_settings(studio, models)
+    buttons = st.container(
+        horizontal=True, vertical_alignment="center", gap="xsmall", key="buttons"
+    )
+    with buttons:
+        _draw_sample_button(settings)
+    now = shown()
+    change = _draw_change(now.piece.groove.n_bars if now else settings.model.n_bars)
+    try:
+        _do_what_was_asked(studio, settings, change)
+    except MusicVAEError as error:
+        st.error(as_text(str(error)))
+    now = shown()
+    if now is None:
+        return
+    with buttons:
+        draw_undo("long_form.undo", can_take_back(), "the piece", take_back)
+    left, right = st.columns([4, 1], gap="small")
+    with left:
+        _draw_deck(now)
+    with right:
+        _draw_similarity(now.piece.groove, "long_form.similarity")
+    _draw_morph(studio, settings, now)
+
+
+@run_to_completion()
+def _do_what_was_asked(studio: Studio, settings: LongSettings, change: _Change | None) -> None:
+    """Sample, or change some bars; a first visit samples by itself."""
+    asked = st.session_state.pop(_ASKED, False)
+    now = shown()
+    if asked or now is None:
+        piece = studio.sample_piece(
+            settings.model.name,
+            temperature=settings.temperature,
+            seed=settings.seed,
+        )
+        note = f"seed {settings.seed}, temperature {settings.temperature:g}"
+        show_new(piece, note, sampled=what_to_sample())
+    elif change:
+        seed = st.session_state.get(_N_CHANGES, 0) + 1
+        st.session_state[_N_CHANGES] = seed
+        varied = studio.vary_bars(now.piece, change.bars, change.amount, seed=seed)
+        show(now.changed(varied, f"{change.phrase} changed by {change.amount:.0%}"))
+
+
+def _draw_sample_button(settings: LongSettings) -> None:
+    def ask() -> None:
+        take_next_long_seed()
+        st.session_state[_ASKED] = True
+
+    st.button(
+        "New piece",
+        type="primary",
+        icon=":material/graphic_eq:",
+        key="long_form.sample",
+        help=f"Draw a new piece of {settings.model.n_bars} bars",
+        on_click=action(ask),
+    )
+
+
+def _draw_deck(now: Shown) -> None:
+    groove = now.piece.groove
+    source = Source(now.name, groove, None, now.piece.model, "long form")
+    card = Card(now.id, now.name, groove, now.note, is_favourite(groove), editable=True)
+
+    source_deck(
+        [replace(card, before=now.before)],
+        lambda _: source,
+        key="long_form.deck",
+        on_rename=lambda _, name: rename(name),
+        on_edit=lambda _, edited: show_edited(edited),
+        on_bar=lambda _, bar: None if bar is None else _choose_bar(bar),
+    )
+
+
+_BAR = "long_form.bar"
+"""Session key of the bar that is changed, counted from 0."""
+_CHANGE_ASKED = "long_form.change_asked"
+"""Session key, set when the button was pressed: the next run of the page changes the bars."""
+_SCOPES = {"one": "it alone", "onward": "it and all after"}
+
+
+@dataclass(frozen=True)
+class _Change:
+    """Which bars to change, counted from 0, and how far."""
+
+    bars: range
+    amount: float
+
+    @property
+    def phrase(self) -> str:
+        """Return which bars are meant, counted from 1."""
+        return bars_phrase(self.bars.start, len(self.bars))
+
+
+def _choose_bar(bar: int) -> None:
+    """Choose the bar that is changed, before its choice is drawn."""
+    st.session_state[_BAR] = bar
+
+
+def _draw_change(n_bars: int) -> _Change | None:
+    """Draw the controls of a change to a piece of `n_bars`; return it when it was asked for."""
+    if st.session_state.get(_BAR, 0) >= n_bars:
+        _choose_bar(0)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="long_form.changes"):
+        first = st.selectbox(
+            "Bar",
+            range(n_bars),
+            format_func=lambda at: str(at + 1),
+            key=_BAR,
+            width=96,
+            persist_state="session",
+            help="A click on a bar's number below loops it, and chooses it here.",
+        )
+        scope = st.segmented_control(
+            "Change",
+            _SCOPES,
+            default="one",
+            required=True,
+            format_func=_SCOPES.__getitem__,
+            key="long_form.scope",
+            persist_state="session",
+        )
+        amount = st.slider(
+            "Amount",
+            *(0.05, 1.0, 0.6, 0.05),
+            key="long_form.amount",
+            width=WIDTH,
+            persist_state="session",
+            help="At 1 nothing of the bar is left; the other bars stay as they are.",
+        )
+        change = _Change(range(first, n_bars if scope == "onward" else first + 1), amount)
+        st.button(
+            f"Change {change.phrase}",
+            icon=":material/autorenew:",
+            key="long_form.change",
+            help="Another try each time it is pressed",
+            on_click=action(_ask_for_change),
+        )
+    return change if st.session_state.pop(_CHANGE_ASKED, False) else None
+
+
+def _ask_for_change() -> None:
+    st.session_state[_CHANGE_ASKED] = True
+
+
+_HEIGHT_PX = 250
+_SCALE = ((0.0, "#161a22"), (0.5, "#5b4a2a"), (1.0, "#f2b544"))
+
+
+def _draw_similarity(groove: Groove, key: str) -> None:
+    """Draw the map; what it means is said below it."""
+    st.plotly_chart(
+        _similarity_figure(groove),
+        key=key,
+        config={"displayModeBar": False},
+        alt="How alike the bars are, each beside every other",
+    )
+    st.caption(
+        "Every bar beside every other: bright where their hits are alike. Stripes along the "
+        "diagonal are what comes back."
+    )
+
+
+def _similarity_figure(groove: Groove) -> go.Figure:
+    """Return the map of a groove's bars, counted from 1."""
+    alike = bar_similarity(groove.hits)
+    bars = list(range(1, groove.n_bars + 1))
+    heatmap = go.Heatmap(
+        x=bars,
+        y=bars,
+        z=alike,
+        zmin=0,
+        zmax=1,
+        colorscale=_SCALE,
+        showscale=False,
+        xgap=1,
+        ygap=1,
+        hovertemplate="bars %{x} and %{y}: %{z:.0%} alike<extra></extra>",
+    )
+    figure = go.Figure(heatmap)
+    ticks = {"tickvals": bars[:: 4 if len(bars) > 8 else 1], "showgrid": False, "zeroline": False}
+    figure.update_xaxes(side="top", **ticks)
+    figure.update_yaxes(autorange="reversed", scaleanchor="x", **ticks)
+    margin = {"l": 28, "r": 4, "t": 28, "b": 4}
+    figure.update_layout(height=_HEIGHT_PX, margin=margin)
+    return figure
+
+
+_OTHER = "long_form.other"
+_AT = "kept.long_form.at"
+"""Session key of where the pointer of the morph is."""
+_N_STEPS = 5
+"""Of a morph: each is a whole piece to decode, to render and to load."""
+
+
+def _draw_morph(studio: Studio, settings: LongSettings, now: Shown) -> None:
+    """Draw the choice of another piece, and, once opened, what lies between.
+
+    Raises
+    ------
+    MusicVAEError
+        What the studio raises.
+    """
+    title, icon = "Morph with another piece", ":material/timeline:"
+    with st.expander(title, icon=icon, key="long_form.morph", on_change="rerun") as opened:
+        if not opened.open:
+            return
+        # not the model that is chosen for the next sample: codes of two models do not meet
+        model = long_model(studio, now.piece.model)
+        _start_with_a_sample(studio, settings, model)
+        source = choose_groove(_OTHER, "Other piece", model=model)
+        if source is None:
+            return
+        if fingerprint(source.groove) == fingerprint(now.piece.groove):
+            st.info("Both ends are the same piece: choose another one to morph with.")
+            return
+        z = source.z if source.model == model.name else None
+        other = studio.piece_of(model.name, drums_of(source.groove), z)
+        steps = studio.morph_pieces(now.piece, other, _N_STEPS)
+        at = _draw_strip(studio, settings, (now.name, source.name), steps)
+        _draw_buttons(studio, now, other, steps[at], source.name)
+
+
+def _start_with_a_sample(studio: Studio, settings: LongSettings, model: ModelInfo) -> None:
+    if _OTHER in contents("long_form"):
+        return
+    piece = studio.sample_piece(
+        model.name,
+        temperature=settings.temperature,
+        seed=MAX_SEED + 1 + settings.seed,  # past all that Sample takes, so never its piece
+    )
+    name = name_of(piece.embeddings)
+    start_with(_OTHER, Source(name, piece.groove, None, piece.model, "sample"))
+
+
+def _draw_strip(
+    studio: Studio, settings: LongSettings, ends: tuple[str, str], steps: tuple[Piece, ...]
+) -> int:
+    """Draw the morph between the ends of these names; return at which step its pointer is."""
+    name = " to ".join(ends)
+    grooves = tuple(step.groove for step in steps)
+    pointer = st.session_state.get(_AT, (0.5, 0.0))
+    morph = Morph(grooves, 1, len(steps), ends, pointer)
+    at = morph.index_at(pointer)
+    source = _source(name, grooves, at, steps[at].model)
+    source_deck(
+        [
+            Card(
+                *("morph", name, grooves[at]),
+                note=f"{len(steps)} pieces on the way, every bar towards its own",
+                kept=is_favourite(grooves[at]),
+                morph=morph,
+            )
+        ],
+        lambda _: source,
+        key="long_form.strip",
+        on_move=lambda _, place: st.session_state.update({_AT: place}),
+    )
+    return at
+
+
+def _source(name: str, grooves: tuple[Groove, ...], at: int, model: str) -> Source:
+    return Source(f"{name}, step {at + 1}", grooves[at], None, model, "long form")
+
+
+def _draw_buttons(studio: Studio, now: Shown, other: Piece, step: Piece, name: str) -> None:
+    def cross() -> None:
+        crossing = studio.cross_over(now.piece, other)
+        show_new(crossing, f"leads from {now.name} to {name}", f"{now.name} into {name}")
+
+    with st.container(horizontal=True, gap="xsmall"):
+        st.button(
+            "Work on this step",
+            icon=":material/arrow_upward:",
+            key="long_form.take",
+            help="Put the step under the pointer above, to hear and change its bars",
+            on_click=action(show_new, step, f"between {now.name} and {name}"),
+        )
+        st.button(
+            "Lead from one to the other",
+            icon=":material/trending_flat:",
+            key="long_form.cross",
+            help="A piece whose first bar is of the one, its last of the other",
+            on_click=action(cross),
+        )

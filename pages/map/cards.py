@@ -1,0 +1,282 @@
+"""The grooves of the map as cards and lists: a spot's, a path's, and what is inside a lasso."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from musicvae_core.latent.atlas import Atlas, directions, nearest
+from musicvae_core.music.forms import Music
+from musicvae_core.studio import Studio
+from pages.map.points import (
+    MAX_STOPS,
+    STRIP,
+    Actions,
+    Hand,
+    MapSettings,
+    Path,
+    Spot,
+    point_spot,
+)
+from pages.shared.actions import action, on_value
+from pages.shared.card import Card, Morph
+from pages.shared.collection import is_favourite
+from pages.shared.deck import source_deck
+from pages.shared.events import SELECTION, Selection
+from pages.shared.names import as_text, drummer_title, style_title
+from pages.shared.sources import bars_phrase
+
+_MAX_DECODED = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Sounding:
+    """What decodes the map's codes: a model of the studio."""
+
+    studio: Studio
+    model: str
+
+    def grooves(self, spots: Sequence[Spot]) -> list[Music]:
+        """Return what each spot plays: its own groove, or what its code decodes to."""
+        codes = [spot.z for spot in spots if spot.groove is None]
+        made = iter(_decoded(self.studio, self.model, np.stack(codes)) if codes else ())
+        return [(spot.groove or next(made)).at_tempo(spot.tempo_bpm) for spot in spots]
+
+    def cards(self, spots: Sequence[Spot]) -> list[Card]:
+        """Return a card for each spot, of its id."""
+        grooves = self.grooves(spots)
+        return [
+            Card(
+                *(spot.id, spot.name, groove, spot.note),
+                kept=is_favourite(groove),
+            )
+            for spot, groove in zip(spots, grooves, strict=True)
+        ]
+
+
+@st.cache_resource(max_entries=_MAX_DECODED, show_spinner=False)
+def _decoded(_studio: Studio, model: str, codes: NDArray[np.float32]) -> tuple[Music, ...]:
+    """Return the grooves at codes (n, Z), their likeliest hits, decoded once for all sessions."""
+    return tuple(take.groove for take in _studio.decode(model, codes, temperature=0.0))
+
+
+def strip_card(path: Path, at: tuple[float, float]) -> Card:
+    """Return the card that morphs along a path, its pointer at (x, 0)."""
+    morph = Morph(path.grooves, 1, len(path.grooves), path.ends, at)
+    groove = path.grooves[morph.index_at(at)]
+    note = f"{len(path.grooves)} steps"
+    return Card(STRIP, path.name, groove, note, is_favourite(groove), morph=morph)
+
+
+def _path_of(sounding: Sounding, hand: Hand, steps_a_leg: int) -> Path | None:
+    """Return the path through the stops in hand, at the middle of their tempos."""
+    stops = hand.path
+    if len(stops) < 2:
+        return None
+    tempo_bpm = float(round(float(np.median([stop.tempo_bpm for stop in stops]))))
+    codes = np.stack([stop.z for stop in stops])
+    takes = _travelled(sounding.studio, sounding.model, codes, steps_a_leg, tempo_bpm)
+    ends = (stops[0].name, stops[-1].name)
+    name = f"{ends[0]} to {ends[1]}"
+    return Path(name, ends, np.stack([z for _, z in takes]), tuple(groove for groove, _ in takes))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _travelled(
+    _studio: Studio, model: str, stops: NDArray[np.float32], steps_a_leg: int, tempo_bpm: float
+) -> list[tuple[Music, NDArray[np.float32]]]:
+    """Return grooves and codes from stop to stop, computed once for all sessions."""
+    takes = _studio.journey(model, stops, steps_a_leg, tempo_bpm=tempo_bpm)
+    return [(take.groove, take.z) for take in takes]
+
+
+_MAX_STRIP = 33
+"""Steps of a path: as many as a strip of the deck may have."""
+
+
+def draw_path_controls(sounding: Sounding, actions: Actions) -> Path | None:
+    """Draw the controls of the path where there is one; return the path through its stops."""
+    now = actions.now
+    n_stops = len(now.path)
+    if not n_stops:
+        if actions.settings.to_path:
+            st.caption("Click two points for a morph between them, or more for a journey.")
+        return None
+    names = [as_text(stop.name) for stop in now.path]
+    stops = " → ".join(f"**{at}** {name}" for at, name in enumerate(names, start=1))
+    full = " That is as many as a path has." if n_stops == MAX_STOPS else ""
+    st.caption(f"{stops}{full}")
+    steps = _choose_steps(n_stops) if n_stops > 1 else 1
+    with st.container(horizontal=True, gap="xsmall"):
+        st.button(
+            "Play the journey",
+            icon=":material/route:",
+            key="map.travel",
+            disabled=n_stops < 2,
+            help="All steps one after the other" if n_stops > 1 else "Click a second point first",
+            on_click=action(actions.travel),
+        )
+        st.button(
+            "Undo",
+            icon=":material/undo:",
+            key="map.back",
+            help="Take back the last stop",
+            on_click=action(actions.go_back),
+        )
+        st.button(
+            "Clear",
+            icon=":material/close:",
+            key="map.clear",
+            help="Take back all stops",
+            on_click=action(actions.clear_path),
+        )
+    return _path_of(sounding, now, steps)
+
+
+def _choose_steps(n_stops: int) -> int:
+    most = (_MAX_STRIP - 1) // (n_stops - 1)
+    return int(
+        st.slider(
+            "Steps from stop to stop",
+            *(1, min(16, most), min(4, most)),
+            key=f"map.steps.{n_stops}",
+            persist_state="session",
+        )
+    )
+
+
+_MAX_ROWS = 500
+_N_STYLES = 4
+_HEIGHT = 320
+
+
+def draw_list(settings: MapSettings, actions: Actions) -> None:
+    """Draw what is inside the last lasso, or what search and filter left; a row plays."""
+    now = actions.now
+    inside = [point for point in now.inside if settings.shown[point]]
+    if inside:
+        points, title = inside, "Inside"
+    elif settings.is_filtered:
+        points, title = np.flatnonzero(settings.shown).tolist(), "Found"
+    else:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        heading = f"{title}: {len(points):,} {'groove' if len(points) == 1 else 'grooves'}"
+        st.subheader(heading, width="content")
+        if inside:
+            st.button(
+                "Let go",
+                key="map.let_go",
+                type="tertiary",
+                help="Forget what the lasso or box holds",
+                on_click=action(actions.let_go),
+            )
+    if not points:
+        st.caption("Nothing matches: change the search or the filter.")
+        return
+    st.caption(_summary(settings.atlas, points))
+    listed = points[:_MAX_ROWS]
+    digest = blake2b(np.array(listed).tobytes(), digest_size=6).hexdigest()
+    key = f"map.list.{digest}"
+
+    def choose(selected: Selection) -> None:
+        row = next(iter(selected.rows), len(listed))
+        if row < len(listed):
+            actions.take(f"point.{listed[row]}")
+
+    st.dataframe(
+        _rows_of(settings.atlas, listed),
+        hide_index=True,
+        height=min(_HEIGHT, 36 * (len(listed) + 1)),
+        key=key,
+        on_select=on_value(key, SELECTION, choose),
+        selection_mode="single-row",
+    )
+    if len(points) > len(listed):
+        st.caption(f"The first {len(listed)} are listed.")
+
+
+def _rows_of(atlas: Atlas, points: Sequence[int]) -> dict[str, Sequence[object]]:
+    """Return the columns of the list."""
+    performances = [atlas.performance_of(point) for point in points]
+    bars = [bars_phrase(int(atlas.start_bar[point]), atlas.n_bars) for point in points]
+    return {
+        "Style": [style_title(one.style) for one in performances],
+        "Drummer": [drummer_title(one.drummer) for one in performances],
+        "Tempo, bpm": [round(one.tempo_bpm) for one in performances],
+        "Kind": [one.beat_type for one in performances],
+        "Window": bars,
+        "Performance": [one.name for one in performances],
+    }
+
+
+def _summary(atlas: Atlas, points: Sequence[int]) -> str:
+    """Return the most frequent styles, how many drummers, and the range of tempos."""
+    performances = [atlas.performance_of(point) for point in points]
+    counts = Counter(style_title(one.style) for one in performances)
+    styles = [f"{style} {count}" for style, count in counts.most_common(_N_STYLES)]
+    rest = len(counts) - len(styles)
+    if rest:
+        styles.append(f"{rest} more {'style' if rest == 1 else 'styles'}")
+    n_drummers = len({one.drummer for one in performances})
+    tempos = [one.tempo_bpm for one in performances]
+    drummers = "1 drummer" if n_drummers == 1 else f"{n_drummers} drummers"
+    return f"{', '.join(styles)}. {drummers}; {min(tempos):.0f} to {max(tempos):.0f} bpm."
+
+
+_N_NEIGHBOURS = 6
+
+
+def draw_neighbours(sounding: Sounding, actions: Actions) -> None:
+    """Draw the points of the atlas that lie nearest to the spot in hand."""
+    spot = actions.now.spot
+    if spot is None:
+        return
+    near = _neighbours_of(actions.settings, spot)
+    if not near:
+        return
+    st.subheader(f"Nearest to {as_text(spot.name)}")
+    cards = _near_cards(sounding, spot, near)
+    sources = {
+        one.id: one.source(card.groove, sounding.model)
+        for one, card in zip(near, cards, strict=True)
+    }
+    source_deck(
+        cards,
+        sources.__getitem__,
+        key="map.near",
+        on_more=actions.take,
+    )
+
+
+def _neighbours_of(settings: MapSettings, spot: Spot) -> list[Spot]:
+    """Return the points of the atlas nearest in angle to a spot, of those that are shown."""
+    points = np.flatnonzero(settings.shown)
+    if not len(points):
+        return []
+    atlas = settings.atlas
+    near = points[nearest(atlas.codes[points], spot.z, _N_NEIGHBOURS + 1)]
+    return [point_spot(atlas, int(point)) for point in near if spot.id != f"point.{point}"][
+        :_N_NEIGHBOURS
+    ]
+
+
+def _near_cards(sounding: Sounding, spot: Spot, neighbours: Sequence[Spot]) -> list[Card]:
+    """Return the cards of a spot's neighbours, which say how far they are."""
+    told = [
+        replace(one, note=f"{_degrees_between(spot, one):.0f}° away · {one.note}")
+        for one in neighbours
+    ]
+    return sounding.cards(told)
+
+
+def _degrees_between(one: Spot, other: Spot) -> float:
+    """Return the angle between two spots' codes."""
+    cosine = float(directions(one.z) @ directions(other.z))
+    return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))

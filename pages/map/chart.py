@@ -1,0 +1,283 @@
+"""The chart of the map with its overlay: what a click, a lasso or a box on it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+from numpy.typing import NDArray
+
+from musicvae_core.latent.atlas import Atlas
+from pages.map.figure import axis_titles, map_figure, place, positions_of
+from pages.map.points import PIECE, STRIP, Actions, MapSettings, Path, Spot, point_of
+from pages.shared.actions import component, last_event, on_event, on_value
+from pages.shared.events import FLAG, PICKED, SELECTION, VIEW, Picked, Selection, View
+
+_Positions = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class _Mark:
+    """A groove of the listener's on the map: `kind` is the shape, `at` (2,) or (3,) the place."""
+
+    id: str
+    kind: str
+    name: str
+    at: _Positions
+
+
+@dataclass(frozen=True, eq=False)
+class _PathShown:
+    """A path on the map.
+
+    Parameters
+    ----------
+    stops, trail
+        (stops, 2 or 3) and (steps, 2 or 3): where its stops lie, and all its steps.
+    strip, piece
+        Ids of the cards that morph along it, and that play it through.
+    """
+
+    stops: _Positions
+    trail: _Positions
+    strip: str
+    piece: str
+
+
+def _map_overlay(
+    *,
+    key: str,
+    chart: str,
+    marks: Sequence[_Mark],
+    now: _Mark | None,
+    path: _PathShown | None,
+    on_pick: Callable[[str], None],
+) -> None:
+    """Draw marks, the groove in hand and a path over a chart.
+
+    Zooming the chart runs only this part of the page again, and a click the whole page.
+
+    Parameters
+    ----------
+    key
+        Names the component on its page, and the widget in the session.
+    chart
+        The key of the container that the chart is in.
+    marks, now, path
+        What to draw.
+    on_pick
+        Called with the id of a mark that was clicked, or `point.` and the first of the custom
+        data of a point.
+    """
+    data: dict[str, object] = {
+        "chart": f".st-key-{chart}",
+        "marks": [_mark(mark) for mark in marks],
+        "now": _mark(now) if now else None,
+        "path": path
+        and {
+            "stops": _numbers(path.stops),
+            "trail": _numbers(path.trail),
+            "strip": path.strip,
+            "piece": path.piece,
+        },
+    }
+    st.session_state.pop(f"{key}.changed", None)  # the page runs: it has heard
+    _draw(key, data, on_pick)
+
+
+@st.fragment
+def _draw(key: str, data: dict[str, object], on_pick: Callable[[str], None]) -> None:
+    changed, heard = f"{key}.changed", f"{key}.heard"
+
+    def pick(picked: Picked) -> None:
+        if picked != st.session_state.get(heard):
+            st.session_state[heard] = picked
+            on_pick(picked.spot)
+            st.session_state[changed] = True
+
+    def draw_anew(_: bool) -> None:
+        st.session_state[changed] = True
+
+    picking = on_event(key, "picked", PICKED, pick)
+    _mount(
+        key=key,
+        data=data,
+        default={"view": None, "webgl": True, "picked": None},
+        on_picked_change=picking,
+        on_view_change=on_event(key, "view", VIEW, lambda _: None),
+        on_webgl_change=on_event(key, "webgl", FLAG, draw_anew),
+    )
+    picking()  # a change that comes as another run ends can pass without its callback
+    if st.session_state.pop(changed, False):
+        st.rerun()
+
+
+def _view_of(key: str) -> View | None:
+    """Return what the chart under the overlay of that key shows; None for all, or a space."""
+    return last_event(key, "view", VIEW)
+
+
+def _has_webgl(key: str) -> bool:
+    """Return whether the browser under the overlay of that key draws with WebGL."""
+    return last_event(key, "webgl", FLAG) is not False
+
+
+def _mark(mark: _Mark) -> dict[str, object]:
+    return {"id": mark.id, "kind": mark.kind, "name": mark.name, "at": _numbers(mark.at)}
+
+
+def _numbers(positions: _Positions) -> list[Any]:
+    numbers: list[Any] = np.asarray(positions, np.float64).round(4).tolist()
+    return numbers
+
+
+_mount = component("map", "map/overlay.css")
+
+
+_AREA = "map-area"
+_FLAT, _SPACE, _OVERLAY = "map.chart", "map.space", "map.overlay"
+_DRAWN = "map.drawn"
+"""Session key of what the chart was drawn from, and with what view: as long as the first stays,
+so does the second, and with both the chart."""
+_CONFIG = {
+    "scrollZoom": True,
+    "displaylogo": False,
+    "doubleClick": False,
+    "modeBarButtonsToRemove": ["resetScale2d", "toImage", "hoverClosest3d"],
+}
+"""Two quick clicks on two grooves would pass for a double click and bring the whole map back;
+"Autoscale" does that."""
+_MARKED = {"upload": "upload", "favourite": "favourite"}
+"""Shapes of the overlay by where a groove came from; all else is `other`."""
+_ALT = "Grooves as points: those that are near sound alike. The list below can be searched."
+
+
+def draw_chart(settings: MapSettings, actions: Actions, path: Path | None) -> None:
+    """Draw the chart, what lies over it, and what is to be said of it.
+
+    Parameters
+    ----------
+    settings
+        What to draw.
+    actions
+        What a click, a lasso or a box does, and what is in hand.
+    path
+        The path through the stops in hand.
+    """
+    figure = _figure(settings)
+    if settings.projection == "tsne":
+        _prepare_places(settings.atlas)
+    with st.container(key=_AREA):
+        if settings.projection == "pca3":
+            st.plotly_chart(figure, key=_SPACE, config=_CONFIG, alt=_ALT)
+        else:
+            st.plotly_chart(
+                figure,
+                key=_FLAT,
+                config=_CONFIG,
+                alt=_ALT,
+                on_select=on_value(_FLAT, SELECTION, partial(_read_selection, actions)),
+                selection_mode=("box", "lasso"),
+            )
+    _draw_overlay(settings, actions, path)
+    st.caption(_caption(settings, len(actions.brought)))
+
+
+@st.cache_resource(show_spinner=False, hash_funcs={Atlas: lambda atlas: atlas.fingerprint})
+def _prepare_places(atlas: Atlas) -> None:
+    """Make the t-SNE map ready for new codes in the background, once."""
+    Thread(target=atlas.tsne_map.prepare, daemon=True).start()
+
+
+def _figure(settings: MapSettings) -> go.Figure:
+    """Return the chart; a new one shows what the last one showed, where it can."""
+    drawn = (settings.model.name, settings.projection)
+    what = (*drawn, settings.colour, settings.shown.tobytes())
+    before, view = st.session_state.get(_DRAWN, ((), None))
+    if what != before:
+        view = _view_of(_OVERLAY) if before[:2] == drawn else None
+        st.session_state[_DRAWN] = (what, view)
+    return map_figure(
+        settings.atlas,
+        settings.projection,
+        settings.colour,
+        settings.shown,
+        view,
+        _has_webgl(_OVERLAY),
+    )
+
+
+def _read_selection(actions: Actions, selected: Selection) -> None:
+    """Gather the points inside a lasso or box; a click is the overlay's to answer."""
+    actions.gather(np.unique(np.array(selected.enclosed, np.int64)))
+
+
+def _draw_overlay(settings: MapSettings, actions: Actions, path: Path | None) -> None:
+    now, brought = actions.now, actions.brought
+    marks = [
+        _Mark(spot.id, _MARKED.get(spot.kind, "other"), spot.name, at)
+        for spot, at in zip(brought, _where(settings, brought), strict=True)
+    ]
+    spot, shown = now.spot, None
+    if now.path:
+        stops = _where(settings, now.path)
+        trail = _trail(settings, stops, path) if path else stops
+        shown = _PathShown(stops, trail, STRIP, PIECE)
+    _map_overlay(
+        key=_OVERLAY,
+        chart=_AREA,
+        marks=marks,
+        now=_Mark(spot.id, "now", spot.name, _where(settings, [spot])[0]) if spot else None,
+        path=shown,
+        on_pick=actions.take,
+    )
+
+
+def _where(settings: MapSettings, spots: Sequence[Spot]) -> _Positions:
+    """Return where spots lie on the map, (n, 2) or (n, 3); new codes are placed once."""
+    positions = positions_of(settings.atlas, settings.projection)
+    placed = _placed(settings, [spot.z for spot in spots if point_of(spot.id) is None])
+    new = iter(placed)
+    found = [
+        positions[point] if (point := point_of(spot.id)) is not None else next(new)
+        for spot in spots
+    ]
+    return np.array(found, np.float32).reshape(len(found), positions.shape[1])
+
+
+def _trail(settings: MapSettings, stops: _Positions, path: Path) -> _Positions:
+    """Return where the steps of a path lie; at a stop that is where the stop lies."""
+    trail = np.array(_placed(settings, list(path.codes)), np.float32)
+    trail[:: (len(trail) - 1) // (len(stops) - 1)] = stops
+    return trail
+
+
+def _placed(settings: MapSettings, codes: Sequence[NDArray[np.float32]]) -> list[_Positions]:
+    """Return where codes lie on the map; the session remembers those it has placed."""
+    atlas, projection = settings.atlas, settings.projection
+    key = f"kept.map.places.{atlas.fingerprint}.{projection}"
+    known: dict[bytes, _Positions] = st.session_state.setdefault(key, {})
+    new = {z.tobytes(): z for z in codes if z.tobytes() not in known}
+    if new:
+        places = place(atlas, projection, np.stack(list(new.values())))
+        known.update(zip(new, places, strict=True))
+    return [known[z.tobytes()] for z in codes]
+
+
+def _caption(settings: MapSettings, n_brought: int) -> str:
+    n, n_shown = len(settings.atlas), int(settings.shown.sum())
+    count = f"{n_shown:,} of {n:,} grooves" if n_shown < n else f"{n:,} grooves"
+    says = [f"{count} from real performances"]
+    if settings.projection == "tsne":
+        says.append("Near is alike, far says little")
+    else:
+        says.append("; ".join(axis_titles(settings.atlas, settings.projection)))
+    if n_brought:
+        says.append("Yours: ▲ uploads, ★ favourites, ◆ samples and others")
+    return ". ".join(says) + "."

@@ -1,0 +1,301 @@
+"""The map's chart: every point of an atlas in the plane or in space, coloured by a field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+from numpy.typing import NDArray
+
+from musicvae_core.latent.atlas import Atlas, Performance
+from musicvae_core.music.controls import CONTROLS
+from pages.shared.events import View
+from pages.shared.names import UNKNOWN, drummer_title, style_title
+
+_HEIGHT = 640
+_GHOST = "#394056"
+_BACKGROUND, _TEXT, _LINE = "#12141b", "#b9b4a8", "#303545"
+_SCALE = "Viridis"
+_TAILS = (2.0, 98.0)
+"""Percentiles of a number between which colours change: a few strays do not bleach the rest."""
+_COLOURS = (
+    *("#f2a65a", "#5aa9f2", "#7bd389", "#e5647e", "#b48cf2", "#f2e05a", "#4fd1c5", "#f28c5a"),
+    *("#8fb8de", "#d68fd6", "#a3c455", "#e0b0a0", "#6f7fe8", "#c9a227", "#58b368", "#e86fb0"),
+    *("#9aa5b1", "#d9d2c5"),
+)
+_MAX_FIGURES = 16
+_EDGE = 0.05
+"""Room round the points, as a share of what they span."""
+_LEGEND_PX, _COLOUR_BAR_PX = 96, 72
+
+
+def positions_of(atlas: Atlas, projection: str) -> NDArray[np.float32]:
+    """Return where the points lie, (N, 2) or (N, 3)."""
+    if projection == "tsne":
+        return atlas.tsne
+    placed = atlas.principal.place(atlas.codes)
+    return placed if projection == "pca3" else placed[:, :2]
+
+
+def place(atlas: Atlas, projection: str, codes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return where codes (n, Z) lie on the map that `positions_of` draws."""
+    if projection == "tsne":
+        return atlas.tsne_map.place(codes)
+    placed = atlas.principal.place(codes)
+    return placed if projection == "pca3" else placed[:, :2]
+
+
+def axis_titles(atlas: Atlas, projection: str) -> list[str]:
+    """Return what the axes say: of PCA the share of the variance; of t-SNE nothing."""
+    if projection == "tsne":
+        return ["", ""]
+    n = 3 if projection == "pca3" else 2
+    shares = atlas.principal.explained[:n]
+    return [f"PC {at}, {share:.1%} of the variance" for at, share in enumerate(shares, start=1)]
+
+
+@st.cache_resource(
+    max_entries=_MAX_FIGURES,
+    show_spinner=False,
+    hash_funcs={Atlas: lambda atlas: (atlas.fingerprint, len(atlas))},
+)
+def map_figure(
+    atlas: Atlas,
+    projection: str,
+    colour: str,
+    shown: NDArray[np.bool_],
+    view: View | None = None,
+    webgl: bool = True,
+) -> go.Figure:
+    """Return the chart, the same object as long as nothing changes.
+
+    Parameters
+    ----------
+    atlas, projection
+        What to draw, and how; see `positions_of`.
+    colour
+        One of `fields_of`.
+    shown
+        (N,) bool: the points to draw in colour; the others are ghosts.
+    view
+        What to show of a flat chart; None for all.
+    webgl
+        Whether a flat chart is drawn with WebGL; without it thousands of points are slow.
+    """
+    positions = positions_of(atlas, projection)
+    figure = go.Figure(
+        [
+            *_ghosts(positions, np.flatnonzero(~shown)),
+            *_points(atlas, positions, fields_of(atlas)[colour], np.flatnonzero(shown)),
+        ]
+    )
+    if not webgl:
+        plain = [trace.to_plotly_json() | {"type": "scatter"} for trace in figure.data]
+        figure = go.Figure(figure.data if projection == "pca3" else plain)
+    figure.update_layout(**_layout(atlas, projection))
+    if projection != "pca3":
+        x0, x1, y0, y1 = view or _whole_view(positions)
+        figure.update_layout(xaxis={"range": (x0, x1)}, yaxis={"range": (y0, y1)})
+    return figure
+
+
+def _whole_view(positions: NDArray[np.float32]) -> View:
+    """Return a view of all points, whichever of them are shown: a search moves none."""
+    (x0, y0), (x1, y1) = positions.min(axis=0), positions.max(axis=0)
+    right, up = _EDGE * (x1 - x0), _EDGE * (y1 - y0)
+    return float(x0 - right), float(x1 + right), float(y0 - up), float(y1 + up)
+
+
+def _ghosts(positions: NDArray[np.float32], points: NDArray[np.int64]) -> Iterator[Any]:
+    if len(points):
+        marker = {"color": _GHOST, "size": 4 if positions.shape[1] == 2 else 2, "opacity": 0.5}
+        options = {"hoverinfo": "skip", "showlegend": False, "name": "left out"}
+        yield _trace(positions[points], marker, **options)
+
+
+def _points(
+    atlas: Atlas, positions: NDArray[np.float32], field: Field, points: NDArray[np.int64]
+) -> Iterator[Any]:
+    """Yield a trace for each label, the most frequent first, or one for a number."""
+    texts = _hover_texts(atlas)
+    is_flat, is_some = positions.shape[1] == 2, len(points) < len(positions)
+    marker: dict[str, Any] = {"size": (6 if is_flat else 3) + (2 if is_some else 0)}
+    if not field.is_label:
+        values = field.numbers[points]
+        said = [
+            f"{text}<br>{field.title} {value:.3g} {field.unit}"
+            for text, value in zip(texts[points], values, strict=True)
+        ]
+        options = {"customdata": points, "text": said, "showlegend": False}
+        yield _trace(positions[points], marker | _coloured(field, values), **options)
+        return
+    names, counts = np.unique(field.values, return_counts=True)
+    for at, name in enumerate(names[np.argsort(-counts, kind="stable")]):
+        own = points[field.values[points] == name]
+        options = {"customdata": own, "text": texts[own], "name": f"{name} ({len(own):,})"}
+        colour = {"color": _COLOURS[at % len(_COLOURS)]}
+        yield _trace(positions[own], marker | colour, **options)
+
+
+def _coloured(field: Field, values: NDArray[Any]) -> dict[str, Any]:
+    low, high = np.percentile(field.numbers, _TAILS)
+    title = f"{field.title}<br>{field.unit}"
+    return {
+        "color": values,
+        "colorscale": _SCALE,
+        "cmin": float(low),
+        "cmax": float(max(high, low + 1e-6)),
+        "colorbar": {"title": {"text": title}, "thickness": 12, "outlinewidth": 0, "len": 0.9},
+    }
+
+
+def _trace(positions: NDArray[np.float32], marker: dict[str, Any], **options: Any) -> Any:
+    names = ("x", "y", "z")[: positions.shape[1]]
+    axes = dict(zip(names, positions.T, strict=True))
+    is_flat = positions.shape[1] == 2
+    usual: dict[str, Any] = {"opacity": 0.85, "line": {"width": 0}}
+    marker = usual | marker
+    if "text" in options:
+        options["hovertemplate"] = "%{text}<extra></extra>"
+    if is_flat:
+        # What a lasso leaves out stays to be clicked: it does not fade.
+        options["unselected"] = {"marker": {"opacity": marker["opacity"]}}
+        options["selected"] = {"marker": {"opacity": 1.0, "size": marker["size"] + 2}}
+    kind = go.Scattergl if is_flat else go.Scatter3d
+    return kind(mode="markers", marker=marker, **axes, **options)
+
+
+def _layout(atlas: Atlas, projection: str) -> dict[str, Any]:
+    titles = axis_titles(atlas, projection)
+    common: dict[str, Any] = {
+        "height": _HEIGHT,
+        # Fixed, whatever the legend and the colours need: else a search would move the points.
+        "margin": {"l": 0, "r": _COLOUR_BAR_PX, "t": 0, "b": _LEGEND_PX, "autoexpand": False},
+        "paper_bgcolor": _BACKGROUND,
+        "plot_bgcolor": _BACKGROUND,
+        "font": {"color": _TEXT},
+        "legend": {
+            "orientation": "h",
+            "y": 0,
+            "yanchor": "top",
+            "itemsizing": "constant",
+            "maxheight": _LEGEND_PX,
+        },
+        "uirevision": projection,
+    }
+    axis = {
+        "showgrid": False,
+        "zeroline": False,
+        "showticklabels": False,
+        "ticks": "",
+        "showline": False,
+    }
+    if projection == "pca3":
+        axis |= {"showgrid": True, "gridcolor": _LINE, "backgroundcolor": _BACKGROUND}
+        names = ("xaxis", "yaxis", "zaxis")
+        axes = {name: axis | {"title": title} for name, title in zip(names, titles, strict=True)}
+        return common | {"scene": axes | {"dragmode": "turntable", "aspectmode": "data"}}
+    x, y = ({"title": {"text": title, "standoff": 4}} for title in titles)
+    return common | {
+        "dragmode": "pan",
+        "xaxis": axis | x,
+        "yaxis": axis | y | {"scaleanchor": "x"},
+    }
+
+
+LABELS = {"style": "Style", "drummer": "Drummer", "kind": "Beat or fill"}
+TEMPO = "tempo"
+_WORD = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """One thing that is known of every point.
+
+    Parameters
+    ----------
+    title, unit
+        What it is called, and in what it is shown; a label has no unit.
+    values
+        (N,) text for labels, float64 in the unit for numbers.
+    """
+
+    title: str
+    unit: str
+    values: NDArray[np.str_] | NDArray[np.float64]
+
+    @property
+    def is_label(self) -> bool:
+        """Whether the values are text."""
+        return self.values.dtype.kind == "U"
+
+    @property
+    def numbers(self) -> NDArray[np.float64]:
+        """The values of a field that has no labels."""
+        return np.asarray(self.values, np.float64)
+
+
+@lru_cache(maxsize=8)
+def fields_of(atlas: Atlas) -> dict[str, Field]:
+    """Return every field of an atlas by its key, labels first."""
+    performances = atlas.performances
+    labels = {
+        "style": [style_title(one.style) for one in performances],
+        "drummer": [drummer_title(one.drummer) for one in performances],
+        "kind": [one.beat_type or UNKNOWN for one in performances],
+    }
+    found = {
+        key: Field(LABELS[key], "", np.array(values)[atlas.performance])
+        for key, values in labels.items()
+    }
+    tempos = np.array([one.tempo_bpm for one in performances])
+    found[TEMPO] = Field("Tempo", "bpm", tempos[atlas.performance])
+    for name, values in atlas.attributes.items():
+        control = CONTROLS.get(name)
+        title = control.title if control else name.replace("_", " ").capitalize()
+        scale, unit = (control.scale, control.unit) if control else (1.0, "")
+        found[name] = Field(title, unit, values.astype(np.float64) * scale)
+    return found
+
+
+@lru_cache(maxsize=8)
+def _hover_texts(atlas: Atlas) -> NDArray[np.str_]:
+    """Return what is said of each point under the pointer, (N,)."""
+    said = [
+        f"{style_title(one.style)}, {drummer_title(one.drummer)}<br>{label_of(one)}"
+        for one in atlas.performances
+    ]
+    return np.array(said)[atlas.performance]
+
+
+def matching(atlas: Atlas, search: str) -> NDArray[np.bool_]:
+    """Return which points have every word of a search in what is known of them, (N,).
+
+    A word may be cut short, a number may not: 12 does not find 120.
+    """
+    words = _WORD.findall(search.lower())
+    known = [
+        _WORD.findall(
+            f"{style_title(one.style)} {one.style} {drummer_title(one.drummer)} {one.drummer} "
+            f"{one.tempo_bpm:.0f} bpm {one.beat_type} {one.name}".lower()
+        )
+        for one in atlas.performances
+    ]
+    found = [all(any(_finds(word, one) for one in those) for word in words) for those in known]
+    return np.array(found, bool)[atlas.performance]
+
+
+def _finds(word: str, known: str) -> bool:
+    return known == word or (not word[-1].isdigit() and known.startswith(word))
+
+
+def label_of(performance: Performance) -> str:
+    """Return tempo and kind of a performance."""
+    kind = performance.beat_type or UNKNOWN
+    return f"{performance.tempo_bpm:.0f} bpm · {kind}"

@@ -1,0 +1,191 @@
+"""Map: the space of a model as drummers fill it, to hear, to search and to travel."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from musicvae_core.errors import MusicVAEError
+from musicvae_core.latent.atlas import Atlas
+from musicvae_core.studio import Studio
+from pages.map.cards import Sounding, draw_list, draw_neighbours, draw_path_controls, strip_card
+from pages.map.chart import draw_chart
+from pages.map.figure import LABELS, TEMPO, Field, fields_of, matching
+from pages.map.points import (
+    PIECE,
+    STRIP,
+    Actions,
+    MapSettings,
+    Path,
+    Spot,
+    brought_spots,
+)
+from pages.shared.card import Card, choose_bars, piece_card
+from pages.shared.collection import Source
+from pages.shared.deck import source_deck
+from pages.shared.lasting import shared_studio
+from pages.shared.names import as_text
+from pages.shared.play_settings import WIDTH, choose_model
+
+_AT = "kept.map.at"
+"""Session key of where the pointer of the path's strip is."""
+
+
+def groove_map() -> None:
+    """Read the settings; draw the map, what is in hand, what is inside and what is near."""
+    try:
+        studio = shared_studio()
+        settings = _read_map_settings(studio)
+        actions = Actions(settings, brought_spots(studio, settings.model))
+        actions.take_sent()
+        actions.start()
+        sounding = Sounding(studio, settings.model.name)
+        with st.container(key="map-columns"):
+            chart, side = st.columns([3, 2])
+        with side:
+            path = draw_path_controls(sounding, actions)
+        with chart:
+            draw_chart(settings, actions, path)
+        with side:
+            _draw_hand(sounding, actions, path)
+        draw_list(settings, actions)
+        if actions.now.n_chosen:
+            draw_neighbours(sounding, actions)
+    except MusicVAEError as error:
+        st.error(as_text(str(error)))
+
+
+def _draw_hand(sounding: Sounding, actions: Actions, path: Path | None) -> None:
+    """Draw the groove in hand and, where there is one, the path."""
+    now = actions.now
+    if not now.n_chosen:
+        st.info("Click a point to hear it. Scroll to zoom, drag to move; lasso or box for many.")
+    cards = sounding.cards([now.spot] if now.spot else [])
+    if path:
+        cards.append(strip_card(path, st.session_state.get(_AT, (0.0, 0.0))))
+    if path and now.is_travelling:
+        bars = choose_bars(len(path.grooves), actions.settings.model.n_bars)
+        cards.append(piece_card(path.grooves, bars, path.name))
+    in_hand = now.spot.id if now.spot else ""
+    token = f"{sounding.model}.{now.n_chosen}"
+    sources = _sources(sounding, now.spot, cards, path)
+    source_deck(
+        cards,
+        sources.__getitem__,
+        key="map.deck",
+        play=(PIECE if now.is_travelling else in_hand, token) if now.n_chosen else None,
+        on_move=lambda _, at: st.session_state.update({_AT: at}),
+    )
+
+
+def _sources(
+    sounding: Sounding, spot: Spot | None, cards: list[Card], path: Path | None
+) -> dict[str, Source]:
+    """Return what each card is to a favourite or another page, by the cards' ids."""
+    found = {card.id: Source(card.name, card.groove, origin="map") for card in cards}
+    if spot:
+        found[spot.id] = spot.source(cards[0].groove, sounding.model)
+    for card in cards:
+        if path and card.morph:
+            z = path.codes[card.morph.index_at(card.morph.at)]
+            found[STRIP] = Source(path.name, card.groove, z, sounding.model, "map")
+    return found
+
+
+_PROJECTIONS = {"tsne": "t-SNE", "pca": "PCA", "pca3": "PCA in 3D"}
+_CLICKS = {False: "plays", True: "adds to the path"}
+
+
+def _read_map_settings(studio: Studio) -> MapSettings:
+    """Draw the widgets in rows that wrap, and return what they say.
+
+    Raises
+    ------
+    MusicVAEError
+        If there is no model, or the model has no atlas that can be used.
+    """
+    with st.container(horizontal=True, vertical_alignment="bottom", key="settings"):
+        model = choose_model(studio, lambda model: model.has_atlas)
+        atlas = studio.atlas(model.name)
+        fields = fields_of(atlas)
+        projection = st.selectbox(
+            "Map",
+            _PROJECTIONS,
+            format_func=_PROJECTIONS.__getitem__,
+            key="map.projection",
+            width=WIDTH,
+            persist_state="session",
+            help="t-SNE keeps neighbours together and says little of what is far apart; PCA "
+            "shows the directions in which grooves differ most.",
+        )
+        colour = st.selectbox(
+            "Colour",
+            fields,
+            format_func=lambda key: fields[key].title,
+            key=f"map.colour.{model.name}",
+            width=WIDTH,
+            persist_state="session",
+        )
+        shown = _choose_shown(atlas, fields, model.name)
+        to_path = st.segmented_control(
+            "A click",
+            _CLICKS,
+            default=False,
+            required=True,
+            format_func=_CLICKS.__getitem__,
+            key="map.to_path",
+            persist_state="session",
+        )
+    return MapSettings(model, atlas, projection, colour, shown, bool(to_path))
+
+
+def _choose_shown(atlas: Atlas, fields: dict[str, Field], model: str) -> NDArray[np.bool_]:
+    search = st.text_input(
+        "Search",
+        key="map.search",
+        max_chars=100,
+        width=WIDTH,
+        persist_state="session",
+        placeholder="rock 120 beat",
+        help="Words of style, drummer, tempo, beat or fill, or the file's name.",
+    )
+    shown = matching(atlas, search)
+    with st.popover("Filter", icon=":material/filter_alt:", key="map.filter"):
+        for key in LABELS:
+            shown &= _choose_labels(fields[key], f"map.{key}.{model}")
+        shown &= _choose_range(fields[TEMPO], f"map.tempo.{model}")
+        numbers = {key: field for key, field in fields.items() if not field.is_label}
+        chosen = st.selectbox(
+            "Attribute",
+            [key for key in numbers if key != TEMPO],
+            index=None,
+            format_func=lambda key: numbers[key].title,
+            key=f"map.attribute.{model}",
+            persist_state="session",
+            placeholder="None",
+        )
+        if chosen:
+            shown &= _choose_range(numbers[chosen], f"map.range.{chosen}.{model}")
+    return shown
+
+
+def _choose_labels(field: Field, key: str) -> NDArray[np.bool_]:
+    names, counts = np.unique(field.values, return_counts=True)
+    order = [str(names[at]) for at in np.argsort(-counts, kind="stable")]
+    chosen = st.multiselect(field.title, order, key=key, persist_state="session", placeholder="All")
+    return np.isin(field.values, chosen) if chosen else np.ones(len(field.values), bool)
+
+
+def _choose_range(field: Field, key: str) -> NDArray[np.bool_]:
+    numbers = field.numbers
+    low, high = float(np.floor(numbers.min())), float(np.ceil(numbers.max()))
+    if low == high:
+        return np.ones(len(numbers), bool)
+    chosen = st.slider(
+        f"{field.title}, {field.unit}" if field.unit else field.title,
+        *(low, high, (low, high)),
+        key=key,
+        persist_state="session",
+    )
+    return (numbers >= chosen[0]) & (numbers <= chosen[1])

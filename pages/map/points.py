@@ -1,0 +1,342 @@
+"""What lies on the map: points of the atlas, and grooves that the listener brought."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from musicvae_core.latent.atlas import Atlas, mean_code, nearest
+from musicvae_core.latent.results import ModelInfo
+from musicvae_core.music.forms import Music, Plays, windows
+from musicvae_core.studio import Studio
+from pages.map.figure import label_of
+from pages.shared.collection import Source, favourites, fingerprint, library
+from pages.shared.names import UNKNOWN, drummer_title, style_title
+from pages.shared.session import shelf
+from pages.shared.sharing import take_sent
+from pages.shared.sources import bars_phrase, first_lively_window
+
+_Codes = NDArray[np.float32]
+
+_MINE = "mine"
+_POINT = re.compile(r"point\.([0-9]{1,9})")
+
+
+@dataclass(frozen=True, eq=False)
+class Spot:
+    """A groove on the map.
+
+    Parameters
+    ----------
+    id
+        `point.` and its index for a point of the atlas; of the deck's card, and of a mark.
+    name, note
+        What it is called, and where it came from.
+    z
+        (Z,) float32.
+    tempo_bpm
+        At which it is played.
+    kind
+        `point`, `middle` of several points, or the origin of what the listener brought.
+    groove
+        What to play; None for what z decodes to.
+    """
+
+    id: str
+    name: str
+    note: str
+    z: _Codes
+    tempo_bpm: float
+    kind: str
+    groove: Music | None = None
+
+    def source(self, groove: Music, model: str) -> Source:
+        """Return the spot, decoded to a groove, for a favourite or another page."""
+        own = self.groove is not None
+        return Source(self.name, groove, None if own else self.z, None if own else model, "map")
+
+
+def point_spot(atlas: Atlas, point: int) -> Spot:
+    """Return a point of the atlas as a spot."""
+    performance = atlas.performance_of(point)
+    bars = bars_phrase(int(atlas.start_bar[point]), atlas.n_bars)
+    note = f"{label_of(performance)} · {bars} of {performance.name}"
+    name = style_title(performance.style)
+    drummer = drummer_title(performance.drummer)
+    return Spot(
+        id=f"point.{point}",
+        name=name if drummer == UNKNOWN else f"{name}, {drummer}",
+        note=note,
+        z=atlas.codes[point],
+        tempo_bpm=performance.tempo_bpm,
+        kind="point",
+    )
+
+
+def _middle_spot(atlas: Atlas, points: NDArray[np.int64]) -> Spot:
+    """Return the middle of points of the atlas, at the middle of their tempos."""
+    z = mean_code(atlas.codes[points])
+    tempos = [atlas.performance_of(int(point)).tempo_bpm for point in points]
+    return Spot(
+        id=f"middle.{blake2b(z.tobytes(), digest_size=6).hexdigest()}",
+        name=f"Middle of {len(points):,}",
+        note="The mean of what is inside",
+        z=z,
+        tempo_bpm=round(float(np.median(tempos))),
+        kind="middle",
+    )
+
+
+def point_of(spot_id: str) -> int | None:
+    """Return the index in the atlas that an id names, or None."""
+    found = _POINT.fullmatch(spot_id)
+    return int(found[1]) if found else None
+
+
+def _mine_id(groove: Music) -> str:
+    """Return the id of the spot of a groove that the listener brought."""
+    return f"{_MINE}.{fingerprint(groove)}"
+
+
+def brought_spots(studio: Studio, model: ModelInfo) -> tuple[Spot, ...]:
+    """Return favourites, uploads, samples and whatever was sent, each groove once.
+
+    A longer groove is here by its first lively window, a shorter one repeated.
+    """
+    sources: dict[str, Source] = {}
+    for source in [*favourites().values(), *library().values(), *_sampled(model.plays)]:
+        if source.plays != model.plays:
+            continue
+        sources.setdefault(fingerprint(source.groove), source)
+    codes: dict[str, _Codes] = st.session_state.setdefault(f"kept.map.codes.{model.name}", {})
+    fitted = {key: _fitted(source.groove, model.n_bars) for key, source in sources.items()}
+    for key, source in sources.items():
+        if source.z is not None and source.model == model.name:
+            codes[key] = source.z
+    missing = [key for key in sources if key not in codes]
+    encoded = studio.encode(model.name, [fitted[key] for key in missing]) if missing else ()
+    codes.update(zip(missing, encoded, strict=True))
+    return tuple(
+        Spot(
+            id=f"{_MINE}.{key}",
+            name=source.name,
+            note=source.origin,
+            z=codes[key],
+            tempo_bpm=source.groove.tempo_bpm,
+            kind=source.origin or "sent",
+            groove=fitted[key],
+        )
+        for key, source in sources.items()
+    )
+
+
+def _sampled(plays: Plays) -> list[Source]:
+    """Return what is on the shelf of the Sample page."""
+    return [
+        Source(entry.name, entry.take.groove, entry.take.z, entry.take.model, "sample")
+        for entry in shelf(plays).entries
+    ]
+
+
+def _fitted(groove: Music, n_bars: int) -> Music:
+    if groove.n_bars <= n_bars:
+        return groove.repeated(n_bars)
+    found = windows(groove, n_bars)
+    fitted: Music = found[first_lively_window(found)]
+    return fitted
+
+
+MAX_STOPS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Hand:
+    """What is in hand.
+
+    Parameters
+    ----------
+    spot
+        The groove that was chosen last.
+    path
+        The stops of a path, in order.
+    inside
+        Points of the atlas inside the last lasso or box.
+    n_chosen
+        How often a groove was chosen: a new number plays it.
+    is_travelling
+        Whether the path was asked to be played through, and not yet left again.
+    """
+
+    spot: Spot | None = None
+    path: tuple[Spot, ...] = ()
+    inside: tuple[int, ...] = ()
+    n_chosen: int = 0
+    is_travelling: bool = False
+
+    def taking(self, spot: Spot, *, to_path: bool = False) -> Hand:
+        """Return the hand with another groove in it, and on the path where that is wanted."""
+        path = self.path
+        if to_path and len(path) < MAX_STOPS and (not path or path[-1].id != spot.id):
+            path = (*path, spot)
+        return replace(self, spot=spot, path=path, n_chosen=self.n_chosen + 1, is_travelling=False)
+
+    def around(self, spot: Spot, inside: tuple[int, ...]) -> Hand:
+        """Return the hand with the middle of what is inside a lasso."""
+        return replace(self.taking(spot), inside=inside)
+
+    def letting_go(self) -> Hand:
+        """Return the hand without what is inside a lasso."""
+        return replace(self, inside=())
+
+    def travelling(self) -> Hand:
+        """Return the hand with the path to be played through."""
+        return replace(self, n_chosen=self.n_chosen + 1, is_travelling=True)
+
+    def back(self) -> Hand:
+        """Return the hand without the last stop of its path."""
+        return replace(self, path=self.path[:-1], is_travelling=False)
+
+    def without_path(self) -> Hand:
+        """Return the hand without its path."""
+        return replace(self, path=(), is_travelling=False)
+
+
+def _hand(model: str) -> Hand:
+    """Return what is in hand in a model's space."""
+    kept: Hand = st.session_state.setdefault(_key(model), Hand())
+    return kept
+
+
+def _keep_hand(model: str, changed: Hand) -> None:
+    """Keep what is in hand."""
+    st.session_state[_key(model)] = changed
+
+
+def _key(model: str) -> str:
+    return f"kept.map.hand.{model}"
+
+
+@dataclass(frozen=True, eq=False)
+class MapSettings:
+    """What the widgets say.
+
+    Parameters
+    ----------
+    model, atlas, kit
+        Whose map, and how it sounds; `kit` is None where there is no sound.
+    projection
+        One of `PROJECTIONS`.
+    colour
+        One of `fields_of`.
+    shown
+        (N,) bool: the points that filter and search leave.
+    to_path
+        Whether a click adds to the path.
+    """
+
+    model: ModelInfo
+    atlas: Atlas
+    projection: str
+    colour: str
+    shown: NDArray[np.bool_]
+    to_path: bool
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether filter or search leave points out."""
+        return not bool(self.shown.all())
+
+
+@dataclass(frozen=True, eq=False)
+class Actions:
+    """Callbacks of the page; each is called before the page runs again.
+
+    Parameters
+    ----------
+    settings
+        What the widgets say.
+    brought
+        The listener's own grooves.
+    """
+
+    settings: MapSettings
+    brought: Sequence[Spot]
+
+    @property
+    def now(self) -> Hand:
+        """What is in hand."""
+        return _hand(self.settings.model.name)
+
+    def keep(self, changed: Hand) -> None:
+        """Keep what is in hand."""
+        _keep_hand(self.settings.model.name, changed)
+
+    def take(self, spot_id: str) -> None:
+        """Take a spot in hand, and put it on the path where the listener builds one."""
+        spot = self._find(spot_id)
+        if spot is not None:
+            self.keep(self.now.taking(spot, to_path=self.settings.to_path))
+
+    def gather(self, points: NDArray[np.int64]) -> None:
+        """Take the middle of points of the atlas that are shown in hand, and list them."""
+        points = points[points < len(self.settings.atlas)]
+        points = points[self.settings.shown[points]]
+        if len(points):
+            spot = _middle_spot(self.settings.atlas, points)
+            self.keep(self.now.around(spot, tuple(points.tolist())))
+
+    def let_go(self) -> None:
+        """Forget what is inside the last lasso."""
+        self.keep(self.now.letting_go())
+
+    def travel(self) -> None:
+        """Play the path through."""
+        self.keep(self.now.travelling())
+
+    def go_back(self) -> None:
+        """Take back the last stop of the path."""
+        self.keep(self.now.back())
+
+    def clear_path(self) -> None:
+        """Take back all stops of the path."""
+        self.keep(self.now.without_path())
+
+    def take_sent(self) -> None:
+        """Take in hand what another page sent."""
+        for source in take_sent("map"):
+            self.take(_mine_id(source.groove))
+
+    def start(self) -> None:
+        """Have a groove in hand from the first visit on: the one in the middle of all."""
+        if self.now.spot is None:
+            atlas = self.settings.atlas
+            [point] = nearest(atlas.codes, mean_code(atlas.codes), 1)
+            self.keep(replace(self.now, spot=point_spot(atlas, int(point))))
+
+    def _find(self, spot_id: str) -> Spot | None:
+        """Return the spot of an id; None where it is no longer there."""
+        point = point_of(spot_id)
+        if point is not None and point < len(self.settings.atlas):
+            return point_spot(self.settings.atlas, point)
+        known = [*self.brought, *self.now.path, *filter(None, [self.now.spot])]
+        return next((spot for spot in known if spot.id == spot_id), None)
+
+
+STRIP, PIECE = "strip", "piece"
+"""Ids of the cards of a path."""
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """A path through the stops in hand: codes (n, Z) and a groove for each."""
+
+    name: str
+    ends: tuple[str, str]
+    codes: NDArray[np.float32]
+    grooves: tuple[Music, ...]

@@ -1,0 +1,410 @@
+"""Sample: draw new grooves from the latent space, hear them, keep the good ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from musicvae_core.errors import MusicVAEError
+from musicvae_core.latent.codes import PriorName
+from musicvae_core.latent.results import ModelInfo, Take
+from musicvae_core.music.forms import FORMS, Plays, parts_of
+from musicvae_core.studio import Studio
+from pages.shared.actions import action, on_value, run_to_completion
+from pages.shared.card import Card
+from pages.shared.collection import Source, is_favourite, keep_favourite
+from pages.shared.deck import source_deck
+from pages.shared.edits import edited, edited_source
+from pages.shared.events import COUNT
+from pages.shared.lasting import lasting_settings, real, shared_studio, whole
+from pages.shared.names import as_text, style_title
+from pages.shared.play_settings import (
+    MAX_SEED,
+    choose_model,
+    choose_seed,
+    chosen_form,
+    model_key,
+    next_seed,
+)
+from pages.shared.session import Entry, Shelf, draw_undo, keep_shelf, shelf
+from pages.shared.sharing import take_sent
+from pages.shared.sources import as_long_as
+
+_MAX_GROOVES = 16
+_WIDTH = 136
+"""Pixels of a widget: all stand in one row."""
+_LENGTHS = (1, 2, 4, 8, 16)
+_ANY = ""
+"""No style, or no number of hits, asked for: Streamlit loses a None among options."""
+_BUSY: dict[str, float] = {
+    "sparse": 0.05,
+    "light": 0.25,
+    "medium": 0.5,
+    "busy": 0.75,
+    "packed": 0.95,
+}
+"""What "how busy" means: the share of the drummers' bars with fewer hits."""
+_PRIORS: dict[PriorName, str] = {
+    "learned": "what players play",
+    "normal": "the whole space",
+}
+_BARS, _BARS_OF = "sample.bars", "sample.bars_of"
+"""Session keys of how long grooves are, and of the model that this was chosen for."""
+_WHAT_TO_SAMPLE = (
+    "sample.style",
+    "sample.busy",
+    _BARS,
+    "n",
+    "temperature",
+    "seed",
+    "prior",
+)
+_SEED_AT = _WHAT_TO_SAMPLE.index("seed")
+
+lasting_settings(
+    {
+        "sample.style": str,
+        "sample.busy": str,
+        _BARS: whole(1, 16),
+        _BARS_OF: str,
+        "n": whole(1, _MAX_GROOVES),
+        "temperature": real(0, 2),
+        "seed": whole(0, MAX_SEED),
+        "prior": str,
+        "amount": real(0.05, 1),
+    }
+)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What the widgets say.
+
+    Parameters
+    ----------
+    model, n, temperature, seed, prior, style, busy
+        What to sample: see `Studio.sample`.
+    n_bars
+        How much of each to keep, at most the model's length.
+    amount
+        How far "more like this" goes, 0 to 1: see `Studio.similar`.
+    parts
+        Of a band, what "more like this" draws anew under the rest; none for all: see
+        `Studio.vary`.
+    """
+
+    model: ModelInfo
+    n: int
+    temperature: float
+    seed: int
+    prior: PriorName
+    style: str | None
+    busy: str | None
+    n_bars: int
+    amount: float
+    parts: tuple[str, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """What was asked for, in a line."""
+        asked = [style_title(self.style)] if self.style else []
+        asked += [self.busy] if self.busy else []
+        return " · ".join([*asked, f"seed {self.seed}"])
+
+
+def sample() -> None:
+    """Read the settings, do what was asked, and draw the deck."""
+    row = st.container(horizontal=True, vertical_alignment="bottom", key="settings")
+    with row:
+        _draw_sample_button()
+    try:
+        studio = shared_studio()
+        with row:
+            settings = _read_settings(studio)
+    except MusicVAEError as error:
+        st.error(as_text(str(error)))
+        return
+    try:
+        _renew(studio, settings)
+    except MusicVAEError as error:
+        st.error(as_text(str(error)))
+    with row:
+        plays = settings.model.plays
+        draw_undo("undo", bool(shelf(plays).past), "what was here", lambda: _undo(plays))
+    _draw_deck(studio, settings.model.plays)
+
+
+@run_to_completion()
+def _renew(studio: Studio, settings: _Settings) -> None:
+    _receive(studio, settings)
+    plays = settings.model.plays
+    keep_shelf(_do_what_was_asked(studio, settings, shelf(plays)), plays)
+
+
+def _undo(plays: Plays) -> None:
+    before, now = shelf(plays), shelf(plays).undone()
+    keep_shelf(now, plays)
+    if now.sampled != before.sampled and now.sampled:
+        st.session_state["seed"] = now.sampled[_SEED_AT]
+
+
+def _read_settings(studio: Studio) -> _Settings:
+    """Draw the widgets in a row, and return what they say.
+
+    Raises
+    ------
+    CheckpointNotFoundError
+        If there is no model.
+    """
+    place = st.container(horizontal=True, vertical_alignment="bottom", width="content")
+    details = st.popover("Settings", icon=":material/tune:", key="details")
+    with place:
+        model = choose_model(studio, details=details)
+        style = busy = None
+        if model.plays == "drums":
+            style, busy = _choose_style(studio, model), _choose_busy()
+        temperature = st.slider(
+            "Wildness",
+            *(0.0, 2.0, 1.0, 0.05),
+            key="temperature",
+            width=_WIDTH,
+            persist_state="session",
+            help="0 always takes the likeliest notes; 1 plays as players do; above that, wilder. "
+            "It is the temperature of sampling.",
+        )
+        n_bars = _choose_bars(studio, model)
+    with details:
+        n, seed, prior, amount = _choose_details(FORMS[model.plays].nouns)
+        parts = _choose_parts(model) if len(model.parts) > 1 else ()
+    return _Settings(model, n, temperature, seed, prior, style, busy, n_bars, amount, parts)
+
+
+def _choose_style(studio: Studio, model: ModelInfo) -> str | None:
+    try:
+        styles = studio.atlas(model.name).styles
+    except MusicVAEError:
+        styles = ()  # without its map a model knows no styles
+    style = st.selectbox(
+        "Style",
+        (_ANY, *styles),
+        format_func=lambda name: "Any style" if name == _ANY else style_title(name),
+        key="sample.style",
+        width=_WIDTH,
+        persist_state="session",
+    )
+    return style or None
+
+
+def _choose_busy() -> str | None:
+    busy = st.select_slider(
+        "How busy",
+        (_ANY, *_BUSY),
+        format_func=lambda name: name or "any",
+        key="sample.busy",
+        width=_WIDTH,
+        persist_state="session",
+        help="How many sixteenths are struck, beside all that the drummers played.",
+    )
+    return busy or None
+
+
+def _choose_bars(studio: Studio, model: ModelInfo) -> int:
+    """Draw the choice of a length; what the model cannot play is another model's to play."""
+    if st.session_state.get(_BARS_OF) != model.name:
+        st.session_state[_BARS_OF], st.session_state[_BARS] = model.name, model.n_bars
+    alike = [other for other in studio.models() if other.plays == model.plays]
+    longest = max(other.n_bars for other in alike)
+    n_bars = st.segmented_control(
+        "Bars",
+        [length for length in _LENGTHS if length <= longest],
+        required=True,
+        key=_BARS,
+        persist_state="session",
+        on_change=on_value(_BARS, COUNT, lambda n_bars: _take_model_for(alike, model, n_bars)),
+    )
+    return min(n_bars or model.n_bars, model.n_bars)
+
+
+def _take_model_for(models: Sequence[ModelInfo], now: ModelInfo, n_bars: int) -> None:
+    """Choose the shortest model that plays so many bars, with feel where it was with feel."""
+    able = [model for model in models if model.n_bars >= n_bars]
+    if not able:
+        return
+    best = min(able, key=lambda model: (model.has_feel != now.has_feel, model.n_bars))
+    if (best.has_feel, best.n_bars) == (now.has_feel, now.n_bars):
+        best = now
+    st.session_state[model_key(now.plays)] = st.session_state[_BARS_OF] = best.name
+
+
+def _choose_details(nouns: str) -> tuple[int, int, PriorName, float]:
+    n = st.slider(f"How many {nouns}", 1, _MAX_GROOVES, 8, key="n", persist_state="session")
+    seed = choose_seed("seed", "dice")
+    prior = st.radio(
+        "Draw from",
+        _PRIORS,
+        format_func=_PRIORS.__getitem__,
+        key="prior",
+        persist_state="session",
+        help="What players play: the prior that was fitted to real performances, which a style or "
+        "“how busy” always takes. "
+        "The whole space: the normal distribution of the paper, stranger and less real.",
+    )
+    amount = st.slider(
+        "How far “more like this” goes",
+        *(0.05, 1.0, 0.3, 0.05),
+        key="amount",
+        persist_state="session",
+        help="Near 0 it hardly changes; at 1 little of it is left.",
+    )
+    return n, seed, prior, amount
+
+
+def _choose_parts(model: ModelInfo) -> tuple[str, ...]:
+    """Draw the choice of the parts that change while the others are held; none is all."""
+    chosen = st.pills(
+        "“More like this” changes",
+        model.parts,
+        selection_mode="multi",
+        format_func=str.capitalize,
+        key="sample.parts",
+        persist_state="session",
+        help="The others stay as they are: choose the bass alone for a new bass under the same "
+        "melody and drums. Without a choice all parts change a little.",
+    )
+    return tuple(part for part in model.parts if part in chosen)
+
+
+def _what_to_sample() -> tuple[object, ...]:
+    """Return the values that decide what comes out."""
+    keys = (*_WHAT_TO_SAMPLE, model_key(chosen_form()))
+    return tuple(st.session_state.get(key) for key in keys)
+
+
+def _source_of(entry: Entry, studio: Studio) -> Source:
+    take = entry.take
+    lengths = {model.name: model.n_bars for model in studio.models()}
+    z = take.z if lengths.get(take.model) == take.groove.n_bars else None
+    return Source(entry.name, take.groove, z, take.model, "sample", entry.note)
+
+
+def _draw_deck(studio: Studio, plays: Plays) -> None:
+    now = shelf(plays)
+
+    def source(entry_id: str) -> Source:
+        return _source_of(next(entry for entry in now.entries if entry.id == entry_id), studio)
+
+    def rename(entry_id: str, name: str) -> None:
+        keep_shelf(shelf(plays).renamed(entry_id, name), plays)
+        if name.strip():
+            keep_favourite(replace(edited_source(source(entry_id)), name=name.strip()))
+
+    source_deck(
+        [Card(entry.id, entry.name, entry.take.groove, entry.note) for entry in now.entries],
+        source,
+        key="sample.deck" if plays == "drums" else f"sample.{plays}",
+        follow=True,
+        stage=True,
+        on_more=_ask_for_more,
+        on_rename=rename,
+    )
+
+
+_N_NEIGHBOURS = 4
+_SAMPLE = "sample.asked"
+"""Session key, set when Sample was pressed: the next run of the page samples."""
+_MORE = "sample.more"
+"""Session key of an entry's id: the next run of the page looks for its neighbours."""
+
+
+def _draw_sample_button() -> None:
+    """Draw the button that asks for new grooves, or what else is chosen."""
+    nouns = FORMS[chosen_form()].nouns
+    st.button(
+        f"New {nouns}",
+        type="primary",
+        icon=":material/graphic_eq:",
+        key="sample",
+        help=f"Draw new {nouns}; those with a star stay",
+        on_click=action(_ask_to_sample),
+    )
+
+
+def _ask_to_sample() -> None:
+    # Pressed again, it gives new ones, while a seed that was typed in is used as it is.
+    if shelf(chosen_form()).sampled == _what_to_sample():
+        st.session_state["seed"] = next_seed("seed")
+    st.session_state[_SAMPLE] = True
+
+
+def _ask_for_more(entry_id: str) -> None:
+    """Ask for neighbours of the entry of that id."""
+    st.session_state[_MORE] = entry_id
+
+
+def _do_what_was_asked(studio: Studio, settings: _Settings, now: Shelf) -> Shelf:
+    """Return the shelf after Sample or "more like this"; a first visit samples by itself."""
+    asked = st.session_state.pop(_SAMPLE, False)
+    source = now.find(st.session_state.pop(_MORE, ""))
+    if source:
+        seed = settings.seed + now.n_made
+        takes = _neighbours(studio, settings, _as_edited(studio, source.take), seed)
+        n_bars = source.take.groove.n_bars
+        return now.with_neighbours(source, [_cut(take, n_bars) for take in takes])
+    if not asked and now.entries:
+        return now
+    takes = studio.sample(
+        settings.model.name,
+        settings.n,
+        temperature=settings.temperature,
+        seed=settings.seed,
+        prior=settings.prior,
+        style=settings.style,
+        busy=_BUSY[settings.busy] if settings.busy else None,
+    )
+    kept = {entry.id for entry in now.entries if is_favourite(edited(entry.take.groove))}
+    takes = [_cut(take, settings.n_bars) for take in takes]
+    return now.renewed(takes, settings.note, kept, _what_to_sample())
+
+
+def _neighbours(studio: Studio, settings: _Settings, take: Take, seed: int) -> list[Take]:
+    """Return takes like another, or with some of its parts drawn anew under the rest."""
+    parts = [name for name in settings.parts if name in parts_of(take.groove)]
+    if not parts or take.groove.n_bars != settings.model.n_bars:
+        return studio.similar(take, _N_NEIGHBOURS, amount=settings.amount, seed=seed)
+    return [studio.vary(take, parts=parts, seed=seed + at) for at in range(_N_NEIGHBOURS)]
+
+
+def _as_edited(studio: Studio, take: Take) -> Take:
+    """Return a take with its groove as edited, and the code of that."""
+    made = edited(take.groove)
+    if made is take.groove:
+        return take
+    n_bars = next(model.n_bars for model in studio.models() if model.name == take.model)
+    [z] = studio.encode(take.model, [as_long_as(made, n_bars)])
+    return replace(take, groove=made, z=z)
+
+
+def _cut(take: Take, n_bars: int) -> Take:
+    """Return a take with the first bars of its groove."""
+    if take.groove.n_bars <= n_bars:
+        return take
+    return replace(take, groove=take.groove.bars(0, n_bars))
+
+
+def _receive(studio: Studio, settings: _Settings) -> None:
+    """Put what other pages sent on its shelf, as takes of a model that plays it."""
+    for source in take_sent("sample"):
+        models = {model.name: model for model in studio.models() if model.plays == source.plays}
+        known = source.z is not None and source.model in models
+        name = source.model if known else settings.model.name
+        model = models.get(name or "", next(iter(models.values())))
+        groove = as_long_as(source.groove, model.n_bars)
+        z = source.z if model.name == source.model else None
+        if z is None:
+            [z] = studio.encode(model.name, [groove])
+        take = Take(groove, z, model.name, settings.seed, settings.temperature)
+        there = shelf(source.plays)
+        note = source.note or f"from {source.origin}"
+        keep_shelf(there.with_received(take, source.name, note), source.plays)

@@ -1,0 +1,201 @@
+"""Components of the browser, and actions: what a click, a changed widget or an event does.
+
+Every callback of every page is made by `action`, `on_value` or `on_event`. Each runs to
+completion, takes only what fits its schema, and ends no run: what comes late, twice or broken
+is ignored and logged.
+
+Streamlit breaks a run off when the listener does something else meanwhile: at any access to the
+session's state, in the midst of a callback too. What is broken off between two accesses is lost
+or half done, and would have to be clicked again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import streamlit as st
+from pydantic import TypeAdapter, ValidationError
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from musicvae_core.errors import MusicVAEError
+from pages.shared.names import as_text
+
+_ASSETS = Path(__file__).parents[2] / "assets"
+
+
+def component(name: str, *styles: str) -> Callable[..., Any]:
+    """Register a component and return what mounts it.
+
+    Parameters
+    ----------
+    name
+        The bundle `assets/build/NAME.js`, which `make assets` makes of the sources.
+    styles
+        Style sheets in `assets`, in the order in which they overrule each other.
+    """
+    return st.components.v2.component(
+        f"groove_{name}",
+        js=(_ASSETS / "build" / f"{name}.js").read_text("utf-8"),
+        css="\n".join((_ASSETS / style).read_text("utf-8") for style in styles),
+    )
+
+
+_reload = component("reload")
+_first_run = iter([True])
+"""Has one element until a run of this server has taken it."""
+
+
+def reload_first_link() -> None:
+    """Let the browser load its page anew where it was the first to open one of a fresh server.
+
+    Beside a folder `pages`, Streamlit looks up the first address that it is asked for among the
+    scripts of that folder, before `st.navigation` has told it the pages, and says "Page not
+    found" in a dialog over the page. A moment later it knows them.
+    """
+    if next(_first_run, False) and urlsplit(st.context.url or "").path.strip("/"):
+        _reload(key="reload")
+        st.stop()
+
+
+_T = TypeVar("_T")
+
+_log = logging.getLogger(__name__)
+
+_BUSY = "kept.busy"
+"""Session key of the lock that an action holds."""
+_FAILED = "That did not work. The log of the server says why."
+
+
+def action(do: Callable[..., None], *arguments: Any) -> Callable[[], None]:
+    """Return the callback of a button: `do`, with `arguments`."""
+    return lambda: _act(do, *arguments)
+
+
+def on_value(key: str, schema: TypeAdapter[_T], do: Callable[[_T], None]) -> Callable[[], None]:
+    """Return the callback of the widget `key`: `do`, with the widget's new value."""
+
+    def answer() -> None:
+        if key not in st.session_state:
+            _log.info("A change of %s came after the widget had left its page.", key)
+            return
+        value = checked(schema, st.session_state[key], key)
+        if value is not None:
+            do(value)
+
+    return action(answer)
+
+
+def on_event(
+    key: str, event: str, schema: TypeAdapter[_T], do: Callable[[_T], None]
+) -> Callable[[], None]:
+    """Return the callback of an event of the component `key`: `do`, with what came with it."""
+
+    def answer() -> None:
+        value = last_event(key, event, schema)
+        if value is not None:
+            do(value)
+
+    return action(answer)
+
+
+def last_event(key: str, event: str, schema: TypeAdapter[_T]) -> _T | None:
+    """Return what came with the last event of the component `key`; None where nothing fits."""
+    sent = st.session_state.get(key)
+    value = sent.get(event) if isinstance(sent, dict) else None
+    return None if value is None else checked(schema, value, f"{key}, {event}")
+
+
+def checked(schema: TypeAdapter[_T], value: object, what: str) -> _T | None:
+    """Return a value as its schema reads it; None, with a line in the log, where it does not fit.
+
+    Parameters
+    ----------
+    schema
+        One of `pages.shared.events`.
+    value
+        What the browser sent.
+    what
+        What it is called in the log.
+    """
+    try:
+        return schema.validate_python(value)
+    except ValidationError as error:
+        first, *_ = error.errors(include_input=False, include_url=False, include_context=False)
+        _log.warning("%s is ignored: %s at %s", what, first["msg"], first["loc"][:4])
+        return None
+
+
+def _act(do: Callable[..., None], *arguments: Any) -> None:
+    """Do something whole, and say what went wrong: no event may end a run."""
+    with run_to_completion():
+        try:
+            do(*arguments)
+        except MusicVAEError as error:
+            st.toast(as_text(str(error)), icon=":material/error:")
+        except Exception:
+            _log.exception("An action failed.")
+            st.toast(_FAILED, icon=":material/error:")
+
+
+@contextmanager
+def run_to_completion() -> Iterator[None]:
+    """Let an action, a `with` block or a function so decorated, end before its run is broken off.
+
+    Actions of one session follow one another. A run that takes the place of one whose action
+    has not ended waits for it with `wait_for_actions`.
+    """
+    context = get_script_run_ctx()
+    if context is None:
+        yield
+        return
+    with _unbroken(context.session_state), _busy():
+        yield
+
+
+def wait_for_actions() -> None:
+    """Wait until what an earlier run of this session still does is done."""
+    with _busy():
+        pass
+
+
+def _busy() -> Any:
+    return st.session_state.setdefault(_BUSY, RLock())
+
+
+@contextmanager
+def _unbroken(state: Any) -> Iterator[None]:
+    """Keep Streamlit from looking, at an access to the state, whether to break off.
+
+    It offers no way to ask for that: this rests on an attribute of its own, and does nothing
+    where a later Streamlit has another.
+    """
+    look = getattr(state, "_yield_callback", None)
+    object.__setattr__(state, "_yield_callback", lambda: None)
+    try:
+        yield
+    finally:
+        object.__setattr__(state, "_yield_callback", look)
+
+
+def icon_button(name: str, icon: str, *, key: str, **options: Any) -> None:
+    """Draw a button that shows its icon alone; its name is for screen readers.
+
+    Without a name Streamlit makes one of the icon's, such as "casino icon".
+
+    Parameters
+    ----------
+    name
+        What a click does.
+    icon, key
+        See `st.button`.
+    options
+        What else `st.button` takes.
+    """
+    with st.container(key=f"icon-only-{key}", width="content"):  # for assets/page.css
+        st.button(name, icon=icon, key=key, **options)

@@ -1,0 +1,342 @@
+"""Cards: what a deck shows, as the browser takes it, and a morph as one piece."""
+
+from __future__ import annotations
+
+import base64
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from musicvae_core.data.files import file_stem
+from musicvae_core.music.forms import Music, form_of, joined, parts_of
+from musicvae_core.music.grid import STEPS_PER_BAR, STEPS_PER_BEAT
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.line import Line
+from musicvae_core.music.line_attributes import best_scale
+from musicvae_core.music.piece import DRUMS
+from musicvae_core.sound.lines import balance
+from musicvae_core.studio import Studio
+from pages.shared.names import describe
+from pages.shared.play_settings import WIDTH, saves_loops
+from pages.shared.transport import transport, wav_as_heard
+
+_Which = str | tuple[float, float]
+"""One of a card's grooves: "now", "before", or what is heard at (x, y) of its morph."""
+_HALF = 0.5 - 1e-6
+"""The least weight at which a blended hit sounds: rounding decides nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Morph:
+    """Grooves on a strip, or on a pad, that a card switches between while it plays.
+
+    Parameters
+    ----------
+    grooves
+        All of one length and tempo; row by row, each from left to right.
+    n_rows, n_columns
+        How the grooves lie: one row is a strip, more are a pad.
+    ends
+        What stands at the ends of a strip (2), or at the corners of a pad (4): the upper
+        left and right, then the lower ones.
+    at
+        Where the pointer is: (x, y) from 0 to 1, y downwards and 0 on a strip. On a pad of drums it
+        moves between the grooves too, where the nearest four are blended.
+    """
+
+    grooves: tuple[Music, ...]
+    n_rows: int
+    n_columns: int
+    ends: tuple[str, ...]
+    at: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        places = self.n_rows * self.n_columns
+        assert len(self.grooves) == places, "one groove a place"
+        assert len(self.ends) == (2 if self.n_rows == 1 else 4), "a name for each end"
+
+    @property
+    def is_blended(self) -> bool:
+        """Whether it is heard between its grooves: on a pad of drums."""
+        return self.n_rows > 1 and isinstance(self.grooves[0], Groove)
+
+    def index_at(self, at: tuple[float, float]) -> int:
+        """Return which groove is nearest to (x, y)."""
+        column = int(at[0] * (self.n_columns - 1) + 0.5)  # halves go up, as in the browser
+        row = int(at[1] * (self.n_rows - 1) + 0.5)
+        return row * self.n_columns + column
+
+    def place_of(self, index: int) -> tuple[float, float]:
+        """Return the (x, y) at which a groove lies: the inverse of `index_at`."""
+        row, column = divmod(index, self.n_columns)
+        return column / max(1, self.n_columns - 1), row / max(1, self.n_rows - 1)
+
+    def settled(self, at: tuple[float, float]) -> tuple[float, float]:
+        """Return where a pointer stays that is let go at (x, y): on a strip, at a groove."""
+        return at if self.is_blended else self.place_of(self.index_at(at))
+
+    def groove_at(self, at: tuple[float, float]) -> Music:
+        """Return what is heard at (x, y), as `blended` in `assets/deck/score.js` has it.
+
+        Between grooves a hit sounds where those that have it weigh at least half, by how near
+        they are, as loud and as late as they play it on average.
+        """
+        if not self.is_blended or self.place_of(self.index_at(at)) == at:
+            return self.grooves[self.index_at(at)]
+        weights = self._weights(at)
+        drums = [groove for groove in self.grooves if isinstance(groove, Groove)]
+        near = [groove for groove, weight in zip(drums, weights, strict=True) if weight]
+        weights = weights[weights > 0][:, None, None]
+        hits = np.stack([groove.hits for groove in near]) * weights
+        share = hits.sum(0)
+        velocities = (hits * np.stack([groove.velocities for groove in near])).sum(0)
+        offsets = (hits * np.stack([groove.offsets for groove in near])).sum(0)
+        whole = np.where(share > 0, share, 1.0)
+        like = near[0]
+        return Groove.from_hits(
+            share > _HALF, velocities / whole, offsets / whole, like.tempo_bpm, like.grid
+        )
+
+    def _weights(self, at: tuple[float, float]) -> NDArray[np.float64]:
+        """Return how much each groove counts at (x, y), rows of it one after another."""
+        x = np.arange(self.n_columns) - at[0] * (self.n_columns - 1)
+        y = np.arange(self.n_rows) - at[1] * (self.n_rows - 1)
+        near_x, near_y = np.maximum(0, 1 - np.abs(x)), np.maximum(0, 1 - np.abs(y))
+        return np.asarray(np.outer(near_y, near_x).ravel())
+
+
+@dataclass(frozen=True)
+class Card:
+    """One groove of a deck.
+
+    Parameters
+    ----------
+    id
+        Names the card from run to run: as long as it stays, a loop plays on.
+    name
+        What the listener calls it; the names of its files follow it.
+    groove
+        What to draw.
+    note
+        One line below the name: where the groove came from.
+    kept
+        Whether its star is lit.
+    before
+        What the groove was made from, of the same length: the card switches between the two in
+        phase, and marks what differs.
+    before_name
+        What that is called; without one, it is the groove of this name from before.
+    morph
+        Grooves to move between; the card shows and plays the one under the pointer, and
+        `groove` is not used.
+    editable
+        Whether it can be edited; a card with `morph` cannot.
+    lineage
+        What the edits are edits of: while it stays, a change of the groove can be undone.
+    humanized
+        How much the groove was humanized already, 0 to 1.
+    """
+
+    id: str
+    name: str
+    groove: Music
+    note: str = ""
+    kept: bool = False
+    before: Music | None = None
+    before_name: str = ""
+    morph: Morph | None = None
+    editable: bool = False
+    lineage: str = ""
+    humanized: float = 0.0
+
+    def groove_of(self, which: _Which) -> Music | None:
+        """Return one of the card's grooves, or what is heard at a place of its morph."""
+        if isinstance(which, tuple):
+            return self.morph.groove_at(which) if self.morph else None
+        return {"now": self.groove, "before": self.before}.get(which)
+
+    @property
+    def programs(self) -> set[int]:
+        """The General MIDI programs of all lines that the card can play."""
+        music = [self.groove, *((self.before,) if self.before else ())]
+        music += self.morph.grooves if self.morph else ()
+        parts = [part for one in music for part in parts_of(one).values()]
+        return {part.program for part in parts if isinstance(part, Line)}
+
+    def file_name_of(self, which: _Which) -> str:
+        """Return what a file of one of the card's grooves is called, without its ending."""
+        if isinstance(which, tuple):
+            if self.morph and not self.morph.is_blended:
+                return f"{self.name} step {self.morph.index_at(which) + 1}"
+            return f"{self.name} at {which[0]:.0%} {which[1]:.0%}"
+        return (self.before_name or f"{self.name} before") if which == "before" else self.name
+
+
+def payload(card: Card, revisions: Mapping[str, int]) -> dict[str, Any]:
+    """Return what the front draws and plays of a card.
+
+    `revisions` are the numbers of the last edit and the last star that are part of the card.
+    """
+    groove = card.groove
+    return {
+        "id": card.id,
+        "name": card.name,
+        "note": card.note,
+        "kept": card.kept,
+        "file": file_stem(card.name),
+        "grid": {"steps_per_beat": STEPS_PER_BEAT, "steps_per_bar": STEPS_PER_BAR},
+        "steps": groove.n_steps,
+        "plays": form_of(groove).name,
+        "has_drums": DRUMS in parts_of(groove),
+        "tempo": groove.tempo_bpm,
+        "editable": card.editable and card.morph is None,
+        "lineage": card.lineage,
+        "humanized": card.humanized,
+        "revisions": dict(revisions),
+        "before": card.before and _before(card, card.before),
+        "morph": card.morph and _morph(card.morph),
+    } | _place(groove)
+
+
+def _before(card: Card, before: Music) -> dict[str, Any]:
+    """Return what a card shows, plays and saves of what its groove was made from."""
+    file = file_stem(card.before_name or f"{card.name} before")
+    return {"file": file} | _place(before)
+
+
+def _morph(morph: Morph) -> dict[str, Any]:
+    """Return what the front draws of a morph."""
+    return {
+        "rows": morph.n_rows,
+        "columns": morph.n_columns,
+        "ends": morph.ends,
+        "at": morph.at,
+        "places": [_place(groove) for groove in morph.grooves],
+    }
+
+
+def _place(groove: Music) -> dict[str, Any]:
+    """Return what is drawn and played of music: see `docs/player.md` for hits and lines."""
+    parts = parts_of(groove)
+    drums = parts.get(DRUMS)
+    return {
+        "hits": _hits_as_sent(drums) if isinstance(drums, Groove) else [],
+        "lines": [
+            _line(name, part, balance(name, part) if len(parts) > 1 else 1.0)
+            for name, part in parts.items()
+            if isinstance(part, Line)
+        ],
+        "description": describe(groove),
+        "midi": _text(midi_as_heard(groove)),
+    }
+
+
+def _line(name: str, line: Line, gain: float) -> dict[str, Any]:
+    """Return a line as the browser plays it, and the scale by which its rows are shaded."""
+    return {
+        "name": name,
+        "program": line.program,
+        "gain": gain,
+        "notes": [[*note[:3], as_sent(note.velocity)] for note in line.notes()],
+        "scale": best_scale(line),
+    }
+
+
+def midi_as_heard(groove: Music) -> bytes:
+    """Return a MIDI file of a groove as the transport plays it, in the form that is chosen."""
+    return _midi(transport().performed(groove), saves_loops())
+
+
+@lru_cache(maxsize=256)
+def _midi(groove: Music, loop: bool) -> bytes:
+    return form_of(groove).write(groove, loop)
+
+
+def _hits_as_sent(groove: Groove) -> list[list[float]]:
+    """Return [step, row, velocity, offset] of every hit."""
+    return [
+        [step, voice, as_sent(groove.velocities[step, voice]), as_sent(groove.offsets[step, voice])]
+        for step, voice in np.argwhere(groove.hits).tolist()
+    ]
+
+
+def as_sent(value: float | np.float32) -> float:
+    """Return a velocity or an offset as the browser is told it: no sample of its sound differs."""
+    return round(float(value), 6)
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+_BARS = (1, 2, 4, 8, 16)
+_MAX_BARS = 256
+"""Of a piece: nine minutes at 120 bpm."""
+
+
+def choose_bars(n_steps: int, n_bars: int) -> int:
+    """Draw the choice of how many bars each step lasts, and return it."""
+    offered = [bars for bars in _BARS if bars * n_steps <= _MAX_BARS]
+    usual = max(bars for bars in offered if bars <= max(n_bars, 1))
+    return st.selectbox(
+        "Bars a step",
+        offered,
+        offered.index(usual),
+        key=f"morph.bars.{n_steps}.{n_bars}",
+        width=WIDTH,
+        persist_state="session",
+        help="How long each step of the piece is played.",
+    )
+
+
+def piece_card(grooves: Sequence[Music], bars: int, name: str) -> Card:
+    """Return the card of a piece: each groove for so many bars."""
+    piece = joined([groove.repeated(bars) for groove in grooves])
+    note = f"{len(grooves)} steps of {bars} {'bar' if bars == 1 else 'bars'}"
+    return Card("piece", name, piece, note)
+
+
+def draw_zip(
+    studio: Studio,
+    grooves: Sequence[Music],
+    name: str,
+    *,
+    key: str,
+    label: str = "All steps",
+    names: Sequence[str] = (),
+) -> None:
+    """Draw a button that saves every groove, as MIDI and as it is heard, in one file.
+
+    `names`, where there are any, are those of the grooves.
+    """
+    st.download_button(
+        label,
+        data=lambda: _zip_of(studio, grooves, names),
+        file_name=f"{file_stem(name)}.zip",
+        mime="application/zip",
+        icon=":material/folder_zip:",
+        key=key,
+        on_click="ignore",
+        help="A zip of a MIDI file, and a WAV file, of each",
+    )
+
+
+def _zip_of(studio: Studio, grooves: Sequence[Music], names: Sequence[str] = ()) -> bytes:
+    """Return a zip of every groove as it is heard, numbered: MIDI and, where it works, sound."""
+    stems = [f"{at:02d}" for at in range(len(grooves))]
+    if names:
+        stems = [f"{stem}-{file_stem(name)}" for stem, name in zip(stems, names, strict=True)]
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for stem, groove in zip(stems, grooves, strict=True):
+            archive.writestr(f"{stem}.mid", midi_as_heard(groove))
+            if not studio.sound_problem:
+                archive.writestr(f"{stem}.wav", wav_as_heard(studio, groove))
+    return file.getvalue()

@@ -1,0 +1,317 @@
+"""The listener's grooves: in the places of a page, with an undo that outlives it, and favourites.
+
+A place is called a slot. Its key is the page's key, a dot, and its own name: `morph.a`. A page's
+key is its title in small letters, with underscores.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+
+import streamlit as st
+
+from musicvae_core.music.forms import (
+    AnyMusic,
+    Music,
+    Plays,
+    form_of,
+    notes_as_heard,
+    padded,
+    windows,
+)
+from musicvae_core.music.packed import Floats
+from musicvae_core.studio import Studio
+from pages.shared.lasting import lasting
+
+_CHOICES = ("window", "filling")
+"""What is chosen of a source that is longer, or shorter, than a model's grooves."""
+_DIGEST_BYTES = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Music that a page can start from.
+
+    Parameters
+    ----------
+    name
+        What the listener calls it.
+    groove
+        Of any length.
+    z, model
+        (Z,) float32 and the name of its model, where the groove was decoded from a code.
+    origin
+        Where it came from, in a word or two for a list of choices.
+    note
+        What is to be said of it: notes that were dropped, bars that were added.
+    tags
+        The listener's own words, of a favourite.
+    kept_at
+        When it got its star, in seconds since 1970; 0 for what has none.
+    """
+
+    name: str
+    groove: AnyMusic
+    z: Floats | None = None
+    model: str | None = None
+    origin: str = ""
+    note: str = ""
+    tags: tuple[str, ...] = ()
+    kept_at: float = 0.0
+
+    @property
+    def plays(self) -> Plays:
+        """Return the form of its music."""
+        return form_of(self.groove).name
+
+    @property
+    def id(self) -> str:
+        """Return the same text for the same music of the same origin and name."""
+        return f"{self.origin}/{self.name}/{fingerprint(self.groove)}"
+
+
+_PAGES = ("morph", "attributes", "groove_lab", "groove_lab_feel", "long_form")
+for _page in _PAGES:
+    lasting(f"kept.{_page}.slots", dict[str, Source], dict)
+
+
+def fingerprint(groove: Music) -> str:
+    """Return a text that two grooves share when MIDI cannot tell their notes apart.
+
+    The tempo does not count, so that a groove stays the one it was at another tempo.
+    """
+    return blake2b(notes_as_heard(groove), digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def page_of(key: str) -> str:
+    """Return the page's part of a slot's key."""
+    return key.partition(".")[0]
+
+
+def contents(page: str) -> dict[str, Source]:
+    """Return what stands in the slots of a page, by the slots' keys."""
+    kept: dict[str, Source] = st.session_state.setdefault(f"kept.{page}.slots", {})
+    return kept
+
+
+def fill(key: str, source: Source) -> None:
+    """Put a source into a slot; `undo` brings back what was there."""
+    page = page_of(key)
+    now = contents(page)
+    if key in now and now[key].id == source.id:
+        return
+    _past(page).append(now)
+    st.session_state[f"kept.{page}.slots"] = now | {key: source}
+
+
+def fill_all(sources: dict[str, Source]) -> None:
+    """Put sources into slots of one page, by their keys, as one step of the undo."""
+    if not sources:
+        return
+    page = page_of(next(iter(sources)))
+    _past(page).append(contents(page))
+    st.session_state[f"kept.{page}.slots"] = contents(page) | sources
+
+
+def fill_in_turn(keys: Sequence[str], source: Source) -> None:
+    """Put a source into the slot of a page that was not the last to be filled so."""
+    turn = f"kept.{page_of(keys[0])}.turn"
+    place = st.session_state.get(turn, 0) % len(keys)
+    st.session_state[turn] = place + 1
+    fill(keys[place], source)
+
+
+def swap(key: str, other: str) -> None:
+    """Exchange the contents of two slots of a page, with what is chosen of them."""
+    now = contents(page_of(key))
+    if key not in now or other not in now:
+        return
+    chosen = {
+        choice_key(to, kind, now[of]): st.session_state[choice_key(of, kind, now[of])]
+        for of, to in ((key, other), (other, key))
+        for kind in _CHOICES
+        if choice_key(of, kind, now[of]) in st.session_state
+    }
+    st.session_state.update(chosen)
+    fill_all({key: now[other], other: now[key]})
+
+
+def choice_key(key: str, kind: str, source: Source) -> str:
+    """Return the session key of one of `_CHOICES`, of the source in a slot."""
+    return f"{key}.{kind}.{source.id}"
+
+
+def start_with(key: str, source: Source) -> None:
+    """Put a source into a slot that was never filled; that is no step of the undo."""
+    contents(page_of(key)).setdefault(key, source)
+
+
+def can_undo(page: str, keys: Sequence[str] | None = None) -> bool:
+    """Return whether a slot of the page, or one of `keys`, has held something else."""
+    return any(_differs(contents(page), then, keys) for then in _past(page))
+
+
+def undo(page: str, keys: Sequence[str] | None = None) -> None:
+    """Bring back what the slots of a page held before the last change.
+
+    With `keys` it is the last change of one of these slots, and the others stay as they are.
+    """
+    now, past = contents(page), _past(page)
+    while past:
+        then = past.pop()
+        if _differs(now, then, keys):
+            others = {} if keys is None else {key: now[key] for key in now if key not in keys}
+            st.session_state[f"kept.{page}.slots"] = then | others
+            return
+
+
+def held_before(key: str, groove: Music) -> bool:
+    """Return whether a slot held a groove, or a longer or shorter one, before its last change.
+
+    So an edit that takes an edit back is told from any other.
+    """
+    page = page_of(key)
+    now = contents(page).get(key)
+    then = next((past[key] for past in reversed(_past(page)) if past.get(key) is not now), None)
+    if then is None:
+        return False
+    n_bars = groove.n_bars
+    fitted = windows(then.groove, n_bars) or [
+        then.groove.repeated(n_bars),
+        padded(then.groove, n_bars),
+    ]
+    return fingerprint(groove) in map(fingerprint, fitted)
+
+
+def _differs(now: dict[str, Source], then: dict[str, Source], keys: Sequence[str] | None) -> bool:
+    """Return whether one of the slots held something else, or nothing."""
+    return any(now.get(key) is not then.get(key) for key in keys or {**now, **then})
+
+
+def _past(page: str) -> list[dict[str, Source]]:
+    kept: list[dict[str, Source]] = st.session_state.setdefault(f"kept.{page}.past", [])
+    return kept
+
+
+_FAVOURITES = "kept.favourites"
+lasting(_FAVOURITES, Source, one_by_one=True)
+
+
+def favourites() -> dict[str, Source]:
+    """Return the favourites by the fingerprints of their grooves, the oldest first."""
+    kept: dict[str, Source] = st.session_state.setdefault(_FAVOURITES, {})
+    return kept
+
+
+def is_favourite(groove: Music) -> bool:
+    """Return whether a groove with these notes has a star, at whatever tempo."""
+    return fingerprint(groove) in favourites()
+
+
+def can_undo_star() -> bool:
+    """Return whether a star was given or taken away in this session."""
+    return bool(_past_favourites())
+
+
+def undo_star() -> None:
+    """Bring back the favourites from before the last star, or the last name."""
+    if past := _past_favourites():
+        st.session_state[_FAVOURITES] = past.pop()
+
+
+def keep_favourite(source: Source) -> None:
+    """Give a groove its star; one that has it takes the new name and tempo, and keeps its tags."""
+    id_ = fingerprint(source.groove)
+    before = favourites().get(id_, source)
+    tags, kept_at = before.tags, before.kept_at or time.time()
+    kept = replace(source, origin="favourite", tags=tags, kept_at=kept_at)
+    _change(favourites() | {id_: kept})
+
+
+def keep_all(sources: Sequence[Source]) -> int:
+    """Give grooves their stars, as one step of the undo, and return how many had none yet."""
+    new: dict[str, Source] = {}
+    for source in sources:
+        kept = replace(source, origin="favourite", kept_at=source.kept_at or time.time())
+        new.setdefault(fingerprint(source.groove), kept)
+    new = {id_: source for id_, source in new.items() if id_ not in favourites()}
+    if new:
+        _change(favourites() | new)
+    return len(new)
+
+
+def tag(ids: Collection[str], tags: Sequence[str], *, add: bool) -> None:
+    """Give favourites tags, or take them away, as one step of the undo."""
+    then = dict(favourites())
+    for id_ in then.keys() & set(ids):
+        others = tuple(one for one in then[id_].tags if one not in tags)
+        then[id_] = replace(then[id_], tags=(*others, *dict.fromkeys(tags)) if add else others)
+    if tags:
+        _change(then)
+
+
+def set_favourite(source: Source, kept: bool) -> None:
+    """Give a groove its star, or take it away; where it is so already, nothing changes."""
+    if kept == is_favourite(source.groove):
+        return
+    if kept:
+        keep_favourite(source)
+    else:
+        rest = dict(favourites())
+        del rest[fingerprint(source.groove)]
+        _change(rest)
+
+
+def _change(favourites_then: dict[str, Source]) -> None:
+    _past_favourites().append(favourites())
+    st.session_state[_FAVOURITES] = favourites_then
+
+
+def _past_favourites() -> list[dict[str, Source]]:
+    kept: list[dict[str, Source]] = st.session_state.setdefault("kept.favourites.past", [])
+    return kept
+
+
+_LIBRARY = "kept.library"
+lasting(_LIBRARY, dict[str, Source])
+_MAX_RECENT = 100
+"""Uploads, samples and grooves that were sent; the oldest make room."""
+
+
+def library() -> dict[str, Source]:
+    """Return what was uploaded, sampled or sent, by its id, the newest first."""
+    kept: dict[str, Source] = st.session_state.setdefault(_LIBRARY, {})
+    return kept
+
+
+def add_to_library(source: Source) -> None:
+    """Offer a source on every page from now on."""
+    rest = {id_: other for id_, other in library().items() if id_ != source.id}
+    recent = [(source.id, source), *rest.items()][:_MAX_RECENT]
+    st.session_state[_LIBRARY] = dict(recent)
+
+
+_FOLDER = Path(__file__).parents[2] / "assets" / "demo"
+
+
+@st.cache_resource(show_spinner=False)
+def demo_sources(_studio: Studio) -> tuple[Source, ...]:
+    """Return the demo grooves and melodies in the order of their files, which are numbered."""
+    grooves = [
+        _demo(path, _studio.read_midi(path.read_bytes()).groove)
+        for path in sorted(_FOLDER.glob("*.mid"))
+    ]
+    melodies = [
+        _demo(path, _studio.read_line(path.read_bytes()).line)
+        for path in sorted(_FOLDER.glob("melodies/*.mid"))
+    ]
+    return (*grooves, *melodies)
+
+
+def _demo(path: Path, music: Music) -> Source:
+    """Return the music of `10_New_Orleans.mid` as the source called New Orleans."""
+    return Source(path.stem.partition("_")[2].replace("_", " "), music, origin="demo")

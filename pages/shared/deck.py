@@ -1,0 +1,335 @@
+"""The deck: cards of grooves that are drawn, played and saved in the browser.
+
+The front lives in `assets/deck`, as ES modules that are joined into the one script that a
+Streamlit component takes. What it expects and what it sends back stands at the top of
+`assets/deck/deck.js`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from musicvae_core.data.files import file_stem
+from musicvae_core.music.forms import Music, form_of, parts_of
+from musicvae_core.music.grid import VELOCITY_LEVELS
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.line import Line, Note
+from musicvae_core.music.piece import Part
+from pages.shared.actions import component, on_event
+from pages.shared.card import Card, as_sent, midi_as_heard, payload
+from pages.shared.collection import Source, is_favourite, page_of, set_favourite
+from pages.shared.edits import changed, edited_card, edited_source, keep_edit
+from pages.shared.events import (
+    CARD_EVENTS,
+    CardEvent,
+    Change,
+    Edit,
+    EditedNote,
+    Hit,
+    Keep,
+    LoopBar,
+    More,
+    Move,
+    Rename,
+    Save,
+    Send,
+)
+from pages.shared.lasting import shared_studio
+from pages.shared.sharing import destinations, forms_taken, send
+from pages.shared.transport import (
+    VOICE_LABELS,
+    load_instruments,
+    offer_download,
+    stems_as_heard,
+    wav_as_heard,
+)
+
+_log = logging.getLogger(__name__)
+
+
+def deck(
+    cards: Sequence[Card],
+    *,
+    key: str,
+    destinations: Mapping[str, str] | None = None,
+    play: tuple[str, str] | None = None,
+    follow: bool = False,
+    stage: bool = False,
+    on_more: Callable[[str], None] | None = None,
+    on_keep: Callable[[str, bool], None] | None = None,
+    on_rename: Callable[[str, str], None] | None = None,
+    on_move: Callable[[str, tuple[float, float]], None] | None = None,
+    on_edit: Callable[[str, Any], None] | None = None,
+    on_send: Callable[[str, str], None] | None = None,
+    on_bar: Callable[[str, int | None], None] | None = None,
+    on_change: Callable[[str, Change], None] | None = None,
+) -> None:
+    """Draw a deck of cards; a control whose callback is None is not drawn.
+
+    Every callback is called before the page runs again.
+
+    Parameters
+    ----------
+    cards
+        In the order of drawing.
+    key
+        Names the deck on its page, and the widget in the session.
+    destinations
+        Where a card can be sent: what `on_send` is called with, and what the menu says.
+    play
+        A card's id and a token: the card plays from its start, once for each new token.
+    follow
+        Whether the first card takes over, on the next beat, from one that plays and is gone.
+    stage
+        Whether one card is shown large, the first or the one that plays, and the others small.
+    on_more
+        Called with a card's id.
+    on_keep
+        Called with a card's id and whether its star is to be lit.
+    on_rename
+        Called with a card's id and its new name.
+    on_move
+        Called with a card's id and the (x, y) where its morph was let go, see `Morph.settled`.
+        A morph is drawn without it, too.
+    on_edit
+        Called with a card's id and its groove as edited.
+    on_send
+        Called with a card's id and the destination's.
+    on_bar
+        Called with a card's id and the bar that loops alone, counted from 0, or None for
+        the whole; bars can be chosen without it, too.
+    on_change
+        Called with a card's id and what one of its tools is to do; see `edits.changed`.
+    """
+    callbacks: dict[str, Callable[..., None] | None] = {
+        "more": on_more,
+        "keep": on_keep,
+        "rename": on_rename,
+        "move": on_move,
+        "edit": on_edit,
+        "send": on_send,
+        "bar": on_bar,
+        "wav": _save_wav,
+        "midi": _save_midi,
+        "change": on_change,
+        "stems": _save_stems,
+    }
+    by_id = {card.id: card for card in cards}
+    offered = destinations or {}
+    forms = {id_: forms_taken(shared_studio(), id_) for id_ in offered}
+    load_instruments(sorted(set().union(*(card.programs for card in cards))))
+    _mount(
+        key=key,
+        data={
+            "key": key,
+            "labels": VOICE_LABELS,
+            "problem": shared_studio().sound_problem,
+            "can": {event: callback is not None for event, callback in callbacks.items()},
+            "destinations": [[id_, label, forms[id_]] for id_, label in offered.items()],
+            "play": play,
+            "follow": follow,
+            "stage": stage,
+            "cards": [payload(card, _revisions_of_card(key, card.id)) for card in cards],
+        },
+        **{
+            f"on_{event}_change": on_event(
+                key, event, CARD_EVENTS[event], partial(_tell, key, event, callback, by_id, offered)
+            )
+            for event, callback in callbacks.items()
+        },
+    )
+
+
+_LATEST_OFFSET = 0.499
+"""As in `assets/deck/score.js`: offsets are below half a step, the next step has the rest."""
+_REVISED = ("edit", "keep")
+"""Events that tell, with a number, what several cards are like by now."""
+
+
+def _revisions(key: str, event: str) -> dict[str, int]:
+    """Return the numbers of the last changes that Python has seen of a deck, by card.
+
+    The browser is told them, so that it knows what is older than what it shows.
+    """
+    kept: dict[str, int] = st.session_state.setdefault(f"{key}.revisions.{event}", {})
+    return kept
+
+
+def _revisions_of_card(key: str, card_id: str) -> dict[str, int]:
+    return {event: _revisions(key, event).get(card_id, 0) for event in _REVISED}
+
+
+def _save_wav(_: str, groove: Music, name: str) -> None:
+    """Have the browser save a groove as it is heard."""
+    offer_download(f"{file_stem(name)}.wav", wav_as_heard(shared_studio(), groove))
+
+
+def _save_midi(_: str, groove: Groove, name: str) -> None:
+    """Have the browser save the notes of a groove as they are heard."""
+    offer_download(f"{file_stem(name)}.mid", midi_as_heard(groove))
+
+
+def _save_stems(_: str, groove: Music, name: str) -> None:
+    """Have the browser save each voice of a groove as it is heard, in one zip."""
+    offer_download(f"{file_stem(name)}-stems.zip", stems_as_heard(shared_studio(), groove))
+
+
+def _tell(
+    key: str,
+    event: str,
+    callback: Callable[..., None] | None,
+    cards: Mapping[str, Card],
+    destinations: Mapping[str, str],
+    said: Sequence[CardEvent],
+) -> None:
+    """Call the page's callback for every card that is still on the deck."""
+    for one in said:
+        card = cards.get(one.card)
+        if callback is None or card is None:
+            _log.info("A %s of %s came for a card that is gone.", event, key)
+            continue
+        if isinstance(one, Edit | Keep):
+            _revisions(key, event)[card.id] = one.revision
+        arguments = _arguments_of(one, card, destinations)
+        if arguments is None:
+            _log.warning("A %s of %s does not fit its card and is ignored.", event, key)
+        else:
+            callback(card.id, *arguments)
+
+
+def _arguments_of(
+    said: CardEvent, card: Card, destinations: Mapping[str, str]
+) -> tuple[Any, ...] | None:
+    """Return what a page's callback is called with after the card's id; None for what cannot be."""
+    match said:
+        case More():
+            return ()
+        case Keep(kept=kept):
+            return (kept,)
+        case Rename(name=name):
+            return (name,)
+        case Send(destination=destination) if destination in destinations:
+            return (destination,)
+        case Move(x=x, y=y) if card.morph:
+            return (card.morph.settled((x, y)),)
+        case LoopBar(bar=bar) if bar is None or bar < card.groove.n_bars:
+            return (bar,)
+        case Save(which=which) if (groove := card.groove_of(which)) is not None:
+            return (groove, card.file_name_of(which))
+        case Edit() if card.editable and _fits(said, card.groove):
+            return (_edited(said, card.groove),)
+        case Change() if card.editable and isinstance(card.groove, Groove):
+            return (said,)
+    return None
+
+
+def _fits(said: Edit, music: Music) -> bool:
+    """Return whether an edit is of music of this length, with as many lines."""
+    n_lines = sum(isinstance(part, Line) for part in parts_of(music).values())
+    ends = [hit.step + 1 for hit in said.hits]
+    ends += [note.step + note.n_steps for line in said.lines for note in line]
+    return len(said.lines) == n_lines and max(ends, default=0) <= music.n_steps
+
+
+def _edited(said: Edit, like: Music) -> Music:
+    """Return music of `like`'s length, tempo and parts with other notes.
+
+    The browser knows `like` in rounded numbers: those that it sends back as it had them keep all
+    their digits.
+
+    Raises
+    ------
+    InvalidLineError
+        If two notes of a line begin together.
+    """
+    lines = iter(said.lines)
+    parts: dict[str, Part] = {
+        name: _edited_drums(said.hits, part)
+        if isinstance(part, Groove)
+        else _edited_line(next(lines), part)
+        for name, part in parts_of(like).items()
+    }
+    music: Music = form_of(like).of_parts(parts)
+    return music
+
+
+def _edited_line(notes: Sequence[EditedNote], like: Line) -> Line:
+    exact = {(note.step, as_sent(note.velocity)): note.velocity for note in like.notes()}
+    made = []
+    for note in notes:
+        velocity = exact.get((note.step, note.velocity), max(note.velocity, 1 / VELOCITY_LEVELS))
+        made.append(Note(note.step, note.n_steps, note.pitch, velocity))
+    return Line.from_notes(made, like.n_bars, like.tempo_bpm, like.program, like.grid)
+
+
+def _edited_drums(hits: Sequence[Hit], like: Groove) -> Groove:
+    """Return drums with these hits; of two in one cell the last counts."""
+    are_hit = np.zeros_like(like.hits)
+    velocities, offsets = np.zeros_like(like.velocities), np.zeros_like(like.offsets)
+    for hit in hits:
+        cell = hit.step, hit.voice
+        velocity, offset = float(like.velocities[cell]), float(like.offsets[cell])
+        if not (like.hits[cell] and hit.velocity == as_sent(velocity)):
+            velocity = max(hit.velocity, 1 / VELOCITY_LEVELS)
+        if not (like.hits[cell] and hit.offset == as_sent(offset)):
+            offset = min(hit.offset, _LATEST_OFFSET)
+        are_hit[cell], velocities[cell], offsets[cell] = True, velocity, offset
+    return Groove(are_hit, velocities, offsets, like.tempo_bpm)
+
+
+_mount = component(
+    "deck",
+    *(f"deck/{name}.css" for name in ("cards", "stage", "buttons", "morph", "sizes")),
+)
+
+
+def source_deck(
+    cards: Sequence[Card],
+    source_of: Callable[[str], Source],
+    *,
+    key: str,
+    on_edit: Callable[[str, Any], None] | None = None,
+    **controls: Any,
+) -> None:
+    """Draw a deck with a star, tools, and a menu of destinations on every card.
+
+    Parameters
+    ----------
+    cards
+        See `deck`; what can be edited is shown as edited.
+    source_of
+        Returns what the card of an id is to a favourite or another page.
+    key
+        The page's key, a dot, and the deck's own name.
+    on_edit
+        See `deck`; None where an edit stands in the groove's place and the page need not know.
+    controls
+        What else `deck` takes.
+    """
+    if on_edit is None:
+        originals = {card.id: card.groove for card in cards}
+        cards = [edited_card(card) for card in cards]
+        cards = [replace(card, kept=is_favourite(card.groove)) for card in cards]
+    by_id = {card.id: card for card in cards}
+    put = on_edit or (lambda card_id, made: keep_edit(originals[card_id], made))
+
+    def source(card_id: str) -> Source:
+        return source_of(card_id) if on_edit else edited_source(source_of(card_id))
+
+    deck(
+        cards,
+        key=key,
+        destinations=destinations(page_of(key)),
+        on_keep=lambda card_id, kept: set_favourite(source(card_id), kept),
+        on_send=lambda card_id, destination: send(destination, source(card_id)),
+        on_edit=put,
+        on_change=lambda card_id, change: put(card_id, changed(by_id[card_id].groove, change)),
+        **controls,
+    )

@@ -1,0 +1,148 @@
+"""Names of grooves: two words drawn from z, always the same; and any name, written as it is."""
+
+import re
+from collections.abc import Collection
+from hashlib import blake2b
+from itertools import count
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicvae_core.music.drums import VOICES
+from musicvae_core.music.forms import Music, parts_of
+from musicvae_core.music.grid import STEPS_PER_BAR, STEPS_PER_BEAT
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.line import Line
+from musicvae_core.music.piece import Part
+
+_FIRST = """
+Amber Autumn Blue Brass Bright Broken Chalk Cinder Copper Coral Dusty Early Electric Ember Fallen
+Feather Glass Golden Granite Hollow Indigo Ivory Late Little Lunar Marble Midnight Misty Neon
+Northern Olive Paper Pearl Quiet River Rusty Sandy Scarlet Silent Silver Slow Smoky Solar Stone
+Sugar Tidal Velvet Wild Winter Woven
+"""
+_SECOND = """
+Alley Anchor Arcade Avenue Bridge Canal Canyon Cellar Corner Diner Engine Ferry Garage Garden
+Harbour Highway Island Junction Kitchen Ladder Lantern Market Meadow Mill Motel Orchard Parade
+Pavement Pier Platform Porch Quarry Railway Roof Room Shuffle Signal Square Stairs Station Street
+Stroll Tower Train Tunnel Valley Viaduct Walk Wharf Yard
+"""
+
+
+_MARKDOWN = re.compile(
+    r"[\\`*\[\]$<>~#|&]|(?<!\w)_|_(?!\w)|:(?=\S)|^\s*[-+](?=\s)|(?<=\d)[.)](?=\s)", re.M
+)
+_LINK_OR_ICON = re.compile(r"(?<=www)(?=\.)|(?=@)|(?<=:)(?=\S)", re.I)
+_WORD_JOINER = "\N{WORD JOINER}"
+
+
+def as_text(name: str) -> str:
+    """Return a name, of a file say, or a sentence with one, so that Streamlit shows it as it is.
+
+    What is Markdown is escaped. Links without brackets, emoji and icons are found in the text
+    that is left, so an invisible character keeps them apart.
+    """
+    parted = _LINK_OR_ICON.sub(_WORD_JOINER, name)
+    return _MARKDOWN.sub(lambda found: re.sub(r"(\S)$", r"\\\1", found[0]), parted)
+
+
+def name_of(z: NDArray[np.float32], taken: Collection[str] = ()) -> str:
+    """Return a name for the groove at z, with a number where it is `taken`.
+
+    Parameters
+    ----------
+    z
+        (Z,) float32.
+    taken
+        Names that are in use.
+    """
+    first, second = _FIRST.split(), _SECOND.split()
+    digest = int.from_bytes(blake2b(z.tobytes(), digest_size=8).digest(), "big")
+    rest, at = divmod(digest, len(first))
+    name = f"{first[at]} {second[rest % len(second)]}"
+    if name not in taken:
+        return name
+    return next(numbered for n in count(2) if (numbered := f"{name} {n}") not in taken)
+
+
+UNKNOWN = "unknown"
+"""What a style or a drummer is called where the data set names none."""
+_STYLES = {
+    "afrobeat": "Afrobeat",
+    "afrocuban": "Afro-Cuban",
+    "hiphop": "hip-hop",
+    "latin": "Latin",
+    "middleeastern": "Middle Eastern",
+    "neworleans": "New Orleans",
+}
+"""Styles of the data set that are spelt otherwise."""
+
+
+def style_in_text(style: str) -> str:
+    """Return a style of the data set as it is spelt within a sentence."""
+    return _STYLES.get(style, style) or UNKNOWN
+
+
+def style_title(style: str) -> str:
+    """Return a style of the data set as it is spelt by itself."""
+    text = style_in_text(style)
+    return text if text == UNKNOWN else text[:1].upper() + text[1:]
+
+
+def drummer_title(drummer: str) -> str:
+    """Return `drummer1` as `Drummer 1`."""
+    return drummer.replace("drummer", "Drummer ") or UNKNOWN
+
+
+_COUNTS = ("", " e", " and", " a")
+"""How drummers count the four sixteenths of a beat: 1, 1 e, 1 and, 1 a."""
+
+
+def _count_of(step: int) -> str:
+    """Return the count of a step within its bar, such as ``"2 and"`` for step 6."""
+    beat, sixteenth = divmod(step % STEPS_PER_BAR, STEPS_PER_BEAT)
+    return f"{beat + 1}{_COUNTS[sixteenth]}"
+
+
+def describe(music: Music) -> str:
+    """Return which voice or note plays on which counts, bar by bar, and the tempo."""
+    parts = parts_of(music)
+    said = [_describe_part(part) for part in parts.values()]
+    if len(parts) > 1:
+        said = [f"{name.capitalize()}: {words}" for name, words in zip(parts, said, strict=True)]
+    length = "1 bar" if music.n_bars == 1 else f"{music.n_bars} bars"
+    return f"{length} at {music.tempo_bpm:g} bpm. {' '.join(said)}"
+
+
+def _describe_part(part: Part) -> str:
+    bars = []
+    for bar in range(part.n_bars):
+        one = part.bars(bar, 1)
+        words = _describe_bar(one.hits) if isinstance(one, Groove) else _describe_notes(one)
+        bars.append(f"Bar {bar + 1}: {words}.")
+    return " ".join(bars)
+
+
+def _describe_notes(line: Line) -> str:
+    """Return the notes of a bar of a line, and the counts on which they begin."""
+    notes = [f"{_pitch_name(note.pitch)} on {_count_of(note.step)}" for note in line.notes()]
+    return ", ".join(notes) or "silence"
+
+
+_PITCH_CLASSES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
+
+
+def _pitch_name(pitch: int) -> str:
+    """Return the name of a MIDI pitch: C4 is 60."""
+    octave, pitch_class = divmod(pitch, 12)
+    return f"{_PITCH_CLASSES[pitch_class]}{octave - 1}"
+
+
+def _describe_bar(hits: np.ndarray) -> str:
+    """Return the voices of one bar, (16, 9) bool, and the counts of their hits."""
+    voices = [
+        f"{voice} on {', '.join(_count_of(int(step)) for step in np.flatnonzero(column))}"
+        for voice, column in zip(VOICES, hits.T, strict=True)
+        if column.any()
+    ]
+    return "; ".join(voices) or "silence"

@@ -1,0 +1,166 @@
+"""Settings that several pages have: the model, the seed, how MIDI files are saved."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from musicvae_core.errors import CheckpointNotFoundError
+from musicvae_core.latent.results import ModelInfo
+from musicvae_core.music.forms import Plays
+from musicvae_core.studio import Studio
+from pages.shared.actions import action, icon_button
+from pages.shared.lasting import lasting_settings
+
+MAX_SEED = 2**31 - 1
+WIDTH, MODEL_WIDTH = 168, 232
+"""Pixels of a widget: two stand side by side on a phone."""
+_NO_MODEL = (
+    "There is no model in the folder checkpoints: train one with "
+    "`python -m musicvae_core train --preset groove_2bar --download --out checkpoints/groove_2bar`."
+)
+
+
+lasting_settings(
+    {"plays": str, "model": str, "model.line": str, "model.piece": str, "midi_loop": bool}
+)
+
+
+def next_seed(key: str) -> int:
+    """Return the seed after the one in the field `key`."""
+    return (int(st.session_state.get(key, 0)) + 1) % MAX_SEED
+
+
+_FORM_TITLES: Mapping[Plays, str] = {"drums": "Drums", "line": "Melody", "piece": "Band"}
+_PLAYS = "plays"
+
+
+def model_key(plays: Plays) -> str:
+    """Return the session key of the model of a form of music."""
+    return "model" if plays == "drums" else f"model.{plays}"
+
+
+def chosen_form() -> Plays:
+    """Return which form of music is chosen, on pages that have a choice."""
+    plays: Plays = st.session_state.get(_PLAYS, "drums")
+    return plays
+
+
+def choose_form(plays: Plays) -> None:
+    """Choose a form of music for all pages; for a callback."""
+    st.session_state[_PLAYS] = plays
+
+
+def choose_model(
+    studio: Studio,
+    serves: Callable[[ModelInfo], bool] = lambda model: True,
+    details: DeltaGenerator | None = None,
+) -> ModelInfo:
+    """Draw the choice of what is played and of its model, one for all pages; return the model.
+
+    Parameters
+    ----------
+    studio
+        Says which models there are.
+    serves
+        Whether the page has a use for a model.
+    details
+        Where to draw the choice of the model; None for beside that of what is played.
+
+    Raises
+    ------
+    CheckpointNotFoundError
+        If there is none.
+    """
+    served = [model for model in studio.models() if serves(model)]
+    if not served:
+        raise CheckpointNotFoundError(_NO_MODEL)
+    plays = _choose_form([form for form in _FORM_TITLES if any(m.plays == form for m in served)])
+    models = {model.name: model for model in served if model.plays == plays}
+    if len(models) == 1:
+        return next(iter(models.values()))
+    with details or nullcontext():
+        name = st.selectbox(
+            "Model",
+            models,
+            format_func=lambda name: models[name].title,
+            key=model_key(plays),
+            width=MODEL_WIDTH,
+            persist_state="session",
+        )
+    return models[name]
+
+
+def _choose_form(forms: Sequence[Plays]) -> Plays:
+    """Draw the choice of one of several forms of music, and return it."""
+    if len(forms) == 1:
+        return forms[0]
+    chosen = chosen_form()
+    if chosen not in forms:
+        chosen = forms[0]
+    choose_form(chosen)  # each run: on another page it is another control, with nothing chosen
+    st.segmented_control(
+        "Play",
+        forms,
+        required=True,
+        format_func=_FORM_TITLES.__getitem__,
+        key=_PLAYS,
+        persist_state="session",
+    )
+    return chosen_form()
+
+
+def choose_seed(key: str, dice: str) -> int:
+    """Draw the seed with dice beside it, and return it.
+
+    Parameters
+    ----------
+    key, dice
+        Session keys of the field and of the button.
+    """
+    with st.container(
+        horizontal=True, wrap=False, vertical_alignment="bottom", width=WIDTH, gap="xsmall"
+    ):
+        seed = st.number_input(
+            "Seed",
+            *(0, MAX_SEED),
+            key=key,
+            persist_state="session",
+            help="The same seed and settings give the same music. Pressing again without a "
+            "change takes the next seed.",
+        )
+        icon_button(
+            "New seed",
+            ":material/casino:",
+            key=dice,
+            help="Draw a new seed",
+            on_click=action(_throw_dice, key),
+        )
+    return seed
+
+
+def _throw_dice(key: str) -> None:
+    st.session_state[key] = random.randrange(10_000)
+
+
+_LOOP = "midi_loop"
+
+
+def choose_midi_form() -> None:
+    """Draw the choice of how MIDI files are saved, one for all pages."""
+    st.toggle(
+        "Save MIDI files as loops",
+        key=_LOOP,
+        persist_state="session",
+        help="A hit just before the first beat is then written at the end of the file, for a loop "
+        "that is exact. Otherwise it is written at the start, for a file that is played once.",
+    )
+
+
+def saves_loops() -> bool:
+    """Return whether MIDI files are saved as loops; see `choose_midi_form`."""
+    return bool(st.session_state.get(_LOOP, False))

@@ -1,0 +1,262 @@
+"""One widget with which every page asks for a groove: a demo, an upload, a sample, a favourite.
+
+    source = choose_groove("attributes.groove", "Music", model=model)
+
+What another page sends arrives by itself, see `sending`. The key is the page's key, a dot, and
+the name of the slot, see `collection`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from musicvae_core.errors import CheckpointNotFoundError, MusicVAEError
+from musicvae_core.latent.results import ModelInfo
+from musicvae_core.music.forms import FORMS, Music, Plays, n_notes, padded, windows
+from musicvae_core.studio import Studio
+from pages.shared.actions import on_value, run_to_completion
+from pages.shared.collection import (
+    Source,
+    add_to_library,
+    choice_key,
+    contents,
+    demo_sources,
+    favourites,
+    fill,
+    library,
+    page_of,
+    start_with,
+)
+from pages.shared.events import TEXT
+from pages.shared.lasting import shared_studio
+from pages.shared.names import as_text, name_of
+from pages.shared.session import key_where, newest_key
+from pages.shared.sharing import draw_code_field, take_sent
+from pages.shared.uploads import draw_report, draw_uploader
+
+_MAX_SEED = 2**31 - 1
+_WINDOW_WIDTH = 336
+_FILLINGS = {"repeats": "it is repeated", "silence": "silence follows"}
+
+
+def choose_groove(
+    key: str,
+    label: str,
+    *,
+    model: ModelInfo | None = None,
+    default: int = 0,
+    details: DeltaGenerator | None = None,
+    forms: Sequence[Plays] = ("drums",),
+) -> Source | None:
+    """Draw the choice of a groove and return it; it lasts through changes of page.
+
+    Parameters
+    ----------
+    key
+        The slot's: `page.slot`.
+    label
+        Said above the choice.
+    model
+        Fit the groove to this model's length, by choosing a window or adding bars, and draw
+        fresh samples from it. None takes a groove of any length.
+    default
+        Which demo groove a first visit finds.
+    details
+        Where to draw what the choice leads to: files that were refused, the bars to take. None
+        for right below it; where the choice stands in a row, give what follows the row.
+    forms
+        What to choose from where there is no model; the first is what uploads are read as.
+
+    Returns
+    -------
+    The source, of the model's length where a model is given; its `z` is None where that is not
+    the whole of what was decoded. None where there is nothing to choose from.
+
+    Raises
+    ------
+    MusicVAEError
+        If a demo groove cannot be read.
+    """
+    studio = shared_studio()
+    wanted: Sequence[Plays] = [model.plays] if model else forms
+    plays = wanted[0]
+    demos = [source for source in demo_sources(studio) if source.plays in wanted]
+    if demos:
+        start_with(key, demos[default % len(demos)])
+    for sent in take_sent(page_of(key)):
+        fill(key, sent)
+
+    def place(found: Sequence[Source]) -> None:
+        fill(key, found[0])
+
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", width="content"):
+        _draw_choice(key, label, demos, wanted)
+        with st.popover("Add", icon=":material/add:", help="Upload, or draw a sample"):
+            draw_uploader(studio, f"{key}.upload", "Drop MIDI files", place, plays=plays)
+            _draw_sampler(studio, key, model)
+            draw_code_field(studio, key, lambda found: fill(key, found))
+    with details or nullcontext():
+        draw_report(studio, f"{key}.upload", place)
+        source = contents(page_of(key)).get(key)
+        if source is None or model is None:
+            return source
+        return _fit_to(source, model, key)
+
+
+def _fit_to(source: Source, model: ModelInfo, key: str) -> Source:
+    """Return a source as long as the model's grooves, asking how where that is not one way."""
+    n_bars = model.n_bars
+    if source.groove.n_bars > n_bars:
+        return _choose_window(source, n_bars, key)
+    if source.groove.n_bars < n_bars:
+        return _fill_up(source, n_bars, key)
+    if source.note:
+        st.caption(as_text(source.note))
+    return source
+
+
+def as_long_as(groove: Music, n_bars: int) -> Music:
+    """Return a groove of `n_bars` bars without asking: its first lively window, or repeated."""
+    found = windows(groove, n_bars)
+    return found[first_lively_window(found)] if found else groove.repeated(n_bars)
+
+
+def bars_phrase(start_bar: int, n_bars: int) -> str:
+    """Return which bars are meant, counted from 1: "bar 3", "bars 3-4"."""
+    first, last = start_bar + 1, start_bar + n_bars
+    return f"bar {first}" if n_bars == 1 else f"bars {first}-{last}"
+
+
+def first_lively_window(found: Sequence[Music]) -> int:
+    """Return the first window with at least half the notes of the fullest: past a count-in."""
+    counts = [n_notes(window) for window in found]
+    return next(at for at, count in enumerate(counts) if 2 * count >= max(counts))
+
+
+def _draw_choice(key: str, label: str, demos: Sequence[Source], forms: Sequence[Plays]) -> None:
+    """Draw the list of all that is there, the slot's own contents chosen."""
+    now = contents(page_of(key)).get(key)
+    offered = [*favourites().values(), *library().values(), *demos, *([now] if now else [])]
+    sources = {source.id: source for source in offered if source.plays in forms}
+    labels = _labels(sources)
+    chosen = now.id if now else None
+    name = f"{key}.choice"
+    choice = key_where(name, lambda id_: id_ == chosen)
+
+    def take(source_id: str) -> None:
+        if choice == newest_key(name) and source_id in sources:
+            fill(key, sources[source_id])
+
+    st.selectbox(
+        label,
+        sources,
+        list(sources).index(chosen) if chosen else None,
+        format_func=labels.__getitem__,
+        key=choice,
+        width=240,
+        placeholder=f"Choose a {FORMS[forms[0]].noun}",
+        on_change=on_value(choice, TEXT, take),
+    )
+
+
+def _labels(sources: Mapping[str, Source]) -> dict[str, str]:
+    """Return what the list calls each source, by their ids.
+
+    Of those that would bear the same name, later ones are numbered, and come first: Streamlit
+    tells the lines of a list by their text alone.
+    """
+    labels: dict[str, str] = {}
+    counts = Counter[str]()
+    for id_, source in reversed(list(sources.items())):
+        label = _describe(source)
+        counts[label] += 1
+        labels[id_] = label if counts[label] == 1 else f"{label} ({counts[label]})"
+    return labels
+
+
+def _describe(source: Source) -> str:
+    mark = "★ " if source.origin == "favourite" else ""
+    origin = f" · {source.origin}" if source.origin not in ("favourite", "") else ""
+    return f"{mark}{source.name}{origin}"
+
+
+def _draw_sampler(studio: Studio, key: str, model: ModelInfo | None) -> None:
+    """Draw a button for a fresh sample, and draw the sample when it was pressed."""
+    pressed = st.button(
+        "Draw a sample",
+        icon=":material/casino:",
+        key=f"{key}.sample",
+        help="Something new from the model",
+    )
+    if not pressed:
+        return
+    try:
+        _add_sample(studio, key, model)
+    except MusicVAEError as error:
+        st.error(as_text(str(error)))
+        return
+    st.rerun()
+
+
+@run_to_completion()
+def _add_sample(studio: Studio, key: str, model: ModelInfo | None) -> None:
+    """Draw a sample from the model, or from the first there is, and put it into the slot.
+
+    Raises
+    ------
+    MusicVAEError
+        If there is no model, or what `Studio.sample` raises.
+    """
+    models = [one for one in studio.models() if one.plays == "drums"]
+    if not (model or models):
+        raise CheckpointNotFoundError("There is no model to sample from: train one first.")
+    [take] = studio.sample((model or models[0]).name, 1, seed=random.randrange(_MAX_SEED))
+    source = Source(name_of(take.z), take.groove, take.z, take.model, "sample")
+    add_to_library(source)
+    fill(key, source)
+
+
+def _choose_window(source: Source, n_bars: int, key: str) -> Source:
+    found = windows(source.groove, n_bars)
+    start_bar = st.select_slider(
+        "Window",
+        range(len(found)),
+        first_lively_window(found),
+        format_func=lambda start: bars_phrase(start, n_bars),
+        key=choice_key(key, "window", source),
+        width=_WINDOW_WIDTH,
+        persist_state="session",
+        help="Which bars to take",
+    )
+    bars = bars_phrase(start_bar, n_bars)
+    st.caption(f"{_lengths(source, n_bars)} at a time: {bars}. {as_text(source.note)}")
+    return replace(source, name=f"{source.name}, {bars}", groove=found[start_bar], z=None)
+
+
+def _fill_up(source: Source, n_bars: int, key: str) -> Source:
+    filling = st.segmented_control(
+        "Fill up with",
+        _FILLINGS,
+        default="repeats",
+        required=True,
+        key=choice_key(key, "filling", source),
+        persist_state="session",
+        help="What follows a groove that is too short",
+    )
+    st.caption(f"{_lengths(source, n_bars)}: {_FILLINGS[filling]}. {as_text(source.note)}")
+    groove = source.groove
+    longer = padded(groove, n_bars) if filling == "silence" else groove.repeated(n_bars)
+    return replace(source, groove=longer, z=None)
+
+
+def _lengths(source: Source, n_bars: int) -> str:
+    own = source.groove.n_bars
+    bars = "bar" if own == 1 else "bars"
+    return f"{as_text(source.name)} has {own} {bars} and the model hears {n_bars}"

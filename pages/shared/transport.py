@@ -1,0 +1,243 @@
+"""The bar at the foot of every page: one clock, one mixer and one set of sounds for the whole app.
+
+The front, in `assets/player`, plays notes with sounds that are sent once. Python keeps how they are
+played, for what it writes to files, and for a reload.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zipfile
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import numpy as np
+import streamlit as st
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from musicvae_core.data.files import file_stem
+from musicvae_core.errors import MusicVAEError
+from musicvae_core.music.drums import N_VOICES, VOICE_OF_PITCH
+from musicvae_core.music.forms import Music, parts_of, performed
+from musicvae_core.music.grid import MAX_TEMPO_BPM, MIN_TEMPO_BPM
+from musicvae_core.music.groove import Groove
+from musicvae_core.studio import Studio
+from pages.shared.actions import component, on_event
+from pages.shared.events import (
+    CHOSEN_KIT,
+    N_CHANNELS,
+    Channel,
+    ChosenKit,
+    Flag,
+    Revision,
+    Share,
+    Voice,
+)
+from pages.shared.lasting import lasting, shared_studio
+
+VOICE_LABELS = ("kick", "snare", "hat", "open", "low", "mid", "high", "crash", "ride")
+"""Short names of `VOICES`, in their order."""
+
+_STATE = "kept.transport"
+_KIT = "kept.kit"
+_VOICE_KITS = "kept.voice_kits"
+"""Session key of the kits that voices have of their own, by voice."""
+_PROGRAMS = "transport.programs"
+"""Session key of the instruments that the browser has, or is to have."""
+_DOWNLOAD = "transport.download"
+_KEY = "transport"
+
+
+class Transport(BaseModel):
+    """How everything is played; also the schema of what the browser says of it.
+
+    `tempo` is None where each groove has its own; `swing` is a share of a triplet, `feel` of the
+    drummer's timing and dynamics, and `levels` are as loudness is felt. Channels are the nine
+    drums, and the lines after them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tempo: Annotated[float, Field(ge=MIN_TEMPO_BPM, le=MAX_TEMPO_BPM)] | None = None
+    swing: Share = 0.0
+    feel: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] = 1.0
+    muted: tuple[Channel, ...] = ()
+    soloed: tuple[Channel, ...] = ()
+    levels: Annotated[tuple[Share, ...], Field(min_length=N_VOICES, max_length=N_CHANNELS)] = (
+        1.0,
+    ) * N_CHANNELS
+    volume: Share = 1.0
+    clicks: Flag = False
+    count_in: Flag = False
+    revision: Revision = 0
+
+    def performed(self, music: Music) -> Music:
+        """Return music at the tempo and with the swing and feel that are heard."""
+        at_tempo = music if self.tempo is None else music.at_tempo(self.tempo)
+        played: Music = performed(at_tempo, self.swing, self.feel)
+        return played
+
+    @property
+    def gains(self) -> tuple[float, ...]:
+        """The amplitude of each channel in the mix."""
+        heard = self.soloed or set(range(N_CHANNELS)) - set(self.muted)
+        return tuple(level**2 if at in heard else 0.0 for at, level in enumerate(self.levels))
+
+
+def transport() -> Transport:
+    """Return how everything is played in this session."""
+    kept: Transport = st.session_state.setdefault(_STATE, Transport())
+    return kept
+
+
+def chosen_kit(studio: Studio) -> str | None:
+    """Return the kit of this session, the first by default; None where there is no sound."""
+    if studio.sound_problem:
+        return None
+    kit = st.session_state.get(_KIT)
+    return kit if kit in studio.kits() else studio.kits()[0]
+
+
+def _voice_kits(studio: Studio) -> dict[int, str]:
+    """Return the kits that voices of this session have of their own, by voice."""
+    if studio.sound_problem:
+        return {}
+    known = studio.kits()
+    return {
+        voice: kit for voice, kit in st.session_state.get(_VOICE_KITS, {}).items() if kit in known
+    }
+
+
+def choose_kit(kit: str | None, voice: int | None = None) -> None:
+    """Have this session play another kit, or one voice of it; with None that of all again."""
+    if voice is None:
+        st.session_state[_KIT] = kit
+        return
+    others = {at: own for at, own in st.session_state.get(_VOICE_KITS, {}).items() if at != voice}
+    st.session_state[_VOICE_KITS] = others if kit is None else {**others, voice: kit}
+
+
+def load_instruments(programs: Iterable[int]) -> None:
+    """Have the browser load instruments for lines, by General MIDI program, with this run."""
+    known: tuple[int, ...] = st.session_state.get(_PROGRAMS, ())
+    st.session_state[_PROGRAMS] = tuple(dict.fromkeys((*known, *programs)))
+
+
+def wav_as_heard(studio: Studio, music: Music) -> bytes:
+    """Return a WAV file of music, as the transport plays it."""
+    now = transport()
+    kit, own = chosen_kit(studio), _voice_kits(studio)
+    return studio.wav(now.performed(music), kit, gains=now.gains, voice_kits=own)
+
+
+def stems_as_heard(studio: Studio, music: Music) -> bytes:
+    """Return a zip with a WAV file of each voice that is heard, by the voice's name."""
+    now = transport()
+    kit, own, performed = chosen_kit(studio), _voice_kits(studio), now.performed(music)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for channel, name in _channels_of(music).items():
+            gains = [gain if at == channel else 0.0 for at, gain in enumerate(now.gains)]
+            if any(gains):
+                wav = studio.wav(performed, kit, gains=gains, voice_kits=own)
+                archive.writestr(f"{channel + 1:02d}-{file_stem(name)}.wav", wav)
+    return file.getvalue()
+
+
+def _channels_of(music: Music) -> dict[int, str]:
+    """Return the channels of the mixer that music plays on, and their names."""
+    parts = parts_of(music)
+    drums = [part for part in parts.values() if isinstance(part, Groove)]
+    played = {voice for part in drums for voice in np.flatnonzero(part.hits.any(axis=0)).tolist()}
+    lines = [name for name, part in parts.items() if not isinstance(part, Groove)]
+    named = dict(enumerate((*VOICE_LABELS, *lines)))
+    return {at: name for at, name in named.items() if at in played or at >= N_VOICES}
+
+
+def offer_download(name: str, data: bytes) -> None:
+    """Have the browser save a file at the end of this run; for a callback."""
+    number = st.session_state.get(f"{_DOWNLOAD}.number", 0) + 1
+    st.session_state[f"{_DOWNLOAD}.number"] = number
+    st.session_state[_DOWNLOAD] = (number, name, data)
+
+
+def draw_transport() -> None:
+    """Draw the bar, hand the browser its kit, and a file where one was asked for."""
+    try:
+        studio = shared_studio()
+    except MusicVAEError:
+        return  # the page says why
+    problem = studio.sound_problem
+    kit = chosen_kit(studio)
+    if kit:
+        _draw_sounds(studio, kit)
+    _draw_download()
+    _draw_bar(
+        key=_KEY,
+        data={
+            "labels": VOICE_LABELS,
+            "kits": [] if problem else list(studio.described_kits().items()),
+            "kit": kit,
+            "voice_kits": list(_voice_kits(studio).items()),
+            "pads": [[pitch, voice] for pitch, voice in VOICE_OF_PITCH.items()],
+            "problem": problem,
+            "set": transport().model_dump(mode="json", exclude={"revision"}),
+            "revision": transport().revision,
+        },
+        on_set_change=on_event(_KEY, "set", _SCHEMA, _keep),
+        on_kit_change=on_event(_KEY, "kit", CHOSEN_KIT, _choose),
+    )
+
+
+def _draw_sounds(studio: Studio, kit: str) -> None:
+    """Hand the browser the kits of all voices, and the instruments that pages have asked for."""
+    kits = dict.fromkeys(range(N_VOICES), kit) | _voice_kits(studio)
+    for name in dict.fromkeys(kits.values()):
+        header = {"kit": name, "voices": [voice for voice, own in kits.items() if own == name]}
+        _draw_pack(data=_packed(header, _kit_pack(studio, name)), key=f"transport.kit.{name}")
+    for program in st.session_state.get(_PROGRAMS, ()):
+        data = _packed({"program": program}, _instrument_pack(studio, program))
+        _draw_pack(data=data, key=f"transport.instrument.{program}")
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _kit_pack(_studio: Studio, kit: str) -> bytes:
+    return _studio.kit_pack(kit)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _instrument_pack(_studio: Studio, program: int) -> bytes:
+    return _studio.instrument_pack(program)
+
+
+def _draw_download() -> None:
+    waiting: tuple[int, str, bytes] | None = st.session_state.get(_DOWNLOAD)
+    if waiting is None:
+        return
+    number, name, data = waiting
+    _draw_pack(data=_packed({"save": name, "number": number}, data), key="transport.download")
+    del st.session_state[_DOWNLOAD]
+
+
+def _packed(header: dict[str, Any], data: bytes) -> bytes:
+    """Return a header and bytes as the front reads them: length of the JSON, JSON, bytes."""
+    text = json.dumps(header).encode()
+    return struct.pack("<I", len(text)) + text + data
+
+
+def _keep(said: Transport) -> None:
+    st.session_state[_STATE] = said
+
+
+def _choose(chosen: ChosenKit) -> None:
+    choose_kit(chosen.kit, chosen.voice)
+
+
+_SCHEMA = TypeAdapter(Transport)
+lasting(_STATE, Transport)
+lasting(_KIT, str)
+lasting(_VOICE_KITS, dict[Voice, str])
+_draw_bar = component("transport", "player/transport.css")
+_draw_pack = component("pack")

@@ -1,0 +1,376 @@
+"""Uploads: several MIDI files at once, each read with a chosen drum map or refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Protocol
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.typing import UploadedFile
+
+from musicvae_core.errors import MidiError, NoDrumsError, NoMelodyError
+from musicvae_core.music.drums import VOICES
+from musicvae_core.music.forms import FORMS, Music, Plays
+from musicvae_core.music.midi import (
+    DRUM_MAPS,
+    STANDARD,
+    DrumMap,
+    MidiReading,
+    TrackChoice,
+    drum_name,
+    override_map,
+)
+from pages.shared.actions import action, on_value
+from pages.shared.collection import Source, add_to_library
+from pages.shared.events import FILES, TABLE_EDITS, TEXT, TableEdits
+from pages.shared.lasting import lasting, shared_studio
+from pages.shared.names import as_text
+
+_KEY = "kept.drum_map"
+_GUESS, _MINE = "Guess", "My own"
+_LEFT_OUT = "left out"
+_PITCHES = range(128)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What is chosen: a map's name, `_GUESS` or `_MINE`, and one's own map.
+
+    Parameters
+    ----------
+    name
+        One of `_options()`.
+    mine
+        The voice of each pitch that was edited, None where it is left out.
+    n_edits
+        How often the table was edited: it starts anew after each.
+    """
+
+    name: str = _GUESS
+    mine: Mapping[int, int | None] = field(default_factory=dict)
+    n_edits: int = 0
+
+
+lasting(_KEY, _Choice)
+
+
+def _chosen_map() -> DrumMap | None:
+    """Return the drum map that uploads are read by; None where it is to be guessed."""
+    choice = _choice()
+    if choice.name == _MINE:
+        return override_map(_MINE, choice.mine)
+    return _maps().get(choice.name)
+
+
+def _draw_map_choice(key: str) -> None:
+    """Draw the choice, and the table of the map, whose edits make a map of one's own."""
+    choice = _choice()
+    # an expander, since popovers may not be nested
+    with st.expander("Drum map", icon=":material/piano:"):
+        widget = f"{key}.name"
+        st.session_state[widget] = choice.name  # several fields of a page share the choice
+        st.selectbox(
+            "Read pitches by",
+            [_GUESS, *_maps(), _MINE],
+            key=widget,
+            on_change=on_value(widget, TEXT, _choose),
+            help="The sampler or kit that the files were made for",
+        )
+        if st.toggle("Show and edit", key=f"{key}.shown"):
+            _draw_table(f"{key}.table.{choice.name}.{choice.n_edits}")
+
+
+def _draw_table(key: str) -> None:
+    """Draw the voice of each pitch."""
+    voices = (_chosen_map() or STANDARD).voices
+    rows = [
+        {
+            "Pitch": pitch,
+            "General MIDI": drum_name(pitch),
+            "Drum": VOICES[voices[pitch]] if pitch in voices else _LEFT_OUT,
+        }
+        for pitch in _PITCHES
+    ]
+    st.data_editor(
+        rows,
+        key=key,
+        height=280,
+        hide_index=True,
+        disabled=["Pitch", "General MIDI"],
+        column_config={
+            "Drum": st.column_config.SelectboxColumn(options=[*VOICES, _LEFT_OUT], required=True)
+        },
+        on_change=on_value(key, TABLE_EDITS, partial(_edit, dict(voices))),
+    )
+
+
+def _choose(name: str) -> None:
+    if name in (_GUESS, _MINE, *_maps()):
+        st.session_state[_KEY] = replace(_choice(), name=name)
+
+
+def _edit(voices: Mapping[int, int], edits: TableEdits) -> None:
+    """Make the map that was shown, with its edited cells, the listener's own."""
+    mine: dict[int, int | None] = {pitch: voices.get(pitch) for pitch in _PITCHES}
+    for pitch, cells in edits.edited_rows.items():
+        drum = cells.get("Drum")
+        if pitch in mine and drum in (*VOICES, _LEFT_OUT):
+            mine[pitch] = None if drum == _LEFT_OUT else VOICES.index(drum)
+    st.session_state[_KEY] = _Choice(_MINE, mine, _choice().n_edits + 1)
+
+
+def _maps() -> dict[str, DrumMap]:
+    """Return the maps by the names that people know."""
+    return {one.name: one for one in DRUM_MAPS.values()}
+
+
+def _choice() -> _Choice:
+    kept: _Choice = st.session_state.setdefault(_KEY, _Choice())
+    return kept
+
+
+_Place = Callable[[Sequence[Source]], None]
+"""Takes what was read, in the order of the files."""
+
+
+class Reader(Protocol):
+    """What reads uploaded files: a `Studio`, or what stands in for one."""
+
+    def read_midi(
+        self,
+        data: bytes,
+        *,
+        treat_as_drums: TrackChoice | None = None,
+        drum_map: DrumMap | None = None,
+    ) -> MidiReading:
+        """Read a file as `Studio.read_midi` does."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Undrummed:
+    """A file in which no drums, or no melody, were found, whose tracks may be read as such."""
+
+    name: str
+    data: bytes
+    tracks: tuple[str, ...]
+    plays: Plays = "drums"
+
+
+@dataclass(frozen=True)
+class _Report:
+    """What the last upload left to say: one sentence a failure, and files to choose tracks of."""
+
+    failures: tuple[str, ...] = ()
+    undrummed: tuple[_Undrummed, ...] = ()
+
+
+def read_file(
+    reader: Reader,
+    name: str,
+    data: bytes,
+    tracks: Sequence[str] | None = None,
+    plays: Plays = "drums",
+) -> Source:
+    """Read music of a form in a MIDI file, from its first bar with a note.
+
+    The source's note says how it fared.
+
+    Raises
+    ------
+    MidiError
+        What `Studio.read_midi` and `Studio.read_line` raise.
+    """
+    music, summary = _READERS[plays](reader, data, tracks)
+    stem = name.rpartition(".")[0] or name
+    return Source(stem, music, origin="upload", note=as_text(summary))
+
+
+def _read_drums(reader: Reader, data: bytes, tracks: Sequence[str] | None) -> tuple[Music, str]:
+    reading = reader.read_midi(data, treat_as_drums=tracks, drum_map=_chosen_map())
+    reading = reading.from_first_hit()
+    return reading.groove, reading.summary
+
+
+def _read_melody(reader: Reader, data: bytes, tracks: Sequence[str] | None) -> tuple[Music, str]:
+    reading = shared_studio().read_line(data, track=tracks[0] if tracks else None)
+    line = reading.line
+    first_bar = int(line.onsets.argmax()) // line.grid.steps_per_bar
+    return line.bars(first_bar, line.n_bars - first_bar), reading.summary
+
+
+def _read_band(reader: Reader, data: bytes, tracks: Sequence[str] | None) -> tuple[Music, str]:
+    reading = shared_studio().read_parts(data)
+    return reading.piece, reading.summary
+
+
+_READERS: Mapping[Plays, Callable[[Reader, bytes, Sequence[str] | None], tuple[Music, str]]] = {
+    "drums": _read_drums,
+    "line": _read_melody,
+    "piece": _read_band,
+}
+_TRACKS_WANTED: Mapping[Plays, tuple[str, str, int | None]] = {
+    "drums": ("no drums were found. Choose tracks to read as drums.", "Read as drums", None),
+    "line": (
+        "every instrument plays chords. Choose the one whose highest notes are the melody.",
+        "Read as melody",
+        1,
+    ),
+}
+"""What is said of a file that is not clear, by the form that is wanted of it: the sentence, the
+button, and how many tracks can be chosen."""
+
+
+def draw_uploader(
+    reader: Reader,
+    key: str,
+    label: str,
+    place: _Place,
+    *,
+    has_map: bool = True,
+    plays: Plays = "drums",
+) -> None:
+    """Draw a field to drop MIDI files on, below the choice of a drum map where `has_map`.
+
+    Music of the form `plays` is read of each.
+
+    The field is empty again when the files have been read. It comes last, so that what
+    `draw_report` says is beside it.
+    """
+    if has_map and plays == "drums":
+        _draw_map_choice(f"{key}.map")
+    field = _field(key)
+    st.file_uploader(
+        label,
+        accept_multiple_files=True,
+        key=field,
+        help=f"Standard MIDI files, several at once; the {FORMS[plays].noun} of each is read.",
+        on_change=on_value(field, FILES, partial(_read_all, reader, key, field, place, plays)),
+    )
+
+
+def draw_report(reader: Reader, key: str, place: _Place) -> None:
+    """Draw what the last upload of that key left to say."""
+    report = _report(key)
+    if not (report.failures or report.undrummed):
+        return
+    with st.container(key=f"report-{key}"):
+        if report.failures:
+            st.error("\n".join(f"- {failure}" for failure in report.failures))
+        for at, file in enumerate(report.undrummed):
+            _offer_tracks(reader, key, at, file, place)
+        st.button(
+            "Dismiss",
+            key=f"{key}.dismiss",
+            type="tertiary",
+            on_click=action(_dismiss, key),
+        )
+
+
+def _field(key: str) -> str:
+    """Return the session key of the field, another one after each upload."""
+    return f"{key}.files.{st.session_state.setdefault(_generation(key), 0)}"
+
+
+def _generation(key: str) -> str:
+    return f"{key}.generation"
+
+
+def _dismiss(key: str) -> None:
+    st.session_state.pop(_key(key), None)
+
+
+def _read_all(
+    reader: Reader,
+    key: str,
+    field: str,
+    place: _Place,
+    plays: Plays,
+    files: Sequence[UploadedFile | Any],
+) -> None:
+    """Read every file that was dropped; one that fails is reported and the others stay.
+
+    Files that the server has refused, or has freed already, have no content and are passed over.
+    """
+    if field != _field(key):
+        return
+    failures: list[str] = []
+    undrummed: list[_Undrummed] = []
+    found: list[Source] = []
+    for file in files:
+        if not isinstance(file, UploadedFile):
+            continue
+        data = file.getvalue()
+        free_upload(file.file_id)
+        try:
+            found.append(read_file(reader, file.name, data, plays=plays))
+        except (NoDrumsError, NoMelodyError) as error:
+            if error.tracks and plays in _TRACKS_WANTED:
+                undrummed.append(_Undrummed(file.name, data, error.tracks, plays))
+            else:
+                failures.append(f"{as_text(file.name)}: {as_text(str(error))}")
+        except MidiError as error:
+            failures.append(f"{as_text(file.name)}: {as_text(str(error))}")
+    st.session_state[_key(key)] = _Report(tuple(failures), tuple(undrummed))
+    st.session_state[_generation(key)] += 1
+    _take(found, place)
+
+
+def free_upload(file_id: str) -> None:
+    """Drop an uploaded file from the server's memory, where Streamlit keeps it with the session.
+
+    There is no way to ask for that but the way its own chat input takes.
+    """
+    if context := get_script_run_ctx():
+        manager: Any = context.uploaded_file_mgr  # what it is typed as does not tell of the method
+        manager.remove_file(context.session_id, file_id)
+
+
+def _take(found: Sequence[Source], place: _Place) -> None:
+    for source in reversed(found):
+        add_to_library(source)
+    if found:
+        place(found)
+
+
+def _offer_tracks(reader: Reader, key: str, at: int, file: _Undrummed, place: _Place) -> None:
+    """Draw the choice of the tracks of a file in which the music that is wanted is not clear."""
+    sentence, button, most = _TRACKS_WANTED[file.plays]
+    st.warning(f"{as_text(file.name)}: {sentence}")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        choice = f"{key}.track.{at}"
+        st.multiselect(
+            "Tracks", file.tracks, file.tracks[:1], key=choice, width=320, max_selections=most
+        )
+        st.button(
+            button,
+            key=f"{key}.read.{at}",
+            on_click=action(_read_track, reader, key, file, choice, place),
+        )
+
+
+def _read_track(reader: Reader, key: str, file: _Undrummed, choice: str, place: _Place) -> None:
+    report, tracks = _report(key), st.session_state.get(choice)
+    if file not in report.undrummed or not tracks or not set(tracks) <= set(file.tracks):
+        return
+    rest = tuple(other for other in report.undrummed if other is not file)
+    try:
+        source = read_file(reader, file.name, file.data, tracks, file.plays)
+    except MidiError as error:
+        failures = (*report.failures, f"{as_text(file.name)}: {as_text(str(error))}")
+        st.session_state[_key(key)] = replace(report, failures=failures)
+        return
+    st.session_state[_key(key)] = replace(report, undrummed=rest)
+    _take([source], place)
+
+
+def _report(key: str) -> _Report:
+    kept: _Report = st.session_state.get(_key(key), _Report())
+    return kept
+
+
+def _key(key: str) -> str:
+    return f"kept.{key}.report"

@@ -1,0 +1,185 @@
+"""The sections of a groove lab's model card; `make_model_card` writes it.
+
+Read in the checkpoint's folder: `feel.json` (of `experiment feel`), `_speed.json` and `notes.md`
+(where the lab falls short).
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from musicvae_core.evaluation.experiments.feel import LAB, LAB_TOLD
+from musicvae_core.evaluation.experiments.feel_report import report_text
+from musicvae_core.lab.options import Chance
+from musicvae_core.lab.tools import Lab
+from musicvae_core.models.checkpoint import load_checkpoint
+from musicvae_core.models.lab import GrooveLab
+from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.groove import Groove
+
+_FEEL, SPEED, _NOTES = "feel.json", "speed.json", "notes.md"
+_N_TIMED_BARS, _N_TIMED = 64, 9
+_ATTRIBUTES = {
+    "offset_spread": "offset spread",
+    "swing": "swing, mean",
+    "swing_size": "swing, size",
+    "velocity_spread": "velocity spread",
+}
+_MOST_APART, _MOST_AUC, _LEAST_FOLLOWED, _MOST_GAP = 0.1, 0.65, 0.95, 0.2
+_DEVIATIONS = """## Where it differs from GrooVAE, and why
+
+- One model does all tasks, where GrooVAE has one for each. In training, parts of the input are
+  hidden at random (`models/lab_tasks.py`); the parts that are given are copied to the output, so
+  they come back exactly.
+- The decoder is conditioned at every step on what is given, through a bidirectional LSTM; z carries
+  only what the given notes do not say. GrooVAE's humanizer sees the notes through z alone.
+- The prior over z is a Gaussian conditioned on what is given (Sohn et al. 2015), not N(0, I). It is
+  trained with independent dimensions; `fit-prior` then adds correlations, one set for each kind of
+  hidden part. Without them, grooves differ less from one another in loudness and timing than real
+  ones do.
+- Velocity and timing are drawn from mixtures of discretised logistics over MIDI's levels and
+  ticks. GrooVAE predicts one mean of each, which flattens both: the deterministic head below,
+  trained on the same examples, shows it.
+- Beta is 1, and a twentieth of that where only feel is hidden: z may spend nats on the feel of one
+  groove for the notes of another, but not where notes have to be likely.
+- Notes are drawn from the combinations at least 3% as likely as the likeliest."""
+
+
+def measured_feel(folder: Path) -> dict[str, Any]:
+    """Return what `experiment feel` measured of the lab itself, by the name of its split."""
+    report = _report(folder)
+    [lab] = [row for row in report["feel"] if row["name"] == LAB]
+    return {report["split"]: lab}
+
+
+def _report(folder: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((folder / _FEEL).read_text())
+    return report
+
+
+def time_humanize(folder: Path) -> dict[str, float]:
+    """Return the median time of humanizing a long groove, in seconds."""
+    torch.set_num_threads(1)
+    lab, rng = Lab(load_checkpoint(folder, GrooveLab)), np.random.default_rng(0)
+    groove = Groove.from_hits(rng.random((_N_TIMED_BARS * STEPS_PER_BAR, N_VOICES)) < 0.15)
+    seconds = []
+    for seed in range(_N_TIMED + 1):
+        started = time.perf_counter()
+        lab.humanize(groove, chance=Chance(seed=seed))
+        seconds.append(time.perf_counter() - started)
+    median = float(np.median(seconds[1:]))  # the first arranges the weights
+    return {"bars": _N_TIMED_BARS, "runs": _N_TIMED, "seconds": median}
+
+
+def lab_sections(folder: Path) -> list[str]:
+    """Return the sections of the card after its head."""
+    report = _report(folder)
+    measured = f"""## What was measured
+
+On the {report["split"]} split, seed {report["seed"]}, by
+
+    python -m musicvae_core experiment feel checkpoints/{folder.name} --data PATH \\
+        --deterministic runs/means/best --out checkpoints/{folder.name}
+
+{_targets(report)}
+
+### Where it falls short
+
+{(folder / _NOTES).read_text().strip()}
+
+![Ways to play the same notes](feel.svg)"""
+    parts = [_DEVIATIONS, measured, report_text(report).strip(), _speed(folder)]
+    return [part for part in parts if part]
+
+
+def _targets(report: dict[str, Any]) -> str:
+    """Return a table of what was aimed at, what came of it, and whether that is met."""
+    rows = [
+        f"| {name} | {aim} | {found} | {chance} | {met} |"
+        for name, aim, found, chance, met in _feel_targets(report)
+    ]
+    rows += [
+        f"| {name} | {aim} | {found} | | {'yes' if met else 'no'} |"
+        for name, aim, found, met in _note_targets(report)
+    ]
+    titles = "| | target | measured | 95% over performances | met |"
+    return "\n".join([titles, "| --- | --- | --- | --- | --- |", *rows])
+
+
+def _verdict(met: bool, low: float, high: float, least: float, most: float) -> str:
+    """Say whether a target is met, and if not whether an interval overlaps with it."""
+    if met:
+        return "yes"
+    covers = low <= most and high >= least
+    return "no, but not significantly" if covers else "no, significantly"
+
+
+def _feel_targets(report: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
+    ways = {row["name"]: row for row in report["feel"]}
+    real, lab, told = (ways.pop(name) for name in ("real", LAB, LAB_TOLD))
+    rows = []
+    for key, name, form in (
+        ("timing_mae_ms", "timing MAE, ms", "{:.2f}"),
+        ("velocity_mae", "velocity MAE", "{:.4f}"),
+    ):
+        best = min(way[key] for way in ways.values())
+        aim = "below " + form.format(best)
+        met = "yes" if lab[key] < best else "no"
+        rows.append((f"{name}, mean prediction", aim, form.format(lab[key]), "", met))
+    for which, row in (("", lab), (", told style and drummer", told)):
+        for key, name in _ATTRIBUTES.items():
+            low, apart, high = (
+                difference / real[key]
+                for difference in (
+                    row["chance"][key][0],
+                    row[key] - real[key],
+                    row["chance"][key][1],
+                )
+            )
+            met = _verdict(abs(apart) <= _MOST_APART, low, high, -_MOST_APART, _MOST_APART)
+            found = f"{row[key]:.3f} ({apart:+.0%})"
+            aim = f"{real[key]:.3f} within 10%"
+            rows.append((name + which, aim, found, f"{low:+.0%} to {high:+.0%}", met))
+    low, high = lab["chance"]["auc"]
+    met = _verdict(lab["auc"] <= _MOST_AUC, low, high, 0, _MOST_AUC)
+    found = f"{lab['auc']:.3f} ± {lab['auc_spread']:.3f} over draws"
+    rows.append(("AUC", f"at most {_MOST_AUC}", found, f"{low:.3f} to {high:.3f}", met))
+    return rows
+
+
+def _note_targets(report: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
+    kits = report["drumify"]["with accents"]
+    followed = kits["within_a_step"]
+    name, gap = max(
+        ((name, row["gap"]) for name, row in kits["features"].items()), key=lambda one: abs(one[1])
+    )
+    rows = [
+        ("drumify: steps followed", "at least 95%", f"{followed:.1%}", followed >= _LEAST_FOLLOWED),
+        (
+            "drumify: kits like real ones",
+            f"every gap within {_MOST_GAP} sd",
+            f"largest: {name.replace('_', ' ')} {gap:+.2f}",
+            abs(gap) <= _MOST_GAP,
+        ),
+    ]
+    for row in report["fill_in"]:
+        nats, most = row["nats_a_bar"], row["nats_a_bar_by_frequency"]
+        name = f"fill in, {row['voice']}: nats a bar"
+        rows.append((name, f"below {most:.2f}", f"{nats:.2f}", nats < most))
+    return rows
+
+
+def _speed(folder: Path) -> str:
+    """Return how long it takes, where that was measured."""
+    if not (folder / SPEED).exists():
+        return ""
+    measured = json.loads((folder / SPEED).read_text())
+    return f"""### Speed
+
+Humanizing {measured["bars"]} bars takes {measured["seconds"]:.2f} s on one core of a two-core
+AMD EPYC (target 0.5 s; the median of {measured["runs"]} runs, nothing else running)."""

@@ -1,0 +1,282 @@
+"""Measure how fast the app answers in a real Chromium, and print a table for docs/benchmarks.md.
+
+    python -m scripts.measure_app [--tries 5]
+
+It starts the app in its shipped configuration on a free port of this machine and ends it
+afterwards; Chromium and the playwright package are needed. Times are medians, from the event in
+the page until the engine plays, or the page shows, what was asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, WebSocket, sync_playwright
+
+from scripts.soak import CHROMIUM, FLAGS, ROOT, memory_bytes, serving
+
+_PATIENCE_MS = 60_000
+_N_SESSIONS = 8
+_PAGES = ("Morph", "Attributes", "Map", "Long form", "Groove lab", "Library", "About", "Sample")
+_SHOWN = {"Map": ".js-plotly-plot .main-svg", "Library": ".st-key-undo, .stAlert", "About": "h1"}
+_TOOLS = """
+window.tools = {
+    all(selector) {
+        const found = [];
+        const walk = (root) => {
+            for (const node of root.querySelectorAll("*")) {
+                if (node.matches(selector)) found.push(node);
+                if (node.shadowRoot) walk(node.shadowRoot);
+            }
+        };
+        walk(document);
+        return found;
+    },
+    get engine() {
+        return window[Symbol.for("groove-space.engine")];
+    },
+    hits() {
+        return JSON.stringify(window.tools.engine.now?.pattern.hits);
+    },
+    cards() {
+        const [deck] = window.tools.all(".deck");
+        return JSON.stringify(deck?.deck.state.cards.map((card) => card.hits));
+    },
+    async time(act, isThere) {
+        const start = performance.now();
+        act();
+        while (!isThere()) await new Promise((resume) => setTimeout(resume, 2));
+        return (performance.now() - start) / 1000;
+    },
+};
+"""
+
+
+def _timed(page: Page, act: str, is_there: str, before: str = "null") -> float:
+    """Seconds from an act until a condition holds, both JavaScript; it may use `before`."""
+    script = f"""() => {{
+        const {{ all, engine, hits, cards, time }} = window.tools;
+        const before = {before};
+        return time(() => {{ {act} }}, () => {is_there});
+    }}"""
+    seconds: float = page.evaluate(script)
+    return seconds
+
+
+def _go_to(page: Page, title: str) -> None:
+    page.get_by_role("link", name=title, exact=True).first.click()
+    shown = _SHOWN.get(title, ".card:visible")
+    page.locator(shown).first.wait_for()
+    page.locator("[data-test-script-state=notRunning]").first.wait_for()
+    page.evaluate(_TOOLS)
+
+
+def _sample(page: Page) -> float:
+    return _timed(
+        page,
+        'document.querySelector(".st-key-sample button").click()',
+        "cards() !== before",
+        "cards()",
+    )
+
+
+def _tempo(page: Page) -> float:
+    act = (
+        "const field = all('.bpm')[0]; field.value = String(Number(field.value) + 7);"
+        "field.dispatchEvent(new Event('change'))"
+    )
+    return _timed(page, act, "engine.loopSeconds !== before", "engine.loopSeconds")
+
+
+def _kit(page: Page) -> float:
+    act = (
+        "window.heard = false; engine.addEventListener('kit', () => (window.heard = true),"
+        "{ once: true }); const choice = all('select.kit')[0];"
+        "choice.selectedIndex = (choice.selectedIndex + 1) % choice.options.length;"
+        "choice.dispatchEvent(new Event('change'))"
+    )
+    return _timed(page, act, "window.heard")
+
+
+_INPUT = "all('.slider input')[{at}]"
+
+
+def _slider_first(page: Page, at: int) -> float:
+    act = (
+        f"const input = {_INPUT.format(at=at)};"
+        "input.dispatchEvent(new PointerEvent('pointerdown'));"
+        "const far = Number(input.value) * 2 < Number(input.min) + Number(input.max);"
+        "input.value = far ? input.max : input.min; input.dispatchEvent(new Event('input'))"
+    )
+    return _timed(page, act, "hits() !== before", "hits()")
+
+
+def _slider_final(page: Page, at: int) -> float:
+    notes = "all('.deck')[0].deck.state.cards[0].note"
+    act = f"{_INPUT.format(at=at)}.dispatchEvent(new Event('change'))"
+    return _timed(page, act, f"{notes} !== before", notes)
+
+
+def _map_click(page: Page, at: int) -> float:
+    place: list[float] = page.evaluate(
+        """(at) => {
+            const chart = document.querySelector(".st-key-map-area .js-plotly-plot");
+            const { xaxis, yaxis } = chart._fullLayout;
+            const { left, top } = chart.getBoundingClientRect();
+            const trace = chart._fullData.find(({ customdata }) => customdata?.length > 20);
+            const point = 3 + 5 * at;
+            return [left + xaxis._offset + xaxis.l2p(trace.x[point]),
+                top + yaxis._offset + yaxis.l2p(trace.y[point])];
+        }""",
+        at,
+    )
+    page.mouse.move(*place)
+    page.evaluate(
+        "() => { const { engine, hits } = window.tools; const before = engine.now?.key;"
+        "window.clicked = new Promise((resume) => document.addEventListener('pointerup', () => {"
+        "const start = performance.now();"
+        "const look = () => engine.now && engine.now.key !== before"
+        "? resume((performance.now() - start) / 1000) : setTimeout(look, 2); look(); },"
+        "{ once: true, capture: true })); }"
+    )
+    page.mouse.down()
+    page.mouse.up()
+    seconds: float = page.evaluate("window.clicked")
+    return seconds
+
+
+def _page_change(page: Page, title: str) -> float:
+    shown = _SHOWN.get(title, ".card")
+    address = "/" if title == "Sample" else "/" + title.lower().replace(" ", "_")
+    act = (
+        f"[...document.querySelectorAll('[data-testid=stTopNavLink], a')]"
+        f".find((link) => link.textContent.trim().endsWith('{title}')).click()"
+    )
+    is_there = (
+        f"location.pathname === '{address}' && all('{shown}').some((node) => node.offsetHeight || "
+        "node.getBoundingClientRect().height) && !before.some((node) => node.isConnected)"
+    )
+    return _timed(page, act, is_there, f"all('{shown}')")
+
+
+def _uploads(page: Page, files: tuple[Path, Path]) -> float:
+    page.evaluate(
+        "() => { const { all } = window.tools; const ends = () => "
+        "JSON.stringify(all('.deck')[0]?.deck.state.cards[0].morph?.ends); const before = ends();"
+        "window.morphed = new Promise((resume) => document.addEventListener('change', () => {"
+        "const start = performance.now(); const look = () => ends() !== before"
+        "? resume((performance.now() - start) / 1000) : setTimeout(look, 2); look(); },"
+        "{ once: true, capture: true })); }"
+    )
+    page.locator("input[type=file]").last.set_input_files(list(files))
+    seconds: float = page.evaluate("window.morphed")
+    return seconds
+
+
+@contextmanager
+def _received(page: Page) -> Iterator[list[int]]:
+    """Count the bytes of each message that the page's socket brings."""
+    sizes: list[int] = []
+
+    def listen(socket: WebSocket) -> None:
+        socket.on("framereceived", lambda frame: sizes.append(len(frame)))
+
+    page.on("websocket", listen)
+    page.reload()
+    page.locator(".card").first.wait_for()
+    page.locator("[data-test-script-state=notRunning]").first.wait_for()
+    page.evaluate(_TOOLS)
+    yield sizes
+
+
+def _session_bytes(browser: Browser, address: str, process: int) -> float:
+    """Memory that each of some more sessions takes, the first two aside."""
+    contexts, sizes = [], []
+    for _ in range(2 + _N_SESSIONS):
+        contexts.append(browser.new_context())
+        page = contexts[-1].new_page()
+        page.goto(address)
+        page.locator(".card").first.wait_for()
+        page.locator("[data-test-script-state=notRunning]").first.wait_for()
+        sizes.append(memory_bytes(process))
+    for context in contexts:
+        context.close()
+    return (sizes[-1] - sizes[1]) / _N_SESSIONS
+
+
+def _measure(page: Page, tries: int) -> dict[str, float]:
+    """Return seconds by what they are of."""
+    rows: dict[str, float] = {}
+
+    def note(what: str, measure: Callable[[int], float]) -> None:
+        rows[what] = statistics.median(measure(at) for at in range(tries))
+
+    with _received(page) as sizes:
+        start = sum(sizes)
+        _sample(page)
+        page.locator("[data-test-script-state=notRunning]").first.wait_for()
+        rows["bytes"] = sum(sizes) - start
+    page.locator(".card .play").first.click()
+    page.wait_for_function("window.tools.engine.now && window.tools.engine.hasKit")
+    note("New grooves: click to eight shown", lambda _: _sample(page))
+    note("Tempo: change to heard", lambda _: _tempo(page))
+    note("Kit: choice to heard", lambda _: _kit(page))
+    changes = []
+    for title in _PAGES:
+        changes.append(_page_change(page, title))
+        page.locator("[data-test-script-state=notRunning]").first.wait_for()
+    rows["Page change, the slowest of eight first visits"] = max(changes)
+    _go_to(page, "Attributes")
+    page.locator(".card .play").first.click()
+    firsts, finals = [], []
+    for at in range(tries):
+        page.locator("[data-test-script-state=notRunning]").first.wait_for()
+        firsts.append(_slider_first(page, at))
+        finals.append(_slider_final(page, at))
+    rows["Slider: first changed notes"] = statistics.median(firsts)
+    rows["Slider: exact groove after release"] = statistics.median(finals)
+    _go_to(page, "Map")
+    note("Map: click to sound", lambda at: _map_click(page, at))
+    _go_to(page, "Morph")
+    demos = sorted((ROOT / "assets" / "demo").glob("*.mid"))
+    pairs = [(demos[at + 2], demos[at + 3]) for at in range(tries)]
+    note("Two uploads to a playing morph", lambda at: _uploads(page, pairs[at]))
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tries", type=int, default=5, help="1 to 8")
+    arguments = parser.parse_args()
+    if not 1 <= arguments.tries <= 8:
+        parser.error("1 to 8 tries are possible")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(Path(folder) / "log") as (address, process),
+        sync_playwright() as driver,
+    ):
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(_PATIENCE_MS)
+        page.goto(address)
+        page.locator(".card").first.wait_for()
+        rows = _measure(page, arguments.tries)
+        session = _session_bytes(browser, address, process)
+        browser.close()
+    print("| | |\n| --- | ---: |")
+    n_bytes = rows.pop("bytes")
+    for what, seconds in rows.items():
+        print(f"| {what} | {seconds:.3f} s |")
+    print(
+        f"| Eight new grooves over the wire, with all that is drawn anew | {n_bytes / 1e3:.1f} kB |"
+    )
+    print(f"| Memory of one more session | {session / 2**20:.1f} MiB |")
+
+
+if __name__ == "__main__":
+    main()

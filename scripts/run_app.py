@@ -1,0 +1,26 @@
+"""Start the app as `streamlit run app.py` does, with torch loading while the browser opens it.
+
+    python -m scripts.run_app [--server.port 8501 and what else `streamlit run` takes]
+
+Streamlit runs `app.py`, and so imports torch, only when the first tab is connected: more than a
+second after its server is up, for which the processor would have nothing to do.
+"""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from threading import Thread
+
+from streamlit.web import cli
+
+_APP = Path(__file__).parents[1] / "app.py"
+
+
+def main() -> None:
+    # Not the pages: this thread must import nothing that waits for what Streamlit still imports.
+    Thread(target=import_module, args=["musicvae_core.studio"], daemon=True).start()
+    cli.main(["run", str(_APP), *sys.argv[1:]], prog_name="streamlit")
+
+
+if __name__ == "__main__":
+    main()

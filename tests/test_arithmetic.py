@@ -1,0 +1,111 @@
+"""LSTM steps against PyTorch's own, and the precision and blocks of rows of all products."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from musicvae_core.models.arithmetic import (
+    Arranged,
+    LayerState,
+    arrange_gates,
+    is_fast_at_bfloat16,
+    layer_weights,
+    on_whole_blocks,
+    product_dtype,
+)
+
+B, T, F, H = 70, 12, 9, 32
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def lstm():
+    torch.manual_seed(0)
+    made = nn.LSTM(F, H, bidirectional=True, batch_first=True)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.mul_(3)  # so that gates open and shut
+    return made
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_step_is_that_of_torchs_cell(dtype):
+    torch.manual_seed(0)
+    cell = nn.LSTMCell(F, H).to(dtype)
+    x, hidden, state = (5 * random(B, n, seed=n).to(dtype) for n in (F, H, 7 * H))
+    state = state[:, :H]
+    expected, expected_state = cell(x, (hidden, state))
+    arranged = LayerState(state)
+    weights = [arrange_gates(one) for one in cell.parameters()]
+    sums = x @ weights[0].T + hidden @ weights[1].T + weights[2] + weights[3]
+    arranged.advance(sums, hidden)
+    tolerance = 1e-5 if dtype == torch.float32 else 1e-12
+    torch.testing.assert_close(hidden, expected, rtol=0, atol=tolerance)
+    torch.testing.assert_close(arranged._doubled / 2, expected_state, rtol=1e-5, atol=tolerance)
+
+
+@torch.no_grad()
+def test_weights_of_a_layer_are_found_by_its_name(lstm):
+    x = random(B, F)
+    state, hidden = LayerState(torch.zeros(B, H)), torch.empty(B, H)
+    input_weight, _, bias = layer_weights(lstm, "l0_reverse")
+    state.advance(x @ input_weight.T + bias, hidden)
+    expected = lstm(x.unsqueeze(1))[0][:, 0, H:]
+    torch.testing.assert_close(hidden, expected, rtol=0, atol=1e-6)
+
+
+def test_a_plan_is_kept_until_the_weights_change_and_is_not_copied():
+    weight, plans, made = nn.Parameter(torch.ones(2)), Arranged(), []
+
+    def plan(key="a", holder=plans, of=weight):
+        return holder.get(key, [of], lambda: made.append(key) or float(of.detach().sum()))
+
+    assert [plan(), plan(), plan("b"), plan()] == [2.0] * 4
+    assert made == ["a", "b"]
+    with torch.no_grad():
+        weight.mul_(2)
+    assert plan() == 4.0
+    own = copy.deepcopy({"weight": weight, "plans": plans})
+    with torch.no_grad():
+        own["weight"].fill_(5)
+    assert plan(holder=own["plans"], of=own["weight"]) == 10.0
+    assert plan() == 4.0
+
+
+@pytest.mark.parametrize("abilities", [{}, {"avx512_bf16": True}, {"amx_bf16": True}])
+def test_a_processor_trains_in_bfloat16_only_where_it_has_instructions(abilities, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities)
+    assert is_fast_at_bfloat16(torch.device("cpu")) == bool(abilities)
+    assert product_dtype(torch.device("cpu")) == torch.float32
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 70])
+def test_a_block_is_filled_up_and_what_fills_it_is_not_returned(n):
+    sizes = []
+
+    def double(x, y):
+        sizes.append((len(x), len(y)))
+        return 2 * x, y + 1
+
+    x, y = random(n, 3), torch.zeros(n, dtype=torch.bool)
+    doubled, other = on_whole_blocks(double, x, y)
+    assert sizes == [(-(-n // 8) * 8,) * 2]
+    assert torch.equal(doubled, 2 * x)
+    assert other.tolist() == [1] * n
+
+
+@pytest.mark.parametrize(("rows_each", "padded"), [(1, 8), (4, 2), (16, 1), (6, 4)])
+def test_examples_of_many_rows_need_less_to_fill_a_block(rows_each, padded):
+    with torch.no_grad():
+        given = on_whole_blocks(
+            lambda x: x.new_full((len(x),), len(x)), random(1, F), rows_each=rows_each
+        )
+    assert given.tolist() == [padded]
+    assert on_whole_blocks(len, torch.zeros(3)) == 3  # gradients are wanted

@@ -1,0 +1,50 @@
+"""Every page in a real Chromium, as axe-core judges it: names, contrast, roles, keyboard."""
+
+from __future__ import annotations
+
+import pytest
+from real_browser import ROOT, Browser, Page, on, opened, real, wait_for_rest
+
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+PAGES = ("", "morph", "attributes", "map", "long_form", "groove_lab", "library", "about")
+SIZES = {"desk": (1440, 900), "phone": (390, 844)}
+GRAVE = ("serious", "critical")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not there: npm ci"),
+    on(real("groove_2bar")),
+]
+
+
+def faults(page: Page) -> list[str]:
+    """What axe-core finds grave on a page, in words."""
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    return [
+        f"{fault['id']}: {fault['nodes'][0]['target']}"
+        for fault in found["violations"]
+        if fault["impact"] in GRAVE
+    ]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_no_page_has_a_grave_fault(address: str, browser: Browser, size: str) -> None:
+    width, height = SIZES[size]
+    with opened(browser, address, viewport={"width": width, "height": height}) as page:
+        page.locator(".large .shape").click()  # the tools of a card are judged too
+        found = {}
+        for name in PAGES:
+            if name:
+                page.goto(f"{address}/{name}")
+            page.locator(".transport").wait_for()
+            wait_for_rest(page)
+            found[name] = faults(page)
+        assert not any(found.values()), found
+
+
+def test_a_fault_would_be_found(address: str, browser: Browser) -> None:
+    with opened(browser, address) as page:
+        page.evaluate("document.body.append(document.createElement('button'))")
+        assert any(fault.startswith("button-name") for fault in faults(page))

@@ -1,0 +1,130 @@
+"""What a browser finds again after a reload, in a new tab and after the server's restart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from real_browser import (
+    APPS,
+    Browser,
+    Page,
+    download,
+    ids,
+    opened,
+    started,
+    state,
+    until,
+    wait_for_rest,
+    wait_for_sound,
+    wait_for_state,
+    wait_until_up,
+)
+
+pytestmark = pytest.mark.browser
+
+NAME = "My own groove"
+
+
+def rename_first(page: Page) -> None:
+    name = page.locator(".card input.name").first
+    name.fill(NAME)
+    name.press("Enter")
+    wait_for_state(page, f"now.cards[0].name === {NAME!r}")
+
+
+def set_tempo(page: Page, tempo_bpm: int) -> None:
+    field = page.get_by_role("textbox", name="Tempo in beats a minute")
+    field.fill(str(tempo_bpm))
+    field.press("Enter")
+
+
+def how(page: Page) -> dict:
+    """How the engine plays, as a listener hears it."""
+    return page.locator(".deck").evaluate(
+        """(deck) => {
+            const { engine } = deck.deck;
+            return { tempo: engine.how.tempo, muted: [...engine.muted] };
+        }"""
+    )
+
+
+def wait_for_all(page: Page, grooves: list[str]) -> None:
+    """Wait until the page shows what was left, and plays it so."""
+    wait_for_sound(page)
+    until(lambda: how(page) == {"tempo": 93, "muted": [1]}, "tempo and mute")
+    assert ids(page) == grooves
+    first = state(page)["cards"][0]
+    assert (first["name"], first["kept"]) == (NAME, True)
+
+
+def open_library(page: Page) -> None:
+    page.get_by_role("link", name="Library").click()
+    page.locator(".st-key-favourites-undo").wait_for()
+    wait_for_rest(page)
+
+
+def open_popover(page: Page, name: str) -> None:
+    wait_for_rest(page)  # what the run before has drawn is gone by then
+    page.get_by_test_id("stPopoverButton").filter(has_text=name, visible=True).first.click()
+
+
+@pytest.mark.parametrize("per", ["browser", "machine"])
+def test_a_reload_a_new_tab_and_a_restart_bring_back_what_was_left(
+    per: str, browser: Browser, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    with started(APPS["fake"], log, per=per) as (address, _):
+        wait_until_up(f"{address}/_stcore/health")
+        page.goto(address)
+        wait_for_sound(page)
+        grooves = ids(page)
+        page.locator(".card .keep").first.click()
+        wait_for_state(page, "now.cards[0].kept")
+        rename_first(page)
+        set_tempo(page, 93)
+        page.get_by_role("button", name="Mute snare").click()
+        wait_for_rest(page)
+        saved = tmp_path / "library.sqlite-wal"
+        until(lambda: b'"tempo":93.0' in saved.read_bytes(), "the tempo to be saved")
+        until(lambda: b'"muted":[1]' in saved.read_bytes(), "the mute to be saved")
+        page.reload()
+        wait_for_all(page, grooves)
+        tab = context.new_page()
+        tab.goto(address)
+        wait_for_all(tab, grooves)
+        tab.close()
+    with started(APPS["fake"], log, per=per) as (address, _):
+        wait_until_up(f"{address}/_stcore/health")
+        page.goto(address)
+        wait_for_all(page, grooves)
+        open_library(page)
+        assert [card["name"] for card in state(page)["cards"]] == [NAME]
+        with opened(browser, address) as other:
+            assert (how(other)["tempo"] == 93) == (per == "machine")
+    context.close()
+
+
+def test_a_library_that_is_saved_and_emptied_is_imported_again(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with started(APPS["fake"], tmp_path / "log") as (address, _):
+        wait_until_up(f"{address}/_stcore/health")
+        with opened(browser, address) as page:
+            page.locator(".card .keep").first.click()
+            wait_for_state(page, "now.cards[0].kept")
+            rename_first(page)
+            wait_for_rest(page)
+            open_library(page)
+            open_popover(page, "Save")
+            _, data = download(page, page.get_by_role("button", name="MIDI and JSON"))
+            page.keyboard.press("Escape")
+            page.locator(".card .keep").first.click()
+            page.get_by_text("Nothing here yet").wait_for()
+            open_popover(page, "Import")
+            file = {"name": "saved.zip", "mimeType": "application/zip", "buffer": data}
+            page.locator("input[type=file]").last.set_input_files(file)
+            page.get_by_text("1 groove imported.").wait_for()
+            wait_for_state(page, f"now.cards[0].name === {NAME!r}")

@@ -1,0 +1,95 @@
+"""What the tools of a card make of its groove, on every page alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import streamlit as st
+from fake_studio import FakeStudio, groove_at
+
+from musicvae_core.music.drums import KICK
+from musicvae_core.music.groove import Groove
+from pages.shared import edits
+from pages.shared.card import Card, Morph
+from pages.shared.collection import Source
+from pages.shared.events import Change
+
+GROOVE = groove_at(np.ones(4, np.float32), 96.0)
+OTHER = groove_at(np.full(4, 2, np.float32), 96.0)
+
+
+@pytest.fixture(autouse=True)
+def session(studio: FakeStudio) -> Iterator[None]:
+    st.session_state.clear()
+    yield
+    st.session_state.clear()
+
+
+def change(
+    *, tempo: float | None = None, humanize: float | None = None, locked: tuple[int, ...] = ()
+) -> Change:
+    return Change("one", tempo, humanize, list(locked))
+
+
+def test_an_edit_stands_in_a_groove_s_place_until_it_is_taken_back() -> None:
+    edits.keep_edit(GROOVE, OTHER)
+    card = edits.edited_card(Card("one", "One", GROOVE))
+    assert card.groove == OTHER
+    assert card.editable
+    source = Source("One", GROOVE, np.ones(4, np.float32), "groove_2bar", "sample")
+    assert edits.edited_source(source).groove == OTHER
+    assert edits.edited_source(source).z is None, "the code is not that of the edited notes"
+    edits.keep_edit(GROOVE, GROOVE)
+    assert edits.edited_card(Card("one", "One", GROOVE)).groove is GROOVE
+    assert edits.edited_source(source) is source
+
+
+def test_edits_of_one_groove_have_one_lineage_and_another_groove_has_another() -> None:
+    before = edits.edited_card(Card("one", "One", GROOVE)).lineage
+    edits.keep_edit(GROOVE, OTHER)
+    assert edits.edited_card(Card("one", "One", GROOVE)).lineage == before
+    assert edits.edited_card(Card("one", "One", OTHER)).lineage != before
+
+
+def test_a_morph_stays_as_it_is() -> None:
+    edits.keep_edit(GROOVE, OTHER)
+    morph = Morph((GROOVE, OTHER), 1, 2, ("a", "b"))
+    card = Card("one", "One", GROOVE, morph=morph)
+    assert edits.edited_card(card) is card
+
+
+def test_voices_that_are_held_stay_and_the_rest_is_drawn_anew() -> None:
+    made = edits.changed(GROOVE, change(locked=(KICK,)))
+    kick, rest = [KICK], [voice for voice in range(9) if voice != KICK]
+    assert np.array_equal(made.hits[:, kick], GROOVE.hits[:, kick])
+    assert np.array_equal(made.velocities[:, kick], GROOVE.velocities[:, kick])
+    assert not np.array_equal(made.hits[:, rest], GROOVE.hits[:, rest])
+    assert made != edits.changed(GROOVE, change(locked=(KICK,))), "each press is another"
+
+
+def test_humanizing_counts_from_the_groove_as_it_was() -> None:
+    half = edits.changed(GROOVE, change(humanize=0.5))
+    whole = edits.changed(half, change(humanize=1.0))
+    assert np.array_equal(half.hits, GROOVE.hits)
+    assert whole == edits.changed(GROOVE, change(humanize=1.0))
+    assert edits.changed(whole, change(humanize=0.0)) == GROOVE
+    edits.keep_edit(GROOVE, half)
+    assert edits.edited_card(Card("one", "One", GROOVE)).humanized == 0.5
+
+
+def test_a_tempo_of_its_own_keeps_the_code() -> None:
+    made = edits.changed(GROOVE, change(tempo=80.0))
+    assert made == GROOVE.at_tempo(80.0)
+    edits.keep_edit(GROOVE, made)
+    source = Source("One", GROOVE, np.ones(4, np.float32), "groove_2bar", "sample")
+    assert edits.edited_source(source).groove.tempo_bpm == 80.0
+    assert edits.edited_source(source).z is not None
+
+
+def test_only_so_many_edits_are_kept() -> None:
+    for tempo in range(300):
+        edits.keep_edit(Groove.silent(1).at_tempo(100), GROOVE.at_tempo(60 + tempo / 10))
+        edits.keep_edit(groove_at(np.full(4, tempo, np.float32), 96.0), GROOVE)
+    assert len(st.session_state["kept.edits"]) == 256

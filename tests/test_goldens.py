@@ -1,0 +1,69 @@
+"""What the shipped models do is what they did: see `scripts/goldens.py`.
+
+Another processor rounds differently, and one hit that falls otherwise changes those after it;
+so samples are compared by the share of their hits that agree, and numbers by ratio.
+"""
+
+import numpy as np
+import pytest
+
+from musicvae_core.studio import Studio
+from scripts import goldens
+
+MOST_HITS_CHANGED = 0.1
+
+
+@pytest.fixture(scope="module")
+def real_studio():
+    return Studio()
+
+
+def share_changed(old, new):
+    """Return the share of the cells with a hit, in either, that are not as loud and as late."""
+    assert old.keys() == new.keys()
+    differing = sum(int((old[name] != new[name]).any(axis=-1).sum()) for name in old)
+    sounding = sum(int(((old[name] + new[name])[..., 0] != 0).sum()) for name in old)
+    return differing / sounding
+
+
+def assert_close(old, new, tolerance):
+    assert old.keys() == new.keys()
+    for name, values in old.items():
+        np.testing.assert_allclose(new[name], values, tolerance, 10 * tolerance, err_msg=name)
+
+
+def test_samples_and_morphs_are_what_they_were(real_studio):
+    assert (
+        share_changed(goldens._load("samples"), goldens._sampled(real_studio)) < MOST_HITS_CHANGED
+    )
+
+
+def test_another_seed_would_be_noticed(real_studio):
+    old = goldens._load("samples")
+    names = list(goldens._SEEDS)
+    moved = {f"groove_2bar/sample{n}": old[f"groove_2bar/sample{(n + 1) % 5}"] for n in names}
+    assert share_changed({name: old[name] for name in moved}, moved) > 5 * MOST_HITS_CHANGED
+
+
+def test_the_lab_plays_what_it_played(real_studio):
+    made = goldens._played(real_studio.lab())
+    assert share_changed(goldens._load("lab"), made) < MOST_HITS_CHANGED
+
+
+def test_attributes_and_midi_files_are_what_they_were():
+    old, new = goldens._load("measures"), goldens._measured()
+    assert old.pop("midi").tolist() == new.pop("midi").tolist()
+    assert_close(old, new, 1e-9)
+
+
+def test_models_reconstruct_as_they_did(real_studio):
+    assert_close(goldens._load("reconstruction"), goldens._reconstructed(real_studio), 0.02)
+
+
+def test_training_takes_the_same_steps():
+    assert_close(goldens._load("training"), goldens._trained(), 0.02)
+
+
+@pytest.mark.slow
+def test_evaluate_measures_what_it_did(real_studio, real_dataset):
+    assert_close(goldens._load("evaluate"), goldens._evaluated(real_studio, real_dataset), 0.05)

@@ -1,0 +1,155 @@
+"""Melodies on the pages, over a `Studio` of tiny models: what is drawn, kept, sent and edited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+import torch
+from fake_studio import FakeStudio
+from page_driver import components, newest
+from streamlit.testing.v1 import AppTest
+
+import pages.shared.lasting as shared
+from musicvae_core.models.checkpoint import Checkpoint, save_checkpoint
+from musicvae_core.models.presets import preset
+from musicvae_core.music.drums import SNARE
+from musicvae_core.music.line import Line, Note
+from musicvae_core.studio import Studio
+from pages.shared.card import Card, payload
+from pages.shared.collection import Source
+from pages.shared.deck import _edited, _fits
+from pages.shared.events import CARD_EVENTS, Edit
+
+LINE = Line.from_notes([Note(4 * beat, 3, 60 + beat, 0.51234567) for beat in range(8)], 2)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("models")
+    for name in ("melody_2bar", "drums_2bar", "trio_16bar"):
+        save_checkpoint(Checkpoint.new(preset(f"{name}_tiny")), folder / name)
+    return folder
+
+
+@pytest.fixture
+def tunes(models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(shared, "open_studio", lambda: Studio(models))
+    st.cache_resource.clear()
+    yield
+    st.cache_resource.clear()
+
+
+def decks(app: AppTest) -> list[dict]:
+    return [data for data in components(app) if "cards" in data]
+
+
+def page(name: str, function: str) -> AppTest:
+    return AppTest.from_string(
+        f"from pages.{name}.page import {function}\n{function}()", default_timeout=60
+    )
+
+
+def test_sample_draws_melodies_beside_drums_and_each_keeps_its_shelf(tunes: None) -> None:
+    app = page("sample", "sample")
+    app.session_state["prior"] = "normal"  # untrained models have no other
+    app.session_state["n"] = 2
+    app.run()
+    assert not app.exception
+    assert app.button(key="sample").label == "New grooves"
+    [drums] = decks(app)
+    app.segmented_control(key="plays").set_value("line").run()
+    assert app.button(key="sample").label == "New melodies"
+    [melodies] = decks(app)
+    assert len(melodies["cards"]) == 2
+    for card in melodies["cards"]:
+        assert (card["plays"], card["has_drums"], card["hits"]) == ("line", False, [])
+        assert [line["name"] for line in card["lines"]] == ["melody"]
+    app.button(key="sample").click().run()
+    [again] = decks(app)
+    assert again["cards"][0]["id"] != melodies["cards"][0]["id"]
+    app.button(key="undo").click().run()
+    app.segmented_control(key="plays").set_value("drums").run()
+    [back] = decks(app)
+    assert [card["hits"] for card in back["cards"]] == [card["hits"] for card in drums["cards"]]
+
+
+def test_a_new_bass_comes_under_the_melody_and_the_drums_of_a_band(tunes: None) -> None:
+    app = page("sample", "sample")
+    app.session_state["prior"] = "normal"
+    app.session_state["plays"] = "piece"
+    app.session_state["n"] = 1
+    app.session_state["sample.parts"] = ["bass"]
+    app.run()
+    assert app.button(key="sample").label == "New pieces"
+    [band] = decks(app)[0]["cards"]
+    assert [line["name"] for line in band["lines"]] == ["melody", "bass"]
+    assert (band["plays"], band["has_drums"], band["steps"]) == ("piece", True, 256)
+    app.session_state["sample.more"] = band["id"]
+    app.run()
+    same, *others = decks(app)[0]["cards"]
+    assert same["lines"] == band["lines"]
+    assert len(others) == 4
+    for card in others:
+        assert card["lines"][0]["notes"] == band["lines"][0]["notes"]
+        assert card["hits"] == band["hits"]
+        assert card["lines"][1]["notes"] != band["lines"][1]["notes"]
+
+
+def test_morph_leads_from_one_demo_melody_to_another(tunes: None) -> None:
+    app = page("morph", "morph")
+    app.session_state["plays"] = "line"
+    app.run()
+    assert not app.exception
+    strip, ends = decks(app)[:2]
+    assert strip["cards"][0]["name"] == "Ode to Joy, bars 1-2 to Frère Jacques, bars 1-2"
+    places = strip["cards"][0]["morph"]["places"]
+    assert len(places) == 9
+    assert all(len(place["lines"]) == 1 for place in places)
+    assert "F1 of notes" in ends["cards"][1]["note"]
+
+
+def test_a_melody_in_the_groove_lab_gets_a_drummer_and_plays_along(studio: FakeStudio) -> None:
+    app = page("groove_lab", "groove_lab")
+    app.session_state["kept.groove_lab.slots"] = {"groove_lab.groove": Source("Tune", LINE)}
+    app.run()
+    assert "/Tune/" in newest(app.selectbox, "groove_lab.groove.choice").value
+    app.button(key="groove_lab.do").click().run()
+    assert "has no drums" in app.error[0].value
+    app.segmented_control(key="groove_lab.tool").set_value("drumify").run()
+    app.button(key="groove_lab.do").click().run()
+    [card] = decks(app)[-1]["cards"]
+    assert (card["name"], card["plays"]) == ("Tune, drumified", "piece")
+    notes = [note[:3] for note in card["lines"][0]["notes"]]
+    assert notes == [list(note[:3]) for note in LINE.notes()]
+    assert {step for step, row, *_ in card["hits"] if row == SNARE} == set(range(0, 32, 4))
+    assert card["before"]["hits"] == []
+
+
+def test_an_edited_line_keeps_the_digits_of_the_notes_that_stay() -> None:
+    sent = payload(Card("one", "One", LINE), {})["lines"][0]["notes"]
+    [[step, length, _, loud], *rest] = sent
+    notes = [[step, length - 1, 72, loud], *rest]
+    [said] = CARD_EVENTS["edit"].validate_python([["one", 1, [], [notes]]])
+    assert isinstance(said, Edit)
+    assert _fits(said, LINE)
+    after = _edited(said, LINE)
+    assert isinstance(after, Line)
+    assert next(after.notes()) == (step, length - 1, 72, next(LINE.notes()).velocity)
+    assert list(after.notes())[1:] == list(LINE.notes())[1:]
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        [],  # no line at all
+        [[[30, 3, 60, 0.5]]],  # ends after the bars
+        [[[0, 1, 60, 0.5]], [[0, 1, 60, 0.5]]],  # one line too many
+    ],
+)
+def test_an_edit_that_does_not_fit_is_told(notes: list) -> None:
+    [said] = CARD_EVENTS["edit"].validate_python([["one", 1, [], notes]])
+    assert not _fits(said, LINE)
