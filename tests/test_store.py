@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from tiny_data import dataset_of, drummed_groove
 
-from musicvae_core.data.windows import StoredRows, write_rows
+from musicvae_core.data.windows import StoredRows, fingerprint, write_rows
 from musicvae_core.errors import DamagedDataError
 from musicvae_core.models.presets import override, preset
+from musicvae_core.music.grid import Grid
+from musicvae_core.music.groove import Groove
 from musicvae_core.training.train import train
 
 TINY = ("--preset", "groove_2bar_tiny", "--steps", "20")
@@ -51,6 +53,20 @@ def test_a_store_is_found_again_by_what_it_was_cut_from(tmp_path):
     dataset(store=tmp_path).windows("train", 4)
     dataset(store=tmp_path).windows("validation", 2)
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_store_of_one_grid_is_not_that_of_another(tmp_path):
+    """Two bars of 24 steps have the cells of four bars of 12, and are other windows."""
+    plain = {
+        grid: Groove.silent(24 // grid.beats_per_bar, grid=grid) for grid in (Grid(3), Grid(6))
+    }
+    rows = []
+    for groove in plain.values():
+        made = dataset_of({"train": [groove]})
+        made.store = tmp_path
+        rows.append(made.windows("train", 2).features[:])
+    assert [one.shape for one in rows] == [(7, 24, 27), (3, 48, 27)]
+    assert len({fingerprint([groove], 2) for groove in plain.values()}) == 2
 
 
 @pytest.mark.parametrize("n_bytes", [0, 5, 200, -1])

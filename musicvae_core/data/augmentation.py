@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from musicvae_core.music.codec import OFFSET_SCALE
 from musicvae_core.music.drums import N_VOICES
-from musicvae_core.music.grid import STEPS_PER_BAR, STEPS_PER_BEAT
+from musicvae_core.music.grid import COMMON_TIME, Grid
 
 _MAX_DROPPED = 0.5
 _SWING, _LATENESS = 0.15, 0.06
@@ -28,7 +28,10 @@ _LATEST = 0.98
 
 
 def augment(
-    features: NDArray[np.float32], share: float, rng: np.random.Generator
+    features: NDArray[np.float32],
+    share: float,
+    rng: np.random.Generator,
+    grid: Grid = COMMON_TIME,
 ) -> NDArray[np.float32]:
     """Return a batch with a share of its examples recombined.
 
@@ -40,6 +43,8 @@ def augment(
         Probability that an example is altered.
     rng
         Source of randomness.
+    grid
+        How the steps divide time.
 
     Returns
     -------
@@ -51,7 +56,7 @@ def augment(
     for kind, change in enumerate((_swap_voices, _swap_bars, _turn_and_thin), start=1):
         chosen = kinds == kind
         if chosen.any():
-            result[chosen] = change(features[chosen], others[chosen], rng)
+            result[chosen] = change(features[chosen], others[chosen], rng, grid)
     return result
 
 
@@ -90,7 +95,10 @@ def change_feel(
 
 
 def _swap_voices(
-    features: NDArray[np.float32], others: NDArray[np.float32], rng: np.random.Generator
+    features: NDArray[np.float32],
+    others: NDArray[np.float32],
+    rng: np.random.Generator,
+    grid: Grid,
 ) -> NDArray[np.float32]:
     swapped = rng.random((len(features), N_VOICES)) < 0.5
     every_part = np.tile(swapped, features.shape[-1] // N_VOICES)  # (B, F)
@@ -98,19 +106,25 @@ def _swap_voices(
 
 
 def _swap_bars(
-    features: NDArray[np.float32], others: NDArray[np.float32], rng: np.random.Generator
+    features: NDArray[np.float32],
+    others: NDArray[np.float32],
+    rng: np.random.Generator,
+    grid: Grid,
 ) -> NDArray[np.float32]:
-    n_bars = features.shape[1] // STEPS_PER_BAR
-    swapped = np.repeat(rng.random((len(features), n_bars)) < 0.5, STEPS_PER_BAR, axis=1)
+    n_bars = features.shape[1] // grid.steps_per_bar
+    swapped = np.repeat(rng.random((len(features), n_bars)) < 0.5, grid.steps_per_bar, axis=1)
     return np.where(swapped[:, :, None], others, features)
 
 
 def _turn_and_thin(
-    features: NDArray[np.float32], others: NDArray[np.float32], rng: np.random.Generator
+    features: NDArray[np.float32],
+    others: NDArray[np.float32],
+    rng: np.random.Generator,
+    grid: Grid,
 ) -> NDArray[np.float32]:
     n_examples, n_steps, n_features = features.shape
-    beats = rng.integers(0, n_steps // STEPS_PER_BEAT, n_examples)
-    steps = (np.arange(n_steps) + STEPS_PER_BEAT * beats[:, None]) % n_steps  # (B, T)
+    beats = rng.integers(0, n_steps // grid.steps_per_beat, n_examples)
+    steps = (np.arange(n_steps) + grid.steps_per_beat * beats[:, None]) % n_steps  # (B, T)
     turned = np.take_along_axis(features, steps[:, :, None], axis=1)
     dropped = rng.random((n_examples, n_steps, N_VOICES))
     kept = dropped >= rng.uniform(0, _MAX_DROPPED, (n_examples, 1, 1))

@@ -34,14 +34,14 @@ from musicvae_core.errors import (
     TooFewExamplesError,
 )
 from musicvae_core.music.codec import CODEC_VERSION, N_FEATURES, stack_features
-from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.midi.maps import DrumMap
 from musicvae_core.music.midi.read import read_midi
 from musicvae_core.music.midi.tracks import TrackChoice
 
 _FOLDER_SPLIT_SEED = 0
-_READING_VERSION = 2
+_READING_VERSION = 3
 """Raise whenever a file is read differently, or refused with another message."""
 MIDI_SUFFIXES = (".mid", ".midi")
 _TABLE = "info.csv"
@@ -61,6 +61,11 @@ class Dataset:
     metres: Counter[str] = field(default_factory=Counter)
     store: Path | None = None
     """Where windows are kept in files and not in memory, see `store`; None for memory."""
+
+    @property
+    def grid(self) -> Grid:
+        """Of all performances."""
+        return self.grooves[0].grid if self.grooves else COMMON_TIME
 
     def windows(
         self, split: Split, n_bars: int, minimum: int = 1, shortest_bars: int = 0
@@ -102,7 +107,7 @@ class Dataset:
             features = np.concatenate(list(parts))
         else:
             name = fingerprint(grooves, n_bars)
-            shape = (sum(counts), n_bars * STEPS_PER_BAR, N_FEATURES)
+            shape = (sum(counts), n_bars * self.grid.steps_per_bar, N_FEATURES)
             features = stored(self.store, name, parts, shape)
         return Windows(
             features=features,
@@ -110,13 +115,15 @@ class Dataset:
             performance=np.repeat(np.arange(len(grooves)), counts),
             start_bar=np.concatenate(starts),
             labels=tuple(labels),
+            grid=self.grid,
         )
 
 
 def _cut(groove: Groove, n_bars: int) -> NDArray[np.float32]:
     features = stack_features(groove.hits, groove.velocities, groove.offsets)
-    views = np.lib.stride_tricks.sliding_window_view(features, n_bars * STEPS_PER_BAR, axis=0)
-    return views[::STEPS_PER_BAR].transpose(0, 2, 1)  # (windows, T, 27)
+    steps_per_bar = groove.grid.steps_per_bar
+    views = np.lib.stride_tricks.sliding_window_view(features, n_bars * steps_per_bar, axis=0)
+    return views[::steps_per_bar].transpose(0, 2, 1)  # (windows, T, 27)
 
 
 def load_dataset(
@@ -308,6 +315,7 @@ def _save_cache(dataset: Dataset, target: Path) -> None:
         about=json.dumps(about),
         n_steps=[groove.n_steps for groove in dataset.grooves],
         tempos_bpm=[groove.tempo_bpm for groove in dataset.grooves],
+        grid=(dataset.grid.beats_per_bar, dataset.grid.steps_per_beat),
         **arrays,  # type: ignore[arg-type]
     )
     write_atomically(target, lambda part: part.write_bytes(content.getbuffer()))
@@ -320,10 +328,12 @@ def _load_cache(source: Path) -> Dataset:
         hits, velocities, offsets = (
             np.split(stored[name], ends) for name in ("hits", "velocities", "offsets")
         )
-        tempos = stored["tempos_bpm"]
+        tempos, grid = stored["tempos_bpm"], Grid(*stored["grid"].tolist())
     return Dataset(
         labels=[Label(**label) for label in about["labels"]],
-        grooves=[Groove(*arrays) for arrays in zip(hits, velocities, offsets, tempos, strict=True)],
+        grooves=[
+            Groove(*arrays, grid) for arrays in zip(hits, velocities, offsets, tempos, strict=True)
+        ],
         skipped=Counter(about["skipped"]),
         dropped=Counter(about["dropped"]),
         metres=Counter(about["metres"]),

@@ -26,6 +26,7 @@ from musicvae_core.errors import (
     DamagedDataError,
 )
 from musicvae_core.music.codec import CODEC_VERSION
+from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.groove import Groove
 
 Split = Literal["train", "validation", "test"]
@@ -64,6 +65,8 @@ class Windows:
         (N,) int64: the bar each begins at.
     labels
         One for each performance of the split.
+    grid
+        Of all of them.
     """
 
     features: NDArray[np.float32]
@@ -71,6 +74,7 @@ class Windows:
     performance: NDArray[np.int64]
     start_bar: NDArray[np.int64]
     labels: tuple[Label, ...]
+    grid: Grid = COMMON_TIME
 
     def __len__(self) -> int:
         return len(self.features)
@@ -84,7 +88,8 @@ class Windows:
         recombined. Seed and step settle both.
         """
         chosen = batch_indices(step, len(self), batch_size, seed)
-        return augment(self.features[chosen], augmentation, np.random.default_rng((seed, step)))
+        rng = np.random.default_rng((seed, step))
+        return augment(self.features[chosen], augmentation, rng, self.grid)
 
     def take(self, indices: NDArray[np.floating] | NDArray[np.integer]) -> Windows:
         """Return the windows at the indices, which are rounded down."""
@@ -159,7 +164,7 @@ def _order(seed: int, epoch: int, n_examples: int) -> NDArray[np.int64]:
     return order
 
 
-_VERSION = 1
+_VERSION = 2
 _CHUNK_BYTES = 2**24
 
 _log = logging.getLogger(__name__)
@@ -254,6 +259,7 @@ def fingerprint(grooves: Iterable[Groove], *settings: object) -> str:
     """Return a name for what is cut from grooves by some settings."""
     digest = hashlib.blake2b(repr((_VERSION, CODEC_VERSION, settings)).encode(), digest_size=12)
     for groove in grooves:
+        digest.update(bytes((groove.grid.beats_per_bar, groove.grid.steps_per_beat)))
         for array in (groove.hits, groove.velocities, groove.offsets):
             digest.update(np.int64(len(array)).tobytes() + array.tobytes())
     return digest.hexdigest()
