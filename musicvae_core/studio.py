@@ -30,12 +30,11 @@ from musicvae_core.latent.codes import (
     sample_codes_like,
 )
 from musicvae_core.latent.model_folder import Library
-from musicvae_core.latent.morph import Curve, morph
-from musicvae_core.latent.paths import Route, Stop, journey_codes, play_path
+from musicvae_core.latent.morph import Curve, Route, Stop, journey_codes, morph, play_path
 from musicvae_core.latent.results import (
+    LongTake,
     ModelInfo,
     Morphed,
-    Piece,
     SteeredTake,
     Take,
 )
@@ -340,24 +339,30 @@ class Studio:
         temperature: float = 1.0,
         tempo_bpm: float = 120.0,
         seed: int = 0,
-    ) -> Piece:
+    ) -> LongTake:
         """Draw a piece whose bars can be changed alone; see `sample` and `long_form`."""
         check_temperature(temperature)
         return long_form.sample_piece(self.checkpoint(model), model, seed, temperature, tempo_bpm)
 
-    def piece_of(self, model: str, groove: Groove, z: NDArray[np.float32] | None = None) -> Piece:
+    def piece_of(
+        self, model: str, groove: Groove, z: NDArray[np.float32] | None = None
+    ) -> LongTake:
         """Take up a groove as a piece; see `long_form.piece_of`."""
         return long_form.piece_of(self.checkpoint(model), model, groove, z)
 
-    def vary_bars(self, piece: Piece, bars: Sequence[int], amount: float, seed: int = 0) -> Piece:
+    def vary_bars(
+        self, piece: LongTake, bars: Sequence[int], amount: float, seed: int = 0
+    ) -> LongTake:
         """Change some bars and hold all others exactly; see `long_form.vary_bars`."""
         return long_form.vary_bars(self.checkpoint(piece.model), piece, bars, amount, seed)
 
-    def morph_pieces(self, start: Piece, end: Piece, n_steps: int = 5) -> tuple[Piece, ...]:
+    def morph_pieces(
+        self, start: LongTake, end: LongTake, n_steps: int = 5
+    ) -> tuple[LongTake, ...]:
         """Return pieces from one to another, both included; see `long_form.morph_pieces`."""
         return long_form.morph_pieces(self.checkpoint(start.model), start, end, n_steps)
 
-    def cross_over(self, start: Piece, end: Piece) -> Piece:
+    def cross_over(self, start: LongTake, end: LongTake) -> LongTake:
         """Return one piece that leads from one to another; see `long_form.cross_over`."""
         return long_form.cross_over(self.checkpoint(start.model), start, end)
 

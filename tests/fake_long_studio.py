@@ -9,8 +9,8 @@ import numpy as np
 from fake_studio import Z_SIZE, FakeStudio, groove_at
 
 from musicvae_core.latent.long_form import check_one_model, splice
-from musicvae_core.latent.paths import Route, Stop, check_path
-from musicvae_core.latent.results import ModelInfo, Piece
+from musicvae_core.latent.morph import Route, Stop, check_path
+from musicvae_core.latent.results import LongTake, ModelInfo
 from musicvae_core.music.groove import Groove
 
 N_BARS = 16
@@ -34,20 +34,22 @@ class FakeLongStudio(FakeStudio):
 
     def sample_piece(
         self, model: str, *, temperature: float = 1.0, tempo_bpm: float = 120.0, seed: int = 0
-    ) -> Piece:
+    ) -> LongTake:
         self.calls.append({"model": model, "temperature": temperature, "seed": seed})
         if self.error:
             raise self.error
         embeddings = np.random.default_rng(seed).standard_normal((N_BARS, Z_SIZE))
         groove = _bars(embeddings, tempo_bpm)
-        return Piece(groove, embeddings.ravel(), embeddings, model, seed, temperature)
+        return LongTake(groove, embeddings.ravel(), embeddings, model, seed, temperature)
 
-    def piece_of(self, model: str, groove: Groove, z: np.ndarray | None = None) -> Piece:
+    def piece_of(self, model: str, groove: Groove, z: np.ndarray | None = None) -> LongTake:
         self.calls.append({"model": model, "z": z})
         embeddings = np.ones((N_BARS, Z_SIZE))
-        return Piece(groove, embeddings.ravel(), embeddings, model, 0, 0.0)
+        return LongTake(groove, embeddings.ravel(), embeddings, model, 0, 0.0)
 
-    def vary_bars(self, piece: Piece, bars: Sequence[int], amount: float, seed: int = 0) -> Piece:
+    def vary_bars(
+        self, piece: LongTake, bars: Sequence[int], amount: float, seed: int = 0
+    ) -> LongTake:
         self.calls.append({"bars": list(bars), "amount": amount, "seed": seed})
         if self.error:
             raise self.error
@@ -57,12 +59,14 @@ class FakeLongStudio(FakeStudio):
         groove = splice(piece.groove, _bars(moved, tempo_bpm), bars)
         return replace(piece, groove=groove, embeddings=moved)
 
-    def morph_pieces(self, start: Piece, end: Piece, n_steps: int = 5) -> tuple[Piece, ...]:
+    def morph_pieces(
+        self, start: LongTake, end: LongTake, n_steps: int = 5
+    ) -> tuple[LongTake, ...]:
         check_one_model(start, end)
         between = [self.vary_bars(start, range(N_BARS), 1.0, at) for at in range(1, n_steps - 1)]
         return (start, *between, end)
 
-    def cross_over(self, start: Piece, end: Piece) -> Piece:
+    def cross_over(self, start: LongTake, end: LongTake) -> LongTake:
         check_one_model(start, end)
         return replace(start, groove=splice(start.groove, end.groove, range(8, N_BARS)))
 

@@ -12,8 +12,7 @@ from fake_lab import FakeLab
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.latent.atlas import Atlas, Performance, Principal
 from musicvae_core.latent.attribute_vectors import FILL, AttributeVectors
-from musicvae_core.latent.morph import Curve, compare, lay_codes, with_exact_ends
-from musicvae_core.latent.paths import journey_codes
+from musicvae_core.latent.morph import Curve, compare, journey_codes, lay_codes, with_exact_ends
 from musicvae_core.latent.results import ModelInfo, Morphed, SteeredTake, Take
 from musicvae_core.music.attributes import Beats
 from musicvae_core.music.controls import controls_of, measure_controls

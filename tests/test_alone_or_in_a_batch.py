@@ -90,7 +90,7 @@ def test_the_number_of_threads_changes_nothing(real_studio, model, together, n_t
 
 
 def test_the_lab_completes_a_groove_alike_alone_and_among_others(real_studio):
-    checkpoint = real_studio.lab().checkpoint
+    model = real_studio.lab().checkpoint.model
     rng = np.random.default_rng(1)
     n, n_steps = 9, 6 * 16
     hits = rng.random((n, n_steps, 9)) < 0.1
@@ -99,7 +99,7 @@ def test_the_lab_completes_a_groove_alike_alone_and_among_others(real_studio):
 
     def completed(rows):
         kept = Kept.notes(features[:rows])
-        return complete(checkpoint, kept, untold(tempos_bpm[:rows]), Chance(seed=4))
+        return complete(model, kept, untold(tempos_bpm[:rows]), Chance(seed=4))
 
     many = completed(n)
     for rows in (1, 4):

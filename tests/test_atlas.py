@@ -13,15 +13,13 @@ from musicvae_core.latent.atlas import (
     ATLAS_FILE,
     TsneMap,
     directions,
-    fit_principal,
-    fit_tsne,
     load_atlas,
     mean_code,
     nearest,
     save_atlas,
 )
-from musicvae_core.latent.attribute_vectors import _spread, build_atlas
 from musicvae_core.latent.codes import encode_features
+from musicvae_core.latent.fit import _fit_principal, _fit_tsne, _spread, build_atlas
 from musicvae_core.models.checkpoint import load_checkpoint
 from musicvae_core.music.controls import controls_of
 from musicvae_core.studio import SHIPPED_CHECKPOINTS, Studio
@@ -77,7 +75,7 @@ def test_a_model_without_feel_has_no_attributes_of_feel(checkpoints_dir, tiny_da
 
 
 def test_too_small_a_data_set_is_named(checkpoint, tiny_dataset, monkeypatch):
-    monkeypatch.setattr("musicvae_core.latent.attribute_vectors.MIN_CODES", 100)
+    monkeypatch.setattr("musicvae_core.latent.fit._MIN_MAP_CODES", 100)
     with pytest.raises(TooFewExamplesError, match="42 windows"):
         build_atlas(checkpoint, tiny_dataset)
 
@@ -252,7 +250,7 @@ def groups():
 @pytest.fixture(scope="module")
 def fitted(groups):
     codes, _ = groups
-    positions = fit_tsne(codes)
+    positions = _fit_tsne(codes)
     return positions, TsneMap(codes, positions)
 
 
@@ -262,7 +260,7 @@ def distances(some, others):
 
 def test_principal_components_are_those_of_the_singular_values(groups):
     codes, _ = groups
-    principal = fit_principal(codes)
+    principal = _fit_principal(codes)
     centred = codes.astype(np.float64) - codes.mean(axis=0, dtype=np.float64)
     _, singular, rows = np.linalg.svd(centred, full_matrices=False)
     np.testing.assert_allclose(
@@ -306,7 +304,7 @@ def test_groups_stay_together_on_the_tsne_map(groups, fitted):
 
 
 def test_the_tsne_map_is_the_same_again(groups, fitted):
-    np.testing.assert_array_equal(fit_tsne(groups[0]), fitted[0])
+    np.testing.assert_array_equal(_fit_tsne(groups[0]), fitted[0])
 
 
 def test_codes_of_the_map_placed_anew_land_where_they_were(groups, fitted):

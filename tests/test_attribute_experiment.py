@@ -15,7 +15,8 @@ from musicvae_core.cli.main import main
 from musicvae_core.evaluation.experiments import attributes as experiment
 from musicvae_core.evaluation.experiments import figures as attribute_figure
 from musicvae_core.evaluation.experiments.attributes import _spearman, attribute_experiment, misses
-from musicvae_core.latent.attribute_vectors import AttributeVectors, fit_vectors
+from musicvae_core.latent.attribute_vectors import AttributeVectors
+from musicvae_core.latent.fit import fit_vectors
 from musicvae_core.latent.steering import Steered
 from musicvae_core.models.checkpoint import load_checkpoint
 

@@ -18,12 +18,10 @@ from musicvae_core.latent.attribute_vectors import (
     FILL,
     VECTORS_FILE,
     AttributeVectors,
-    _correct,
-    _quartile_difference,
-    fit_vectors,
     load_vectors,
     save_vectors,
 )
+from musicvae_core.latent.fit import _correct, _quartile_difference, fit_vectors
 from musicvae_core.models.checkpoint import load_checkpoint
 
 Z = 12

@@ -60,11 +60,11 @@ def test_what_is_known_comes_back_and_what_is_not_is_never_read(n_bars):
     features = grooves_of(n_bars)
     kept = Kept.notes(features)
     chance, controls = Chance(seed=3), untold(2)
-    made = complete(tiny_checkpoint(), kept, controls, chance)
+    made = complete(tiny_checkpoint().model, kept, controls, chance)
     assert np.array_equal(made[..., :9], features[..., :9])
     other = features.copy()
     other[..., 9:] = np.where(features[..., 9:] != 0, 0.25, 0)
-    again = complete(tiny_checkpoint(), Kept.notes(other), controls, chance)
+    again = complete(tiny_checkpoint().model, Kept.notes(other), controls, chance)
     assert np.array_equal(again, made)
 
 
@@ -73,7 +73,7 @@ def test_a_stretch_hears_the_bars_before_it():
     opening = np.arange(8 * STEPS_PER_BAR)[None] < 4 * STEPS_PER_BAR
     silent = np.where(opening[..., None], 0, features).astype(np.float32)
     followed = [
-        complete(tiny_checkpoint(), Kept.nothing(one).revealing(opening), untold(1), Chance())
+        complete(tiny_checkpoint().model, Kept.nothing(one).revealing(opening), untold(1), Chance())
         for one in (features, silent)
     ]
     assert not np.array_equal(*(one[:, ~opening[0]] for one in followed))
@@ -83,12 +83,12 @@ def test_the_same_code_serves_every_stretch(monkeypatch):
     codes = []
     own = completion._complete_stretch
 
-    def noting(checkpoint, kept, controls, chance, code, generator):
+    def noting(model, kept, controls, chance, code, generator):
         codes.append(code)
-        return own(checkpoint, kept, controls, chance, code, generator)
+        return own(model, kept, controls, chance, code, generator)
 
     monkeypatch.setattr(completion, "_complete_stretch", noting)
-    complete(tiny_checkpoint(), Kept.notes(grooves_of(10)), untold(2), Chance())
+    complete(tiny_checkpoint().model, Kept.notes(grooves_of(10)), untold(2), Chance())
     assert len(codes) > 2
     assert all(code is codes[0] for code in codes)
 
@@ -104,7 +104,7 @@ def test_bars_that_are_held_cost_nothing(monkeypatch):
         completion, "_complete_stretch", lambda *given: calls.append(given) or own(*given)
     )
     complete(
-        tiny_checkpoint(),
+        tiny_checkpoint().model,
         Kept(features, hits, hits, hits, kept.taps),
         untold(1),
         Chance(),

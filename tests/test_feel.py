@@ -34,7 +34,7 @@ from musicvae_core.evaluation.experiments.feel_metrics import (
     likeness,
 )
 from musicvae_core.lab.completion import nats_of_rest
-from musicvae_core.lab.tools import match_feel
+from musicvae_core.lab.options import match_feel
 from musicvae_core.models.conditioning import UNKNOWN, Kept, untold
 from musicvae_core.models.config import MAX_SEED, TrainConfig
 from musicvae_core.models.lab_tasks import _make_batch
@@ -272,9 +272,9 @@ def test_the_experiment_measures_all_and_writes_it(dataset, tmp_path, monkeypatc
     heard = []
     complete = experiment_module.complete
 
-    def overheard(checkpoint, kept, controls, chance):
+    def overheard(model, kept, controls, chance):
         heard.append(controls)
-        return complete(checkpoint, kept, controls, chance)
+        return complete(model, kept, controls, chance)
 
     monkeypatch.setattr(experiment_module, "complete", overheard)
     checkpoint = tiny_checkpoint()

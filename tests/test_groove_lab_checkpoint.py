@@ -36,7 +36,7 @@ def long_windows(real_dataset):
 @pytest.fixture(scope="module")
 def played(lab, long_windows):
     kept = Kept.notes(long_windows.features)
-    return complete(lab.checkpoint, kept, untold(long_windows.tempos_bpm), Chance())
+    return complete(lab.checkpoint.model, kept, untold(long_windows.tempos_bpm), Chance())
 
 
 def first_bars(lab, features):

@@ -5,7 +5,7 @@ import pytest
 
 from musicvae_core.errors import ConfigError
 from musicvae_core.latent.codes import slerp
-from musicvae_core.latent.paths import journey_codes
+from musicvae_core.latent.morph import journey_codes
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5])

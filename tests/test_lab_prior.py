@@ -104,9 +104,9 @@ def test_a_fitted_prior_makes_what_is_hidden_likelier_and_keeps_the_weights(wind
 
 def test_what_is_played_hears_the_fitted_noise(windows, fitted):
     kept, controls = Kept.notes(windows.features), untold(windows.tempos_bpm)
-    played = [complete(one, kept, controls, Chance()) for one in (tiny_checkpoint(), fitted)]
+    played = [complete(one.model, kept, controls, Chance()) for one in (tiny_checkpoint(), fitted)]
     assert not np.array_equal(*played)
-    assert np.array_equal(complete(fitted, kept, controls, Chance()), played[1])
+    assert np.array_equal(complete(fitted.model, kept, controls, Chance()), played[1])
 
 
 def test_too_few_windows_are_refused(windows):

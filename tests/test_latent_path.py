@@ -6,9 +6,9 @@ import torch
 from tiny_data import drummed_groove
 
 from musicvae_core.errors import ConfigError, InvalidGrooveError
-from musicvae_core.latent import paths as latent_path
+from musicvae_core.latent import morph as latent_path
 from musicvae_core.latent.codes import encode_music
-from musicvae_core.latent.paths import MAX_PATH_BARS, Route, Stop, play_path
+from musicvae_core.latent.morph import MAX_PATH_BARS, Route, Stop, play_path
 from musicvae_core.models.checkpoint import load_checkpoint
 from musicvae_core.music.codec import features_to_groove
 from musicvae_core.studio import Studio

@@ -10,7 +10,7 @@ from long_page import PAGE, decks, groove_of, press
 from page_driver import found_by_pages, newest
 from streamlit.testing.v1 import AppTest
 
-from musicvae_core.latent.paths import MAX_PATH_BARS, MAX_STOPS, Route
+from musicvae_core.latent.morph import MAX_PATH_BARS, MAX_STOPS, Route
 from musicvae_core.music.midi import write_midi
 
 

@@ -13,10 +13,10 @@ from musicvae_core.errors import ConfigError, SideFileError
 from musicvae_core.latent import steering
 from musicvae_core.latent.attribute_vectors import (
     AttributeVectors,
-    fit_vectors,
     load_vectors,
     save_vectors,
 )
+from musicvae_core.latent.fit import fit_vectors
 from musicvae_core.latent.steering import _BOUND_WEIGHTS, decode_codes, steer, weights_of
 from musicvae_core.models.checkpoint import load_checkpoint
 from musicvae_core.music.attributes import Beats

@@ -10,7 +10,7 @@ import tiny_data
 from musicvae_core.cli.main import main
 from musicvae_core.evaluation.experiments import choices
 from musicvae_core.evaluation.experiments.choices import probe_style
-from musicvae_core.latent.attribute_vectors import build_atlas
+from musicvae_core.latent.fit import build_atlas
 from musicvae_core.models.checkpoint import load_checkpoint
 from musicvae_core.music.drums import CLOSED_HAT, RIDE
 

@@ -240,7 +240,7 @@ def _add_atlas(parser: argparse.ArgumentParser) -> None:
 
 def _atlas(options: argparse.Namespace) -> None:
     from musicvae_core.latent.atlas import save_atlas
-    from musicvae_core.latent.attribute_vectors import build_atlas
+    from musicvae_core.latent.fit import build_atlas
     from musicvae_core.models.checkpoint import load_checkpoint
 
     checkpoint, dataset = load_checkpoint(options.checkpoint), read_dataset(options.data, options)
@@ -258,7 +258,8 @@ def _add_attribute_vectors(parser: argparse.ArgumentParser) -> None:
 
 
 def _attribute_vectors(options: argparse.Namespace) -> None:
-    from musicvae_core.latent.attribute_vectors import fit_vectors, save_vectors
+    from musicvae_core.latent.attribute_vectors import save_vectors
+    from musicvae_core.latent.fit import fit_vectors
     from musicvae_core.models.checkpoint import load_checkpoint
 
     vectors = fit_vectors(load_checkpoint(options.checkpoint), read_dataset(options.data, options))

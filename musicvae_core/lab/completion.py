@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from musicvae_core.lab.options import Chance
-from musicvae_core.models.checkpoint import LabCheckpoint
-from musicvae_core.models.conditioning import Controls, Flags, Floats, Kept, condition_features
+from musicvae_core.models.conditioning import Controls, Flags, Floats, Kept
 from musicvae_core.models.decoders import shift_right
 from musicvae_core.models.lab import GrooveLab, Inference, known_of
 from musicvae_core.music.drums import N_VOICES
@@ -37,7 +36,7 @@ class Stretch(NamedTuple):
 
 
 def complete(
-    checkpoint: LabCheckpoint,
+    model: GrooveLab,
     kept: Kept,
     controls: Controls,
     chance: Chance,
@@ -52,7 +51,7 @@ def complete(
 
     Parameters
     ----------
-    checkpoint
+    model
         The lab.
     kept
         What is known of (B, T) grooves, T whole bars.
@@ -70,18 +69,18 @@ def complete(
     (B, T, 27) float32, what is known as it was.
     """
     generator = torch.Generator().manual_seed(chance.seed)
-    noise = torch.randn((len(kept.features), checkpoint.config.z_size), generator=generator)
+    noise = torch.randn((len(kept.features), model.config.z_size), generator=generator)
     known = np.concatenate([kept.hits, kept.velocities, kept.offsets], axis=-1)
     kept = replace(kept, features=np.where(known, kept.features, 0).astype(np.float32))
     n_lead = like.features.shape[1] if like else 0
-    window_bars = checkpoint.config.n_bars - n_lead // STEPS_PER_BAR
+    window_bars = model.config.n_bars - n_lead // STEPS_PER_BAR
     seeds = np.random.default_rng(chance.seed)  # a seed for each stretch, however many grooves
     for stretch in stretches(open_bars(kept), window_bars, context_bars):
         heard, n_before = _heard(kept, stretch)
         if like:
             heard = Kept.everything(like.features).followed_by(heard)
         generator.manual_seed(int(seeds.integers(2**62)))
-        made = _complete_stretch(checkpoint, heard, controls, chance, like or noise, generator)
+        made = _complete_stretch(model, heard, controls, chance, like or noise, generator)
         features = kept.features.copy()
         made_steps = slice(stretch.first_made * STEPS_PER_BAR, stretch.end * STEPS_PER_BAR)
         features[:, made_steps] = made[:, n_lead + n_before :]
@@ -128,7 +127,7 @@ def _heard(kept: Kept, stretch: Stretch) -> tuple[Kept, int]:
 
 @torch.inference_mode()
 def _complete_stretch(
-    checkpoint: LabCheckpoint,
+    model: GrooveLab,
     kept: Kept,
     controls: Controls,
     chance: Chance,
@@ -136,10 +135,7 @@ def _complete_stretch(
     generator: torch.Generator,
 ) -> Floats:
     """Complete grooves of one window or less, by an example's code or by the prior's noise."""
-    config, model = checkpoint.config, checkpoint.model
-    n_styles, n_drummers = len(config.style_names), len(config.drummer_names)
-    condition = condition_features(kept, controls, n_styles, n_drummers)
-    context, mu, sigma = model.read(torch.from_numpy(condition))
+    context, mu, sigma = model.read(model.condition(kept, controls))
     if isinstance(code, Example):
         z = code.z
     else:

@@ -21,6 +21,7 @@ from musicvae_core.lab.options import (
     Amounts,
     Chance,
     Wishes,
+    match_feel,
 )
 from musicvae_core.models.checkpoint import LabCheckpoint
 from musicvae_core.models.conditioning import (
@@ -28,12 +29,11 @@ from musicvae_core.models.conditioning import (
     Controls,
     Floats,
     Kept,
-    condition_features,
     taps_of,
 )
 from musicvae_core.music.codec import features_to_groove, groove_to_features
 from musicvae_core.music.drums import N_VOICES
-from musicvae_core.music.grid import LATEST_OFFSET, STEPS_PER_BAR, VELOCITY_LEVELS
+from musicvae_core.music.grid import STEPS_PER_BAR
 from musicvae_core.music.groove import Groove
 
 _MAX_CONTINUED_BARS = 64
@@ -264,7 +264,7 @@ class Lab:
         """Complete a groove in several ways, and put back what is kept as it was."""
         draws = np.zeros(n_draws, np.int64)
         features = complete(
-            self.checkpoint,
+            self.checkpoint.model,
             kept.take(draws),
             self._controls(groove, wishes).take(draws),
             chance,
@@ -289,9 +289,8 @@ class Lab:
         windows = _sounding_windows(feel, config.n_bars)
         features = np.concatenate([_features(window) for window in windows])
         controls = self._controls(feel, ANYTHING).take(np.zeros(len(windows), np.int64))
-        n_styles, n_drummers = len(self.styles), len(self.drummers)
-        condition = condition_features(Kept.notes(features), controls, n_styles, n_drummers)
-        mu, _ = model.encode(torch.from_numpy(features), torch.from_numpy(condition))
+        condition = model.condition(Kept.notes(features), controls)
+        mu, _ = model.encode(torch.from_numpy(features), condition)
         distances = (mu - mu.mean(dim=0)).norm(dim=-1)
         typical = int(distances.argmin())
         n_steps = _EXAMPLE_BARS * STEPS_PER_BAR
@@ -368,41 +367,3 @@ def _check_choice(kind: str, chosen: Collection[int], n: int) -> None:
     beyond = [place for place in chosen if not 0 <= place < n]
     if beyond:
         raise ConfigError(f"There is no {kind} {beyond[0] + 1}; there are {kind}s 1 to {n}.")
-
-
-_LEAST_HITS = 4
-"""Fewer hits of the other groove say nothing of its feel."""
-_MOST_STRETCH = 2.0
-
-
-def match_feel(groove: Groove, feel: Groove) -> Groove:
-    """Return a groove as loud, with as much dynamics, and as late as another.
-
-    Velocities get the other's mean and deviation, the latter changed by no more than a factor
-    of two; offsets at even sixteenths, and those at odd ones, get the other's mean, which is
-    its lateness and its swing. How hits differ among themselves stays the groove's own.
-    """
-    velocities = np.array(groove.velocities)
-    if min(groove.n_hits, feel.n_hits) >= _LEAST_HITS:
-        velocities[groove.hits] = _matched(groove.velocities[groove.hits], feel)
-    offsets = np.array(groove.offsets)
-    for parity in (0, 1):
-        own, other = groove.hits[parity::2], feel.hits[parity::2]
-        if own.any() and other.sum() >= _LEAST_HITS:
-            mean = feel.offsets[parity::2][other].mean()
-            offsets[parity::2] += mean - offsets[parity::2][own].mean()
-    return Groove.from_hits(
-        groove.hits,
-        np.clip(velocities, 1 / VELOCITY_LEVELS, 1),
-        np.clip(offsets, -0.5, LATEST_OFFSET),
-        groove.tempo_bpm,
-    )
-
-
-def _matched(velocities: Floats, feel: Groove) -> Floats:
-    """Return velocities (n,) with the mean and deviation of a groove's."""
-    wanted = feel.velocities[feel.hits]
-    deviation = velocities.std()
-    stretch = wanted.std() / deviation if deviation > 0 else 1.0
-    stretch = np.clip(stretch, 1 / _MOST_STRETCH, _MOST_STRETCH)
-    return np.asarray(wanted.mean() + stretch * (velocities - velocities.mean()), np.float32)

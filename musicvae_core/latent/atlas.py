@@ -5,8 +5,7 @@ by the angle between their directions: on the validation split of `groove_2bar` 
 by angle share more hits with a window than the nearest in a straight line (Jaccard .479 against
 .459), and more often its style (.62 against .58). `latent.slerp` moves along directions too.
 
-scikit-learn and openTSNE are imported when first needed: a page that only draws a map does
-without them.
+openTSNE is imported when first needed: a page that only draws a map does without it.
 """
 
 from __future__ import annotations
@@ -17,24 +16,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicvae_core.data.files import DAMAGED, check_arrays, read_arrays, write_arrays
-from musicvae_core.errors import (
-    SideFileError,
-)
+from musicvae_core.errors import SideFileError
 
 _Codes = NDArray[np.float32]
 _Positions = NDArray[np.float32]
 
-_N_COMPONENTS = 3
-MIN_CODES = 30
-"""Fewer codes make no map."""
-
-_PERPLEXITY = 50.0
 _PLACING_PERPLEXITY = 5.0
 """The default of openTSNE's `transform`: a new code has its own few neighbours in view."""
 
@@ -53,6 +45,8 @@ class Principal:
         (3,) float32, each one's share of the variance of the codes, 0 to 1.
     """
 
+    N_COMPONENTS: ClassVar[int] = 3
+
     mean: NDArray[np.float32]
     components: NDArray[np.float32]
     explained: NDArray[np.float32]
@@ -60,15 +54,6 @@ class Principal:
     def place(self, codes: _Codes) -> _Positions:
         """Return where codes (n, Z) lie on the components, (n, 3) float32."""
         return np.asarray((codes - self.mean) @ self.components.T, np.float32)
-
-
-def fit_principal(codes: _Codes) -> Principal:
-    """Find the principal components of codes (N, Z), N and Z at least 3."""
-    from sklearn.decomposition import PCA
-
-    fitted = PCA(_N_COMPONENTS, svd_solver="full").fit(codes)
-    arrays = (fitted.mean_, fitted.components_, fitted.explained_variance_ratio_)
-    return Principal(*(np.asarray(array, np.float32) for array in arrays))
 
 
 def directions(codes: _Codes) -> _Codes:
@@ -95,35 +80,6 @@ def nearest(codes: _Codes, code: _Codes, n: int) -> NDArray[np.int64]:
     return np.asarray(some[np.argsort(-cosines[some], kind="stable")], np.int64)
 
 
-def fit_tsne(codes: _Codes, seed: int = 0) -> _Positions:
-    """Lay codes (N, Z) out in the plane so that neighbours stay neighbours: (N, 2) float32.
-
-    Parameters
-    ----------
-    codes
-        At least `MIN_CODES`.
-    seed
-        The start is that of the principal components, and the same seed gives the same map.
-
-    Source: van der Maaten and Hinton 2008; start: Kobak and Berens 2019; openTSNE: Poličar,
-    Stražar and Zupan 2024.
-    """
-    from openTSNE import TSNE
-    from openTSNE.affinity import PerplexityBasedNN
-    from openTSNE.initialization import pca
-
-    points = directions(codes)
-    perplexity = min(_PERPLEXITY, (len(points) - 1) / 3)
-    affinities = PerplexityBasedNN(points, perplexity, method="exact", random_state=seed)
-    start = pca(points, random_state=seed)
-    fitted = TSNE(perplexity=perplexity, random_state=seed).fit(
-        affinities=affinities, initialization=start
-    )
-    positions = np.asarray(fitted, np.float64)
-    centred = positions - (positions.max(axis=0) + positions.min(axis=0)) / 2
-    return np.asarray(centred, np.float32)
-
-
 class TsneMap:
     """A fitted t-SNE map that takes new codes; safe to use from many threads.
 
@@ -137,7 +93,7 @@ class TsneMap:
     codes
         (N, Z) float32, those the map was fitted to.
     positions
-        (N, 2) float32, of `fit_tsne`.
+        (N, 2) float32, of a fit, see `latent.fit`.
 
     Source: Poličar, Stražar and Zupan 2023, "Embedding to reference t-SNE space".
     """
@@ -348,8 +304,8 @@ def _assembled(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Atl
         "start_bar": (n,),
         "attributes": (n, len(names)),
         "mean": (z_size,),
-        "components": (_N_COMPONENTS, z_size),
-        "explained": (_N_COMPONENTS,),
+        "components": (Principal.N_COMPONENTS, z_size),
+        "explained": (Principal.N_COMPONENTS,),
         "tsne": (n, 2),
     }
     check_arrays({**arrays, "codes": codes}, shapes)

@@ -23,7 +23,7 @@ from musicvae_core.latent.codes import (
     sample_codes,
     slerp,
 )
-from musicvae_core.latent.results import Piece, Take
+from musicvae_core.latent.results import LongTake, Take
 from musicvae_core.models.checkpoint import Checkpoint
 from musicvae_core.models.decoders import ConductorDecoder
 from musicvae_core.models.kinds import kind_of
@@ -39,7 +39,7 @@ Embeddings = NDArray[np.float32]
 
 def sample_piece(
     checkpoint: Checkpoint, model: str, seed: int, temperature: float, tempo_bpm: float
-) -> Piece:
+) -> LongTake:
     """Draw a piece from the learned prior, or from N(0, I) where there is none.
 
     `Studio.sample` draws the same for the same seed and prior.
@@ -52,7 +52,9 @@ def sample_piece(
     return _decoded(checkpoint, model, _drawn(checkpoint, seed), seed, temperature, tempo_bpm)
 
 
-def piece_of(checkpoint: Checkpoint, model: str, groove: Groove, z: Codes | None = None) -> Piece:
+def piece_of(
+    checkpoint: Checkpoint, model: str, groove: Groove, z: Codes | None = None
+) -> LongTake:
     """Take up a groove as a piece, its notes as they are.
 
     Parameters
@@ -70,12 +72,12 @@ def piece_of(checkpoint: Checkpoint, model: str, groove: Groove, z: Codes | None
         If the model has no conductor, or the groove another length.
     """
     code = encode_music(checkpoint, [groove])[0] if z is None else z
-    return Piece(groove, code, embed(checkpoint, code), model, 0, 0.0)
+    return LongTake(groove, code, embed(checkpoint, code), model, 0, 0.0)
 
 
 def vary_bars(
-    checkpoint: Checkpoint, piece: Piece, bars: Collection[int], amount: float, seed: int
-) -> Piece:
+    checkpoint: Checkpoint, piece: LongTake, bars: Collection[int], amount: float, seed: int
+) -> LongTake:
     """Change some bars of a piece, and hold all others exactly.
 
     The bars' parts of z are drawn anew from the prior, given all others, so that they fit where
@@ -226,8 +228,8 @@ def splice(groove: Groove, other: Groove, bars: Collection[int]) -> Groove:
 
 
 def morph_pieces(
-    checkpoint: Checkpoint, start: Piece, end: Piece, n_steps: int
-) -> tuple[Piece, ...]:
+    checkpoint: Checkpoint, start: LongTake, end: LongTake, n_steps: int
+) -> tuple[LongTake, ...]:
     """Return pieces on the way from one to another, both included as they are.
 
     z moves along the great circle, refined by the prior where there is one
@@ -258,7 +260,7 @@ def morph_pieces(
     return (start, *between, replace(end, groove=end.groove.at_tempo(start.groove.tempo_bpm)))
 
 
-def cross_over(checkpoint: Checkpoint, start: Piece, end: Piece) -> Piece:
+def cross_over(checkpoint: Checkpoint, start: LongTake, end: LongTake) -> LongTake:
     """Return one piece whose bars lead from a piece to another, the outermost as they are.
 
     The first bar is the start's first and the last is the end's last; every bar's part of z
@@ -288,7 +290,7 @@ def cross_over(checkpoint: Checkpoint, start: Piece, end: Piece) -> Piece:
     return replace(moved, groove=groove)
 
 
-def check_one_model(start: Piece, end: Piece) -> None:
+def check_one_model(start: LongTake, end: LongTake) -> None:
     """Check that the codes of two pieces lie in one space.
 
     Raises
@@ -302,7 +304,7 @@ def check_one_model(start: Piece, end: Piece) -> None:
         )
 
 
-def _like(checkpoint: Checkpoint, piece: Piece, z: Codes) -> Piece:
+def _like(checkpoint: Checkpoint, piece: LongTake, z: Codes) -> LongTake:
     """Return the piece at another z (Z,), drawn by the same chance."""
     tempo_bpm = piece.groove.tempo_bpm
     return _decoded(checkpoint, piece.model, z, piece.seed, piece.temperature, tempo_bpm)
@@ -330,7 +332,7 @@ def embed(checkpoint: Checkpoint, z: Codes) -> Embeddings:
 @torch.inference_mode()
 def _decoded(
     checkpoint: Checkpoint, model: str, z: Codes, seed: int, temperature: float, tempo_bpm: float
-) -> Piece:
+) -> LongTake:
     """Return the piece of a code (Z,); a seed gives each bar the same chance at any z."""
     embeddings = embed(checkpoint, z)
     generator = torch.Generator().manual_seed(seed)
@@ -338,7 +340,7 @@ def _decoded(
     head = checkpoint.model.head
     features = _conductor(checkpoint).generate_bars(bars, head, temperature, generator)
     groove = features_to_groove(features[0].numpy(), tempo_bpm)
-    return Piece(groove, z, embeddings, model, seed, temperature)
+    return LongTake(groove, z, embeddings, model, seed, temperature)
 
 
 def _conductor(checkpoint: Checkpoint) -> ConductorDecoder:

@@ -97,7 +97,7 @@ class Morphed:
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class LongTake:
     """A groove, and what each of its bars was decoded from.
 
     Parameters

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from musicvae_core.errors import CheckpointNotFoundError
-from musicvae_core.latent.results import ModelInfo, Piece
+from musicvae_core.latent.results import LongTake, ModelInfo
 from musicvae_core.music.groove import Groove
 from musicvae_core.studio import Studio
 from pages.shared.collection import fingerprint
@@ -145,13 +145,13 @@ class Shown:
     """
 
     id: str
-    piece: Piece
+    piece: LongTake
     name: str
     note: str
     before: Groove | None = None
     sampled: tuple[object, ...] = ()
 
-    def changed(self, piece: Piece, note: str) -> Shown:
+    def changed(self, piece: LongTake, note: str) -> Shown:
         """Return the same piece after a change, which the note tells."""
         return replace(self, piece=piece, note=note, before=self.piece.groove)
 
@@ -178,7 +178,7 @@ def show(one: Shown) -> None:
 
 
 def show_new(
-    piece: Piece, note: str, name: str = "", sampled: tuple[object, ...] | None = None
+    piece: LongTake, note: str, name: str = "", sampled: tuple[object, ...] | None = None
 ) -> None:
     """Put another piece on the page, under a name of its own."""
     before = shown()

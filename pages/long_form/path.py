@@ -8,7 +8,7 @@ from functools import partial
 
 import streamlit as st
 
-from musicvae_core.latent.paths import MAX_PATH_BARS, MAX_STOPS, Route, Stop
+from musicvae_core.latent.morph import MAX_PATH_BARS, MAX_STOPS, Route, Stop
 from musicvae_core.latent.results import ModelInfo
 from musicvae_core.music.forms import drums_of
 from musicvae_core.music.groove import Groove

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from musicvae_core.errors import MusicVAEError
-from musicvae_core.latent.results import ModelInfo, Piece
+from musicvae_core.latent.results import LongTake, ModelInfo
 from musicvae_core.music.attributes import bar_similarity
 from musicvae_core.music.forms import drums_of
 from musicvae_core.music.groove import Groove
@@ -300,7 +300,7 @@ def _start_with_a_sample(studio: Studio, settings: LongSettings, model: ModelInf
 
 
 def _draw_strip(
-    studio: Studio, settings: LongSettings, ends: tuple[str, str], steps: tuple[Piece, ...]
+    studio: Studio, settings: LongSettings, ends: tuple[str, str], steps: tuple[LongTake, ...]
 ) -> int:
     """Draw the morph between the ends of these names; return at which step its pointer is."""
     name = " to ".join(ends)
@@ -329,7 +329,7 @@ def _source(name: str, grooves: tuple[Groove, ...], at: int, model: str) -> Sour
     return Source(f"{name}, step {at + 1}", grooves[at], None, model, "long form")
 
 
-def _draw_buttons(studio: Studio, now: Shown, other: Piece, step: Piece, name: str) -> None:
+def _draw_buttons(studio: Studio, now: Shown, other: LongTake, step: LongTake, name: str) -> None:
     def cross() -> None:
         crossing = studio.cross_over(now.piece, other)
         show_new(crossing, f"leads from {now.name} to {name}", f"{now.name} into {name}")

@@ -73,7 +73,7 @@ class _Player:
             batch = slice(start, start + _BATCH)
             seed = int(np.random.SeedSequence((self.seed, draw, start)).generate_state(1)[0])
             some, controls = _some_of(kept, batch), told.take(batch)
-            parts.append(complete(self.checkpoint, some, controls, Chance(seed=seed)))
+            parts.append(complete(self.checkpoint.model, some, controls, Chance(seed=seed)))
         return np.concatenate(parts)
 
     def nats(self, kept: Kept, told: Controls, *terms: str) -> float:

@@ -13,8 +13,8 @@ from musicvae_core.data.windows import Split, Windows
 from musicvae_core.evaluation.experiments.feel_baselines import split_feel
 from musicvae_core.evaluation.realism import Verdict, judge
 from musicvae_core.lab.completion import Example
-from musicvae_core.lab.options import Chance
-from musicvae_core.lab.tools import Lab, match_feel
+from musicvae_core.lab.options import Chance, match_feel
+from musicvae_core.lab.tools import Lab
 from musicvae_core.models.checkpoint import LabCheckpoint
 from musicvae_core.models.config import MAX_SEED
 from musicvae_core.music.attributes import ATTRIBUTES, beats_of, measure

@@ -1,0 +1,238 @@
+"""What is fitted to the codes of the train split: a model's attribute vectors and its atlas.
+
+scikit-learn and openTSNE are imported where they are used: most commands do without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicvae_core.data.dataset import Dataset
+from musicvae_core.data.windows import Windows
+from musicvae_core.latent.atlas import Atlas, Performance, Principal, directions
+from musicvae_core.latent.attribute_vectors import FILL, AttributeVectors
+from musicvae_core.latent.codes import encode_features
+from musicvae_core.models.checkpoint import Checkpoint
+from musicvae_core.music.attributes import beats_of
+from musicvae_core.music.controls import controls_of, measure_controls
+
+_Array = NDArray[np.float64]
+
+_MIN_WINDOWS, _MIN_PERFORMANCES = 50, 3
+"""What a label needs for a vector of its own."""
+
+_MIN_CODES = 8
+_RIDGE = 0.05
+"""Added to the codes' covariance, as a share of its mean variance."""
+_OVERLAP = 1e-3
+"""Added to the attributes' own covariance, in variances: two that are nearly one stay apart."""
+_TAIL = 0.025
+
+
+def fit_vectors(checkpoint: Checkpoint, dataset: Dataset) -> AttributeVectors:
+    """Fit plain and corrected vectors of every attribute, and one of every label.
+
+    A plain vector is a difference of means, and moves whatever goes with its attribute. To
+    correct it, all attributes a, in standard deviations, are first predicted together from
+    z by ridge regression, a = W'(z - mean). Of all moves d that raise attribute k alone in
+    that account, W'd = e_k, the vector is the one of least Mahalanobis length: with the
+    codes' covariance C, d = C W (W' C W)^-1 e_k.
+
+    Raises
+    ------
+    TooFewExamplesError
+        If the train split has hardly any window of the model's length.
+
+    Source: Roberts et al. 2018, section 5.3 (plain vectors, quartiles); the correction is
+    generalised least squares.
+    """
+    config = checkpoint.config
+    windows = dataset.windows("train", config.n_bars, minimum=_MIN_CODES)
+    codes = encode_features(checkpoint, windows.features).astype(np.float64)
+    names = np.array(controls_of(config.has_feel))
+    table = measure_controls(beats_of(windows.features), tuple(names))
+    varies = table.std(axis=0) > 0
+    names, table = names[varies], table[:, varies]
+    lowest, highest = np.quantile(table, [_TAIL, 1 - _TAIL], axis=0)
+    corrected, metric = _correct((table - table.mean(axis=0)) / table.std(axis=0), codes)
+    labels = dict(_label_vectors(windows, codes))
+    return AttributeVectors(
+        fingerprint=checkpoint.fingerprint(),
+        controls=tuple(str(name) for name in names),
+        labels=tuple(labels),
+        deviations=table.std(axis=0),
+        lowest=lowest,
+        highest=highest,
+        plain=np.stack([_quartile_difference(values, codes) for values in table.T]),
+        corrected=corrected,
+        metric=metric,
+        styles=np.array([*labels.values()]).reshape(-1, config.z_size),
+    )
+
+
+def _quartile_difference(values: _Array, codes: _Array) -> _Array:
+    """Return the mean code (Z,) of the top quartile of values less that of the bottom one.
+
+    Values that tie with a quartile's bound count to it; where over three quarters tie, the
+    others are laid against them.
+    """
+    low, high = np.quantile(values, [0.25, 0.75])
+    if low < high:
+        top, bottom = values >= high, values <= low
+    elif (values > high).any():
+        top, bottom = values > high, values <= high
+    else:
+        top, bottom = values >= low, values < low
+    return np.asarray(codes[top].mean(axis=0) - codes[bottom].mean(axis=0))
+
+
+def _correct(attributes: _Array, codes: _Array) -> tuple[_Array, _Array]:
+    """Return the corrected vectors (K, Z) of attributes (N, K), and their metric (K, K).
+
+    The attributes are standardised; see `fit_vectors` and `AttributeVectors`.
+    """
+    centred = codes - codes.mean(axis=0)
+    covariance = centred.T @ centred / len(codes)
+    covariance += _RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    weights = np.linalg.solve(covariance, centred.T @ attributes / len(codes))  # (Z, K)
+    response = weights.T @ covariance @ weights  # (K, K)
+    metric = np.linalg.inv(response + _OVERLAP * np.eye(len(response)))
+    return metric @ (covariance @ weights).T, metric
+
+
+def _label_vectors(windows: Windows, codes: _Array) -> Iterator[tuple[str, _Array]]:
+    """Yield each label that is heard often enough, styles by how often, with its vector."""
+    of_window = [windows.labels[index] for index in windows.performance]
+    styles = np.array([label.style for label in of_window])
+    named, counts = np.unique(styles, return_counts=True)
+    masks = {str(named[at]): styles == named[at] for at in np.argsort(-counts, kind="stable")}
+    masks[FILL] = np.array([label.beat_type == "fill" for label in of_window])
+    for name, mask in masks.items():
+        n_performances = len(np.unique(windows.performance[mask]))
+        is_heard = mask.sum() >= _MIN_WINDOWS and n_performances >= _MIN_PERFORMANCES
+        if name and is_heard and not mask.all():
+            yield name, codes[mask].mean(axis=0) - codes[~mask].mean(axis=0)
+
+
+_N_WINDOWS = 4096
+_MIN_MAP_CODES = 30
+"""Fewer codes make no map."""
+_PERPLEXITY = 50.0
+
+
+def build_atlas(
+    checkpoint: Checkpoint, dataset: Dataset, *, n: int = _N_WINDOWS, seed: int = 0
+) -> Atlas:
+    """Encode windows of the train split and lay them out.
+
+    Parameters
+    ----------
+    checkpoint, dataset
+        Whose space, of what music.
+    n
+        At least so many windows, or all there are: see `_spread`.
+    seed
+        Of the t-SNE map.
+
+    Raises
+    ------
+    TooFewExamplesError
+        If the train split has not windows enough for a map.
+    """
+    n_bars = checkpoint.config.n_bars
+    windows = dataset.windows("train", n_bars, minimum=_MIN_MAP_CODES)
+    some = windows.take(_spread(windows.performance, n))
+    codes = encode_features(checkpoint, some.features).astype(np.float16).astype(np.float32)
+    present, performance = np.unique(some.performance, return_inverse=True)
+    return Atlas(
+        fingerprint=checkpoint.fingerprint(),
+        n_bars=n_bars,
+        codes=codes,
+        performance=performance.astype(np.int64),
+        start_bar=some.start_bar,
+        performances=tuple(_performance(some, int(index)) for index in present),
+        attributes=_attributes(some.features, checkpoint.config.has_feel),
+        principal=_fit_principal(codes),
+        tsne=_fit_tsne(codes, seed),
+    )
+
+
+def _spread(performance: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Choose windows so that performances count alike, however long they are.
+
+    Parameters
+    ----------
+    performance
+        (N,): which performance each window is of; those of one stand together.
+    n
+        How many to choose, at least; all where there are not more.
+
+    Returns
+    -------
+    Indices in order. Of each performance they are the same number, evenly spaced from its
+    first window to its last, or all it has.
+    """
+    _, firsts, counts = np.unique(performance, return_index=True, return_counts=True)
+    each = 1
+    while np.minimum(counts, each).sum() < min(n, len(performance)):
+        each += 1
+    return np.concatenate(
+        [
+            first + np.rint(np.linspace(0, count - 1, min(count, each))).astype(np.int64)
+            for first, count in zip(firsts, counts, strict=True)
+        ]
+    )
+
+
+def _performance(windows: Windows, index: int) -> Performance:
+    label = windows.labels[index]
+    tempo_bpm = float(windows.tempos_bpm[windows.performance == index][0])
+    return Performance(label.name, label.style, label.drummer, label.beat_type, tempo_bpm)
+
+
+def _attributes(features: NDArray[np.float32], has_feel: bool) -> dict[str, NDArray[np.float32]]:
+    """Return what can be told of what the model plays of the windows, by the controls' names."""
+    names = controls_of(has_feel)
+    table = measure_controls(beats_of(features), names).astype(np.float32)
+    return dict(zip(names, table.T, strict=True))
+
+
+def _fit_principal(codes: NDArray[np.float32]) -> Principal:
+    """Find the principal components of codes (N, Z), N and Z at least 3."""
+    from sklearn.decomposition import PCA
+
+    fitted = PCA(Principal.N_COMPONENTS, svd_solver="full").fit(codes)
+    arrays = (fitted.mean_, fitted.components_, fitted.explained_variance_ratio_)
+    return Principal(*(np.asarray(array, np.float32) for array in arrays))
+
+
+def _fit_tsne(codes: NDArray[np.float32], seed: int = 0) -> NDArray[np.float32]:
+    """Lay codes (N, Z) out in the plane so that neighbours stay neighbours: (N, 2) float32.
+
+    Parameters
+    ----------
+    codes
+        At least `_MIN_MAP_CODES`.
+    seed
+        The start is that of the principal components, and the same seed gives the same map.
+
+    Source: van der Maaten and Hinton 2008; start: Kobak and Berens 2019; openTSNE: Poličar,
+    Stražar and Zupan 2024.
+    """
+    from openTSNE import TSNE
+    from openTSNE.affinity import PerplexityBasedNN
+    from openTSNE.initialization import pca
+
+    points = directions(codes)
+    perplexity = min(_PERPLEXITY, (len(points) - 1) / 3)
+    affinities = PerplexityBasedNN(points, perplexity, method="exact", random_state=seed)
+    start = pca(points, random_state=seed)
+    fitted = TSNE(perplexity=perplexity, random_state=seed).fit(
+        affinities=affinities, initialization=start
+    )
+    positions = np.asarray(fitted, np.float64)
+    centred = positions - (positions.max(axis=0) + positions.min(axis=0)) / 2
+    return np.asarray(centred, np.float32)
