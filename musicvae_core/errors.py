@@ -10,7 +10,7 @@ class MusicVAEError(Exception):
 
 
 class InvalidGrooveError(MusicVAEError, ValueError):
-    """Arrays that are not a groove, or a groove of a length or grid that does not suit."""
+    """Arrays that are not a groove, or a groove of a length that does not suit."""
 
 
 class InvalidLineError(MusicVAEError, ValueError):
@@ -19,6 +19,10 @@ class InvalidLineError(MusicVAEError, ValueError):
 
 class InvalidPieceError(MusicVAEError, ValueError):
     """Parts that are no piece: of different lengths, tempos or grids, or none at all."""
+
+
+class GridError(MusicVAEError, ValueError):
+    """Music on another grid than a model plays or a format holds."""
 
 
 class ConfigError(MusicVAEError, ValueError):

@@ -28,7 +28,9 @@ def head(request):
 
 def conductor_for(head):
     torch.manual_seed(1)
-    decoder = ConductorDecoder(head.n_features, H, 2, Z, U, 9, BAR, step_size=3)
+    decoder = ConductorDecoder(
+        head.n_features, H, 2, Z, U, 9, BAR, steps_per_bar=STEPS_PER_BAR, step_size=3
+    )
     with torch.no_grad():
         for name, parameter in decoder.bottom.lstm.named_parameters():
             if name.startswith("weight"):
@@ -122,7 +124,7 @@ def test_a_bar_hears_all_of_z_through_the_conductor_and_its_own_part_directly(he
 @torch.no_grad()
 def test_the_encoder_hears_every_step_and_the_order_of_bars():
     torch.manual_seed(0)
-    encoder = HierarchicalEncoder(9, 8, 1, Z, U, BAR, 5, step_size=2)
+    encoder = HierarchicalEncoder(9, 8, 1, Z, U, BAR, 5, steps_per_bar=STEPS_PER_BAR, step_size=2)
     features = hits_of(CategoricalHead(H))
     mu, sigma = encoder(features)
     assert mu.shape == sigma.shape == (B, Z)

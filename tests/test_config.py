@@ -6,11 +6,14 @@ import pytest
 from pydantic import ValidationError
 
 from musicvae_core.errors import ConfigError
-from musicvae_core.models.config import ModelConfig, TrainConfig
+from musicvae_core.models.config import LabConfig, ModelConfig, TrainConfig
+from musicvae_core.music.grid import COMMON_TIME
 
 REFUSED_BY_MODEL = {
     "head": ["softmax"],
     "n_bars": [0, 65],
+    "beats_per_bar": [0, 17],
+    "steps_per_beat": [0, 7, 25],
     "encoder_size": [0, 8193],
     "encoder_layers": [0],
     "decoder_size": [0, 8193],
@@ -84,6 +87,8 @@ def test_configurations_cannot_be_changed():
 
 def test_derived_dimensions():
     assert ModelConfig(n_bars=4).n_steps == 64
+    assert ModelConfig(n_bars=4, beats_per_bar=3, steps_per_beat=6).n_steps == 72
+    assert ModelConfig().grid == LabConfig().grid == COMMON_TIME
     assert ModelConfig(head="groove").has_feel
     assert not ModelConfig(head="categorical").has_feel
 
@@ -96,7 +101,7 @@ def test_a_configuration_comes_back_from_its_plain_values():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"z_sise": 3}, "ModelConfig has no field 'z_sise'; it has head, "),
+        ({"z_sise": 3}, "ModelConfig has no field 'z_sise'; it has .*head, "),
         ({"z_size": 3.5}, "z_size is 3.5; it must be a whole number"),
         ({"z_size": 0}, "z_size is 0"),
         ({"z_size": "3"}, "z_size is '3'; it must be a whole number"),

@@ -6,7 +6,7 @@ import mido
 import numpy as np
 import pytest
 
-from musicvae_core.errors import ConfigError, InvalidGrooveError
+from musicvae_core.errors import ConfigError, GridError, InvalidGrooveError
 from musicvae_core.music.attributes import (
     Beats,
     bar_similarity,
@@ -170,7 +170,7 @@ def test_a_groove_of_any_grid_is_rendered_in_time(sound, checkpoints_dir, grid):
 def test_models_and_share_codes_refuse_what_they_do_not_know():
     groove = any_groove(WALTZ)
     for use in (groove_to_features, lambda one: write_share_code(Shared(one))):
-        with pytest.raises(InvalidGrooveError, match=r"3 beats a bar.*only sixteenths in 4/4"):
+        with pytest.raises(GridError, match=r"sixteenths in 3/4; only sixteenths in 4/4"):
             use(groove)
 
 

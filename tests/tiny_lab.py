@@ -10,7 +10,6 @@ from musicvae_core.lab.tools import Lab
 from musicvae_core.models.checkpoint import Checkpoint, LabCheckpoint
 from musicvae_core.models.presets import preset
 from musicvae_core.music.drums import N_VOICES
-from musicvae_core.music.grid import STEPS_PER_BAR
 from musicvae_core.music.groove import Groove
 
 N_BARS = (1, 2, 3, 4, 5, 6, 9)
@@ -44,9 +43,9 @@ def any_groove(seed: int) -> Groove:
 
 def cells_of(groove: Groove, voices, bars) -> np.ndarray:
     """Return which cells (T, 9) belong to some voices of some bars."""
-    cells = np.zeros(groove.hits.shape, bool)
+    cells, steps = np.zeros(groove.hits.shape, bool), groove.grid.steps_per_bar
     for bar in bars:
-        cells[bar * STEPS_PER_BAR : (bar + 1) * STEPS_PER_BAR, list(voices)] = True
+        cells[bar * steps : (bar + 1) * steps, list(voices)] = True
     return cells
 
 

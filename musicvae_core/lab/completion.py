@@ -17,7 +17,7 @@ from musicvae_core.models.conditioning import Controls, Flags, Floats, Kept
 from musicvae_core.models.decoders import shift_right
 from musicvae_core.models.lab import GrooveLab, Inference, known_of
 from musicvae_core.music.drums import N_VOICES
-from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.grid import COMMON_TIME, Grid
 
 
 class Example(NamedTuple):
@@ -73,26 +73,28 @@ def complete(
     known = np.concatenate([kept.hits, kept.velocities, kept.offsets], axis=-1)
     kept = replace(kept, features=np.where(known, kept.features, 0).astype(np.float32))
     n_lead = like.features.shape[1] if like else 0
-    window_bars = model.config.n_bars - n_lead // STEPS_PER_BAR
+    grid = model.config.grid
+    window_bars = model.config.n_bars - n_lead // grid.steps_per_bar
     seeds = np.random.default_rng(chance.seed)  # a seed for each stretch, however many grooves
-    for stretch in stretches(open_bars(kept), window_bars, context_bars):
-        heard, n_before = _heard(kept, stretch)
+    for stretch in stretches(open_bars(kept, grid), window_bars, context_bars):
+        heard, n_before = _heard(kept, stretch, grid.steps_per_bar)
         if like:
             heard = Kept.everything(like.features).followed_by(heard)
         generator.manual_seed(int(seeds.integers(2**62)))
         made = _complete_stretch(model, heard, controls, chance, like or noise, generator)
         features = kept.features.copy()
-        made_steps = slice(stretch.first_made * STEPS_PER_BAR, stretch.end * STEPS_PER_BAR)
+        made_bars = np.array([stretch.first_made, stretch.end])
+        made_steps = slice(*(grid.steps_per_bar * made_bars))
         features[:, made_steps] = made[:, n_lead + n_before :]
         kept = replace(kept, features=features)
     return kept.features
 
 
-def open_bars(kept: Kept) -> Flags:
+def open_bars(kept: Kept, grid: Grid = COMMON_TIME) -> Flags:
     """Return the bars in which something is not known of one groove or another: (U,) bool."""
     unknown_feel = ~(kept.velocities & kept.offsets) & (kept.features[..., :N_VOICES] > 0)
     is_open = (~kept.hits | unknown_feel).any(axis=(0, 2))  # (T,)
-    return np.asarray(is_open.reshape(-1, STEPS_PER_BAR).any(axis=1))
+    return np.asarray(is_open.reshape(-1, grid.steps_per_bar).any(axis=1))
 
 
 def stretches(is_open: Flags, window_bars: int, context_bars: int) -> Iterator[Stretch]:
@@ -117,10 +119,10 @@ def stretches(is_open: Flags, window_bars: int, context_bars: int) -> Iterator[S
         yield Stretch(start, first, done)
 
 
-def _heard(kept: Kept, stretch: Stretch) -> tuple[Kept, int]:
+def _heard(kept: Kept, stretch: Stretch, steps_per_bar: int) -> tuple[Kept, int]:
     """Return what is known in a stretch, and the steps before the first that it makes."""
-    heard = kept.at(slice(stretch.start * STEPS_PER_BAR, stretch.end * STEPS_PER_BAR))
-    n_before = (stretch.first_made - stretch.start) * STEPS_PER_BAR
+    heard = kept.at(slice(stretch.start * steps_per_bar, stretch.end * steps_per_bar))
+    n_before = (stretch.first_made - stretch.start) * steps_per_bar
     is_before = np.arange(heard.hits.shape[1]) < n_before
     return heard.revealing(np.broadcast_to(is_before, heard.hits.shape[:2])), n_before
 

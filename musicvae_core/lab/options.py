@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from musicvae_core.errors import ConfigError
 from musicvae_core.models.config import MAX_TEMPERATURE
-from musicvae_core.music.grid import LATEST_OFFSET, VELOCITY_LEVELS
+from musicvae_core.music.grid import VELOCITY_LEVELS
 from musicvae_core.music.groove import Groove
 
 _MAX_SEED = 2**63 - 1
@@ -87,11 +87,12 @@ class Amounts:
     def apply(self, before: Groove, after: Groove) -> Groove:
         """Return the notes of both, which are the same, played between the two or beyond."""
         assert np.array_equal(before.hits, after.hits)
-        offsets = _between(before.offsets, after.offsets, self.timing, -0.5, LATEST_OFFSET)
+        latest = before.grid.latest_offset
+        offsets = _between(before.offsets, after.offsets, self.timing, -0.5, latest)
         if self.quantise:
             offsets = offsets * np.float32(1 - self.quantise)
         velocities = _between(before.velocities, after.velocities, self.dynamics, _SOFTEST, 1.0)
-        return Groove.from_hits(before.hits, velocities, offsets, before.tempo_bpm)
+        return Groove.from_hits(before.hits, velocities, offsets, before.tempo_bpm, before.grid)
 
 
 def _between(
@@ -137,8 +138,9 @@ def match_feel(groove: Groove, feel: Groove) -> Groove:
     return Groove.from_hits(
         groove.hits,
         np.clip(velocities, 1 / VELOCITY_LEVELS, 1),
-        np.clip(offsets, -0.5, LATEST_OFFSET),
+        np.clip(offsets, -0.5, groove.grid.latest_offset),
         groove.tempo_bpm,
+        groove.grid,
     )
 
 

@@ -31,9 +31,8 @@ from musicvae_core.models.conditioning import (
     Kept,
     taps_of,
 )
-from musicvae_core.music.codec import features_to_groove, groove_to_features
+from musicvae_core.music.codec import groove_to_features
 from musicvae_core.music.drums import N_VOICES
-from musicvae_core.music.grid import STEPS_PER_BAR
 from musicvae_core.music.groove import Groove
 
 _MAX_CONTINUED_BARS = 64
@@ -262,6 +261,7 @@ class Lab:
         n_draws: int = 1,
     ) -> list[Groove]:
         """Complete a groove in several ways, and put back what is kept as it was."""
+        self.checkpoint.config.grid.check(groove.grid)
         draws = np.zeros(n_draws, np.int64)
         features = complete(
             self.checkpoint.model,
@@ -271,10 +271,12 @@ class Lab:
             context_bars=context_bars,
             like=like,
         )
-        return [_put_back(groove, kept, made) for made in features]
+        made = [self.checkpoint.to_music(one, groove.tempo_bpm) for one in features]
+        return [_put_back(groove, kept, one) for one in made]
 
     def _controls(self, groove: Groove, wishes: Wishes) -> Controls:
-        density = np.nan if wishes.hits_a_bar is None else wishes.hits_a_bar / STEPS_PER_BAR
+        hits_a_bar = np.nan if wishes.hits_a_bar is None else wishes.hits_a_bar
+        density = hits_a_bar / groove.grid.steps_per_bar
         return Controls(
             np.array([groove.tempo_bpm], np.float32),
             np.array([density], np.float32),
@@ -286,6 +288,7 @@ class Lab:
     def listen(self, feel: Groove) -> Example:
         """Return what the model hears in a groove, at the window most like all others."""
         config, model = self.checkpoint.config, self.checkpoint.model
+        config.grid.check(feel.grid)
         windows = _sounding_windows(feel, config.n_bars)
         features = np.concatenate([_features(window) for window in windows])
         controls = self._controls(feel, ANYTHING).take(np.zeros(len(windows), np.int64))
@@ -293,28 +296,29 @@ class Lab:
         mu, _ = model.encode(torch.from_numpy(features), condition)
         distances = (mu - mu.mean(dim=0)).norm(dim=-1)
         typical = int(distances.argmin())
-        n_steps = _EXAMPLE_BARS * STEPS_PER_BAR
+        n_steps = _EXAMPLE_BARS * config.grid.steps_per_bar
         return Example(mu[typical : typical + 1], features[typical : typical + 1, :n_steps])
 
 
 def _all_but(groove: Groove, voices: Collection[int], bars: Collection[int]) -> Kept:
     """Return that all is known of a groove but some voices in some bars."""
     anew = np.zeros(groove.hits.shape, bool)
+    steps_per_bar = groove.grid.steps_per_bar
     for bar in bars:
-        steps = slice(bar * STEPS_PER_BAR, (bar + 1) * STEPS_PER_BAR)
+        steps = slice(bar * steps_per_bar, (bar + 1) * steps_per_bar)
         anew[steps, sorted(voices)] = True
     known = ~anew[None]
     return replace(Kept.nothing(_features(groove)), hits=known, velocities=known, offsets=known)
 
 
-def _put_back(groove: Groove, kept: Kept, features: Floats) -> Groove:
-    """Return completed features (T, 27) as a groove, with what is kept of another as it was."""
-    made = features_to_groove(features, groove.tempo_bpm)
+def _put_back(groove: Groove, kept: Kept, made: Groove) -> Groove:
+    """Return a completed groove with what is kept of another as it was."""
     return Groove.from_hits(
         np.where(kept.hits[0], groove.hits, made.hits),
         np.where(kept.velocities[0], groove.velocities, made.velocities),
         np.where(kept.offsets[0], groove.offsets, made.offsets),
         groove.tempo_bpm,
+        groove.grid,
     )
 
 
@@ -336,7 +340,7 @@ def _recent_hits_a_bar(groove: Groove) -> float | None:
 
 def _features(groove: Groove) -> Floats:
     """Return a groove as a batch of one, (1, T, 27)."""
-    return groove_to_features(groove)[None]
+    return groove_to_features(groove, groove.grid)[None]
 
 
 def _sounding_windows(feel: Groove, n_bars: int) -> Sequence[Groove]:

@@ -144,10 +144,12 @@ def encode_music(checkpoint: Checkpoint, music: Sequence[Music]) -> Codes:
         If one is not as long as the model's own.
     InvalidLineError
         If a line has pitches that the model does not know.
+    GridError
+        If the music is on another grid than the model's.
 
     Source: Roberts et al. 2018, section 5.2, moves between posterior means.
     """
-    config, kind = checkpoint.config, kind_of(checkpoint.config)
+    config = checkpoint.config
     for one in music:
         _check_form(checkpoint, one)
         if one.n_bars != config.n_bars:
@@ -157,7 +159,7 @@ def encode_music(checkpoint: Checkpoint, music: Sequence[Music]) -> Codes:
             )
     if not music:
         return np.zeros((0, config.z_size), np.float32)
-    return encode_features(checkpoint, np.stack([kind.to_features(one) for one in music]))
+    return encode_features(checkpoint, np.stack([checkpoint.to_features(one) for one in music]))
 
 
 def _check_form(checkpoint: Checkpoint, music: Music) -> None:
@@ -280,8 +282,7 @@ def decode_music(
         features = decode_alike(checkpoint.model, z, temperature, generator)
     else:
         features = checkpoint.model.decode(z, temperature, generator)
-    to_music = kind_of(checkpoint.config).to_music
-    return [to_music(one, tempo_bpm) for one in features.numpy()]
+    return [checkpoint.to_music(one, tempo_bpm) for one in features.numpy()]
 
 
 def check_temperature(temperature: float) -> None:

@@ -53,7 +53,7 @@ def fit_vectors(checkpoint: Checkpoint, dataset: Dataset) -> AttributeVectors:
     windows = dataset.windows("train", config.n_bars, minimum=_MIN_CODES)
     codes = encode_features(checkpoint, windows.features).astype(np.float64)
     names = np.array(controls_of(config.has_feel))
-    table = measure_controls(beats_of(windows.features), tuple(names))
+    table = measure_controls(beats_of(windows.features, config.grid), tuple(names))
     varies = table.std(axis=0) > 0
     names, table = names[varies], table[:, varies]
     lowest, highest = np.quantile(table, [_TAIL, 1 - _TAIL], axis=0)
@@ -154,7 +154,7 @@ def build_atlas(
         performance=performance.astype(np.int64),
         start_bar=some.start_bar,
         performances=tuple(_performance(some, int(index)) for index in present),
-        attributes=_attributes(some.features, checkpoint.config.has_feel),
+        attributes=_attributes(some, checkpoint.config.has_feel),
         principal=_fit_principal(codes),
         tsne=_fit_tsne(codes, seed),
     )
@@ -193,10 +193,10 @@ def _performance(windows: Windows, index: int) -> Performance:
     return Performance(label.name, label.style, label.drummer, label.beat_type, tempo_bpm)
 
 
-def _attributes(features: NDArray[np.float32], has_feel: bool) -> dict[str, NDArray[np.float32]]:
+def _attributes(windows: Windows, has_feel: bool) -> dict[str, NDArray[np.float32]]:
     """Return what can be told of what the model plays of the windows, by the controls' names."""
     names = controls_of(has_feel)
-    table = measure_controls(beats_of(features), names).astype(np.float32)
+    table = measure_controls(beats_of(windows.features, windows.grid), names).astype(np.float32)
     return dict(zip(names, table.T, strict=True))
 
 

@@ -27,9 +27,7 @@ from musicvae_core.latent.results import LongTake, Take
 from musicvae_core.models.checkpoint import Checkpoint
 from musicvae_core.models.decoders import ConductorDecoder
 from musicvae_core.models.kinds import kind_of
-from musicvae_core.music.codec import features_to_groove
 from musicvae_core.music.forms import form_of, joined, parts_of
-from musicvae_core.music.grid import STEPS_PER_BAR
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line
 from musicvae_core.music.piece import Part
@@ -218,12 +216,13 @@ def _redrawn(
 
 def splice(groove: Groove, other: Groove, bars: Collection[int]) -> Groove:
     """Return a groove with some bars of another of its length in place of its own."""
-    chosen = np.isin(np.arange(groove.n_steps) // STEPS_PER_BAR, list(bars))[:, None]
+    chosen = np.isin(np.arange(groove.n_steps) // groove.grid.steps_per_bar, list(bars))[:, None]
     return Groove(
         np.where(chosen, other.hits, groove.hits),
         np.where(chosen, other.velocities, groove.velocities),
         np.where(chosen, other.offsets, groove.offsets),
         groove.tempo_bpm,
+        groove.grid,
     )
 
 
@@ -339,7 +338,7 @@ def _decoded(
     bars = torch.from_numpy(embeddings)[None]
     head = checkpoint.model.head
     features = _conductor(checkpoint).generate_bars(bars, head, temperature, generator)
-    groove = features_to_groove(features[0].numpy(), tempo_bpm)
+    groove = checkpoint.to_music(features[0].numpy(), tempo_bpm)
     return LongTake(groove, z, embeddings, model, seed, temperature)
 
 

@@ -24,7 +24,6 @@ from musicvae_core.latent.codes import (
 )
 from musicvae_core.latent.results import Morphed, Reconstruction
 from musicvae_core.models.checkpoint import Checkpoint
-from musicvae_core.music.codec import features_to_groove
 from musicvae_core.music.forms import Music, parts_of
 from musicvae_core.music.groove import Groove
 
@@ -358,7 +357,7 @@ def _decoded(checkpoint: Checkpoint, codes: Codes, route: Route, tempo_bpm: floa
     generator = torch.Generator().manual_seed(route.seed)
     z = torch.from_numpy(codes)
     features = decode_alike(checkpoint.model, z, route.temperature, generator).numpy()
-    return [features_to_groove(one, tempo_bpm) for one in features]
+    return [checkpoint.to_music(one, tempo_bpm) for one in features]
 
 
 def _own_or_decoded(own: Groove, decoded: Groove, place: int, is_own: bool) -> Groove:

@@ -21,7 +21,6 @@ from musicvae_core.latent.attribute_vectors import AttributeVectors
 from musicvae_core.latent.results import SteeredTake, Take
 from musicvae_core.models.checkpoint import Checkpoint
 from musicvae_core.music.attributes import beats_of
-from musicvae_core.music.codec import features_to_groove
 from musicvae_core.music.controls import measure_controls
 from musicvae_core.music.groove import Groove
 
@@ -111,7 +110,7 @@ def steer_take(
     start = vectors.styled(z[None], styles).astype(np.float32)
     goal = np.array([[targets.get(name, np.nan) for name in vectors.controls]])
     found = steer(checkpoint, vectors, start, goal)
-    take = Take(features_to_groove(found.features[0], tempo_bpm), found.codes[0], model, 0, 0.0)
+    take = Take(checkpoint.to_music(found.features[0], tempo_bpm), found.codes[0], model, 0, 0.0)
     before, after = (
         dict(zip(vectors.controls, map(float, measured[0]), strict=True))
         for measured in (found.before, found.after)
@@ -133,21 +132,26 @@ def look_ahead(
     reach from `vectors.lowest` to `vectors.highest` as far as one vector leads there.
     """
     names = vectors.controls
-    [here] = measure_controls(beats_of(decode_codes(checkpoint, z[None])), names)
+    [here] = _measured(checkpoint, vectors, decode_codes(checkpoint, z[None]))
     ways = _OVERSHOOT * (np.stack([vectors.lowest, vectors.highest]) - here) / vectors.deviations
     strengths = np.linspace(np.minimum(ways[0], 0), np.maximum(ways[1], 0), n_positions)
     codes = z + strengths[..., None] * vectors.corrected  # (n, K, Z)
     features = decode_codes(checkpoint, codes.reshape(-1, z.size).astype(np.float32))
-    measured = measure_controls(beats_of(features), names)
+    measured = _measured(checkpoint, vectors, features)
     ahead: dict[str, tuple[tuple[float, Groove], ...]] = {}
     for at, name in enumerate(names):
         rows = range(at, len(features), len(names))
         by_value = {float(measured[row, at]): row for row in rows}
         ahead[name] = tuple(
-            (value, features_to_groove(features[by_value[value]], tempo_bpm))
+            (value, checkpoint.to_music(features[by_value[value]], tempo_bpm))
             for value in sorted(by_value)
         )
     return ahead
+
+
+def _measured(checkpoint: Checkpoint, vectors: AttributeVectors, features: _Features) -> _Array:
+    """Return what features (n, T, F) measure of each of `vectors.controls`, (n, K)."""
+    return measure_controls(beats_of(features, checkpoint.config.grid), vectors.controls)
 
 
 def steer(
@@ -181,7 +185,7 @@ def steer(
 
     def decode(z: _Array) -> tuple[_Array, _Features]:
         features = decode_codes(checkpoint, z.astype(np.float32))
-        return measure_controls(beats_of(features), vectors.controls), features
+        return _measured(checkpoint, vectors, features), features
 
     before, features = decode(codes.astype(np.float64))
     is_set = ~np.isnan(targets)

@@ -16,7 +16,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeAlias, cast, overload
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -80,6 +82,24 @@ class Checkpoint(Generic[ModelT, _ConfigT]):
             digest.update(name.encode())
             digest.update(tensor.detach().to("cpu", torch.float16).contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+    def to_features(self, music: Any) -> NDArray[np.float32]:
+        """Return music as the model's features, (T, F) float32.
+
+        Raises
+        ------
+        GridError
+            If the music is on another grid than the model's.
+        InvalidGrooveError, InvalidLineError, InvalidPieceError
+            If the model does not know it otherwise.
+        """
+        config: Any = self.config
+        return kind_of(config).to_features(music, config.grid)
+
+    def to_music(self, features: NDArray[np.float32], tempo_bpm: float) -> Any:
+        """Return features (T, F) as music, on the model's grid; undoes `to_features`."""
+        config: Any = self.config
+        return kind_of(config).to_music(features, tempo_bpm, config.grid)
 
     @staticmethod
     def new(preset: Preset[Any]) -> Checkpoint[Any, Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from musicvae_core.music.codec import N_FEATURES
 from musicvae_core.music.drums import N_VOICES
-from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.grid import COMMON_TIME, Grid
 
 _N_TAP_FEATURES = 3
 UNKNOWN = -1
@@ -165,15 +165,19 @@ def taps_of(features: Floats) -> Floats:
     return np.concatenate([tapped, *(tapped * value for value in values)], axis=-1)
 
 
-def n_condition_features(n_styles: int, n_drummers: int) -> int:
+def n_condition_features(n_styles: int, n_drummers: int, grid: Grid = COMMON_TIME) -> int:
     """Return the width of `condition_features`."""
-    return 2 * N_FEATURES + _N_TAP_FEATURES + 1 + STEPS_PER_BAR + 3 + n_styles + n_drummers
+    of_steps = 2 * N_FEATURES + _N_TAP_FEATURES + grid.steps_per_bar
+    return of_steps + 1 + 3 + n_styles + n_drummers
 
 
-def condition_features(kept: Kept, controls: Controls, n_styles: int, n_drummers: int) -> Floats:
+def condition_features(
+    kept: Kept, controls: Controls, n_styles: int, n_drummers: int, grid: Grid = COMMON_TIME
+) -> Floats:
     """Return the model's conditioning features: (B, T, C) float32."""
     n_examples, n_steps = kept.hits.shape[:2]
-    place = np.eye(STEPS_PER_BAR, dtype=np.float32)[np.arange(n_steps) % STEPS_PER_BAR]
+    steps_per_bar = grid.steps_per_bar
+    place = np.eye(steps_per_bar, dtype=np.float32)[np.arange(n_steps) % steps_per_bar]
     has_taps = kept.taps[..., :1].any(axis=1)  # (B, 1)
     tempos = np.log2(controls.tempos_bpm / _TEMPO_CENTRE_BPM) / _TEMPO_OCTAVES
     is_dense = ~np.isnan(controls.densities)
@@ -188,7 +192,7 @@ def condition_features(kept: Kept, controls: Controls, n_styles: int, n_drummers
         [
             kept.known_features(),
             kept.taps,
-            np.broadcast_to(place, (n_examples, n_steps, STEPS_PER_BAR)),
+            np.broadcast_to(place, (n_examples, n_steps, steps_per_bar)),
             np.broadcast_to(whole[:, None], (n_examples, n_steps, whole.shape[-1])),
         ],
         axis=-1,

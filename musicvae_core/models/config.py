@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from musicvae_core.errors import ConfigError
-from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.grid import Grid
 
 _Head = Literal["categorical", "groove", "line", "trio"]
 _StepPaths = Literal["both", "encoder"]
@@ -83,7 +83,26 @@ class Config(BaseModel):
         return self.replaced(**changes)
 
 
-class ModelConfig(Config):
+class _GridConfig(Config):
+    """A configuration of a model that plays on one grid.
+
+    `beats_per_bar` and `steps_per_beat` are those of its `grid`.
+    """
+
+    beats_per_bar: int = 4
+    steps_per_beat: int = 4
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        Grid(self.beats_per_bar, self.steps_per_beat)  # refuses what is no grid
+
+    @property
+    def grid(self) -> Grid:
+        """How the steps of the model's music divide time."""
+        return Grid(self.beats_per_bar, self.steps_per_beat)
+
+
+class ModelConfig(_GridConfig):
     """The dimensions of one model; everything needed to build it without its weights.
 
     Parameters
@@ -94,7 +113,9 @@ class ModelConfig(Config):
         88 pitches, note-off and no event of one voice. `trio`: two such lines and drums, with an
         encoder and a decoder of a bar for each, one LSTM over bars and one conductor for all.
     n_bars
-        Length of the sequences, in bars of 16 steps.
+        Length of the sequences, in bars.
+    beats_per_bar, steps_per_beat
+        Of the grid; sixteenths in 4/4 by default.
     encoder_size, encoder_layers
         Width of one direction of the bidirectional encoder, and its depth.
     decoder_size, decoder_layers
@@ -160,8 +181,8 @@ class ModelConfig(Config):
 
     @property
     def n_steps(self) -> int:
-        """Sequence length in sixteenths."""
-        return self.n_bars * STEPS_PER_BAR
+        """Sequence length in steps."""
+        return self.n_bars * self.grid.steps_per_bar
 
     @property
     def has_feel(self) -> bool:
@@ -169,13 +190,15 @@ class ModelConfig(Config):
         return self.head == "groove"
 
 
-class LabConfig(Config):
+class LabConfig(_GridConfig):
     """The dimensions of a groove lab.
 
     Parameters
     ----------
     n_bars
         Length of the windows that it is trained on, in bars; it plays any length.
+    beats_per_bar, steps_per_beat
+        As `ModelConfig`.
     reader_size, context_size
         Width of one direction of the LSTM that reads the conditioning, and of its output that
         the decoder gets at every step.

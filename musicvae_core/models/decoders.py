@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from musicvae_core.models.arithmetic import Arranged, on_whole_blocks, product_dtype
 from musicvae_core.models.free_running import StepPlan
 from musicvae_core.models.heads import AnyHead, CategoricalHead, Noise, PartsHead
-from musicvae_core.music.grid import STEPS_PER_BAR
 
 _CPU_ROWS = 256
 """Rows that run free together on a CPU: what they work on then stays in its caches, and 256
@@ -272,6 +271,8 @@ class ConductorDecoder(nn.Module):
         all of them.
     n_bars, conductor_size, bar_size
         Bars a sequence, width of the conductor, and of a bar's embedding for one part.
+    steps_per_bar
+        Steps of a bar.
     step_size
         Width of the direct path from a bar's embedding to every step; 0 for none.
     """
@@ -285,12 +286,14 @@ class ConductorDecoder(nn.Module):
         n_bars: int,
         conductor_size: int,
         bar_size: int,
+        *,
+        steps_per_bar: int,
         step_size: int = 0,
     ) -> None:
         super().__init__()
-        self.n_bars = n_bars
+        self.n_bars, self.steps_per_bar = n_bars, steps_per_bar
         self.to_initial = nn.Linear(z_size, 2 * conductor_size)
-        of_bar = (bar_size, STEPS_PER_BAR, step_size)
+        of_bar = (bar_size, steps_per_bar, step_size)
         self.to_bars: nn.Module
         self.bottom: Any
         if isinstance(n_features, int):
@@ -321,7 +324,8 @@ class ConductorDecoder(nn.Module):
         """Decode under given inputs, each bar's first left out; see `FlatDecoder.forward`."""
         n_examples, n_steps, n_features = previous.shape
         embeddings = self.embeddings(z).flatten(0, 1)  # (B * U, bar size)
-        bars = previous.reshape(-1, STEPS_PER_BAR, n_features)  # (B * U, 16, F)
+        # (B * U, steps of a bar, F)
+        bars = previous.reshape(-1, self.steps_per_bar, n_features)
         bars = torch.cat([torch.zeros_like(bars[:, :1]), bars[:, 1:]], dim=1)
         states: Tensor = self.bottom(embeddings, bars)
         return states.reshape(n_examples, n_steps, -1)  # (B, T, H)
@@ -347,7 +351,7 @@ class ConductorDecoder(nn.Module):
         temperature: float,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Decode bars from their embeddings (B, U, bar size) into features (B, U * 16, F)."""
+        """Decode bars from their embeddings (B, U, bar size) into features (B, T, F)."""
         rows = embeddings.flatten(0, 1)  # (B * U, bar size)
         features: Tensor = self.bottom.generate(rows, head, temperature, generator)
         return features.view(len(embeddings), -1, features.shape[-1])

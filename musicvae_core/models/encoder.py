@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from musicvae_core.models.arithmetic import on_whole_blocks
-from musicvae_core.music.grid import STEPS_PER_BAR
 
 MIN_SIGMA = 1e-4
 """Added to sigma, so that no posterior collapses to a point."""
@@ -152,6 +151,8 @@ class HierarchicalEncoder(_Posterior):
         Of the LSTM within a bar, as `BidirectionalEncoder`; the bars share z evenly.
     n_bars, bar_size, sequence_size
         Bars a sequence, width of a bar's vector, width of one direction of the LSTM over bars.
+    steps_per_bar
+        Steps of a bar.
     step_size
         Width of the direct path from every step to its bar's vector; 0 for none.
     """
@@ -165,10 +166,13 @@ class HierarchicalEncoder(_Posterior):
         n_bars: int,
         bar_size: int,
         sequence_size: int,
+        *,
+        steps_per_bar: int,
         step_size: int = 0,
     ) -> None:
         super().__init__()
-        self.bar = _Summary(n_features, size, n_layers, STEPS_PER_BAR, step_size)
+        self.steps_per_bar = steps_per_bar
+        self.bar = _Summary(n_features, size, n_layers, steps_per_bar, step_size)
         self.to_bar = nn.Linear(self.bar.n_summary, bar_size)
         self.sequence = nn.LSTM(bar_size, sequence_size, bidirectional=True, batch_first=True)
         n_told = bar_size + 2 * sequence_size
@@ -178,7 +182,8 @@ class HierarchicalEncoder(_Posterior):
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return mu and sigma, each (B, Z), of features (B, T, F), T whole bars."""
         n_examples = len(features)
-        bars = features.reshape(-1, STEPS_PER_BAR, features.shape[-1])  # (B * U, 16, F)
+        # (B * U, steps of a bar, F)
+        bars = features.reshape(-1, self.steps_per_bar, features.shape[-1])
         vectors = on_whole_blocks(self.to_bar, self.bar.summarise(bars))  # (B * U, bar size)
         vectors = vectors.view(n_examples, -1, vectors.shape[-1])  # (B, U, bar size)
         # (B, U, 2 * sequence size)
@@ -199,17 +204,20 @@ class _BarOfPart(_Posterior):
         z_size: int,
         bar_size: int,
         n_around: int,
+        steps_per_bar: int,
         step_size: int,
     ) -> None:
         super().__init__()
-        self.bar = _Summary(n_features, size, n_layers, STEPS_PER_BAR, step_size)
+        self.steps_per_bar = steps_per_bar
+        self.bar = _Summary(n_features, size, n_layers, steps_per_bar, step_size)
         self.to_bar = nn.Linear(self.bar.n_summary, bar_size)
         self.to_mu = nn.Linear(bar_size + n_around, z_size)
         self.to_sigma = nn.Linear(bar_size + n_around, z_size)
 
     def vectors(self, features: Tensor) -> Tensor:
         """Return a vector for each bar, (B, U, bar size), of features (B, T, F)."""
-        bars = features.reshape(-1, STEPS_PER_BAR, features.shape[-1])  # (B * U, 16, F)
+        # (B * U, steps of a bar, F)
+        bars = features.reshape(-1, self.steps_per_bar, features.shape[-1])
         vectors: Tensor = on_whole_blocks(self.to_bar, self.bar.summarise(bars))
         return vectors.view(len(features), -1, vectors.shape[-1])
 
@@ -224,7 +232,7 @@ class PartsEncoder(nn.Module):
     ----------
     part_features
         Features a step of each part.
-    size, n_layers, z_size, n_bars, bar_size, sequence_size, step_size
+    size, n_layers, z_size, n_bars, bar_size, sequence_size, steps_per_bar, step_size
         As `HierarchicalEncoder`; bars and parts share z evenly.
     """
 
@@ -237,6 +245,8 @@ class PartsEncoder(nn.Module):
         n_bars: int,
         bar_size: int,
         sequence_size: int,
+        *,
+        steps_per_bar: int,
         step_size: int = 0,
     ) -> None:
         super().__init__()
@@ -244,7 +254,9 @@ class PartsEncoder(nn.Module):
         n_parts = len(self.part_features)
         own_z, around = z_size // (n_bars * n_parts), 2 * sequence_size
         self.parts = nn.ModuleList(
-            _BarOfPart(n_features, size, n_layers, own_z, bar_size, around, step_size)
+            _BarOfPart(
+                n_features, size, n_layers, own_z, bar_size, around, steps_per_bar, step_size
+            )
             for n_features in self.part_features
         )
         self.sequence = nn.LSTM(

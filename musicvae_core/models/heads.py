@@ -17,18 +17,20 @@ from torch import Tensor, nn
 from musicvae_core.models import mixture
 from musicvae_core.music.codec import DRUM_CLASSES, N_FEATURES, OFFSET_SCALE, Alphabet
 from musicvae_core.music.drums import N_COMBINATIONS, N_VOICES
-from musicvae_core.music.grid import TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS, Grid
 
 VELOCITY_LATTICE = mixture.Lattice(-1.0, 1.0, half_bin=1 / (VELOCITY_LEVELS - 1))
 """MIDI's 127 levels, spread over [-1, 1]."""
 
-_TICK = OFFSET_SCALE / TICKS_PER_STEP
-OFFSET_LATTICE = mixture.Lattice(-OFFSET_SCALE / 2, OFFSET_SCALE / 2 - _TICK, half_bin=_TICK / 2)
-"""The 120 ticks of a step, in model units."""
-
 _T = TypeVar("_T")
 _TINY = 2.0**-24
 """Half the distance between two of torch's random numbers."""
+
+
+def _offset_lattice(grid: Grid) -> mixture.Lattice:
+    """Return the ticks of a step, 120 of a sixteenth, in model units."""
+    tick = OFFSET_SCALE / grid.ticks_per_step
+    return mixture.Lattice(-OFFSET_SCALE / 2, OFFSET_SCALE / 2 - tick, half_bin=tick / 2)
 
 
 class Noise(NamedTuple):
@@ -265,8 +267,11 @@ class GrooveHead(CategoricalHead):
         """Hits, velocities and offsets of a step."""
         return N_FEATURES
 
-    def __init__(self, size: int, feel_size: int, n_mixtures: int) -> None:
+    def __init__(
+        self, size: int, feel_size: int, n_mixtures: int, grid: Grid = COMMON_TIME
+    ) -> None:
         super().__init__(size)
+        self.offset_lattice = _offset_lattice(grid)
         self.n_mixtures = n_mixtures
         self.feel_size = feel_size
         self.feel_of_state = nn.Linear(size, feel_size)
@@ -308,7 +313,7 @@ class GrooveHead(CategoricalHead):
         velocities, offsets = parameters.chunk(2, dim=-2)  # each (..., 9, 3K)
         true_velocities = velocity_to_unit(features[..., N_VOICES : 2 * N_VOICES])
         velocity = mixture.log_prob(velocities, true_velocities, VELOCITY_LATTICE)
-        offset = mixture.log_prob(offsets, features[..., 2 * N_VOICES :], OFFSET_LATTICE)
+        offset = mixture.log_prob(offsets, features[..., 2 * N_VOICES :], self.offset_lattice)
         return super().log_prob(states, features) | {
             "velocities": (velocity * hits).sum(dim=-1),
             "offsets": (offset * hits).sum(dim=-1),
@@ -349,7 +354,8 @@ class GrooveHead(CategoricalHead):
             values = mixture.sample(parameters, temperature, noise.components, noise.values)
         velocities, offsets = values.chunk(2, dim=-1)  # each (..., 9)
         velocities = _unit_to_velocity(VELOCITY_LATTICE.snap(velocities))
-        return torch.cat([hits, velocities * hits, OFFSET_LATTICE.snap(offsets) * hits], dim=-1)
+        offsets = self.offset_lattice.snap(offsets)
+        return torch.cat([hits, velocities * hits, offsets * hits], dim=-1)
 
 
 def _argmax(logits: Tensor) -> Tensor:

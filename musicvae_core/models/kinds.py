@@ -30,6 +30,7 @@ from musicvae_core.music.codec import (
     groove_to_features,
 )
 from musicvae_core.music.forms import Plays
+from musicvae_core.music.grid import Grid
 from musicvae_core.music.line import LINE_CLASSES, features_to_line, line_to_features
 from musicvae_core.music.piece import (
     DRUMS,
@@ -57,7 +58,7 @@ class Kind:
     plays
         The form of its music, one of `music.forms`.
     to_features, to_music
-        Music as features (T, F) float32, and back, given a tempo.
+        Music as features (T, F) float32 for a model of a grid, and back, given a tempo.
     alphabets
         By the name of each part, the classes of a step, one of which is drawn.
     network
@@ -66,7 +67,7 @@ class Kind:
     head
         Makes the part of the network that draws a step and scores it.
     load_data
-        Reads a data set at a path, from which windows are cut.
+        Reads a data set at a path, for a model of a `grid`, from which windows are cut.
     draw_batch
         Returns the batch of a training step: windows, and all its randomness.
     measure
@@ -77,8 +78,8 @@ class Kind:
     family: str
     config: type[_Config]
     plays: Plays
-    to_features: Callable[[Any], NDArray[np.float32]]
-    to_music: Callable[[NDArray[np.float32], float], Any]
+    to_features: Callable[[Any, Grid], NDArray[np.float32]]
+    to_music: Callable[[NDArray[np.float32], float, Grid], Any]
     alphabets: Mapping[str, Alphabet]
     network: Callable[[Any, Any], nn.Module]
     head: Callable[[Any], AnyHead]
@@ -96,7 +97,7 @@ def _drums_head(config: ModelConfig) -> CategoricalHead:
 
 
 def _groove_head(config: ModelConfig) -> CategoricalHead:
-    return GrooveHead(config.decoder_size, config.feel_size, config.n_mixtures)
+    return GrooveHead(config.decoder_size, config.feel_size, config.n_mixtures, config.grid)
 
 
 def _line_head(config: ModelConfig) -> CategoricalHead:
@@ -109,11 +110,11 @@ def _trio_head(config: ModelConfig) -> AnyHead:
 
 def _lab_head(config: LabConfig) -> CategoricalHead:
     if config.feel == "mean":
-        return MeansHead(config.decoder_size, config.feel_size)
-    return LabHead(config.decoder_size, config.feel_size, config.n_mixtures)
+        return MeansHead(config.decoder_size, config.feel_size, config.grid)
+    return LabHead(config.decoder_size, config.feel_size, config.n_mixtures, config.grid)
 
 
-_CODECS: Mapping[Plays, tuple[Callable[[Any], Any], Callable[[Any, float], Any]]] = {
+_CODECS: Mapping[Plays, tuple[Callable[[Any, Grid], Any], Callable[[Any, float, Grid], Any]]] = {
     "drums": (groove_to_features, features_to_groove),
     "line": (line_to_features, features_to_line),
     "piece": (trio_to_features, features_to_trio),

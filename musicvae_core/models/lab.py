@@ -24,7 +24,6 @@ from musicvae_core.models.config import LabConfig
 from musicvae_core.models.decoders import FlatDecoder, shift_right
 from musicvae_core.models.encoder import MIN_SIGMA, BidirectionalEncoder
 from musicvae_core.models.heads import (
-    OFFSET_LATTICE,
     VELOCITY_LATTICE,
     GrooveHead,
     Noise,
@@ -32,6 +31,7 @@ from musicvae_core.models.heads import (
 )
 from musicvae_core.models.losses import gaussian_kl_nats
 from musicvae_core.music.drums import N_COMBINATIONS, N_VOICES
+from musicvae_core.music.grid import COMMON_TIME, Grid
 
 RAREST = 0.03
 """Combinations that are less likely than this share of the likeliest are never drawn."""
@@ -122,7 +122,7 @@ class LabHead(GrooveHead):
         of_velocity, of_offset = parameters.chunk(2, dim=-2)  # each (..., 9, 3K)
         return (
             mixture.log_prob(of_velocity, velocities, VELOCITY_LATTICE),
-            mixture.log_prob(of_offset, offsets, OFFSET_LATTICE),
+            mixture.log_prob(of_offset, offsets, self.offset_lattice),
         )
 
     def draw(self, projected: Tensor, temperature: float, noise: HeldNoise) -> Tensor:  # type: ignore[override]
@@ -148,8 +148,8 @@ class MeansHead(LabHead):
     variances of the train split, so that they weigh like the other terms.
     """
 
-    def __init__(self, size: int, feel_size: int) -> None:
-        super().__init__(size, feel_size, n_mixtures=1)
+    def __init__(self, size: int, feel_size: int, grid: Grid = COMMON_TIME) -> None:
+        super().__init__(size, feel_size, n_mixtures=1, grid=grid)
 
     def _score_feel(
         self, parameters: Tensor, velocities: Tensor, offsets: Tensor
@@ -229,7 +229,9 @@ class GrooveLab(nn.Module):
         super().__init__()
         self.config, self.head = config, head
         n_features = self.head.n_features
-        n_condition = n_condition_features(len(config.style_names), len(config.drummer_names))
+        n_condition = n_condition_features(
+            len(config.style_names), len(config.drummer_names), config.grid
+        )
         self.reader = nn.LSTM(n_condition, config.reader_size, bidirectional=True, batch_first=True)
         self.to_context = nn.Linear(2 * config.reader_size, config.context_size)
         self.to_prior = nn.Linear(2 * config.reader_size, 2 * config.z_size)
@@ -248,7 +250,8 @@ class GrooveLab(nn.Module):
     def condition(self, kept: Kept, controls: Controls) -> Tensor:
         """Return all that the lab hears of what is kept and asked for, (B, T, C) float32."""
         n_styles, n_drummers = len(self.config.style_names), len(self.config.drummer_names)
-        return torch.from_numpy(condition_features(kept, controls, n_styles, n_drummers))
+        grid = self.config.grid
+        return torch.from_numpy(condition_features(kept, controls, n_styles, n_drummers, grid))
 
     def forward(self, batch: LabBatch) -> dict[str, Tensor]:
         """Return the terms of the loss, each (B,) nats, of what is not known.

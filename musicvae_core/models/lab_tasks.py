@@ -27,21 +27,23 @@ from musicvae_core.models.lab import GrooveLab, LabBatch, known_of
 from musicvae_core.models.losses import elbo_losses
 from musicvae_core.models.musicvae import map_batch
 from musicvae_core.music.drums import N_VOICES
-from musicvae_core.music.grid import STEPS_PER_BAR, STEPS_PER_BEAT
+from musicvae_core.music.grid import COMMON_TIME, Grid
 
-_Hiding = Callable[[Floats, np.random.Generator], Kept]
+_Hiding = Callable[[Floats, np.random.Generator, Grid], Kept]
 _UNKNOWN_CONTROL = 0.5
 """Share of examples in which density, style or drummer is left out."""
 _VALIDATION_SEED = 1
 
 
-def hide(features: Floats, rng: np.random.Generator) -> Kept:
+def hide(features: Floats, rng: np.random.Generator, grid: Grid = COMMON_TIME) -> Kept:
     """Hide parts of a batch (B, T, 27), each example in its own way; return the conditioning."""
     kinds = rng.choice(len(_HIDINGS), len(features), p=_SHARES)
-    parts = [_HIDINGS[kind](one[None], rng) for kind, one in zip(kinds, features, strict=True)]
+    parts = [
+        _HIDINGS[kind](one[None], rng, grid) for kind, one in zip(kinds, features, strict=True)
+    ]
     names = ("features", "hits", "velocities", "offsets", "taps")
     kept = Kept(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
-    first_bar = np.arange(features.shape[1]) < STEPS_PER_BAR
+    first_bar = np.arange(features.shape[1]) < grid.steps_per_bar
     shown = rng.random((len(features), 1)) < 0.5
     return kept.revealing(shown & first_bar)
 
@@ -57,7 +59,7 @@ def _hide_controls(controls: Controls, rng: np.random.Generator) -> Controls:
     )
 
 
-def _hide_feel(features: Floats, rng: np.random.Generator) -> Kept:
+def _hide_feel(features: Floats, rng: np.random.Generator, grid: Grid) -> Kept:
     kept = Kept.notes(features)
     what = rng.choice(3, p=[0.7, 0.15, 0.15])
     if what == 1:
@@ -67,19 +69,21 @@ def _hide_feel(features: Floats, rng: np.random.Generator) -> Kept:
     return kept
 
 
-def _hide_voices(features: Floats, rng: np.random.Generator) -> Kept:
+def _hide_voices(features: Floats, rng: np.random.Generator, grid: Grid) -> Kept:
     kept = Kept.everything(features)
     voices = rng.random(N_VOICES) < rng.uniform(0.1, 0.9)
-    steps = _some_beats(features, rng) if rng.random() < 0.4 else np.ones_like(kept.hits[..., 0])
+    steps = (
+        _some_beats(features, rng, grid) if rng.random() < 0.4 else np.ones_like(kept.hits[..., 0])
+    )
     return _without(kept, steps[..., None] & voices, rng)
 
 
-def _hide_beats(features: Floats, rng: np.random.Generator) -> Kept:
-    steps = _some_beats(features, rng)
+def _hide_beats(features: Floats, rng: np.random.Generator, grid: Grid) -> Kept:
+    steps = _some_beats(features, rng, grid)
     return _without(Kept.everything(features), steps[..., None] & np.ones(N_VOICES, bool), rng)
 
 
-def _hide_all_but_taps(features: Floats, rng: np.random.Generator) -> Kept:
+def _hide_all_but_taps(features: Floats, rng: np.random.Generator, grid: Grid) -> Kept:
     taps = taps_of(features)
     if rng.random() < 0.2:
         taps = taps * (rng.random((*taps.shape[:2], 1)) > rng.uniform(0, 0.6))
@@ -88,17 +92,17 @@ def _hide_all_but_taps(features: Floats, rng: np.random.Generator) -> Kept:
     return replace(Kept.nothing(features), taps=taps.astype(np.float32))
 
 
-def _hide_all(features: Floats, rng: np.random.Generator) -> Kept:
+def _hide_all(features: Floats, rng: np.random.Generator, grid: Grid) -> Kept:
     return Kept.nothing(features)
 
 
-def _some_beats(features: Floats, rng: np.random.Generator) -> Flags:
+def _some_beats(features: Floats, rng: np.random.Generator, grid: Grid) -> Flags:
     """Return the steps of one stretch of beats, half of the time up to the end: (1, T)."""
-    n_beats = features.shape[1] // STEPS_PER_BEAT
+    n_beats = features.shape[1] // grid.steps_per_beat
     start = rng.integers(0, n_beats)
     end = n_beats if rng.random() < 0.5 else rng.integers(start, n_beats) + 1
     beats = (np.arange(n_beats) >= start) & (np.arange(n_beats) < end)
-    return np.repeat(beats, STEPS_PER_BEAT)[None]
+    return np.repeat(beats, grid.steps_per_beat)[None]
 
 
 def _without(kept: Kept, cells: Flags, rng: np.random.Generator) -> Kept:
@@ -141,7 +145,7 @@ def draw_batch(model: GrooveLab, windows: Windows, config: TrainConfig, step: in
     rng = np.random.default_rng((config.seed, step))
     controls = told_of(chosen, model.config)
     played = change_feel(chosen.features, config.augmentation, rng.spawn(1)[0])
-    kept, controls = hide(played, rng), _hide_controls(controls, rng)
+    kept, controls = hide(played, rng, model.config.grid), _hide_controls(controls, rng)
     return _make_batch(model, kept, controls, config, step_seed(config, step))
 
 
@@ -167,7 +171,7 @@ def measure(model: GrooveLab, windows: Windows, config: TrainConfig) -> dict[str
     `loss` is the whole; the others are means in nats an example.
     """
     rng = np.random.default_rng(_VALIDATION_SEED)
-    kept = hide(windows.features, rng)
+    kept = hide(windows.features, rng, model.config.grid)
     controls = _hide_controls(told_of(windows, model.config), rng)
     heard_all = config.replaced(word_dropout=0.0)
     device = next(model.parameters()).device

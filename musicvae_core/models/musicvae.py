@@ -221,26 +221,28 @@ def _encoder(
 ) -> BidirectionalEncoder | HierarchicalEncoder | PartsEncoder:
     sizes = (config.encoder_size, config.encoder_layers, config.z_size)
     bars = (config.n_bars, config.bar_size, config.encoder_bar_size)
+    steps = {"steps_per_bar": config.grid.steps_per_bar, "step_size": config.step_size}
     if isinstance(head, PartsHead):
-        return PartsEncoder(head.part_features, *sizes, *bars, config.step_size)
+        return PartsEncoder(head.part_features, *sizes, *bars, **steps)
     if not config.encoder_bar_size:
         return BidirectionalEncoder(head.n_features, *sizes, config.n_steps, config.step_size)
-    return HierarchicalEncoder(head.n_features, *sizes, *bars, config.step_size)
+    return HierarchicalEncoder(head.n_features, *sizes, *bars, **steps)
 
 
 def _decoder(config: ModelConfig, head: AnyHead) -> FlatDecoder | ConductorDecoder:
     step_size = config.step_size if config.step_paths == "both" else 0
     sizes = (config.decoder_size, config.decoder_layers, config.z_size)
     bars = (config.n_bars, config.conductor_size, config.bar_size)
+    steps = {"steps_per_bar": config.grid.steps_per_bar, "step_size": step_size}
     if isinstance(head, PartsHead):
         drums_layers = config.drums_layers or config.decoder_layers
         depths = [drums_layers if name == DRUMS else config.decoder_layers for name in head.parts]
         return ConductorDecoder(
-            head.part_features, config.decoder_size, depths, config.z_size, *bars, step_size
+            head.part_features, config.decoder_size, depths, config.z_size, *bars, **steps
         )
     if not config.conductor_size:
         return FlatDecoder(head.n_features, *sizes, config.n_steps, step_size)
-    return ConductorDecoder(head.n_features, *sizes, *bars, step_size)
+    return ConductorDecoder(head.n_features, *sizes, *bars, **steps)
 
 
 def make_batch(

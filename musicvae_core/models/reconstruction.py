@@ -15,7 +15,6 @@ from musicvae_core.models.losses import kl_nats
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.music.codec import OFFSET_SCALE
 from musicvae_core.music.drums import N_VOICES
-from musicvae_core.music.grid import STEPS_PER_BEAT
 
 _BATCH = 256
 _ACTIVE_VARIANCE = 0.01
@@ -87,7 +86,7 @@ def reconstruction_metrics(
             metrics[f"teacher_forcing_accuracy_{name}"] = forced[..., index].mean()
     over_some = {"sampling_accuracy_nonsilent": exact[sounding]}
     if model.config.has_feel:
-        step_ms = 60_000 / torch.from_numpy(tempos_bpm) / STEPS_PER_BEAT
+        step_ms = 60_000 / torch.from_numpy(tempos_bpm) / model.config.steps_per_beat
         timing = (joined["offset_error"] / OFFSET_SCALE) * step_ms[:, None, None]
         over_some |= {
             "velocity_mae": joined["velocity_error"][both],

@@ -43,13 +43,13 @@ class Beats(NamedTuple):
 _TOMS = [LOW_TOM, MID_TOM, HIGH_TOM]
 
 
-def beats_of(features: NDArray[np.float32]) -> Beats:
+def beats_of(features: NDArray[np.float32], grid: Grid = COMMON_TIME) -> Beats:
     """Return the arrays of model features (..., T, 27), or of hits alone (..., T, 9)."""
     hits = features[..., :N_VOICES] > 0.5
     if features.shape[-1] == N_VOICES:
-        return Beats(hits, hits.astype(np.float32), np.zeros_like(features))
+        return Beats(hits, hits.astype(np.float32), np.zeros_like(features), grid)
     velocities, offsets = np.split(features[..., N_VOICES:], 2, axis=-1)
-    return Beats(hits, velocities, offsets / np.float32(OFFSET_SCALE))
+    return Beats(hits, velocities, offsets / np.float32(OFFSET_SCALE), grid)
 
 
 def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> Array:

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae_core.errors import InvalidGrooveError
 from musicvae_core.music.drums import N_COMBINATIONS, N_VOICES
-from musicvae_core.music.grid import COMMON_TIME, TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS, Grid
 from musicvae_core.music.groove import Groove
 
 CODEC_VERSION = 1
@@ -73,25 +72,16 @@ def hits_to_classes(hits: NDArray[np.bool_]) -> NDArray[np.int64]:
     return np.asarray(hits, bool) @ _BITS
 
 
-def groove_to_features(groove: Groove) -> NDArray[np.float32]:
-    """Return a groove as (T, 27) float32.
+def groove_to_features(groove: Groove, grid: Grid = COMMON_TIME) -> NDArray[np.float32]:
+    """Return a groove as (T, 27) float32, for a model of this grid.
 
     Raises
     ------
-    InvalidGrooveError
-        If it is not sixteenths in 4/4, which is all that the models know.
+    GridError
+        If the groove is on another grid.
     """
-    check_common_time(groove)
+    grid.check(groove.grid)
     return stack_features(groove.hits, groove.velocities, groove.offsets)
-
-
-def check_common_time(groove: Groove) -> None:
-    """Refuse a groove that is not sixteenths in 4/4."""
-    if groove.grid != COMMON_TIME:
-        raise InvalidGrooveError(
-            f"The groove has {groove.grid.beats_per_bar} beats a bar and "
-            f"{groove.grid.steps_per_beat} steps a beat; only sixteenths in 4/4 can be used here."
-        )
 
 
 def stack_features(
@@ -103,7 +93,9 @@ def stack_features(
     )
 
 
-def features_to_groove(features: NDArray[np.float32], tempo_bpm: float) -> Groove:
+def features_to_groove(
+    features: NDArray[np.float32], tempo_bpm: float, grid: Grid = COMMON_TIME
+) -> Groove:
     """Read (T, 27) features, or (T, 9) hits alone, as a groove.
 
     Hits are those above one half. Velocities are rounded to MIDI's levels, at least 1, and
@@ -111,9 +103,8 @@ def features_to_groove(features: NDArray[np.float32], tempo_bpm: float) -> Groov
     """
     hits = features[..., :N_VOICES] > 0.5
     if features.shape[-1] == N_VOICES:
-        return Groove.from_hits(hits, tempo_bpm=tempo_bpm)
+        return Groove.from_hits(hits, tempo_bpm=tempo_bpm, grid=grid)
     velocities = features[..., N_VOICES : 2 * N_VOICES]
     levels = np.clip(np.rint(velocities * VELOCITY_LEVELS), 1, VELOCITY_LEVELS)
-    half = 0.5 - 0.5 / TICKS_PER_STEP
-    offsets = np.clip(features[..., 2 * N_VOICES :] / OFFSET_SCALE, -0.5, half)
-    return Groove.from_hits(hits, levels / VELOCITY_LEVELS, offsets, tempo_bpm)
+    offsets = np.clip(features[..., 2 * N_VOICES :] / OFFSET_SCALE, -0.5, grid.latest_offset)
+    return Groove.from_hits(hits, levels / VELOCITY_LEVELS, offsets, tempo_bpm, grid)

@@ -10,12 +10,20 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from musicvae_core.errors import ConfigError
+from musicvae_core.errors import ConfigError, GridError
 
 TICKS_PER_BEAT = 480
 """Resolution of written MIDI files, the data set's own."""
 _MAX_BEATS_PER_BAR = 16
 _MAX_STEPS_PER_BEAT = 24
+_STEP_NAMES = {
+    1: "quarters",
+    2: "eighths",
+    3: "eighth triplets",
+    4: "sixteenths",
+    6: "sixteenth triplets",
+    8: "thirty-seconds",
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,25 @@ class Grid:
                 f"{TICKS_PER_BEAT}."
             )
 
+    def __str__(self) -> str:
+        """Say it as musicians do: "sixteenths in 3/4"."""
+        steps = _STEP_NAMES.get(self.steps_per_beat, f"{self.steps_per_beat} steps a beat")
+        return f"{steps} in {self.beats_per_bar}/4"
+
+    def check(self, other: Grid) -> None:
+        """Refuse music on another grid than this.
+
+        Raises
+        ------
+        GridError
+            If the grid of the music is another.
+        """
+        if other != self:
+            raise GridError(
+                f"The music is on a grid of {other}; only {self} can be used here: choose other "
+                "music."
+            )
+
     @property
     def steps_per_bar(self) -> int:
         """Steps of a bar."""
@@ -67,7 +94,7 @@ class Grid:
 
 
 COMMON_TIME = Grid()
-"""Sixteenths in 4/4, which all models play."""
+"""Sixteenths in 4/4, which all models that ship play."""
 
 BEATS_PER_BAR, STEPS_PER_BEAT = COMMON_TIME.beats_per_bar, COMMON_TIME.steps_per_beat
 STEPS_PER_BAR, TICKS_PER_STEP = COMMON_TIME.steps_per_bar, COMMON_TIME.ticks_per_step

@@ -394,13 +394,15 @@ class Line(WrittenAsText):
             raise ValueError("the line is damaged") from error
 
 
-def line_to_classes(line: Line) -> NDArray[np.int64]:
+def line_to_classes(line: Line, grid: Grid = COMMON_TIME) -> NDArray[np.int64]:
     """Return the class of each step of a line, (T,) int64; the inverse of `classes_to_line`.
 
     Raises
     ------
     InvalidLineError
         If a pitch is not one of the piano's.
+    GridError
+        If the line is on another grid.
     """
     struck = line.pitches[line.onsets]
     if struck.size and not _LOWEST_PITCH <= struck.min() <= struck.max() <= _HIGHEST_PITCH:
@@ -408,8 +410,7 @@ def line_to_classes(line: Line) -> NDArray[np.int64]:
             f"The pitches span {struck.min()} to {struck.max()}; models play "
             f"{_LOWEST_PITCH} to {_HIGHEST_PITCH}: transpose the line."
         )
-    if line.grid != COMMON_TIME:
-        raise InvalidLineError("Models play sixteenths in 4/4; the line has another grid.")
+    grid.check(line.grid)
     events = line.events()
     return np.where(events >= FIRST_PITCH_CLASS, events - _LOWEST_PITCH, events)
 
@@ -419,18 +420,21 @@ def classes_to_line(
     tempo_bpm: float = 120.0,
     program: int = 0,
     velocity: float = _DEFAULT_VELOCITY,
+    grid: Grid = COMMON_TIME,
 ) -> Line:
     """Read a class for each step, (T,), as a line of equally loud notes; see `from_events`."""
     numbers = np.asarray(classes, np.int64)
     events = np.where(numbers >= FIRST_PITCH_CLASS, numbers + _LOWEST_PITCH, numbers)
-    return Line.from_events(events, np.float32(velocity), tempo_bpm, program)
+    return Line.from_events(events, np.float32(velocity), tempo_bpm, program, grid)
 
 
-def line_to_features(line: Line) -> NDArray[np.float32]:
+def line_to_features(line: Line, grid: Grid = COMMON_TIME) -> NDArray[np.float32]:
     """Return a line as (T, 90) float32; see `line_to_classes`."""
-    return LINE_CLASSES.table[line_to_classes(line)]
+    return LINE_CLASSES.table[line_to_classes(line, grid)]
 
 
-def features_to_line(features: NDArray[np.float32], tempo_bpm: float) -> Line:
+def features_to_line(
+    features: NDArray[np.float32], tempo_bpm: float, grid: Grid = COMMON_TIME
+) -> Line:
     """Read (T, 90) features, one of them 1 at each step, as a line; see `classes_to_line`."""
-    return classes_to_line(features.argmax(axis=-1), tempo_bpm)
+    return classes_to_line(features.argmax(axis=-1), tempo_bpm, grid=grid)

@@ -16,10 +16,9 @@ from musicvae_core.music.codec import (
     COMBINATIONS,
     DRUM_CLASSES,
     Alphabet,
-    check_common_time,
     hits_to_classes,
 )
-from musicvae_core.music.grid import Grid
+from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import LINE_CLASSES, Line, classes_to_line, line_to_classes
 from musicvae_core.music.packed import WrittenAsText
@@ -218,22 +217,23 @@ class Piece(WrittenAsText):
             raise ValueError("the text is not a piece") from error
 
 
-def trio_to_classes(piece: Piece) -> NDArray[np.int64]:
+def trio_to_classes(piece: Piece, grid: Grid = COMMON_TIME) -> NDArray[np.int64]:
     """Return the class of each part of a trio at each step, (T, 3) int64, feel left out.
 
     Raises
     ------
     InvalidPieceError
         If a part is missing.
-    InvalidLineError, InvalidGrooveError
-        If a line leaves the piano's range, or the grid is not sixteenths in 4/4.
+    InvalidLineError
+        If a line leaves the piano's range.
+    GridError
+        If the piece is on another grid.
     """
     if set(piece.parts) != set(TRIO) or piece.drums is None:
         raise InvalidPieceError(
             f"A trio has a {MELODY}, a {BASS} and {DRUMS}; this has {', '.join(piece.parts)}."
         )
-    lines = [line_to_classes(piece.lines[name]) for name in (MELODY, BASS)]
-    check_common_time(piece.drums)
+    lines = [line_to_classes(piece.lines[name], grid) for name in (MELODY, BASS)]
     return np.stack([*lines, hits_to_classes(piece.drums.hits)], axis=-1)
 
 
@@ -241,28 +241,31 @@ def classes_to_trio(
     classes: NDArray[np.integer[Any]],
     tempo_bpm: float = 120.0,
     programs: Mapping[str, int] = _TRIO_PROGRAMS,
+    grid: Grid = COMMON_TIME,
 ) -> Piece:
     """Read a class for each part and step, (T, 3), as a trio; the inverse of `trio_to_classes`."""
     lines = {
-        name: classes_to_line(classes[:, column], tempo_bpm, programs[name])
+        name: classes_to_line(classes[:, column], tempo_bpm, programs[name], grid=grid)
         for column, name in enumerate((MELODY, BASS))
     }
-    drums = Groove.from_hits(COMBINATIONS[classes[:, 2]], tempo_bpm=tempo_bpm)
+    drums = Groove.from_hits(COMBINATIONS[classes[:, 2]], tempo_bpm=tempo_bpm, grid=grid)
     return Piece({**lines, DRUMS: drums})
 
 
-def trio_to_features(piece: Piece) -> NDArray[np.float32]:
+def trio_to_features(piece: Piece, grid: Grid = COMMON_TIME) -> NDArray[np.float32]:
     """Return a trio as (T, F) float32, the features of its parts side by side."""
-    classes = trio_to_classes(piece).T
+    classes = trio_to_classes(piece, grid).T
     tables = [alphabet.table for alphabet in TRIO_CLASSES.values()]
     return np.concatenate([table[one] for table, one in zip(tables, classes, strict=True)], axis=1)
 
 
-def features_to_trio(features: NDArray[np.float32], tempo_bpm: float) -> Piece:
+def features_to_trio(
+    features: NDArray[np.float32], tempo_bpm: float, grid: Grid = COMMON_TIME
+) -> Piece:
     """Read (T, F) features as a trio; see `trio_to_features`."""
     columns, start = [], 0
     for alphabet in TRIO_CLASSES.values():
         own = features[:, start : start + len(alphabet.key)]
         columns.append((own > 0.5).astype(np.int64) @ alphabet.key)
         start += alphabet.n_features
-    return classes_to_trio(np.stack(columns, axis=1), tempo_bpm)
+    return classes_to_trio(np.stack(columns, axis=1), tempo_bpm, grid=grid)

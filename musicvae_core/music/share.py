@@ -26,9 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae_core.errors import MusicVAEError, ShareCodeError
-from musicvae_core.music.codec import check_common_time
 from musicvae_core.music.drums import N_VOICES
-from musicvae_core.music.grid import COMMON_TIME, STEPS_PER_BAR, TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import FIRST_PITCH_CLASS, Line
 from musicvae_core.music.piece import Part, Piece
@@ -44,11 +43,14 @@ MAX_CODE_LENGTH = 16_000
 _PREFIX = "gs"
 PIECE_PREFIX = "ps1."
 """What every share code of a piece begins with; one of a groove does not."""
+_GRID = COMMON_TIME
+"""What every code holds: none says its grid."""
 _PLAIN, _DEFLATED = b"\x00", b"\x01"
 _HEAD = struct.Struct(">BI")
 _CHECKSUM = struct.Struct(">I")
-_MAX_BODY = 3 * _MAX_BARS * STEPS_PER_BAR * N_VOICES
-_HALF_STEP = TICKS_PER_STEP // 2
+_MAX_BODY = 3 * _MAX_BARS * _GRID.steps_per_bar * N_VOICES
+_TICKS_PER_STEP = _GRID.ticks_per_step
+_HALF_STEP = _TICKS_PER_STEP // 2
 _TEMPO_SCALE = 1000
 _SAME, _EACH = b"\x00", b"\x01"
 _LINE, _DRUMS = b"\x00", b"\x01"
@@ -102,6 +104,8 @@ def write_share_code(shared: Shared) -> str:
     ------
     ShareCodeError
         If the groove or a name is too long for one.
+    GridError
+        If the groove is not sixteenths in 4/4.
     """
     groove = shared.groove
     if groove.n_bars > _MAX_BARS:
@@ -120,6 +124,8 @@ def write_piece_code(shared: SharedPiece) -> str:
     ------
     ShareCodeError
         If the piece or a name is too long for one.
+    GridError
+        If the piece is not sixteenths in 4/4.
     """
     piece = shared.piece
     if piece.n_bars > _MAX_BARS:
@@ -271,16 +277,16 @@ def _unpack_name(data: bytes) -> tuple[str, bytes]:
 
 
 def _pack_notes(groove: Groove) -> bytes:
-    check_common_time(groove)
+    _GRID.check(groove.grid)
     struck = groove.hits
     levels = np.rint(groove.velocities[struck] * VELOCITY_LEVELS).clip(1, VELOCITY_LEVELS)
-    ticks = np.rint(groove.offsets[struck] * TICKS_PER_STEP).clip(-_HALF_STEP, _HALF_STEP - 1)
+    ticks = np.rint(groove.offsets[struck] * _TICKS_PER_STEP).clip(-_HALF_STEP, _HALF_STEP - 1)
     cells = np.packbits(struck).tobytes()
     return cells + _pack_column(levels) + _pack_column(ticks + _HALF_STEP)
 
 
 def _unpack_notes(data: bytes, n_bars: int, tempo_bpm: float) -> Groove:
-    shape = (n_bars * STEPS_PER_BAR, N_VOICES)
+    shape = (n_bars * _GRID.steps_per_bar, N_VOICES)
     n_cells = shape[0] * shape[1]
     n_bytes = -(-n_cells // 8)
     bits = np.unpackbits(np.frombuffer(data[:n_bytes], np.uint8))
@@ -288,23 +294,22 @@ def _unpack_notes(data: bytes, n_bars: int, tempo_bpm: float) -> Groove:
     n_hits = int(hits.sum())
     levels, rest = _unpack_column(data[n_bytes:], n_hits)
     ticks, rest = _unpack_column(rest, n_hits)
-    if rest or (ticks >= TICKS_PER_STEP).any() or (levels > VELOCITY_LEVELS).any():
+    if rest or (ticks >= _TICKS_PER_STEP).any() or (levels > VELOCITY_LEVELS).any():
         raise ValueError("a note is out of its range")
     grids = np.zeros((2, *shape), np.float32)
     grids[0][hits] = levels / VELOCITY_LEVELS
-    grids[1][hits] = (ticks - _HALF_STEP) / TICKS_PER_STEP
+    grids[1][hits] = (ticks - _HALF_STEP) / _TICKS_PER_STEP
     return Groove(hits, grids[0], grids[1], tempo_bpm)
 
 
 def _pack_line(line: Line) -> bytes:
-    if line.grid != COMMON_TIME:
-        raise ShareCodeError("A share code holds sixteenths in 4/4; the line has another grid.")
+    _GRID.check(line.grid)
     levels = np.rint(line.velocities[line.onsets] * VELOCITY_LEVELS).clip(1, VELOCITY_LEVELS)
     return bytes([line.program]) + line.events().astype(np.uint8).tobytes() + _pack_column(levels)
 
 
 def _unpack_line(data: bytes, n_bars: int, tempo_bpm: float) -> Line:
-    end = 1 + n_bars * STEPS_PER_BAR
+    end = 1 + n_bars * _GRID.steps_per_bar
     events = np.frombuffer(data[1:end], np.uint8)
     levels, rest = _unpack_column(data[end:], int((events >= FIRST_PITCH_CLASS).sum()))
     if rest or len(events) < end - 1:

@@ -289,4 +289,4 @@ def _tasks(windows: Windows, training: _GaussianTraining) -> Iterator[tuple[Kept
         yield Kept.notes(features), tempos_bpm
         yield Kept.nothing(features), tempos_bpm
         for _ in range(training.n_hidings):
-            yield hide(features, rng), tempos_bpm
+            yield hide(features, rng, windows.grid), tempos_bpm

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from musicvae_core.errors import ShareCodeError
+from musicvae_core.errors import GridError, ShareCodeError
 from musicvae_core.latent.results import ModelInfo
 from musicvae_core.music.forms import FORMS, Music, parts_of
 from musicvae_core.music.groove import Groove
@@ -54,7 +54,7 @@ def _show(source: Source) -> None:
     model = source.model or st.session_state.get(model_key(source.plays)) or ""
     try:
         code = _code_of(transport().performed(source.groove), model, kit, source.name)
-    except ShareCodeError as error:
+    except (GridError, ShareCodeError) as error:
         st.error(as_text(str(error)))
         return
     st.caption(
