@@ -2,7 +2,7 @@ import js from "@eslint/js";
 import globals from "globals";
 
 export default [
-  { ignores: ["assets/build/", "node_modules/"] },
+  { ignores: ["static/", "node_modules/"] },
   js.configs.recommended,
   {
     files: ["assets/**/*.js"],

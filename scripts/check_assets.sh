@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Where Node is there: lint the browser's side and check its types, test what it computes, and
-# prove that the bundles in assets/build are those of the sources.
+# prove that the bundles in static/ are those of the sources.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,7 +14,7 @@ npm test --silent
 built=$(mktemp -d)
 trap 'rm -rf "$built"' EXIT
 node scripts/build_assets.mjs "$built"
-diff -r "$built" assets/build >/dev/null || {
-    echo "assets/build is not what the sources make: run make assets." >&2
+diff -r "$built" static >/dev/null || {
+    echo "static/ is not what the sources make: run make assets." >&2
     exit 1
 }

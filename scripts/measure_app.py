@@ -12,13 +12,13 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, WebSocket, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from scripts.soak import CHROMIUM, FLAGS, ROOT, memory_bytes, serving
+from scripts.wire import Wire, counted
 
 _PATIENCE_MS = 60_000
 _N_SESSIONS = 8
@@ -178,20 +178,14 @@ def _uploads(page: Page, files: tuple[Path, Path]) -> float:
     return seconds
 
 
-@contextmanager
-def _received(page: Page) -> Iterator[list[int]]:
-    """Count the bytes of each message that the page's socket brings."""
-    sizes: list[int] = []
-
-    def listen(socket: WebSocket) -> None:
-        socket.on("framereceived", lambda frame: sizes.append(len(frame)))
-
-    page.on("websocket", listen)
-    page.reload()
-    page.locator(".card").first.wait_for()
+def _draw_bytes(page: Page, wire: Wire) -> int:
+    """Bytes that the server sends for eight new grooves."""
     page.locator("[data-test-script-state=notRunning]").first.wait_for()
     page.evaluate(_TOOLS)
-    yield sizes
+    before = wire.n_bytes
+    _sample(page)
+    page.locator("[data-test-script-state=notRunning]").first.wait_for()
+    return wire.n_bytes - before
 
 
 def _session_bytes(browser: Browser, address: str, process: int) -> float:
@@ -216,11 +210,6 @@ def _measure(page: Page, tries: int) -> dict[str, float]:
     def note(what: str, measure: Callable[[int], float]) -> None:
         rows[what] = statistics.median(measure(at) for at in range(tries))
 
-    with _received(page) as sizes:
-        start = sum(sizes)
-        _sample(page)
-        page.locator("[data-test-script-state=notRunning]").first.wait_for()
-        rows["bytes"] = sum(sizes) - start
     page.locator(".card .play").first.click()
     page.wait_for_function("window.tools.engine.now && window.tools.engine.hasKit")
     note("New grooves: click to eight shown", lambda _: _sample(page))
@@ -258,18 +247,19 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         serving(Path(folder) / "log") as (address, process),
+        counted(address) as wire,
         sync_playwright() as driver,
     ):
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(_PATIENCE_MS)
-        page.goto(address)
+        page.goto(wire.address)
         page.locator(".card").first.wait_for()
+        n_bytes = _draw_bytes(page, wire)
         rows = _measure(page, arguments.tries)
         session = _session_bytes(browser, address, process)
         browser.close()
     print("| | |\n| --- | ---: |")
-    n_bytes = rows.pop("bytes")
     for what, seconds in rows.items():
         print(f"| {what} | {seconds:.3f} s |")
     print(

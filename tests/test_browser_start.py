@@ -18,7 +18,11 @@ from real_browser import (
     Page,
     allowed,
     faked,
+    ids,
     needs,
+    on,
+    opened,
+    real,
     serving,
     started,
     until,
@@ -28,10 +32,12 @@ from real_browser import (
 )
 
 from musicvae_core.music.midi.scan import MAX_BYTES
+from scripts.wire import counted
 
 pytestmark = pytest.mark.browser
 
 COLD_SECONDS = 5.0
+MAX_DRAW_BYTES = 20_000
 PATHS = ("morph", "attributes", "map", "long_form", "groove_lab", "library", "about")
 IDLE_SECONDS, IDLE_CPU_SECONDS = 10.0, 0.1
 
@@ -83,6 +89,25 @@ def test_the_first_visitor_of_a_server_can_open_any_page(
         assert urlparse(link.get_attribute("href")).path == f"/{path}"
         assert page.get_by_role("dialog").count() == 0
         page.close()
+
+
+@on(real("groove_2bar"))
+def test_eight_new_grooves_are_a_few_bytes(address: str, browser: Browser) -> None:
+    with counted(address) as wire, opened(browser, wire.address) as page:
+        scripts = page.evaluate(
+            "performance.getEntriesByType('resource').map(({ name }) => name)"
+            ".filter((name) => name.includes('/app/static/'))"
+        )
+        wait_for_rest(page)
+        before, shown = wire.n_bytes, ids(page)
+        page.locator(".st-key-sample button:visible").click()
+        until(lambda: not set(ids(page)) & set(shown), "eight new grooves")
+        wait_for_rest(page)
+        n_bytes = wire.n_bytes - before
+    print(f"{len(shown)} new grooves are {n_bytes} bytes")
+    assert len(shown) == 8
+    assert n_bytes <= MAX_DRAW_BYTES
+    assert any("/deck.js?" in name for name in scripts)  # once, as a file
 
 
 @faked

@@ -192,7 +192,7 @@ def in_words(wishes: Wishes) -> str:
     return ", ".join(parts) or "As the model plays it"
 
 
-_mount = component("sliders", "attributes/sliders.css")
+_mount = component("sliders")
 
 _MAX_PRESSES = 4
 """How often a style can be asked for, either way: further out there is little music."""

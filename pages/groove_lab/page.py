@@ -295,4 +295,4 @@ def _draw_tap_pad(key: str, on_taps: Callable[[Groove], None]) -> None:
     )
 
 
-_mount = component("taps", "taps/taps.css")
+_mount = component("taps")

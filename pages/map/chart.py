@@ -137,7 +137,7 @@ def _numbers(positions: _Positions) -> list[Any]:
     return numbers
 
 
-_mount = component("map", "map/overlay.css")
+_mount = component("map")
 
 
 _AREA = "map-area"

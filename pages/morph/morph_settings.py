@@ -178,7 +178,7 @@ def choose_ends(studio: Studio, settings: MorphSettings) -> list[Source]:
     return [source for source in chosen if source is not None]
 
 
-_take_drops = component("drop", "drop/drop.css")
+_take_drops = component("drop")
 
 
 def _take_in(keys: Sequence[str], sent: Sequence[Source]) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from threading import RLock
 from typing import Any, TypeVar
@@ -26,24 +27,30 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from musicvae_core.errors import MusicVAEError
 from pages.shared.names import as_text
 
-_ASSETS = Path(__file__).parents[2] / "assets"
+_STATIC = Path(__file__).parents[2] / "static"
+_IMPORT = """
+const { default: mount } = await import(new URL("app/static/%s", document.baseURI));
+export default mount;
+"""
 
 
-def component(name: str, *styles: str) -> Callable[..., Any]:
+def component(name: str) -> Callable[..., Any]:
     """Register a component and return what mounts it.
+
+    Streamlit sends a component's script anew with every run: here that is one line, which imports
+    the script from a file that the browser fetches once. Where Streamlit does not serve
+    the folder `static`, the line is the script itself.
 
     Parameters
     ----------
     name
-        The bundle `assets/build/NAME.js`, which `make assets` makes of the sources.
-    styles
-        Style sheets in `assets`, in the order in which they overrule each other.
+        The bundle `static/NAME.js`, which `make assets` makes of the sources.
     """
-    return st.components.v2.component(
-        f"groove_{name}",
-        js=(_ASSETS / "build" / f"{name}.js").read_text("utf-8"),
-        css="\n".join((_ASSETS / style).read_text("utf-8") for style in styles),
-    )
+    script = (_STATIC / f"{name}.js").read_text("utf-8")
+    if st.get_option("server.enableStaticServing"):
+        version = sha256(script.encode()).hexdigest()[:12]  # a new one is no longer the cached one
+        script = _IMPORT % f"{name}.js?{version}"
+    return st.components.v2.component(f"groove_{name}", js=script)
 
 
 _reload = component("reload")

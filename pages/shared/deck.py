@@ -284,10 +284,7 @@ def _edited_drums(hits: Sequence[Hit], like: Groove) -> Groove:
     return Groove(are_hit, velocities, offsets, like.tempo_bpm)
 
 
-_mount = component(
-    "deck",
-    *(f"deck/{name}.css" for name in ("cards", "stage", "buttons", "morph", "sizes")),
-)
+_mount = component("deck")
 
 
 def source_deck(

@@ -128,7 +128,7 @@ def _draw_copy_button(text: str, *, key: str, label: str = "Copy") -> None:
     _mount(key=key, data={"text": text, "label": label})
 
 
-_mount = component("copy", "copy/copy.css")
+_mount = component("copy")
 
 _DESTINATIONS: Mapping[str, Callable[[ModelInfo], bool]] = {
     "Sample": lambda model: True,

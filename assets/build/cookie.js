@@ -1,2 +1,0 @@
-// Built by `make assets`: change the sources, not this file.
-function u(e){return document.cookie.split("; ").map(o=>o.split("=")).find(([o])=>o===e)?.[1]??""}function k({data:e,setTriggerValue:n}){let{name:o,key:c}=e,t=u(o),s=/^[\w-]{43}$/.test(t),i=location.protocol==="https:"?"; Secure":"",a=s?t:c;document.cookie=`${o}=${a}; Max-Age=34560000; Path=/; SameSite=Lax${i}`,s&&t!==c&&n("known",t)}export{k as default};

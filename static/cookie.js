@@ -1,0 +1,2 @@
+// Built by `make assets`: change the sources, not this file.
+function r(e){return document.cookie.split("; ").map(o=>o.split("=")).find(([o])=>o===e)?.[1]??""}function i({data:e,setTriggerValue:n}){let{name:o,key:c}=e,t=r(o),s=/^[\w-]{43}$/.test(t),a=location.protocol==="https:"?"; Secure":"",u=s?t:c;document.cookie=`${o}=${u}; Max-Age=34560000; Path=/; SameSite=Lax${a}`,s&&t!==c&&n("known",t)}export{i as default};
