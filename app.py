@@ -14,9 +14,10 @@ from pages.morph.page import morph
 from pages.sample.page import sample
 from pages.shared.actions import reload_first_link, wait_for_actions
 from pages.shared.lasting import restore_session, save_session
-from pages.shared.play_settings import choose_midi_form
-from pages.shared.sharing import offer_pages, show_share_code
-from pages.shared.transport import draw_transport
+from pages.shared.play_settings import shared_studio
+from pages.shared.session import offer_pages
+from pages.shared.sharing import show_share_code
+from pages.shared.transport import choose_midi_form, draw_transport
 
 _ASSETS = Path(__file__).parent / "assets"
 
@@ -40,6 +41,6 @@ reload_first_link()
 page.run()
 if page.title != "About":
     choose_midi_form()
-show_share_code()
-draw_transport()
+show_share_code(shared_studio)
+draw_transport(shared_studio)
 save_session()

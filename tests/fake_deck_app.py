@@ -17,7 +17,7 @@ sys.path[:0] = [path for path in (str(ROOT), str(ROOT / "tests")) if path not in
 
 from fake_studio import FakeStudio, groove_at, pulse  # noqa: E402
 
-import pages.shared.lasting as shared  # noqa: E402
+import pages.shared.play_settings as shared  # noqa: E402
 from musicvae_core.music.drums import KICK, RIDE  # noqa: E402
 from musicvae_core.music.groove import Groove  # noqa: E402
 from musicvae_core.music.line import Line, Note  # noqa: E402
@@ -109,4 +109,4 @@ deck(
 )
 st.code(json.dumps(said))
 st.code(transport().model_dump_json())
-draw_transport()
+draw_transport(shared.shared_studio)

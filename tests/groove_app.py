@@ -6,8 +6,9 @@ import numpy as np
 import streamlit as st
 
 from pages.shared.collection import can_undo, favourites, is_favourite, set_favourite, undo
-from pages.shared.lasting import shared_studio
-from pages.shared.sharing import destinations, offer_pages, send, show_share_code
+from pages.shared.play_settings import shared_studio
+from pages.shared.session import destinations, offer_pages, send
+from pages.shared.sharing import show_share_code
 from pages.shared.sources import choose_groove
 
 
@@ -46,4 +47,4 @@ PAGES = [
 ]
 offer_pages(PAGES)
 st.navigation(PAGES).run()
-show_share_code()
+show_share_code(shared_studio)

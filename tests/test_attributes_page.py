@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from musicvae_core.errors import SideFileError
 from musicvae_core.music.controls import CONTROLS
 from pages.attributes.sliders import _MAX_PRESSES, Wishes, _amount, _shown, _slider_range, in_words
-from pages.shared.collection import demo_sources
+from pages.shared.sources import demo_sources
 
 PAGE = """
 import streamlit as st

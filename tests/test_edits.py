@@ -27,6 +27,12 @@ def session(studio: FakeStudio) -> Iterator[None]:
     st.session_state.clear()
 
 
+def changed(groove: Groove, change: Change) -> Groove:
+    made = edits.changed(groove, change, FakeStudio().lab)
+    assert isinstance(made, Groove)
+    return made
+
+
 def change(
     *, tempo: float | None = None, humanize: float | None = None, locked: tuple[int, ...] = ()
 ) -> Change:
@@ -61,26 +67,26 @@ def test_a_morph_stays_as_it_is() -> None:
 
 
 def test_voices_that_are_held_stay_and_the_rest_is_drawn_anew() -> None:
-    made = edits.changed(GROOVE, change(locked=(KICK,)))
+    made = changed(GROOVE, change(locked=(KICK,)))
     kick, rest = [KICK], [voice for voice in range(9) if voice != KICK]
     assert np.array_equal(made.hits[:, kick], GROOVE.hits[:, kick])
     assert np.array_equal(made.velocities[:, kick], GROOVE.velocities[:, kick])
     assert not np.array_equal(made.hits[:, rest], GROOVE.hits[:, rest])
-    assert made != edits.changed(GROOVE, change(locked=(KICK,))), "each press is another"
+    assert made != changed(GROOVE, change(locked=(KICK,))), "each press is another"
 
 
 def test_humanizing_counts_from_the_groove_as_it_was() -> None:
-    half = edits.changed(GROOVE, change(humanize=0.5))
-    whole = edits.changed(half, change(humanize=1.0))
+    half = changed(GROOVE, change(humanize=0.5))
+    whole = changed(half, change(humanize=1.0))
     assert np.array_equal(half.hits, GROOVE.hits)
-    assert whole == edits.changed(GROOVE, change(humanize=1.0))
-    assert edits.changed(whole, change(humanize=0.0)) == GROOVE
+    assert whole == changed(GROOVE, change(humanize=1.0))
+    assert changed(whole, change(humanize=0.0)) == GROOVE
     edits.keep_edit(GROOVE, half)
     assert edits.edited_card(Card("one", "One", GROOVE)).humanized == 0.5
 
 
 def test_a_tempo_of_its_own_keeps_the_code() -> None:
-    made = edits.changed(GROOVE, change(tempo=80.0))
+    made = changed(GROOVE, change(tempo=80.0))
     assert made == GROOVE.at_tempo(80.0)
     edits.keep_edit(GROOVE, made)
     source = Source("One", GROOVE, np.ones(4, np.float32), "groove_2bar", "sample")

@@ -20,9 +20,8 @@ from pages.map.cards import _rows_of, _summary
 from pages.map.figure import fields_of, map_figure, matching
 from pages.map.points import MAX_STOPS, Hand, _middle_spot, _mine_id, point_of, point_spot
 from pages.shared.card import _hits_as_sent
-from pages.shared.collection import Source, fingerprint
+from pages.shared.collection import Source, bars_phrase, fingerprint
 from pages.shared.session import Shelf
-from pages.shared.sources import bars_phrase
 
 PAGE = "from pages.map.page import groove_map\ngroove_map()"
 MODEL = "groove_2bar"

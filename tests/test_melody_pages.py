@@ -12,7 +12,7 @@ from fake_studio import FakeStudio
 from page_driver import components, newest
 from streamlit.testing.v1 import AppTest
 
-import pages.shared.lasting as shared
+import pages.shared.play_settings as shared
 from musicvae_core.models.checkpoint import Checkpoint, save_checkpoint
 from musicvae_core.models.presets import preset
 from musicvae_core.music.drums import SNARE

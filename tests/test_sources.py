@@ -19,8 +19,7 @@ from musicvae_core.music.drums import KICK, RIDE
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.midi import read_midi, write_midi
 from musicvae_core.music.share import Shared, read_share_code, write_share_code
-from pages.shared.collection import fingerprint
-from pages.shared.sources import as_long_as, bars_phrase, first_lively_window
+from pages.shared.collection import as_long_as, bars_phrase, fingerprint, first_lively_window
 
 APP = Path(__file__).parent / "groove_app.py"
 KEY = "attributes.groove"

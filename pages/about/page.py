@@ -3,8 +3,8 @@
 import streamlit as st
 
 from musicvae_core.errors import MusicVAEError
-from pages.shared.lasting import shared_studio
 from pages.shared.names import as_text
+from pages.shared.play_settings import shared_studio
 
 _WHAT = """
 Every groove here is a point in the latent space of a variational autoencoder that has listened

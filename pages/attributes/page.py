@@ -26,9 +26,8 @@ from pages.shared.actions import action
 from pages.shared.card import Card
 from pages.shared.collection import Source, is_favourite
 from pages.shared.deck import source_deck
-from pages.shared.lasting import HASHED, shared_studio
 from pages.shared.names import as_text
-from pages.shared.play_settings import choose_model
+from pages.shared.play_settings import HASHED, choose_model, shared_studio
 from pages.shared.session import draw_undo
 from pages.shared.sources import choose_groove
 

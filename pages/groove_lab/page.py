@@ -44,9 +44,8 @@ from pages.shared.collection import (
 from pages.shared.deck import source_deck
 from pages.shared.edits import edited_source
 from pages.shared.events import MAX_TAPPED_BARS, TAPS
-from pages.shared.lasting import shared_studio
 from pages.shared.names import as_text
-from pages.shared.play_settings import WIDTH
+from pages.shared.play_settings import WIDTH, shared_studio
 from pages.shared.session import draw_undo
 from pages.shared.sources import choose_groove
 from pages.shared.uploads import draw_report, draw_uploader

@@ -38,9 +38,9 @@ from pages.shared.collection import (
 )
 from pages.shared.deck import source_deck
 from pages.shared.events import FILES
-from pages.shared.lasting import library_problem, shared_studio
+from pages.shared.lasting import library_problem
 from pages.shared.names import as_text
-from pages.shared.play_settings import WIDTH
+from pages.shared.play_settings import WIDTH, shared_studio
 from pages.shared.session import draw_undo
 from pages.shared.uploads import free_upload, read_file
 

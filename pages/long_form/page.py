@@ -16,11 +16,11 @@ from pages.long_form.long_settings import (
 )
 from pages.long_form.path import add_parts, draw_long_path
 from pages.long_form.piece import draw_long_piece
-from pages.shared.collection import Source
-from pages.shared.lasting import lasting, shared_studio
+from pages.shared.collection import Source, as_long_as
+from pages.shared.lasting import lasting
 from pages.shared.names import as_text
-from pages.shared.sharing import take_sent
-from pages.shared.sources import as_long_as
+from pages.shared.play_settings import shared_studio
+from pages.shared.session import take_sent
 
 _VIEWS = {"piece": "A piece", "path": "A path"}
 _VIEW = "long_form.view"

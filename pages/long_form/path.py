@@ -15,14 +15,14 @@ from musicvae_core.music.groove import Groove
 from musicvae_core.studio import Studio
 from pages.shared.actions import action, icon_button, on_value
 from pages.shared.card import Card
-from pages.shared.collection import Source, contents, demo_sources, is_favourite
+from pages.shared.collection import Source, as_long_as, contents, is_favourite
 from pages.shared.deck import source_deck
 from pages.shared.events import COUNT
-from pages.shared.lasting import HASHED, lasting, lasting_settings, real, whole
+from pages.shared.lasting import lasting, lasting_settings, real, whole
 from pages.shared.names import as_text
-from pages.shared.play_settings import MAX_SEED, WIDTH, choose_model
+from pages.shared.play_settings import HASHED, MAX_SEED, WIDTH, choose_model
 from pages.shared.session import draw_undo
-from pages.shared.sources import as_long_as, choose_groove
+from pages.shared.sources import choose_groove, demo_sources
 from pages.shared.uploads import draw_report, draw_uploader
 
 _NEXT = "long_form.next"

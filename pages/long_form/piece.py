@@ -31,13 +31,20 @@ from pages.long_form.long_settings import (
 )
 from pages.shared.actions import action, run_to_completion
 from pages.shared.card import Card, Morph
-from pages.shared.collection import Source, contents, fingerprint, is_favourite, start_with
+from pages.shared.collection import (
+    Source,
+    bars_phrase,
+    contents,
+    fingerprint,
+    is_favourite,
+    start_with,
+)
 from pages.shared.deck import source_deck
 from pages.shared.lasting import lasting
 from pages.shared.names import as_text, name_of
 from pages.shared.play_settings import MAX_SEED, WIDTH
 from pages.shared.session import draw_undo
-from pages.shared.sources import bars_phrase, choose_groove
+from pages.shared.sources import choose_groove
 
 _NO_LONG_MODEL = (
     "There is no model of 16 bars in the folder checkpoints: train one with `python -m "

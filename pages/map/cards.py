@@ -26,11 +26,10 @@ from pages.map.points import (
 )
 from pages.shared.actions import action, on_value
 from pages.shared.card import Card, Morph
-from pages.shared.collection import is_favourite
+from pages.shared.collection import bars_phrase, is_favourite
 from pages.shared.deck import source_deck
 from pages.shared.events import SELECTION, Selection
 from pages.shared.names import as_text, drummer_title, style_title
-from pages.shared.sources import bars_phrase
 
 _MAX_DECODED = 256
 

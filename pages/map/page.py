@@ -21,12 +21,11 @@ from pages.map.points import (
     Spot,
     brought_spots,
 )
-from pages.shared.card import Card, choose_bars, piece_card
+from pages.shared.card import Card, piece_card
 from pages.shared.collection import Source
 from pages.shared.deck import source_deck
-from pages.shared.lasting import shared_studio
 from pages.shared.names import as_text
-from pages.shared.play_settings import WIDTH, choose_model
+from pages.shared.play_settings import WIDTH, choose_bars, choose_model, shared_studio
 
 _AT = "kept.map.at"
 """Session key of where the pointer of the path's strip is."""

@@ -16,11 +16,16 @@ from musicvae_core.latent.results import ModelInfo
 from musicvae_core.music.forms import Music, Plays, windows
 from musicvae_core.studio import Studio
 from pages.map.figure import label_of
-from pages.shared.collection import Source, favourites, fingerprint, library
+from pages.shared.collection import (
+    Source,
+    bars_phrase,
+    favourites,
+    fingerprint,
+    first_lively_window,
+    library,
+)
 from pages.shared.names import UNKNOWN, drummer_title, style_title
-from pages.shared.session import shelf
-from pages.shared.sharing import take_sent
-from pages.shared.sources import bars_phrase, first_lively_window
+from pages.shared.session import shelf, take_sent
 
 _Codes = NDArray[np.float32]
 

@@ -14,10 +14,9 @@ from musicvae_core.music.forms import Music
 from musicvae_core.studio import Studio
 from pages.shared.actions import action, component
 from pages.shared.collection import Source, can_undo, fill_all, fill_in_turn, swap, undo
-from pages.shared.lasting import HASHED, lasting_settings, real, whole
-from pages.shared.play_settings import MAX_SEED, WIDTH, choose_model
-from pages.shared.session import draw_undo
-from pages.shared.sharing import take_sent
+from pages.shared.lasting import lasting_settings, real, whole
+from pages.shared.play_settings import HASHED, MAX_SEED, WIDTH, choose_model
+from pages.shared.session import draw_undo, take_sent
 from pages.shared.sources import choose_groove
 from pages.shared.uploads import draw_report, draw_uploader
 

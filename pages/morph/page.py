@@ -18,11 +18,12 @@ from pages.morph.morph_settings import (
     morphed,
     read_morph_settings,
 )
-from pages.shared.card import Card, Morph, choose_bars, draw_zip, piece_card
+from pages.shared.card import Card, Morph, draw_zip, piece_card
 from pages.shared.collection import Source, fill, fingerprint, held_before, is_favourite, undo
 from pages.shared.deck import deck, source_deck
 from pages.shared.events import Share
-from pages.shared.lasting import lasting, shared_studio
+from pages.shared.lasting import lasting
+from pages.shared.play_settings import choose_bars, shared_studio
 
 
 def morph() -> None:

@@ -14,23 +14,23 @@ from musicvae_core.music.forms import FORMS, Plays, parts_of
 from musicvae_core.studio import Studio
 from pages.shared.actions import action, on_value, run_to_completion
 from pages.shared.card import Card
-from pages.shared.collection import Source, is_favourite, keep_favourite
+from pages.shared.collection import Source, as_long_as, is_favourite, keep_favourite
 from pages.shared.deck import source_deck
 from pages.shared.edits import edited, edited_source
 from pages.shared.events import COUNT
-from pages.shared.lasting import lasting_settings, real, shared_studio, whole
+from pages.shared.lasting import lasting_settings, real, whole
 from pages.shared.names import as_text, style_title
-from pages.shared.play_settings import (
-    MAX_SEED,
-    choose_model,
-    choose_seed,
+from pages.shared.play_settings import MAX_SEED, choose_model, choose_seed, next_seed, shared_studio
+from pages.shared.session import (
+    Entry,
+    Shelf,
     chosen_form,
+    draw_undo,
+    keep_shelf,
     model_key,
-    next_seed,
+    shelf,
+    take_sent,
 )
-from pages.shared.session import Entry, Shelf, draw_undo, keep_shelf, shelf
-from pages.shared.sharing import take_sent
-from pages.shared.sources import as_long_as
 
 _MAX_GROOVES = 16
 _WIDTH = 136

@@ -22,10 +22,8 @@ from musicvae_core.music.line import Line
 from musicvae_core.music.line_attributes import best_scale
 from musicvae_core.music.piece import DRUMS
 from musicvae_core.sound.lines import balance
-from musicvae_core.studio import Studio
 from pages.shared.names import describe
-from pages.shared.play_settings import WIDTH, saves_loops
-from pages.shared.transport import transport, wav_as_heard
+from pages.shared.transport import Sounds, saves_loops, transport, wav_as_heard
 
 _Which = str | tuple[float, float]
 """One of a card's grooves: "now", "before", or what is heard at (x, y) of its morph."""
@@ -276,26 +274,6 @@ def _text(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-_BARS = (1, 2, 4, 8, 16)
-_MAX_BARS = 256
-"""Of a piece: nine minutes at 120 bpm."""
-
-
-def choose_bars(n_steps: int, n_bars: int) -> int:
-    """Draw the choice of how many bars each step lasts, and return it."""
-    offered = [bars for bars in _BARS if bars * n_steps <= _MAX_BARS]
-    usual = max(bars for bars in offered if bars <= max(n_bars, 1))
-    return st.selectbox(
-        "Bars a step",
-        offered,
-        offered.index(usual),
-        key=f"morph.bars.{n_steps}.{n_bars}",
-        width=WIDTH,
-        persist_state="session",
-        help="How long each step of the piece is played.",
-    )
-
-
 def piece_card(grooves: Sequence[Music], bars: int, name: str) -> Card:
     """Return the card of a piece: each groove for so many bars."""
     piece = joined([groove.repeated(bars) for groove in grooves])
@@ -304,7 +282,7 @@ def piece_card(grooves: Sequence[Music], bars: int, name: str) -> Card:
 
 
 def draw_zip(
-    studio: Studio,
+    sounds: Sounds,
     grooves: Sequence[Music],
     name: str,
     *,
@@ -318,7 +296,7 @@ def draw_zip(
     """
     st.download_button(
         label,
-        data=lambda: _zip_of(studio, grooves, names),
+        data=lambda: _zip_of(sounds, grooves, names),
         file_name=f"{file_stem(name)}.zip",
         mime="application/zip",
         icon=":material/folder_zip:",
@@ -328,7 +306,7 @@ def draw_zip(
     )
 
 
-def _zip_of(studio: Studio, grooves: Sequence[Music], names: Sequence[str] = ()) -> bytes:
+def _zip_of(sounds: Sounds, grooves: Sequence[Music], names: Sequence[str] = ()) -> bytes:
     """Return a zip of every groove as it is heard, numbered: MIDI and, where it works, sound."""
     stems = [f"{at:02d}" for at in range(len(grooves))]
     if names:
@@ -337,6 +315,6 @@ def _zip_of(studio: Studio, grooves: Sequence[Music], names: Sequence[str] = ())
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for stem, groove in zip(stems, grooves, strict=True):
             archive.writestr(f"{stem}.mid", midi_as_heard(groove))
-            if not studio.sound_problem:
-                archive.writestr(f"{stem}.wav", wav_as_heard(studio, groove))
+            if not sounds.sound_problem:
+                archive.writestr(f"{stem}.wav", wav_as_heard(sounds, groove))
     return file.getvalue()

@@ -10,7 +10,6 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from pathlib import Path
 
 import streamlit as st
 
@@ -19,12 +18,12 @@ from musicvae_core.music.forms import (
     Music,
     Plays,
     form_of,
+    n_notes,
     notes_as_heard,
     padded,
     windows,
 )
 from musicvae_core.music.packed import Floats
-from musicvae_core.studio import Studio
 from pages.shared.lasting import lasting
 
 _CHOICES = ("window", "filling")
@@ -295,23 +294,19 @@ def add_to_library(source: Source) -> None:
     st.session_state[_LIBRARY] = dict(recent)
 
 
-_FOLDER = Path(__file__).parents[2] / "assets" / "demo"
+def as_long_as(groove: Music, n_bars: int) -> Music:
+    """Return a groove of `n_bars` bars without asking: its first lively window, or repeated."""
+    found = windows(groove, n_bars)
+    return found[first_lively_window(found)] if found else groove.repeated(n_bars)
 
 
-@st.cache_resource(show_spinner=False)
-def demo_sources(_studio: Studio) -> tuple[Source, ...]:
-    """Return the demo grooves and melodies in the order of their files, which are numbered."""
-    grooves = [
-        _demo(path, _studio.read_midi(path.read_bytes()).groove)
-        for path in sorted(_FOLDER.glob("*.mid"))
-    ]
-    melodies = [
-        _demo(path, _studio.read_line(path.read_bytes()).line)
-        for path in sorted(_FOLDER.glob("melodies/*.mid"))
-    ]
-    return (*grooves, *melodies)
+def bars_phrase(start_bar: int, n_bars: int) -> str:
+    """Return which bars are meant, counted from 1: "bar 3", "bars 3-4"."""
+    first, last = start_bar + 1, start_bar + n_bars
+    return f"bar {first}" if n_bars == 1 else f"bars {first}-{last}"
 
 
-def _demo(path: Path, music: Music) -> Source:
-    """Return the music of `10_New_Orleans.mid` as the source called New Orleans."""
-    return Source(path.stem.partition("_")[2].replace("_", " "), music, origin="demo")
+def first_lively_window(found: Sequence[Music]) -> int:
+    """Return the first window with at least half the notes of the fullest: past a count-in."""
+    counts = [n_notes(window) for window in found]
+    return next(at for at, count in enumerate(counts) if 2 * count >= max(counts))

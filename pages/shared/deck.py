@@ -41,8 +41,8 @@ from pages.shared.events import (
     Save,
     Send,
 )
-from pages.shared.lasting import shared_studio
-from pages.shared.sharing import destinations, forms_taken, send
+from pages.shared.play_settings import shared_studio
+from pages.shared.session import destinations, forms_taken, send
 from pages.shared.transport import (
     VOICE_LABELS,
     load_instruments,
@@ -123,14 +123,15 @@ def deck(
     }
     by_id = {card.id: card for card in cards}
     offered = destinations or {}
-    forms = {id_: forms_taken(shared_studio(), id_) for id_ in offered}
+    studio = shared_studio()
+    forms = {id_: forms_taken(studio.models(), id_) for id_ in offered}
     load_instruments(sorted(set().union(*(card.programs for card in cards))))
     _mount(
         key=key,
         data={
             "key": key,
             "labels": VOICE_LABELS,
-            "problem": shared_studio().sound_problem,
+            "problem": studio.sound_problem,
             "can": {event: callback is not None for event, callback in callbacks.items()},
             "destinations": [[id_, label, forms[id_]] for id_, label in offered.items()],
             "play": play,
@@ -327,6 +328,8 @@ def source_deck(
         on_keep=lambda card_id, kept: set_favourite(source(card_id), kept),
         on_send=lambda card_id, destination: send(destination, source(card_id)),
         on_edit=put,
-        on_change=lambda card_id, change: put(card_id, changed(by_id[card_id].groove, change)),
+        on_change=lambda card_id, change: put(
+            card_id, changed(by_id[card_id].groove, change, shared_studio().lab)
+        ),
         **controls,
     )

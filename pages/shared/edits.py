@@ -7,18 +7,20 @@ place on the card, in files, among the favourites and on its way to other pages.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import streamlit as st
 
 from musicvae_core.lab.options import Amounts, Chance
+from musicvae_core.lab.tools import Lab
 from musicvae_core.music.drums import N_VOICES
 from musicvae_core.music.forms import AnyMusic, Music
 from musicvae_core.music.groove import Groove
 from pages.shared.card import Card
 from pages.shared.collection import Source, fingerprint
 from pages.shared.events import Change
-from pages.shared.lasting import lasting, shared_studio
+from pages.shared.lasting import lasting
 
 _EDITS = "kept.edits"
 _MAX_EDITS = 256
@@ -59,7 +61,7 @@ def keep_edit(groove: Music, made: Music) -> None:
     st.session_state[_EDITS] = dict(list(others.items())[-_MAX_EDITS:])
 
 
-def changed(groove: Music, change: Change) -> Music:
+def changed(groove: Music, change: Change, open_lab: Callable[[], Lab]) -> Music:
     """Return drums as a tool of their card changes them.
 
     Raises
@@ -71,17 +73,17 @@ def changed(groove: Music, change: Change) -> Music:
     if change.tempo is not None:
         return groove.at_tempo(change.tempo)
     if change.humanize is not None:
-        return _humanize(groove, change.humanize)
+        return _humanize(groove, change.humanize, open_lab())
     anew = [voice for voice in range(N_VOICES) if voice not in change.locked]
     chance = Chance(seed=random.randrange(2**31))
-    return shared_studio().lab().fill_in(groove, voices=anew, chance=chance)
+    return open_lab().fill_in(groove, voices=anew, chance=chance)
 
 
-def _humanize(groove: Groove, amount: float) -> Groove:
+def _humanize(groove: Groove, amount: float, lab: Lab) -> Groove:
     """Play a groove anew by an amount, counted from what it was before it was humanized."""
     start, _ = _humanized().get(fingerprint(groove), (groove, 0.0))
     start = start.at_tempo(groove.tempo_bpm)
-    made = shared_studio().lab().humanize(start, amounts=Amounts(amount, amount))
+    made = lab.humanize(start, amounts=Amounts(amount, amount))
     _humanized()[fingerprint(made)] = (start, amount)
     return made
 

@@ -21,11 +21,6 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from musicvae_core.data.library import Library, open_library
 from musicvae_core.errors import LibraryError, MusicVAEError
-from musicvae_core.music.forms import music_to_text
-from musicvae_core.music.groove import Groove
-from musicvae_core.music.line import Line
-from musicvae_core.music.piece import Piece
-from musicvae_core.studio import Studio, limit_threads
 from pages.shared.actions import checked, component, on_event, run_to_completion
 from pages.shared.names import as_text
 
@@ -230,21 +225,3 @@ def _save_changes() -> None:
 
 
 _draw_cookie = component("cookie")
-
-
-def open_studio() -> Studio:
-    """Load the shipped models and the system's SoundFont."""
-    limit_threads()
-    return Studio()
-
-
-@st.cache_resource(show_spinner="Loading the models…")
-def shared_studio() -> Studio:
-    """Return the app's `Studio`, loaded once."""
-    return open_studio()
-
-
-HASHED: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
-    (Groove, Line, Piece), music_to_text
-)
-"""How a cache tells music apart: by all that its sound depends on."""

@@ -1,20 +1,24 @@
-"""Settings that several pages have: the model, the seed, how MIDI files are saved."""
+"""The studio that the app plays with, and settings that several pages have: model and seed."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from musicvae_core.errors import CheckpointNotFoundError
 from musicvae_core.latent.results import ModelInfo
-from musicvae_core.music.forms import Plays
-from musicvae_core.studio import Studio
+from musicvae_core.music.forms import Plays, music_to_text
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.line import Line
+from musicvae_core.music.piece import Piece
+from musicvae_core.studio import Studio, limit_threads
 from pages.shared.actions import action, icon_button
-from pages.shared.lasting import lasting_settings
+from pages.shared.session import PLAYS, choose_form, chosen_form, model_key
 
 MAX_SEED = 2**31 - 1
 WIDTH, MODEL_WIDTH = 168, 232
@@ -25,9 +29,22 @@ _NO_MODEL = (
 )
 
 
-lasting_settings(
-    {"plays": str, "model": str, "model.line": str, "model.piece": str, "midi_loop": bool}
+def open_studio() -> Studio:
+    """Load the shipped models and the system's SoundFont."""
+    limit_threads()
+    return Studio()
+
+
+@st.cache_resource(show_spinner="Loading the models…")
+def shared_studio() -> Studio:
+    """Return the app's `Studio`, loaded once."""
+    return open_studio()
+
+
+HASHED: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
+    (Groove, Line, Piece), music_to_text
 )
+"""How a cache tells music apart: by all that its sound depends on."""
 
 
 def next_seed(key: str) -> int:
@@ -36,23 +53,6 @@ def next_seed(key: str) -> int:
 
 
 _FORM_TITLES: Mapping[Plays, str] = {"drums": "Drums", "line": "Melody", "piece": "Band"}
-_PLAYS = "plays"
-
-
-def model_key(plays: Plays) -> str:
-    """Return the session key of the model of a form of music."""
-    return "model" if plays == "drums" else f"model.{plays}"
-
-
-def chosen_form() -> Plays:
-    """Return which form of music is chosen, on pages that have a choice."""
-    plays: Plays = st.session_state.get(_PLAYS, "drums")
-    return plays
-
-
-def choose_form(plays: Plays) -> None:
-    """Choose a form of music for all pages; for a callback."""
-    st.session_state[_PLAYS] = plays
 
 
 def choose_model(
@@ -108,7 +108,7 @@ def _choose_form(forms: Sequence[Plays]) -> Plays:
         forms,
         required=True,
         format_func=_FORM_TITLES.__getitem__,
-        key=_PLAYS,
+        key=PLAYS,
         persist_state="session",
     )
     return chosen_form()
@@ -147,20 +147,21 @@ def _throw_dice(key: str) -> None:
     st.session_state[key] = random.randrange(10_000)
 
 
-_LOOP = "midi_loop"
+_BARS = (1, 2, 4, 8, 16)
+_MAX_BARS = 256
+"""Of a piece: nine minutes at 120 bpm."""
 
 
-def choose_midi_form() -> None:
-    """Draw the choice of how MIDI files are saved, one for all pages."""
-    st.toggle(
-        "Save MIDI files as loops",
-        key=_LOOP,
+def choose_bars(n_steps: int, n_bars: int) -> int:
+    """Draw the choice of how many bars each step lasts, and return it."""
+    offered = [bars for bars in _BARS if bars * n_steps <= _MAX_BARS]
+    usual = max(bars for bars in offered if bars <= max(n_bars, 1))
+    return st.selectbox(
+        "Bars a step",
+        offered,
+        offered.index(usual),
+        key=f"morph.bars.{n_steps}.{n_bars}",
+        width=WIDTH,
         persist_state="session",
-        help="A hit just before the first beat is then written at the end of the file, for a loop "
-        "that is exact. Otherwise it is written at the start, for a file that is played once.",
+        help="How long each step of the piece is played.",
     )
-
-
-def saves_loops() -> bool:
-    """Return whether MIDI files are saved as loops; see `choose_midi_form`."""
-    return bool(st.session_state.get(_LOOP, False))

@@ -1,4 +1,4 @@
-"""What a session keeps while the listener moves between pages.
+"""What a session keeps while the listener moves between pages, and what they send one another.
 
 Streamlit forgets a widget's value with its page, unless the widget says otherwise
 (`persist_state="session"`); what is no widget's value is kept here, under keys of our own.
@@ -6,16 +6,17 @@ Streamlit forgets a widget's value with its page, unless the widget says otherwi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
-from musicvae_core.latent.results import Take
+from musicvae_core.latent.results import ModelInfo, Take
 from musicvae_core.music.forms import FORMS, Plays
 from pages.shared.actions import action
-from pages.shared.lasting import lasting
+from pages.shared.collection import Source, add_to_library
+from pages.shared.lasting import lasting, lasting_settings
 from pages.shared.names import name_of
 
 
@@ -149,33 +150,6 @@ for _form in FORMS:
     )
 
 
-def key_where(name: str, stands: Callable[[Any], bool], limits: Hashable = None) -> str:
-    """Return the key of a widget: another one whenever it is not where it is to stand.
-
-    Parameters
-    ----------
-    name
-        The widget's in the session, the same through all its keys.
-    stands
-        Whether a value is the one that the widget is to show.
-    limits
-        Of its values; at others it is another widget, too.
-    """
-    number, before = st.session_state.get(name, (0, limits))
-    newest = newest_key(name)
-    is_moved = newest in st.session_state and not stands(st.session_state[newest])
-    if is_moved or before != limits:
-        number += 1
-    st.session_state[name] = number, limits
-    return newest_key(name)
-
-
-def newest_key(name: str) -> str:
-    """Return the key of the widget that is drawn now."""
-    number, _ = st.session_state.get(name, (0, None))
-    return f"{name}.{number}"
-
-
 def draw_undo(key: str, can_undo: bool, what: str, undo: Callable[[], None]) -> None:
     """Draw the button; its help says what comes back, or that there is nothing to undo."""
     st.button(
@@ -186,3 +160,100 @@ def draw_undo(key: str, can_undo: bool, what: str, undo: Callable[[], None]) -> 
         help=f"Bring back {what} from before" if can_undo else "Nothing to undo yet",
         on_click=action(undo),
     )
+
+
+PLAYS = "plays"
+"""Session key of the choice of a form of music."""
+
+
+def model_key(plays: Plays) -> str:
+    """Return the session key of the model of a form of music."""
+    return "model" if plays == "drums" else f"model.{plays}"
+
+
+def chosen_form() -> Plays:
+    """Return which form of music is chosen, on pages that have a choice."""
+    plays: Plays = st.session_state.get(PLAYS, "drums")
+    return plays
+
+
+def choose_form(plays: Plays) -> None:
+    """Choose a form of music for all pages; for a callback."""
+    st.session_state[PLAYS] = plays
+
+
+lasting_settings({PLAYS: str, "model": str, "model.line": str, "model.piece": str})
+
+_DESTINATIONS: Mapping[str, Callable[[ModelInfo], bool]] = {
+    "Sample": lambda model: True,
+    "Morph": lambda model: True,
+    "Attributes": lambda model: model.has_vectors,
+    "Map": lambda model: model.has_atlas,
+    "Long form": lambda model: model.plays == "drums",
+    "Groove lab": lambda model: True,
+}
+"""Titles of the pages that take music, in the order of the menus, and which models serve them."""
+_PAGES = "pages.by_key"
+_SHARE = "share"
+_TO_SHARE = "share.source"
+
+
+def _page_key(title: str) -> str:
+    """Return the key of a page: of its slots, its inbox, and as a destination."""
+    return title.lower().replace(" ", "_")
+
+
+def offer_pages(pages: Sequence[StreamlitPage]) -> None:
+    """Say which pages the app has, at the start of each run."""
+    st.session_state[_PAGES] = {_page_key(page.title): page for page in pages}
+
+
+def destinations(here: str) -> dict[str, str]:
+    """Return where a groove can go from the page of that key, for a deck's menu."""
+    there = st.session_state.get(_PAGES, {})
+    pages = {_page_key(title): title for title in _DESTINATIONS}
+    listed = {key: title for key, title in pages.items() if key in there and key != here}
+    return listed | {_SHARE: "Share code…"}
+
+
+def forms_taken(models: Sequence[ModelInfo], destination: str) -> list[str]:
+    """Return the forms of music that a destination takes, those that a model of its plays."""
+    titles = [title for title in _DESTINATIONS if _page_key(title) == destination]
+    if not titles:
+        return list(FORMS)
+    serves = _DESTINATIONS[titles[0]]
+    return list({"drums": None} | {m.plays: None for m in models if serves(m)})
+
+
+def send(destination: str, *sources: Source) -> None:
+    """Put one or more sources into a page's inbox and go there; for a callback.
+
+    The destination `share` stays, and shows the first groove's share code.
+    """
+    if destination == _SHARE:
+        st.session_state[_TO_SHARE] = sources[0]
+        return
+    for source in reversed(sources):
+        add_to_library(source)
+    choose_form(sources[0].plays)
+    inbox = st.session_state.setdefault(_inbox(destination), [])
+    waiting = {source.id for source in inbox}
+    inbox.extend(source for source in sources if source.id not in waiting)
+    if destination in (pages := st.session_state.get(_PAGES, {})):
+        st.switch_page(pages[destination])
+
+
+def take_sent(page: str) -> list[Source]:
+    """Take out what was sent to a page since it was last drawn, the oldest first."""
+    taken: list[Source] = st.session_state.pop(_inbox(page), [])
+    return taken
+
+
+def _inbox(page: str) -> str:
+    return f"kept.{page}.inbox"
+
+
+def take_to_share() -> Source | None:
+    """Take out the source whose share code was asked for, since it was last shown."""
+    asked: Source | None = st.session_state.pop(_TO_SHARE, None)
+    return asked

@@ -2,7 +2,7 @@
 
     source = choose_groove("attributes.groove", "Music", model=model)
 
-What another page sends arrives by itself, see `sending`. The key is the page's key, a dot, and
+What another page sends arrives by itself, see `session`. The key is the page's key, a dot, and
 the name of the slot, see `collection`.
 """
 
@@ -10,35 +10,38 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from musicvae_core.errors import CheckpointNotFoundError, MusicVAEError
 from musicvae_core.latent.results import ModelInfo
-from musicvae_core.music.forms import FORMS, Music, Plays, n_notes, padded, windows
+from musicvae_core.music.forms import FORMS, Music, Plays, padded, windows
 from musicvae_core.studio import Studio
 from pages.shared.actions import on_value, run_to_completion
 from pages.shared.collection import (
     Source,
     add_to_library,
+    bars_phrase,
     choice_key,
     contents,
-    demo_sources,
     favourites,
     fill,
+    first_lively_window,
     library,
     page_of,
     start_with,
 )
 from pages.shared.events import TEXT
-from pages.shared.lasting import shared_studio
 from pages.shared.names import as_text, name_of
-from pages.shared.session import key_where, newest_key
-from pages.shared.sharing import draw_code_field, take_sent
+from pages.shared.play_settings import shared_studio
+from pages.shared.session import take_sent
+from pages.shared.sharing import draw_code_field
 from pages.shared.uploads import draw_report, draw_uploader
 
 _MAX_SEED = 2**31 - 1
@@ -122,24 +125,6 @@ def _fit_to(source: Source, model: ModelInfo, key: str) -> Source:
     return source
 
 
-def as_long_as(groove: Music, n_bars: int) -> Music:
-    """Return a groove of `n_bars` bars without asking: its first lively window, or repeated."""
-    found = windows(groove, n_bars)
-    return found[first_lively_window(found)] if found else groove.repeated(n_bars)
-
-
-def bars_phrase(start_bar: int, n_bars: int) -> str:
-    """Return which bars are meant, counted from 1: "bar 3", "bars 3-4"."""
-    first, last = start_bar + 1, start_bar + n_bars
-    return f"bar {first}" if n_bars == 1 else f"bars {first}-{last}"
-
-
-def first_lively_window(found: Sequence[Music]) -> int:
-    """Return the first window with at least half the notes of the fullest: past a count-in."""
-    counts = [n_notes(window) for window in found]
-    return next(at for at, count in enumerate(counts) if 2 * count >= max(counts))
-
-
 def _draw_choice(key: str, label: str, demos: Sequence[Source], forms: Sequence[Plays]) -> None:
     """Draw the list of all that is there, the slot's own contents chosen."""
     now = contents(page_of(key)).get(key)
@@ -148,10 +133,10 @@ def _draw_choice(key: str, label: str, demos: Sequence[Source], forms: Sequence[
     labels = _labels(sources)
     chosen = now.id if now else None
     name = f"{key}.choice"
-    choice = key_where(name, lambda id_: id_ == chosen)
+    choice = _key_where(name, lambda id_: id_ == chosen)
 
     def take(source_id: str) -> None:
-        if choice == newest_key(name) and source_id in sources:
+        if choice == _newest_key(name) and source_id in sources:
             fill(key, sources[source_id])
 
     st.selectbox(
@@ -260,3 +245,52 @@ def _lengths(source: Source, n_bars: int) -> str:
     own = source.groove.n_bars
     bars = "bar" if own == 1 else "bars"
     return f"{as_text(source.name)} has {own} {bars} and the model hears {n_bars}"
+
+
+def _key_where(name: str, stands: Callable[[Any], bool], limits: Hashable = None) -> str:
+    """Return the key of a widget: another one whenever it is not where it is to stand.
+
+    Parameters
+    ----------
+    name
+        The widget's in the session, the same through all its keys.
+    stands
+        Whether a value is the one that the widget is to show.
+    limits
+        Of its values; at others it is another widget, too.
+    """
+    number, before = st.session_state.get(name, (0, limits))
+    newest = _newest_key(name)
+    is_moved = newest in st.session_state and not stands(st.session_state[newest])
+    if is_moved or before != limits:
+        number += 1
+    st.session_state[name] = number, limits
+    return _newest_key(name)
+
+
+def _newest_key(name: str) -> str:
+    """Return the key of the widget that is drawn now."""
+    number, _ = st.session_state.get(name, (0, None))
+    return f"{name}.{number}"
+
+
+_FOLDER = Path(__file__).parents[2] / "assets" / "demo"
+
+
+@st.cache_resource(show_spinner=False)
+def demo_sources(_studio: Studio) -> tuple[Source, ...]:
+    """Return the demo grooves and melodies in the order of their files, which are numbered."""
+    grooves = [
+        _demo(path, _studio.read_midi(path.read_bytes()).groove)
+        for path in sorted(_FOLDER.glob("*.mid"))
+    ]
+    melodies = [
+        _demo(path, _studio.read_line(path.read_bytes()).line)
+        for path in sorted(_FOLDER.glob("melodies/*.mid"))
+    ]
+    return (*grooves, *melodies)
+
+
+def _demo(path: Path, music: Music) -> Source:
+    """Return the music of `10_New_Orleans.mid` as the source called New Orleans."""
+    return Source(path.stem.partition("_")[2].replace("_", " "), music, origin="demo")

@@ -10,8 +10,8 @@ import io
 import json
 import struct
 import zipfile
-from collections.abc import Iterable
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import streamlit as st
@@ -23,7 +23,6 @@ from musicvae_core.music.drums import N_VOICES, VOICE_OF_PITCH
 from musicvae_core.music.forms import Music, parts_of, performed
 from musicvae_core.music.grid import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 from musicvae_core.music.groove import Groove
-from musicvae_core.studio import Studio
 from pages.shared.actions import component, on_event
 from pages.shared.events import (
     CHOSEN_KIT,
@@ -35,7 +34,7 @@ from pages.shared.events import (
     Share,
     Voice,
 )
-from pages.shared.lasting import lasting, shared_studio
+from pages.shared.lasting import lasting
 
 VOICE_LABELS = ("kick", "snare", "hat", "open", "low", "mid", "high", "crash", "ride")
 """Short names of `VOICES`, in their order."""
@@ -86,25 +85,54 @@ class Transport(BaseModel):
         return tuple(level**2 if at in heard else 0.0 for at, level in enumerate(self.levels))
 
 
+class Sounds(Protocol):
+    """What plays music to files and packs for the browser: see the methods of `Studio`."""
+
+    @property
+    def sound_problem(self) -> str | None:
+        """Why there is no sound; None where there is."""
+
+    def kits(self) -> tuple[str, ...]:
+        """List the drum kits."""
+
+    def described_kits(self) -> dict[str, str]:
+        """Return the kits with what each sounds like."""
+
+    def kit_pack(self, kit: str) -> bytes:
+        """Return a kit as one file."""
+
+    def instrument_pack(self, program: int) -> bytes:
+        """Return an instrument as one file."""
+
+    def wav(
+        self,
+        music: Music,
+        kit: str | None = None,
+        gains: Sequence[float] | None = None,
+        voice_kits: Mapping[int, str] | None = None,
+    ) -> bytes:
+        """Return music as a WAV file."""
+
+
 def transport() -> Transport:
     """Return how everything is played in this session."""
     kept: Transport = st.session_state.setdefault(_STATE, Transport())
     return kept
 
 
-def chosen_kit(studio: Studio) -> str | None:
+def chosen_kit(sounds: Sounds) -> str | None:
     """Return the kit of this session, the first by default; None where there is no sound."""
-    if studio.sound_problem:
+    if sounds.sound_problem:
         return None
     kit = st.session_state.get(_KIT)
-    return kit if kit in studio.kits() else studio.kits()[0]
+    return kit if kit in sounds.kits() else sounds.kits()[0]
 
 
-def _voice_kits(studio: Studio) -> dict[int, str]:
+def _voice_kits(sounds: Sounds) -> dict[int, str]:
     """Return the kits that voices of this session have of their own, by voice."""
-    if studio.sound_problem:
+    if sounds.sound_problem:
         return {}
-    known = studio.kits()
+    known = sounds.kits()
     return {
         voice: kit for voice, kit in st.session_state.get(_VOICE_KITS, {}).items() if kit in known
     }
@@ -125,23 +153,23 @@ def load_instruments(programs: Iterable[int]) -> None:
     st.session_state[_PROGRAMS] = tuple(dict.fromkeys((*known, *programs)))
 
 
-def wav_as_heard(studio: Studio, music: Music) -> bytes:
+def wav_as_heard(sounds: Sounds, music: Music) -> bytes:
     """Return a WAV file of music, as the transport plays it."""
     now = transport()
-    kit, own = chosen_kit(studio), _voice_kits(studio)
-    return studio.wav(now.performed(music), kit, gains=now.gains, voice_kits=own)
+    kit, own = chosen_kit(sounds), _voice_kits(sounds)
+    return sounds.wav(now.performed(music), kit, gains=now.gains, voice_kits=own)
 
 
-def stems_as_heard(studio: Studio, music: Music) -> bytes:
+def stems_as_heard(sounds: Sounds, music: Music) -> bytes:
     """Return a zip with a WAV file of each voice that is heard, by the voice's name."""
     now = transport()
-    kit, own, performed = chosen_kit(studio), _voice_kits(studio), now.performed(music)
+    kit, own, performed = chosen_kit(sounds), _voice_kits(sounds), now.performed(music)
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         for channel, name in _channels_of(music).items():
             gains = [gain if at == channel else 0.0 for at, gain in enumerate(now.gains)]
             if any(gains):
-                wav = studio.wav(performed, kit, gains=gains, voice_kits=own)
+                wav = sounds.wav(performed, kit, gains=gains, voice_kits=own)
                 archive.writestr(f"{channel + 1:02d}-{file_stem(name)}.wav", wav)
     return file.getvalue()
 
@@ -163,24 +191,43 @@ def offer_download(name: str, data: bytes) -> None:
     st.session_state[_DOWNLOAD] = (number, name, data)
 
 
-def draw_transport() -> None:
+_LOOP = "midi_loop"
+
+
+def choose_midi_form() -> None:
+    """Draw the choice of how MIDI files are saved, one for all pages."""
+    st.toggle(
+        "Save MIDI files as loops",
+        key=_LOOP,
+        persist_state="session",
+        help="A hit just before the first beat is then written at the end of the file, for a loop "
+        "that is exact. Otherwise it is written at the start, for a file that is played once.",
+    )
+
+
+def saves_loops() -> bool:
+    """Return whether MIDI files are saved as loops; see `choose_midi_form`."""
+    return bool(st.session_state.get(_LOOP, False))
+
+
+def draw_transport(open_sounds: Callable[[], Sounds]) -> None:
     """Draw the bar, hand the browser its kit, and a file where one was asked for."""
     try:
-        studio = shared_studio()
+        sounds = open_sounds()
     except MusicVAEError:
         return  # the page says why
-    problem = studio.sound_problem
-    kit = chosen_kit(studio)
+    problem = sounds.sound_problem
+    kit = chosen_kit(sounds)
     if kit:
-        _draw_sounds(studio, kit)
+        _draw_sounds(sounds, kit)
     _draw_download()
     _draw_bar(
         key=_KEY,
         data={
             "labels": VOICE_LABELS,
-            "kits": [] if problem else list(studio.described_kits().items()),
+            "kits": [] if problem else list(sounds.described_kits().items()),
             "kit": kit,
-            "voice_kits": list(_voice_kits(studio).items()),
+            "voice_kits": list(_voice_kits(sounds).items()),
             "pads": [[pitch, voice] for pitch, voice in VOICE_OF_PITCH.items()],
             "problem": problem,
             "set": transport().model_dump(mode="json", exclude={"revision"}),
@@ -191,25 +238,25 @@ def draw_transport() -> None:
     )
 
 
-def _draw_sounds(studio: Studio, kit: str) -> None:
+def _draw_sounds(sounds: Sounds, kit: str) -> None:
     """Hand the browser the kits of all voices, and the instruments that pages have asked for."""
-    kits = dict.fromkeys(range(N_VOICES), kit) | _voice_kits(studio)
+    kits = dict.fromkeys(range(N_VOICES), kit) | _voice_kits(sounds)
     for name in dict.fromkeys(kits.values()):
         header = {"kit": name, "voices": [voice for voice, own in kits.items() if own == name]}
-        _draw_pack(data=_packed(header, _kit_pack(studio, name)), key=f"transport.kit.{name}")
+        _draw_pack(data=_packed(header, _kit_pack(sounds, name)), key=f"transport.kit.{name}")
     for program in st.session_state.get(_PROGRAMS, ()):
-        data = _packed({"program": program}, _instrument_pack(studio, program))
+        data = _packed({"program": program}, _instrument_pack(sounds, program))
         _draw_pack(data=data, key=f"transport.instrument.{program}")
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _kit_pack(_studio: Studio, kit: str) -> bytes:
-    return _studio.kit_pack(kit)
+def _kit_pack(_sounds: Sounds, kit: str) -> bytes:
+    return _sounds.kit_pack(kit)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _instrument_pack(_studio: Studio, program: int) -> bytes:
-    return _studio.instrument_pack(program)
+def _instrument_pack(_sounds: Sounds, program: int) -> bytes:
+    return _sounds.instrument_pack(program)
 
 
 def _draw_download() -> None:
@@ -239,5 +286,6 @@ _SCHEMA = TypeAdapter(Transport)
 lasting(_STATE, Transport)
 lasting(_KIT, str)
 lasting(_VOICE_KITS, dict[Voice, str])
+lasting(_LOOP, bool)
 _draw_bar = component("transport")
 _draw_pack = component("pack")

@@ -14,6 +14,7 @@ from streamlit.typing import UploadedFile
 from musicvae_core.errors import MidiError, NoDrumsError, NoMelodyError
 from musicvae_core.music.drums import VOICES
 from musicvae_core.music.forms import FORMS, Music, Plays
+from musicvae_core.music.line_midi import read_line, read_piece
 from musicvae_core.music.midi import (
     DRUM_MAPS,
     STANDARD,
@@ -26,7 +27,7 @@ from musicvae_core.music.midi import (
 from pages.shared.actions import action, on_value
 from pages.shared.collection import Source, add_to_library
 from pages.shared.events import FILES, TABLE_EDITS, TEXT, TableEdits
-from pages.shared.lasting import lasting, shared_studio
+from pages.shared.lasting import lasting
 from pages.shared.names import as_text
 
 _KEY = "kept.drum_map"
@@ -182,7 +183,7 @@ def read_file(
     Raises
     ------
     MidiError
-        What `Studio.read_midi` and `Studio.read_line` raise.
+        What `Studio.read_midi`, `read_line` and `read_piece` raise.
     """
     music, summary = _READERS[plays](reader, data, tracks)
     stem = name.rpartition(".")[0] or name
@@ -196,14 +197,14 @@ def _read_drums(reader: Reader, data: bytes, tracks: Sequence[str] | None) -> tu
 
 
 def _read_melody(reader: Reader, data: bytes, tracks: Sequence[str] | None) -> tuple[Music, str]:
-    reading = shared_studio().read_line(data, track=tracks[0] if tracks else None)
+    reading = read_line(data, track=tracks[0] if tracks else None)
     line = reading.line
     first_bar = int(line.onsets.argmax()) // line.grid.steps_per_bar
     return line.bars(first_bar, line.n_bars - first_bar), reading.summary
 
 
 def _read_band(reader: Reader, data: bytes, tracks: Sequence[str] | None) -> tuple[Music, str]:
-    reading = shared_studio().read_parts(data)
+    reading = read_piece(data)
     return reading.piece, reading.summary
 
 
