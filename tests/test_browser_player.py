@@ -222,11 +222,26 @@ def test_a_change_just_before_another_page_reaches_python(page: Page) -> None:
     wait_for_rest(page)
     wait_for_sound(page)
     assert engine(page, "volume") == 0.5
-    until(lambda: saved_volume(page) == 0.5, "the library to keep the volume")
+    assert volume_after_a_reload(page) == 0.5
 
 
-def saved_volume(page: Page) -> float:
-    """What a reload brings back."""
+@faked
+def test_a_change_that_is_lost_on_its_way_is_told_again(page: Page) -> None:
+    page.locator(".deck").evaluate(
+        """deck => {
+            const { settings } = deck.deck.engine;
+            const { send } = settings;
+            settings.send = () => { settings.send = send; };
+        }"""
+    )
+    bar_of(page).get_by_label("Volume").fill("0.5")
+    assert volume_after_a_reload(page) == 0.5
+
+
+def volume_after_a_reload(page: Page) -> float:
+    """What a reload brings back of a change that Python has confirmed."""
+    until(lambda: not engine(page, "settings.isUnconfirmed"), "Python to confirm the volume")
+    wait_for_rest(page)
     page.reload()
     wait_for_sound(page)
     wait_for_rest(page)

@@ -27,6 +27,7 @@ import { element, save } from "./elements.js";
 import { hookOf } from "./hook.js";
 import { isPlayKey, moveFocus, wantsKey } from "./keyboard.js";
 import { onPreview } from "./preview.js";
+import { TELL_AGAIN_MS } from "./revision.js";
 import { sameHits } from "./score.js";
 import { engine } from "../player/engine.js";
 import { prepareWav, preparedWav } from "../player/wav.js";
@@ -47,6 +48,7 @@ class Deck {
   #held = []; // [event, value] that wait until Python knows what was set before them
   #hasTold = false; // whether Python was told the edits that they wait for
   #patience = null;
+  #again = {}; // event → when its changes are told again
   #listening = new AbortController();
   #resizing = new ResizeObserver(() => this.#drawAll());
 
@@ -117,10 +119,9 @@ class Deck {
       engine.settings.now();
       return false;
     }
-    const edits = this.#unconfirmed("edit");
-    if (edits.length && !this.#hasTold) this.send("edit", edits);
+    if (!this.#hasTold) this.#insist("edit");
     this.#hasTold = true; // an edit that Python does not take is not told again and again
-    return !edits.length;
+    return !this.#unconfirmed("edit").length;
   }
 
   // What the space bar plays first, and how fast, shows before anything has played.
@@ -208,11 +209,11 @@ class Deck {
       compare: (card) => this.#playOn(card),
       moved: (card, at) => tell("move", [card.card.id, ...at]),
       edited: (card) => this.#playOn(card),
-      edit: () => tell("edit", this.#unconfirmed("edit")),
+      edit: () => this.#insist("edit"),
       mute: (row, alone) => engine.toggleVoice(row, alone),
       silent: () => engine.silent,
       say: (text) => this.#announce(text),
-      keep: () => tell("keep", this.#unconfirmed("keep")),
+      keep: () => this.#insist("keep"),
       rename: (card, name) => tell("rename", [card.card.id, name]),
       more: ({ card }) => tell("more", card.id),
       change: ({ card }, { tempo = null, humanize = null, locked = [] }) =>
@@ -300,6 +301,15 @@ class Deck {
       return bar === null ? (old + (count % 1)) / bars : count;
     };
     this.#playOn(view, { passes });
+  }
+
+  // Tells Python what was set on cards, again and again while it does not confirm it.
+  #insist(event, [delay, ...later] = TELL_AGAIN_MS) {
+    clearTimeout(this.#again[event]);
+    const open = this.#unconfirmed(event);
+    if (!open.length || !this.data.can[event] || !this.root.isConnected) return;
+    this.send(event, open);
+    if (delay) this.#again[event] = setTimeout(() => this.#insist(event, later), delay);
   }
 
   // What was set on cards and Python has not confirmed yet: [[id, revision, …what], …].

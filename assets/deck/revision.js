@@ -1,6 +1,10 @@
 // Counts the changes of something that is set here and confirmed by Python: what Python says of it
 // before it has seen the last of them is out of date.
 
+// After which a change is told again, as long as Python has not confirmed it: Streamlit loses an
+// event when the next one comes before it has begun to run for it.
+export const TELL_AGAIN_MS = [2000, 4000, 8000];
+
 export class Revision {
   #last = 0;
   #seen = 0; // the last that Python has seen

@@ -8,6 +8,7 @@
 
 import { element } from "../deck/elements.js";
 import { isTyped } from "../deck/keyboard.js";
+import { TELL_AGAIN_MS } from "../deck/revision.js";
 import { chip, clamp, dial, picker } from "./controls.js";
 import { engine } from "./engine.js";
 import { MidiPorts } from "./midi.js";
@@ -29,6 +30,7 @@ class Teller {
   send = null;
   #heard = 0; // the last revision that Python has confirmed
   #timer = null;
+  #again = null; // what tells the last change again
   #known = ""; // what Python said, or was told, last
 
   get isWaiting() {
@@ -52,20 +54,30 @@ class Teller {
     if (JSON.stringify(now) === this.#known) return;
     this.#known = JSON.stringify(now);
     this.revision += 1;
-    this.send("set", { ...now, revision: this.revision });
+    this.#tell({ ...now, revision: this.revision });
+  }
+
+  #tell(set, [delay, ...later] = TELL_AGAIN_MS) {
+    this.send("set", set);
+    clearTimeout(this.#again);
+    if (delay) this.#again = setTimeout(() => this.#tell(set, later), delay);
   }
 
   // What Python says counts unless something newer is on its way to it.
-  hear({ set, revision }, isNewBar) {
-    if (revision >= this.revision && !this.isWaiting) {
-      this.revision = this.#heard = revision;
-      takeFromPython(set);
-      this.#known = JSON.stringify(playedHow());
-      engine.dispatchEvent(new Event("settled"));
-    } else if (isNewBar && !this.isWaiting) {
-      this.#known = ""; // what the bar of another page said last has not arrived
+  hear({ set, revision }) {
+    if (this.isWaiting) return;
+    if (revision < this.revision) {
+      if (this.#again !== null) return;
+      this.#known = ""; // for a new session, which knows nothing yet
       this.soon();
+      return;
     }
+    clearTimeout(this.#again);
+    this.#again = null;
+    this.revision = this.#heard = revision;
+    takeFromPython(set);
+    this.#known = JSON.stringify(playedHow());
+    engine.dispatchEvent(new Event("settled"));
   }
 }
 
@@ -132,10 +144,9 @@ class Transport {
   }
 
   update(data) {
-    const isNew = !this.data;
     this.data = data;
     this.mixer.update(data);
-    teller.hear(data, isNew);
+    teller.hear(data);
     this.#show();
   }
 
