@@ -61,7 +61,8 @@ def _map_overlay(
 ) -> None:
     """Draw marks, the groove in hand and a path over a chart.
 
-    Zooming the chart runs only this part of the page again, and a click the whole page.
+    No fragment: one that runs as its page is left puts its blocks into the next page, and
+    Streamlit's front end breaks down ("'setIn' cannot be called on an ElementNode").
 
     Parameters
     ----------
@@ -87,22 +88,12 @@ def _map_overlay(
             "piece": path.piece,
         },
     }
-    st.session_state.pop(f"{key}.changed", None)  # the page runs: it has heard
-    _draw(key, data, on_pick)
-
-
-@st.fragment
-def _draw(key: str, data: dict[str, object], on_pick: Callable[[str], None]) -> None:
-    changed, heard = f"{key}.changed", f"{key}.heard"
+    heard = f"{key}.heard"
 
     def pick(picked: Picked) -> None:
         if picked != st.session_state.get(heard):
             st.session_state[heard] = picked
             on_pick(picked.spot)
-            st.session_state[changed] = True
-
-    def draw_anew(_: bool) -> None:
-        st.session_state[changed] = True
 
     picking = on_event(key, "picked", PICKED, pick)
     _mount(
@@ -111,10 +102,11 @@ def _draw(key: str, data: dict[str, object], on_pick: Callable[[str], None]) -> 
         default={"view": None, "webgl": True, "picked": None},
         on_picked_change=picking,
         on_view_change=on_event(key, "view", VIEW, lambda _: None),
-        on_webgl_change=on_event(key, "webgl", FLAG, draw_anew),
+        on_webgl_change=on_event(key, "webgl", FLAG, lambda _: None),
     )
+    before = st.session_state.get(heard)
     picking()  # a change that comes as another run ends can pass without its callback
-    if st.session_state.pop(changed, False):
+    if st.session_state.get(heard) != before:
         st.rerun()
 
 
