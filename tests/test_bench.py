@@ -49,7 +49,6 @@ def test_every_row_is_measured(checkpoints_dir, midi_folder):
     numbers = [value for value in report.values() if not isinstance(value, str)]
     assert all(math.isfinite(number) and number >= 0 for number in numbers)
     assert report["loops_per_second_batch_256"] > report["loops_per_second_batch_1"]
-    assert report["decoder_loops_per_second_batch_256"] > report["loops_per_second_batch_256"]
     assert report["decoder_piece_ms"] > 0
     assert report["peak_mib_training"] >= report["peak_mib_sampling"] > 50
     assert 0.1 < report["seconds_from_start_to_first_groove"] < 60
