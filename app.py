@@ -36,10 +36,10 @@ _PAGES = [
     st.Page(about, title="About", icon=":material/info:"),
 ]
 offer_pages(_PAGES)
-page = st.navigation(_PAGES, position="top")
+_page = st.navigation(_PAGES, position="top")
 reload_first_link()
-page.run()
-if page.title != "About":
+_page.run()
+if _page.title != "About":
     choose_midi_form()
 show_share_code(shared_studio)
 draw_transport(shared_studio)

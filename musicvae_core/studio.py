@@ -54,7 +54,7 @@ from musicvae_core.sound.lines import render_music
 from musicvae_core.sound.render import Renderer, wav_bytes
 
 SHIPPED_CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
-MAX_TAKES = 1024
+_MAX_TAKES = 1024
 
 
 def limit_threads() -> None:
@@ -452,5 +452,5 @@ class Studio:
 
 
 def _check_number(n: int) -> None:
-    if not 1 <= n <= MAX_TAKES:
-        raise ConfigError(f"{n} samples were asked for; ask for 1 to {MAX_TAKES}.")
+    if not 1 <= n <= _MAX_TAKES:
+        raise ConfigError(f"{n} samples were asked for; ask for 1 to {_MAX_TAKES}.")

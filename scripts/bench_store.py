@@ -51,7 +51,7 @@ def _measure(path: Path, name: str, n_steps: int) -> None:
     print(f"{n} {resident:.0f} {run.config.batch_size / np.median(times):.1f}")
 
 
-def main() -> None:
+def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--windows", type=int, default=16_000)
@@ -72,4 +72,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _main()

@@ -246,7 +246,7 @@ def _write(files: Mapping[str, _Arrays]) -> None:
     )
 
 
-def main() -> None:
+def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare, and write nothing")
     parser.add_argument("--data", type=Path, default=_ARCHIVE, help="the Groove MIDI Dataset")
@@ -265,4 +265,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _main()

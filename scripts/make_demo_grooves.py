@@ -309,7 +309,7 @@ def _make_melody(tune: _Tune) -> Line:
     return Line.from_notes(notes, step // STEPS_PER_BAR, tune.tempo_bpm, tune.program)
 
 
-def main() -> None:
+def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=_FOLDER)
     folder = parser.parse_args().out
@@ -324,4 +324,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _main()

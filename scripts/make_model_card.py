@@ -78,7 +78,7 @@ _INTERPOLATED = f"""## Interpolation: between windows of the test split
 ![Interpolation]({_INTERPOLATION})"""
 
 
-def main() -> None:
+def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--data", type=Path, help="evaluate anew on this data set's test split")
@@ -410,4 +410,4 @@ def _ablation(folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    _main()

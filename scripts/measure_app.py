@@ -238,7 +238,7 @@ def _measure(page: Page, tries: int) -> dict[str, float]:
     return rows
 
 
-def main() -> None:
+def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tries", type=int, default=5, help="1 to 8")
     arguments = parser.parse_args()
@@ -269,4 +269,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _main()

@@ -25,7 +25,7 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
-def main() -> None:
+def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--commit", help="in place of the files of this checkout")
     options = parser.parse_args()
@@ -146,4 +146,4 @@ def _imported(tree: ast.Module, modules: Mapping[str, object]) -> set[str]:
 
 
 if __name__ == "__main__":
-    main()
+    _main()

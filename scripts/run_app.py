@@ -16,11 +16,11 @@ from streamlit.web import cli
 _APP = Path(__file__).parents[1] / "app.py"
 
 
-def main() -> None:
+def _main() -> None:
     # Not the pages: this thread must import nothing that waits for what Streamlit still imports.
     Thread(target=import_module, args=["musicvae_core.studio"], daemon=True).start()
     cli.main(["run", str(_APP), *sys.argv[1:]], prog_name="streamlit")
 
 
 if __name__ == "__main__":
-    main()
+    _main()

@@ -242,7 +242,7 @@ def _report(tally: _Tally, log: str) -> bool:
     return is_flat and not (errors or tally.failures or tally.foreign_sounds)
 
 
-def main() -> None:
+def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sessions", type=int, default=20, help=f"1 to {_MAX_SESSIONS}")
     parser.add_argument("--minutes", type=float, default=10.0, help=f"up to {_MAX_MINUTES}")
@@ -262,4 +262,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _main()

@@ -25,7 +25,7 @@ _LOOP_POSITION_MS = 1_400
 _N_COLOURS = 256
 
 
-def main() -> None:
+def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--url", default="http://localhost:8501")
     parser.add_argument("--out", type=Path, default=_ROOT / "assets")
@@ -61,4 +61,4 @@ def _write_picture(screenshot: bytes, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _main()

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from fake_studio import Z_SIZE, FakeStudio, groove_at
 
-from musicvae_core.latent.long_form import check_one_model, splice
-from musicvae_core.latent.morph import Route, Stop, check_path
+from musicvae_core.latent.long_form import _check_one_model, _splice
+from musicvae_core.latent.morph import Route, Stop, _check_path
 from musicvae_core.latent.results import LongTake, ModelInfo
 from musicvae_core.music.groove import Groove
 
@@ -56,25 +56,25 @@ class FakeLongStudio(FakeStudio):
         moved = piece.embeddings.copy()
         moved[list(bars)] += amount * seed
         tempo_bpm = piece.groove.tempo_bpm
-        groove = splice(piece.groove, _bars(moved, tempo_bpm), bars)
+        groove = _splice(piece.groove, _bars(moved, tempo_bpm), bars)
         return replace(piece, groove=groove, embeddings=moved)
 
     def morph_pieces(
         self, start: LongTake, end: LongTake, n_steps: int = 5
     ) -> tuple[LongTake, ...]:
-        check_one_model(start, end)
+        _check_one_model(start, end)
         between = [self.vary_bars(start, range(N_BARS), 1.0, at) for at in range(1, n_steps - 1)]
         return (start, *between, end)
 
     def cross_over(self, start: LongTake, end: LongTake) -> LongTake:
-        check_one_model(start, end)
-        return replace(start, groove=splice(start.groove, end.groove, range(8, N_BARS)))
+        _check_one_model(start, end)
+        return replace(start, groove=_splice(start.groove, end.groove, range(8, N_BARS)))
 
     def play_path(
         self, model: str, stops: Sequence[Stop], route: Route, tempo_bpm: float = 120.0
     ) -> Groove:
         self.calls.append({"bars": [stop.n_bars for stop in stops], "route": route})
-        check_path(stops, route)
+        _check_path(stops, route)
         return Groove.joined([stop.groove.repeated(stop.n_bars) for stop in stops])
 
 

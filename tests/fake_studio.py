@@ -12,7 +12,7 @@ from fake_lab import FakeLab
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.latent.atlas import Atlas, Performance, Principal
 from musicvae_core.latent.attribute_vectors import FILL, AttributeVectors
-from musicvae_core.latent.morph import Curve, compare, journey_codes, lay_codes, with_exact_ends
+from musicvae_core.latent.morph import Curve, _compare, _lay_codes, _with_exact_ends, journey_codes
 from musicvae_core.latent.results import ModelInfo, Morphed, SteeredTake, Take
 from musicvae_core.music.attributes import Beats
 from musicvae_core.music.controls import controls_of, measure_controls
@@ -111,13 +111,13 @@ class FakeStudio:
         if self.error:
             raise self.error
         corners = self.encode(model, ends)
-        codes, n_rows = lay_codes(corners, n_steps, curve)
+        codes, n_rows = _lay_codes(corners, n_steps, curve)
         n_bars = ends[0].n_bars
         grooves = tuple(groove_at(z, tempo_bpm).repeated(n_bars) for z in codes)
         played = [groove_at(z, tempo_bpm).repeated(n_bars) for z in corners]
-        back = [compare(end, groove) for end, groove in zip(ends, played, strict=True)]
+        back = [_compare(end, groove) for end, groove in zip(ends, played, strict=True)]
         if exact_ends:
-            grooves = with_exact_ends(grooves, ends, n_rows)
+            grooves = _with_exact_ends(grooves, ends, n_rows)
         return Morphed(grooves, codes, n_rows, len(codes) // n_rows, tuple(back))
 
     def attribute_vectors(self, model: str) -> AttributeVectors:

@@ -11,7 +11,7 @@ from musicvae_core.errors import (
 )
 from musicvae_core.latent.atlas import (
     ATLAS_FILE,
-    TsneMap,
+    _TsneMap,
     directions,
     load_atlas,
     mean_code,
@@ -251,7 +251,7 @@ def groups():
 def fitted(groups):
     codes, _ = groups
     positions = _fit_tsne(codes)
-    return positions, TsneMap(codes, positions)
+    return positions, _TsneMap(codes, positions)
 
 
 def distances(some, others):

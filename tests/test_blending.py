@@ -20,7 +20,7 @@ from musicvae_core.evaluation.experiments.blending import (
     _NgramModel,
     interpolation,
 )
-from musicvae_core.latent.codes import REFINING, refine_path
+from musicvae_core.latent.codes import _REFINING, refine_path
 from musicvae_core.models.checkpoint import load_checkpoint
 from musicvae_core.music.drums import N_COMBINATIONS
 from musicvae_core.music.grid import STEPS_PER_BAR
@@ -83,7 +83,7 @@ def test_refining_goes_the_farthest_back_in_the_middle(checkpoints_dir):
     checkpoint = load_checkpoint(checkpoints_dir / "a_flow")  # its flow adds 3 over all its time
     codes = np.ones((3, checkpoint.config.z_size), np.float32)
     refined = refine_path(checkpoint, codes, np.array([0.0, 0.5, 1.0]))
-    back = REFINING
+    back = _REFINING
     np.testing.assert_allclose(refined[1], (1 - back) + 3 * back, rtol=1e-5)
     assert np.array_equal(refined[[0, 2]], codes[[0, 2]])
     without = dataclasses.replace(checkpoint, prior=None)

@@ -13,7 +13,7 @@ from musicvae_core.errors import RenderError
 from musicvae_core.music.drums import CLOSED_HAT, CRASH, N_VOICES
 from musicvae_core.music.line import Line, Note
 from musicvae_core.music.piece import DRUMS, Piece
-from musicvae_core.sound.lines import render_line, render_piece
+from musicvae_core.sound.lines import _render_piece, render_line
 from musicvae_core.sound.render import Renderer
 from pages.shared.card import _hits_as_sent
 
@@ -105,7 +105,7 @@ def test_what_the_browser_mixes_is_what_the_server_renders(page: Page) -> None:
     lines = [as_sent(piece.lines[name])["lines"][0] for name in ("melody", "bass")]
     lines[0]["gain"] = 0.8  # the balance of `render_piece`
     sound = rendered(page, drums | {"lines": lines})
-    together = render_piece(renderer, piece)
+    together = _render_piece(renderer, piece)
     assert loudness_db(sound) == pytest.approx(loudness_db(together), abs=LOUDNESS_DB)
     held = line_of([60], 48, steps=28)  # longer than the pack's sound, which repeats
     sound, expected = rendered(page, as_sent(held)), render_line(renderer, held)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from musicvae_core import errors
-from musicvae_core.cli.main import make_parser
+from musicvae_core.cli.main import _make_parser
 from scripts.make_model_card import _card, _steps_of_all_runs
 from scripts.measure_house import _figures
 
@@ -89,7 +89,7 @@ def listed_places() -> frozenset[str]:
 def test_commands_are_understood(document):
     for command in commands(document.read_text()):
         try:
-            make_parser().parse_args(shlex.split(command, comments=True))
+            _make_parser().parse_args(shlex.split(command, comments=True))
         except SystemExit:
             pytest.fail(f"{document.name}: {PROGRAM}{command}")
 
@@ -125,7 +125,7 @@ def test_links_lead_to_files(document):
 def test_what_is_not_there_would_be_noticed():
     assert list(commands(f"    {PROGRAM}sample \\\n  x  # one\n")) == ["sample    x  # one"]
     with pytest.raises(SystemExit):
-        make_parser().parse_args(["sample", "checkpoints/groove_2bar", "--no-such-option"])
+        _make_parser().parse_args(["sample", "checkpoints/groove_2bar", "--no-such-option"])
     assert is_path("music/no_such_file.py")
     assert "music/no_such_file.py" not in listed_places() > {"music/grid.py", "music"}
 

@@ -12,6 +12,7 @@ from musicvae_core.music.forms import (
     FORMS,
     AnyMusic,
     Music,
+    _text_to_music,
     drums_of,
     form_of,
     joined,
@@ -22,7 +23,6 @@ from musicvae_core.music.forms import (
     parts_of,
     performed,
     rhythm_of,
-    text_to_music,
     windows,
     with_drums,
 )
@@ -47,7 +47,7 @@ every_form = pytest.mark.parametrize("name", FORMS)
 def test_music_is_told_by_its_form_and_comes_back_from_its_text(name: str) -> None:
     music = MUSIC[name]
     assert form_of(music).name == name
-    assert text_to_music(music_to_text(music)) == music
+    assert _text_to_music(music_to_text(music)) == music
     assert ANY.validate_json(ANY.dump_json(music)) == music
     assert form_of(music).of_parts(parts_of(music)) == music
 
@@ -55,7 +55,7 @@ def test_music_is_told_by_its_form_and_comes_back_from_its_text(name: str) -> No
 @pytest.mark.parametrize("text", ["line:", "tune:abc", "piece:{}", "", ":"])
 def test_a_text_of_no_music_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"\S"):
-        text_to_music(text)
+        _text_to_music(text)
 
 
 @every_form

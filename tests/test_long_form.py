@@ -9,7 +9,7 @@ from tiny_data import drummed_groove
 
 from musicvae_core.errors import ConfigError, InvalidGrooveError
 from musicvae_core.latent.codes import slerp
-from musicvae_core.latent.long_form import embed, splice
+from musicvae_core.latent.long_form import _embed, _splice
 from musicvae_core.models.checkpoint import Checkpoint, save_checkpoint
 from musicvae_core.models.presets import preset
 from musicvae_core.models.prior import LatentPrior, PriorConfig
@@ -62,7 +62,7 @@ def test_a_piece_is_what_sample_draws(studio, piece):
     assert piece.groove.n_bars == N_BARS
     assert len({tuple(bar.hits.ravel()) for bar in piece.groove.windows(1)}) > N_BARS // 2
     np.testing.assert_array_equal(piece.z, take.z)
-    embeddings = embed(studio.checkpoint(piece.model), take.z)
+    embeddings = _embed(studio.checkpoint(piece.model), take.z)
     np.testing.assert_array_equal(piece.embeddings, embeddings)
 
 
@@ -173,7 +173,7 @@ def test_pieces_of_two_models_do_not_meet_and_it_says_so(studio):
 def test_splicing_takes_whole_bars_with_their_feel():
     rng = np.random.default_rng(4)
     one, other = drummed_groove(rng, 4, 90), drummed_groove(rng, 4, 130)
-    spliced = splice(one, other, [1, 3])
+    spliced = _splice(one, other, [1, 3])
     for bar in range(4):
         wanted = other.at_tempo(90) if bar in (1, 3) else one
         assert spliced.bars(bar, 1) == wanted.bars(bar, 1)

@@ -10,7 +10,13 @@ from tiny_data import drummed_groove
 
 from musicvae_core.errors import CheckpointNotFoundError, ConfigError, InvalidGrooveError
 from musicvae_core.latent.codes import decode_alike
-from musicvae_core.latent.morph import _fractions, compare, pad_codes, path_codes, with_exact_ends
+from musicvae_core.latent.morph import (
+    _compare,
+    _fractions,
+    _pad_codes,
+    _path_codes,
+    _with_exact_ends,
+)
 from musicvae_core.models.checkpoint import Checkpoint, save_checkpoint
 from musicvae_core.models.kinds import build
 from musicvae_core.models.presets import preset
@@ -47,7 +53,7 @@ def directions():
 @pytest.mark.parametrize("n_steps", [3, 9, 33])
 def test_every_path_is_the_slow_one_at_every_angle(n_steps):
     for start, end in itertools.product(directions(), repeat=2):
-        path = path_codes(start, end, n_steps)
+        path = _path_codes(start, end, n_steps)
         assert path.shape == (n_steps, 16)
         assert np.isfinite(path).all()
         assert np.array_equal(path[0], start)
@@ -59,18 +65,18 @@ def test_every_path_is_the_slow_one_at_every_angle(n_steps):
 
 def test_lerp_is_a_straight_line():
     start, end = directions()[0], directions()[5]
-    path = path_codes(start, end, 5, "lerp")
+    path = _path_codes(start, end, 5, "lerp")
     np.testing.assert_allclose(np.diff(path, axis=0), np.tile((end - start) / 4, (4, 1)), atol=1e-6)
     middle = np.linalg.norm(path[2])
-    assert middle < np.linalg.norm(path_codes(start, end, 5)[2]) - 0.1
+    assert middle < np.linalg.norm(_path_codes(start, end, 5)[2]) - 0.1
 
 
 def test_a_pad_is_paths_between_paths():
     corners = np.stack([directions()[at] for at in (0, 5, 2, 10)])
-    pad = pad_codes(corners).reshape(5, 5, 16)
+    pad = _pad_codes(corners).reshape(5, 5, 16)
     for at, corner in zip([(0, 0), (0, 4), (4, 0), (4, 4)], corners, strict=True):
         assert np.array_equal(pad[at], corner)
-    upper, lower = path_codes(*corners[:2], 5), path_codes(*corners[2:], 5)
+    upper, lower = _path_codes(*corners[:2], 5), _path_codes(*corners[2:], 5)
     np.testing.assert_array_equal(pad[0], upper)
     np.testing.assert_array_equal(pad[4], lower)
     for column in range(5):
@@ -89,7 +95,7 @@ def test_a_pad_is_as_far_from_its_corners_as_a_path_is_from_its_ends():
 @pytest.mark.parametrize("n_steps", [0, 2, 34])
 def test_too_few_or_too_many_steps_are_refused(n_steps):
     with pytest.raises(ConfigError, match="3 to 33"):
-        path_codes(*directions()[:2], n_steps)
+        _path_codes(*directions()[:2], n_steps)
 
 
 def test_what_came_back_is_counted():
@@ -98,19 +104,19 @@ def test_what_came_back_is_counted():
     other = hits.copy()
     other[0, KICK] = False
     other[4, SNARE] = True
-    measured = compare(Groove.from_hits(hits), Groove.from_hits(other))
+    measured = _compare(Groove.from_hits(hits), Groove.from_hits(other))
     assert measured.accuracy == 30 / 32
     assert measured.hit_f1 == pytest.approx(2 * 3 / (4 + 4))
-    silent = compare(Groove.silent(2), Groove.silent(2))
+    silent = _compare(Groove.silent(2), Groove.silent(2))
     assert (silent.accuracy, silent.hit_f1) == (1, 1)
 
 
 def test_exact_ends_stand_at_the_corners_at_the_paths_tempo():
     ends = [drummed_groove(np.random.default_rng(seed), 2, 90 + seed) for seed in range(4)]
-    path = with_exact_ends([Groove.silent(2)] * 5, ends[:2], 1)
+    path = _with_exact_ends([Groove.silent(2)] * 5, ends[:2], 1)
     assert [groove.n_hits > 0 for groove in path] == [True, False, False, False, True]
     assert path[4] == ends[1].at_tempo(120)
-    pad = with_exact_ends([Groove.silent(2)] * 25, ends, 5)
+    pad = _with_exact_ends([Groove.silent(2)] * 25, ends, 5)
     assert [at for at, groove in enumerate(pad) if groove.n_hits] == [0, 4, 20, 24]
     assert [pad[at] for at in (0, 4, 20, 24)] == [end.at_tempo(120) for end in ends]
 
@@ -182,7 +188,7 @@ def test_the_studio_morphs_between_two_and_four(studio, ends, temperature):
 def test_at_temperature_0_the_ends_are_their_reconstructions(studio, ends):
     path = studio.morph("groove_2bar", ends[:2], 9)
     for groove, back in zip((path.grooves[0], path.grooves[-1]), path.reconstructions, strict=True):
-        assert compare(groove, back.groove).hit_f1 > 0.98
+        assert _compare(groove, back.groove).hit_f1 > 0.98
     exact = studio.morph("groove_2bar", ends[:2], 9, exact_ends=True, tempo_bpm=90)
     assert [exact.grooves[0], exact.grooves[-1]] == ends[:2]
 

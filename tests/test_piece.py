@@ -23,14 +23,14 @@ from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line, Note
 from musicvae_core.music.line_midi import read_piece
 from musicvae_core.music.midi import write_piece
-from musicvae_core.music.piece import MAX_LINES, Piece
+from musicvae_core.music.piece import _MAX_LINES, Piece
 from musicvae_core.music.share import (
     PIECE_PREFIX,
     SharedPiece,
     read_piece_code,
     write_piece_code,
 )
-from musicvae_core.sound.lines import render_line, render_piece
+from musicvae_core.sound.lines import _render_piece, render_line
 from musicvae_core.sound.render import Renderer
 
 FLUTE, BASS_GUITAR = 73, 33
@@ -63,7 +63,7 @@ def test_parts_are_of_one_length_tempo_and_grid():
     waltz = Line.from_notes([], 2, 96.0, grid=Grid(3))
     wrong = [{}, {"": line}, {"a": line, "b": piece.drums, "c": piece.drums}]
     wrong += [{"a": line, "b": other} for other in (line.at_tempo(80), line.bars(0, 1), waltz)]
-    wrong.append({str(index): line for index in range(MAX_LINES + 1)})
+    wrong.append({str(index): line for index in range(_MAX_LINES + 1)})
     for parts in wrong:
         with pytest.raises(InvalidPieceError):
             Piece(parts)
@@ -219,17 +219,17 @@ def rms_decibels(audio):
 
 def test_every_part_is_heard_and_can_be_muted(renderer):
     piece = band()
-    whole = render_piece(renderer, piece)
+    whole = _render_piece(renderer, piece)
     assert len(whole) == round(piece.duration_seconds * 22050)
     assert np.abs(whole).max() < 1
     for name in piece.parts:
-        muted = render_piece(renderer, piece, gains={name: 0})
-        assert np.allclose(muted, render_piece(renderer, piece.only(set(piece.parts) - {name})))
+        muted = _render_piece(renderer, piece, gains={name: 0})
+        assert np.allclose(muted, _render_piece(renderer, piece.only(set(piece.parts) - {name})))
         assert rms_decibels(whole - muted) > -40
-    assert np.allclose(render_piece(renderer, piece.only(["drums"])), renderer.render(piece.drums))
-    quiet = render_piece(renderer, piece.only(["melody"]))
+    assert np.allclose(_render_piece(renderer, piece.only(["drums"])), renderer.render(piece.drums))
+    quiet = _render_piece(renderer, piece.only(["melody"]))
     assert rms_decibels(render_line(renderer, piece["melody"])) == pytest.approx(
         rms_decibels(quiet), abs=3
     )
     with pytest.raises(ConfigError, match="flute"):
-        render_piece(renderer, piece, gains={"flute": 1})
+        _render_piece(renderer, piece, gains={"flute": 1})

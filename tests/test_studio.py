@@ -24,7 +24,7 @@ from musicvae_core.models.presets import preset
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line, Note
 from musicvae_core.music.midi import read_midi
-from musicvae_core.studio import MAX_TAKES, SHIPPED_CHECKPOINTS, Studio
+from musicvae_core.studio import _MAX_TAKES, SHIPPED_CHECKPOINTS, Studio
 
 N_THREADS = 20
 
@@ -117,7 +117,7 @@ def test_a_studio_may_decode_before_it_samples(checkpoints_dir):
     assert all_same(first, warm.decode("groove_2bar", codes))
 
 
-@pytest.mark.parametrize("n", [0, -1, MAX_TAKES + 1])
+@pytest.mark.parametrize("n", [0, -1, _MAX_TAKES + 1])
 def test_a_number_out_of_range_is_refused(studio, n):
     with pytest.raises(ConfigError, match=f"{n} samples were asked for"):
         studio.sample("a_flow", n)

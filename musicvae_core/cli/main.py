@@ -42,7 +42,7 @@ _WHAT = "Sample, morph, steer and complete grooves; train models and measure the
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, or 2 with one sentence on standard error."""
     try:
-        options = make_parser().parse_args(arguments)
+        options = _make_parser().parse_args(arguments)
         logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING)
         options.command(options)
     except BrokenPipeError:
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def make_parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     is_script = Path(sys.argv[0]).stem == "musicvae"
     program = "musicvae" if is_script else "python -m musicvae_core"

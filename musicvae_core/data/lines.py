@@ -63,7 +63,7 @@ class Tune:
     credit: str = ""
 
 
-class Lookup:
+class _Lookup:
     """Windows stored as classes and read as features by index: a byte or two, not hundreds.
 
     Parameters
@@ -122,9 +122,9 @@ class LineWindows:
         return len(self.classes)
 
     @property
-    def features(self) -> Lookup:
+    def features(self) -> _Lookup:
         """The windows as model features, (N, T, F), by index."""
-        return Lookup(self.classes, self.alphabets)
+        return _Lookup(self.classes, self.alphabets)
 
     def take(self, indices: NDArray[np.floating] | NDArray[np.integer]) -> LineWindows:
         """Return the windows at the indices, which are rounded down."""
@@ -155,7 +155,7 @@ class LineWindows:
         indices = np.searchsorted(self._cumulative_weights, rng.random(batch_size))
         is_line = np.array([alphabet is LINE_CLASSES for alphabet in self.alphabets])
         classes = _transpose(self.classes[indices], augmentation, rng, is_line)
-        return Lookup(classes, self.alphabets)[:]
+        return _Lookup(classes, self.alphabets)[:]
 
     @cached_property
     def _cumulative_weights(self) -> NDArray[np.float64]:

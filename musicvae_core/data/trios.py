@@ -76,7 +76,7 @@ class _Song:
 
 
 @dataclass
-class TrioDataset:
+class _TrioDataset:
     """All songs that could be read, and the count of what could not, by reason."""
 
     songs: list[_Song] = field(default_factory=list)
@@ -159,7 +159,7 @@ def holds_trios(path: Path) -> bool:
         return _WINDOWS_TABLE in archive.namelist()
 
 
-def load_trios(path: Path) -> TrioDataset:
+def load_trios(path: Path) -> _TrioDataset:
     """Read a set of songs with melody, bass and drums.
 
     Parameters
@@ -180,7 +180,7 @@ def load_trios(path: Path) -> TrioDataset:
     if not path.exists():
         raise DataError(f"There is no data set at {path}; give a zip or a folder.")
     archives = sorted(path.glob(_ARCHIVES)) if path.is_dir() else [path]
-    dataset = TrioDataset()
+    dataset = _TrioDataset()
     for source in archives or [path]:
         tables = _windows_table(source)
         for tune, content in tune_files(source):

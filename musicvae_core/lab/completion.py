@@ -27,7 +27,7 @@ class Example(NamedTuple):
     features: Floats
 
 
-class Stretch(NamedTuple):
+class _Stretch(NamedTuple):
     """Bars that the model hears at once, from start to end, and the first that it makes."""
 
     start: int
@@ -97,7 +97,7 @@ def open_bars(kept: Kept, grid: Grid = COMMON_TIME) -> Flags:
     return np.asarray(is_open.reshape(-1, grid.steps_per_bar).any(axis=1))
 
 
-def stretches(is_open: Flags, window_bars: int, context_bars: int) -> Iterator[Stretch]:
+def stretches(is_open: Flags, window_bars: int, context_bars: int) -> Iterator[_Stretch]:
     """Lay windows over the open bars, in order, none made twice.
 
     Parameters
@@ -116,10 +116,10 @@ def stretches(is_open: Flags, window_bars: int, context_bars: int) -> Iterator[S
         first = done + int(is_open[done:].argmax())
         start = max(0, min(first - context_bars, n_bars - window_bars))
         done = min(n_bars, start + window_bars)
-        yield Stretch(start, first, done)
+        yield _Stretch(start, first, done)
 
 
-def _heard(kept: Kept, stretch: Stretch, steps_per_bar: int) -> tuple[Kept, int]:
+def _heard(kept: Kept, stretch: _Stretch, steps_per_bar: int) -> tuple[Kept, int]:
     """Return what is known in a stretch, and the steps before the first that it makes."""
     heard = kept.at(slice(stretch.start * steps_per_bar, stretch.end * steps_per_bar))
     n_before = (stretch.first_made - stretch.start) * steps_per_bar

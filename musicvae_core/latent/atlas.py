@@ -80,7 +80,7 @@ def nearest(codes: _Codes, code: _Codes, n: int) -> NDArray[np.int64]:
     return np.asarray(some[np.argsort(-cosines[some], kind="stable")], np.int64)
 
 
-class TsneMap:
+class _TsneMap:
     """A fitted t-SNE map that takes new codes; safe to use from many threads.
 
     A new code starts at the place of its nearest neighbour and is then moved by gradient
@@ -209,9 +209,9 @@ class Atlas:
         return np.asarray(names, np.str_)[self.performance]
 
     @cached_property
-    def tsne_map(self) -> TsneMap:
+    def tsne_map(self) -> _TsneMap:
         """The t-SNE map, to place new codes on."""
-        return TsneMap(self.codes, self.tsne)
+        return _TsneMap(self.codes, self.tsne)
 
 
 def _pack_codes(codes: NDArray[np.float32]) -> dict[str, NDArray[Any]]:

@@ -20,8 +20,8 @@ from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.music.forms import FORMS, Music, form_of
 
 PriorName = Literal["learned", "normal"]
-MAX_SEED = 2**63 - 1
-REFINING = 0.375
+_MAX_SEED = 2**63 - 1
+_REFINING = 0.375
 """How far `refine_path` goes back along the flow in the middle. Chosen on the validation split,
 so that the cost of what lies between is as level as that of the ends: see `blending`."""
 
@@ -59,8 +59,8 @@ def sample_codes(checkpoint: Checkpoint, n: int, prior: PriorName, seed: int) ->
     """
     if prior not in ("learned", "normal"):
         raise ConfigError(f"There is no prior {prior!r}; choose learned or normal.")
-    if not 0 <= seed <= MAX_SEED:
-        raise ConfigError(f"The seed is {seed}; it must be 0 to {MAX_SEED}.")
+    if not 0 <= seed <= _MAX_SEED:
+        raise ConfigError(f"The seed is {seed}; it must be 0 to {_MAX_SEED}.")
     z_size = checkpoint.config.z_size
     noise = torch.from_numpy(np.random.default_rng(seed).standard_normal((n, z_size), np.float32))
     if prior == "normal":
@@ -223,7 +223,7 @@ def refine_path(checkpoint: Checkpoint, codes: Codes, fractions: NDArray[np.floa
     """
     if checkpoint.prior is None:
         return codes
-    time = 1 - REFINING * 4 * fractions * (1 - fractions)
+    time = 1 - _REFINING * 4 * fractions * (1 - fractions)
     kept = torch.from_numpy(np.asarray(time, np.float32))
     z = torch.from_numpy(codes)
     refined = torch.where(kept[:, None] < 1, checkpoint.prior.refine(z, kept), z)

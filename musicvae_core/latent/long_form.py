@@ -32,7 +32,7 @@ from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line
 from musicvae_core.music.piece import Part
 
-Embeddings = NDArray[np.float32]
+_Embeddings = NDArray[np.float32]
 
 
 def sample_piece(
@@ -70,7 +70,7 @@ def piece_of(
         If the model has no conductor, or the groove another length.
     """
     code = encode_music(checkpoint, [groove])[0] if z is None else z
-    return LongTake(groove, code, embed(checkpoint, code), model, 0, 0.0)
+    return LongTake(groove, code, _embed(checkpoint, code), model, 0, 0.0)
 
 
 def vary_bars(
@@ -117,7 +117,7 @@ def vary_bars(
     )
     embeddings = piece.embeddings.copy()
     embeddings[list(bars)] = changed.embeddings[list(bars)]
-    groove = splice(piece.groove, changed.groove, bars)
+    groove = _splice(piece.groove, changed.groove, bars)
     return replace(piece, groove=groove, z=z, embeddings=embeddings)
 
 
@@ -214,7 +214,7 @@ def _redrawn(
     return np.asarray(drawn[0].numpy(), np.float32)
 
 
-def splice(groove: Groove, other: Groove, bars: Collection[int]) -> Groove:
+def _splice(groove: Groove, other: Groove, bars: Collection[int]) -> Groove:
     """Return a groove with some bars of another of its length in place of its own."""
     chosen = np.isin(np.arange(groove.n_steps) // groove.grid.steps_per_bar, list(bars))[:, None]
     return Groove(
@@ -249,7 +249,7 @@ def morph_pieces(
     ConfigError
         If the number of steps is out of its range, or the pieces are of two models.
     """
-    check_one_model(start, end)
+    _check_one_model(start, end)
     if not MIN_STEPS <= n_steps <= MAX_STEPS:
         raise ConfigError(f"A morph of {n_steps} steps; it must have {MIN_STEPS} to {MAX_STEPS}.")
     fractions = np.linspace(0, 1, n_steps)
@@ -278,18 +278,18 @@ def cross_over(checkpoint: Checkpoint, start: LongTake, end: LongTake) -> LongTa
     ConfigError
         If the pieces are of two models.
     """
-    check_one_model(start, end)
+    _check_one_model(start, end)
     n_bars = len(start.embeddings)
     ways = zip(start.z.reshape(n_bars, -1), end.z.reshape(n_bars, -1), strict=True)
     last = n_bars - 1
     parts = [slerp(a, b, bar / last) for bar, (a, b) in enumerate(ways)]
     [z] = refine_path(checkpoint, np.concatenate(parts)[None], np.array([0.5]))
     moved = _like(checkpoint, start, z)
-    groove = splice(splice(moved.groove, start.groove, [0]), end.groove, [last])
+    groove = _splice(_splice(moved.groove, start.groove, [0]), end.groove, [last])
     return replace(moved, groove=groove)
 
 
-def check_one_model(start: LongTake, end: LongTake) -> None:
+def _check_one_model(start: LongTake, end: LongTake) -> None:
     """Check that the codes of two pieces lie in one space.
 
     Raises
@@ -316,7 +316,7 @@ def _drawn(checkpoint: Checkpoint, seed: int) -> Codes:
 
 
 @torch.inference_mode()
-def embed(checkpoint: Checkpoint, z: Codes) -> Embeddings:
+def _embed(checkpoint: Checkpoint, z: Codes) -> _Embeddings:
     """Return the embeddings of all bars (U, bar size) of a code (Z,).
 
     Raises
@@ -333,7 +333,7 @@ def _decoded(
     checkpoint: Checkpoint, model: str, z: Codes, seed: int, temperature: float, tempo_bpm: float
 ) -> LongTake:
     """Return the piece of a code (Z,); a seed gives each bar the same chance at any z."""
-    embeddings = embed(checkpoint, z)
+    embeddings = _embed(checkpoint, z)
     generator = torch.Generator().manual_seed(seed)
     bars = torch.from_numpy(embeddings)[None]
     head = checkpoint.model.head

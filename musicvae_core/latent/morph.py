@@ -29,7 +29,7 @@ from musicvae_core.music.groove import Groove
 
 Curve = Literal["refined", "slerp", "lerp"]
 """The great circle, drawn towards what is played or not, or a straight line."""
-PAD_SIZE = 5
+_PAD_SIZE = 5
 """Rows and columns of the pad between four corners."""
 _MIN_STOPS, MAX_STOPS = 2, 16
 MAX_PATH_BARS = 64
@@ -49,18 +49,18 @@ def morph(
 ) -> Morphed:
     """Morph between two grooves, or on a pad between four; see `Studio.morph`."""
     corners = encode_music(checkpoint, ends)
-    codes, n_rows = lay_codes(corners, n_steps, curve)
+    codes, n_rows = _lay_codes(corners, n_steps, curve)
     if curve == "refined":
         codes = refine_path(checkpoint, codes, _fractions(len(codes), n_rows))
     grooves = tuple(decode_music(checkpoint, codes, temperature, tempo_bpm, seed, alike=True))
     played = decode_music(checkpoint, corners, 0.0, tempo_bpm)
     if exact_ends:
-        grooves = with_exact_ends(grooves, ends, n_rows)
-    back = tuple(compare(end, groove) for end, groove in zip(ends, played, strict=True))
+        grooves = _with_exact_ends(grooves, ends, n_rows)
+    back = tuple(_compare(end, groove) for end, groove in zip(ends, played, strict=True))
     return Morphed(grooves, codes, n_rows, len(codes) // n_rows, back)
 
 
-def compare(original: Music, groove: Music) -> Reconstruction:
+def _compare(original: Music, groove: Music) -> Reconstruction:
     """Measure how much of some music came back."""
     right = (_steps(original) == _steps(groove)).all(axis=1)  # (T,)
     begins, begins_again = _onsets(original), _onsets(groove)
@@ -87,22 +87,22 @@ def _onsets(music: Music) -> NDArray[np.bool_]:
     return np.concatenate(columns, axis=1)
 
 
-def lay_codes(ends: Codes, n_steps: int, curve: Curve) -> tuple[Codes, int]:
+def _lay_codes(ends: Codes, n_steps: int, curve: Curve) -> tuple[Codes, int]:
     """Return the codes between two ends, or four, and in how many rows they lie.
 
     Raises
     ------
     ConfigError
-        If there are neither two nor four ends, or what `path_codes` raises.
+        If there are neither two nor four ends, or what `_path_codes` raises.
     """
     if len(ends) == 2:
-        return path_codes(ends[0], ends[1], n_steps, curve), 1
+        return _path_codes(ends[0], ends[1], n_steps, curve), 1
     if len(ends) == 4:
-        return pad_codes(ends, curve=curve), PAD_SIZE
+        return _pad_codes(ends, curve=curve), _PAD_SIZE
     raise ConfigError(f"A morph between {len(ends)} grooves; give 2 of them, or 4.")
 
 
-def path_codes(start: Codes, end: Codes, n_steps: int, curve: Curve = "slerp") -> Codes:
+def _path_codes(start: Codes, end: Codes, n_steps: int, curve: Curve = "slerp") -> Codes:
     """Return the codes (n_steps, Z) of an even path between two, both ends included.
 
     Parameters
@@ -126,7 +126,7 @@ def path_codes(start: Codes, end: Codes, n_steps: int, curve: Curve = "slerp") -
     return _between(start, end, np.linspace(0.0, 1.0, n_steps), curve)
 
 
-def pad_codes(corners: Codes, size: int = PAD_SIZE, curve: Curve = "slerp") -> Codes:
+def _pad_codes(corners: Codes, size: int = _PAD_SIZE, curve: Curve = "slerp") -> Codes:
     """Return the codes (size * size, Z) between four, row by row.
 
     Parameters
@@ -136,7 +136,7 @@ def pad_codes(corners: Codes, size: int = PAD_SIZE, curve: Curve = "slerp") -> C
     size
         Rows, and columns.
     curve
-        See `path_codes`; first along the upper and the lower edge, then between the two.
+        See `_path_codes`; first along the upper and the lower edge, then between the two.
     """
     fractions = np.linspace(0.0, 1.0, size)
     upper = _between(corners[0], corners[1], fractions, curve)
@@ -170,7 +170,7 @@ def _between(start: Codes, end: Codes, fractions: NDArray[np.float64], curve: Cu
     raise ConfigError(f"There is no curve {curve!r}; choose refined, slerp or lerp.")
 
 
-def with_exact_ends(
+def _with_exact_ends(
     grooves: Sequence[Music], ends: Sequence[Music], n_rows: int
 ) -> tuple[Music, ...]:
     """Put the ends themselves in place of what was decoded for them.
@@ -180,7 +180,7 @@ def with_exact_ends(
     grooves
         Of a path, or row by row of a pad.
     ends
-        Two, or the four corners in the order of `pad_codes`.
+        Two, or the four corners in the order of `_pad_codes`.
     n_rows
         1 for a path.
     """
@@ -230,7 +230,7 @@ class Route:
     seed: int = 0
 
 
-def check_path(stops: Sequence[Stop], route: Route) -> None:
+def _check_path(stops: Sequence[Stop], route: Route) -> None:
     """Refuse a path that is too short, too long, or moves as nothing can.
 
     Raises
@@ -320,7 +320,7 @@ def play_path(
     ConfigError, InvalidGrooveError
         If a number is out of its range, or a groove has another length.
     """
-    check_path(stops, route)
+    _check_path(stops, route)
     bars = _lay_bars([stop.n_bars for stop in stops], route)
     corners = encode_music(checkpoint, [stop.groove for stop in stops])
     loops = _decoded(checkpoint, _codes(checkpoint, corners, bars, route), route, tempo_bpm)

@@ -28,7 +28,7 @@ Music = Groove | Line | Piece
 
 
 @dataclass(frozen=True)
-class Form:
+class _Form:
     """One form of music.
 
     Parameters
@@ -58,7 +58,7 @@ class Form:
 
 
 _ALL = (
-    Form(
+    _Form(
         "drums",
         Groove,
         noun="groove",
@@ -68,7 +68,7 @@ _ALL = (
         parts=lambda groove: {DRUMS: groove},
         of_parts=lambda parts: parts[DRUMS],
     ),
-    Form(
+    _Form(
         "line",
         Line,
         noun="melody",
@@ -78,7 +78,7 @@ _ALL = (
         parts=lambda line: {MELODY: line},
         of_parts=lambda parts: parts[MELODY],
     ),
-    Form(
+    _Form(
         "piece",
         Piece,
         noun="piece",
@@ -89,10 +89,10 @@ _ALL = (
         of_parts=Piece,
     ),
 )
-FORMS: Mapping[str, Form] = MappingProxyType({form.name: form for form in _ALL})
+FORMS: Mapping[str, _Form] = MappingProxyType({form.name: form for form in _ALL})
 
 
-def form_of(music: Music) -> Form:
+def form_of(music: Music) -> _Form:
     """Return the form of some music."""
     return next(form for form in _ALL if isinstance(music, form.type))
 
@@ -201,7 +201,7 @@ def music_to_text(music: Music) -> str:
     return music.to_text() if form == "drums" else f"{form}:{music.to_text()}"
 
 
-def text_to_music(text: str) -> Music:
+def _text_to_music(text: str) -> Music:
     """Undo `music_to_text`.
 
     Raises
@@ -221,7 +221,7 @@ def _validated(value: Any) -> Music:
         return value
     if not isinstance(value, str):
         raise ValueError("no music, and no text of any")
-    return text_to_music(value)
+    return _text_to_music(value)
 
 
 AnyMusic = Annotated[Music, PlainValidator(_validated), PlainSerializer(music_to_text)]

@@ -26,7 +26,7 @@ from musicvae_core.music.packed import WrittenAsText
 Part = Line | Groove
 MELODY, BASS, DRUMS = TRIO = ("melody", "bass", "drums")
 """The parts of a trio, in this order."""
-MAX_LINES = 15
+_MAX_LINES = 15
 """A MIDI file has sixteen channels, one of which is the drums'."""
 
 TRIO_CLASSES: Mapping[str, Alphabet] = MappingProxyType(
@@ -62,9 +62,9 @@ class Piece(WrittenAsText):
         if not self.parts or not all(self.parts):
             raise InvalidPieceError("A piece has one or more parts, each with a name.")
         n_drums = sum(isinstance(part, Groove) for part in self.parts.values())
-        if n_drums > 1 or len(self.parts) - n_drums > MAX_LINES:
+        if n_drums > 1 or len(self.parts) - n_drums > _MAX_LINES:
             raise InvalidPieceError(
-                f"A piece has one part of drums and {MAX_LINES} lines at most; "
+                f"A piece has one part of drums and {_MAX_LINES} lines at most; "
                 f"this one has {n_drums} and {len(self.parts) - n_drums}."
             )
         for what in ("n_steps", "tempo_bpm", "grid"):

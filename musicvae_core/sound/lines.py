@@ -50,7 +50,7 @@ def render_music(
     """Return the sound of music of any form that has been playing for ever.
 
     `gains` are amplitudes in the mix, of the nine drums and then of the lines in their order;
-    None for 1 each. See `Renderer.render`, `render_line` and `render_piece`.
+    None for 1 each. See `Renderer.render`, `render_line` and `_render_piece`.
     """
     voice_gains = None if gains is None else gains[:N_VOICES]
     if isinstance(music, Groove):
@@ -68,7 +68,7 @@ def render_music(
     return softened(loop)
 
 
-def render_piece(
+def _render_piece(
     renderer: Renderer,
     piece: Piece,
     kit: str | None = None,

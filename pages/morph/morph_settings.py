@@ -43,7 +43,7 @@ lasting_settings(
 
 
 @dataclass(frozen=True)
-class MorphSettings:
+class _MorphSettings:
     """What the widgets say; see `Studio.morph`. `n_ends` is 2 or 4, a path or a pad."""
 
     model: ModelInfo
@@ -55,7 +55,7 @@ class MorphSettings:
     exact_ends: bool
 
 
-def read_morph_settings(studio: Studio, more: DeltaGenerator) -> MorphSettings:
+def read_morph_settings(studio: Studio, more: DeltaGenerator) -> _MorphSettings:
     """Draw the widgets, those that few need in `more`.
 
     Raises
@@ -93,7 +93,7 @@ def read_morph_settings(studio: Studio, more: DeltaGenerator) -> MorphSettings:
     )
     with more:
         curve, seed, exact_ends = _choose_details()
-    return MorphSettings(model, n_ends, n_steps, temperature, curve, seed, exact_ends)
+    return _MorphSettings(model, n_ends, n_steps, temperature, curve, seed, exact_ends)
 
 
 def _choose_details() -> tuple[Curve, int, bool]:
@@ -125,7 +125,7 @@ def _choose_details() -> tuple[Curve, int, bool]:
 
 
 @st.cache_resource(max_entries=_MAX_MORPHS, show_spinner=False, hash_funcs=HASHED)
-def morphed(_studio: Studio, settings: MorphSettings, ends: tuple[Music, ...]) -> Morphed:
+def morphed(_studio: Studio, settings: _MorphSettings, ends: tuple[Music, ...]) -> Morphed:
     """Return the morph between ends of the model's length, computed once for all sessions.
 
     Its tempo is that of the first end.
@@ -147,13 +147,13 @@ def morphed(_studio: Studio, settings: MorphSettings, ends: tuple[Music, ...]) -
     )
 
 
-def end_keys(settings: MorphSettings) -> list[str]:
+def end_keys(settings: _MorphSettings) -> list[str]:
     """Return the slots of two ends, or of four corners row by row, of the form of the model."""
     page = "morph" if settings.model.plays == "drums" else f"morph.{settings.model.plays}"
     return [f"{page}.{end}" for end in "abcd"[: settings.n_ends]]
 
 
-def choose_ends(studio: Studio, settings: MorphSettings) -> list[Source]:
+def choose_ends(studio: Studio, settings: _MorphSettings) -> list[Source]:
     """Draw the choice of each end, take in what was sent, and return those that are there."""
     keys = end_keys(settings)
     plays = settings.model.plays

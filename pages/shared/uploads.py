@@ -137,7 +137,7 @@ _Place = Callable[[Sequence[Source]], None]
 """Takes what was read, in the order of the files."""
 
 
-class Reader(Protocol):
+class _Reader(Protocol):
     """What reads uploaded files: a `Studio`, or what stands in for one."""
 
     def read_midi(
@@ -170,7 +170,7 @@ class _Report:
 
 
 def read_file(
-    reader: Reader,
+    reader: _Reader,
     name: str,
     data: bytes,
     tracks: Sequence[str] | None = None,
@@ -190,25 +190,25 @@ def read_file(
     return Source(stem, music, origin="upload", note=as_text(summary))
 
 
-def _read_drums(reader: Reader, data: bytes, tracks: Sequence[str] | None) -> tuple[Music, str]:
+def _read_drums(reader: _Reader, data: bytes, tracks: Sequence[str] | None) -> tuple[Music, str]:
     reading = reader.read_midi(data, treat_as_drums=tracks, drum_map=_chosen_map())
     reading = reading.from_first_hit()
     return reading.groove, reading.summary
 
 
-def _read_melody(reader: Reader, data: bytes, tracks: Sequence[str] | None) -> tuple[Music, str]:
+def _read_melody(reader: _Reader, data: bytes, tracks: Sequence[str] | None) -> tuple[Music, str]:
     reading = read_line(data, track=tracks[0] if tracks else None)
     line = reading.line
     first_bar = int(line.onsets.argmax()) // line.grid.steps_per_bar
     return line.bars(first_bar, line.n_bars - first_bar), reading.summary
 
 
-def _read_band(reader: Reader, data: bytes, tracks: Sequence[str] | None) -> tuple[Music, str]:
+def _read_band(reader: _Reader, data: bytes, tracks: Sequence[str] | None) -> tuple[Music, str]:
     reading = read_piece(data)
     return reading.piece, reading.summary
 
 
-_READERS: Mapping[Plays, Callable[[Reader, bytes, Sequence[str] | None], tuple[Music, str]]] = {
+_READERS: Mapping[Plays, Callable[[_Reader, bytes, Sequence[str] | None], tuple[Music, str]]] = {
     "drums": _read_drums,
     "line": _read_melody,
     "piece": _read_band,
@@ -226,7 +226,7 @@ button, and how many tracks can be chosen."""
 
 
 def draw_uploader(
-    reader: Reader,
+    reader: _Reader,
     key: str,
     label: str,
     place: _Place,
@@ -253,7 +253,7 @@ def draw_uploader(
     )
 
 
-def draw_report(reader: Reader, key: str, place: _Place) -> None:
+def draw_report(reader: _Reader, key: str, place: _Place) -> None:
     """Draw what the last upload of that key left to say."""
     report = _report(key)
     if not (report.failures or report.undrummed):
@@ -285,7 +285,7 @@ def _dismiss(key: str) -> None:
 
 
 def _read_all(
-    reader: Reader,
+    reader: _Reader,
     key: str,
     field: str,
     place: _Place,
@@ -337,7 +337,7 @@ def _take(found: Sequence[Source], place: _Place) -> None:
         place(found)
 
 
-def _offer_tracks(reader: Reader, key: str, at: int, file: _Undrummed, place: _Place) -> None:
+def _offer_tracks(reader: _Reader, key: str, at: int, file: _Undrummed, place: _Place) -> None:
     """Draw the choice of the tracks of a file in which the music that is wanted is not clear."""
     sentence, button, most = _TRACKS_WANTED[file.plays]
     st.warning(f"{as_text(file.name)}: {sentence}")
@@ -353,7 +353,7 @@ def _offer_tracks(reader: Reader, key: str, at: int, file: _Undrummed, place: _P
         )
 
 
-def _read_track(reader: Reader, key: str, file: _Undrummed, choice: str, place: _Place) -> None:
+def _read_track(reader: _Reader, key: str, file: _Undrummed, choice: str, place: _Place) -> None:
     report, tracks = _report(key), st.session_state.get(choice)
     if file not in report.undrummed or not tracks or not set(tracks) <= set(file.tracks):
         return

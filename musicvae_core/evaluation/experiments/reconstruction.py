@@ -41,11 +41,11 @@ _PAPER: dict[tuple[str, int, bool], dict[str, tuple[float, float]]] = {
 }
 """Teacher forcing and sampling of each part, by what is played, bars and conductor."""
 
-Read = Callable[[Kind], WindowSource[Any]]
+_Read = Callable[[Kind], WindowSource[Any]]
 
 
 def reconstruction(
-    checkpoints: Sequence[Checkpoint], read: Read, out: Path, limit: int | None = None
+    checkpoints: Sequence[Checkpoint], read: _Read, out: Path, limit: int | None = None
 ) -> list[dict[str, Any]]:
     """Measure checkpoints, and write `reconstruction.json`, `.md` and `.svg`.
 

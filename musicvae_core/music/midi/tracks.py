@@ -36,7 +36,7 @@ _MELODIC_PROGRAMS = range(1, 112)
 
 
 @dataclass(frozen=True)
-class Instrument:
+class _Instrument:
     """What one channel of one track plays, in the order of the file; it plays a note at least.
 
     `title` is the track's own name, where it has one and plays on that channel alone.
@@ -151,7 +151,7 @@ def find_drums(
     )
 
 
-def list_instruments(scanned: ScannedMidi) -> list[Instrument]:
+def list_instruments(scanned: ScannedMidi) -> list[_Instrument]:
     """Return what each channel of each track plays, those of channel 10 last."""
     instruments = []
     for track in scanned.tracks:
@@ -166,13 +166,13 @@ def list_instruments(scanned: ScannedMidi) -> list[Instrument]:
             program, pedals = track.programs.get(channel), pedals_of.get(channel, [])
             on_drums = channel == DRUM_CHANNEL
             name = title or ("Channel 10" if on_drums else program_name(program or 0))
-            instruments.append(Instrument(name, title, channel, program, notes, pedals))
+            instruments.append(_Instrument(name, title, channel, program, notes, pedals))
     instruments.sort(key=lambda one: one.is_on_drum_channel)
     names = number_repeats(one.name for one in instruments)
     return [replace(one, name=name) for one, name in zip(instruments, names, strict=True)]
 
 
-def _find(instruments: list[Instrument], voices: frozenset[int]) -> list[Instrument]:
+def _find(instruments: list[_Instrument], voices: frozenset[int]) -> list[_Instrument]:
     """Return the drums as a person would find them."""
     named = [one for one in instruments if one.is_named_drums]
     on_channel = [one for one in instruments if one.is_on_drum_channel]
@@ -191,7 +191,7 @@ def _find(instruments: list[Instrument], voices: frozenset[int]) -> list[Instrum
     )
 
 
-def _kit_like(instruments: list[Instrument]) -> list[Instrument]:
+def _kit_like(instruments: list[_Instrument]) -> list[_Instrument]:
     """Return those that play kit pitches alone, and look like drums where there are others."""
     alone = len(instruments) == 1
     return [
@@ -203,7 +203,7 @@ def _kit_like(instruments: list[Instrument]) -> list[Instrument]:
     ]
 
 
-def _choose(instruments: list[Instrument], choice: TrackChoice) -> list[Instrument]:
+def _choose(instruments: list[_Instrument], choice: TrackChoice) -> list[_Instrument]:
     """Return the instruments of the given names or numbers, each once."""
     names = tuple(one.name for one in instruments)
     choices: dict[int | str, int] = {index: index for index in range(len(instruments))}
@@ -220,7 +220,7 @@ def _choose(instruments: list[Instrument], choice: TrackChoice) -> list[Instrume
     return [instruments[index] for index in dict.fromkeys(choices[one] for one in wanted)]
 
 
-def _pedal_at(instrument: Instrument) -> NDArray[np.int64]:
+def _pedal_at(instrument: _Instrument) -> NDArray[np.int64]:
     """Return where controller 4 stood at each note of the instrument."""
     pedals = sorted(instrument.pedals, key=itemgetter(0))
     ticks = [tick for tick, _ in pedals]
@@ -228,7 +228,7 @@ def _pedal_at(instrument: Instrument) -> NDArray[np.int64]:
     return np.array([pedals[at][1] if at >= 0 else -1 for at in places], np.int64)
 
 
-def _remark(chosen: list[Instrument]) -> str:
+def _remark(chosen: list[_Instrument]) -> str:
     """Return which tracks are read as drums."""
     names = list_names([one.name for one in chosen])
     if len(chosen) == 1:
