@@ -25,8 +25,15 @@ from musicvae_core.evaluation.metrics import evaluate, realism_metrics
 from musicvae_core.models.checkpoint import CONFIG_FILE, WEIGHTS_FILE, family_of, load_checkpoint
 from musicvae_core.models.kinds import CONFIGS, kind_of
 from musicvae_core.music.forms import Plays
-from scripts.lab_card import SPEED, lab_sections, measured_feel, time_humanize
-from scripts.line_card import SOURCES, evaluate_with_both_priors, line_sections
+from scripts.card_sections import (
+    SOURCES,
+    SPEED,
+    evaluate_with_both_priors,
+    lab_sections,
+    line_sections,
+    measured_feel,
+    time_humanize,
+)
 
 _LOG, _ORIGIN, _MUSICIANS = "training.jsonl", "origin.md", "for_musicians.md"
 _LAB_FAMILY = "lab"

@@ -13,7 +13,6 @@ from tiny_data import dataset_of, drummed_groove
 
 from musicvae_core.cli.main import main
 from musicvae_core.evaluation.experiments import attributes as experiment
-from musicvae_core.evaluation.experiments import figures as attribute_figure
 from musicvae_core.evaluation.experiments.attributes import _spearman, attribute_experiment, misses
 from musicvae_core.latent.attribute_vectors import AttributeVectors
 from musicvae_core.latent.fit import fit_vectors
@@ -103,7 +102,7 @@ def test_what_misses_a_target_is_said(two_sliders):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["groove_2bar", "drums_2bar"])
 def test_the_report_and_its_files(checkpoints_dir, tiny_dataset, tmp_path, monkeypatch, name):
-    monkeypatch.setattr(experiment, "draw_matrices", lambda report, path: path.write_text("drawn"))
+    monkeypatch.setattr(experiment, "_draw_matrices", lambda report, path: path.write_text("drawn"))
     checkpoint = load_checkpoint(checkpoints_dir / name)
     vectors = fit_vectors(checkpoint, tiny_dataset)
     report = attribute_experiment(checkpoint, vectors, tiny_dataset, tmp_path / "out", n=6)
@@ -140,7 +139,7 @@ def test_styles_that_music_does_not_have_are_left_out(checkpoints_dir, styles):
 
 
 def test_the_command(checkpoints_dir, midi_folder, tmp_path, own_cache, capsys, monkeypatch):
-    monkeypatch.setattr(experiment, "draw_matrices", lambda report, path: None)
+    monkeypatch.setattr(experiment, "_draw_matrices", lambda report, path: None)
     folder = shutil.copytree(checkpoints_dir / "drums_2bar", tmp_path / "drums_2bar")
     data = ["--data", str(midi_folder)]
     assert main(["attribute-vectors", str(folder), *data]) == 0
@@ -152,10 +151,10 @@ def test_the_command(checkpoints_dir, midi_folder, tmp_path, own_cache, capsys, 
 
 def test_the_figure_has_a_cell_for_every_pair(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(attribute_figure, "write_figure", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(experiment, "write_figure", lambda figure, path: drawn.append(figure))
     table = [[2.0, -0.5], [0.1, 1.0]]
     report = {"controls": ["kick_activity", "swing"], "plain": table, "corrected": table}
-    attribute_figure.draw_matrices(report | {"moved": [[2.0, 0.5], [0.1, 1.0]]}, tmp_path / "x.svg")
+    experiment._draw_matrices(report | {"moved": [[2.0, 0.5], [0.1, 1.0]]}, tmp_path / "x.svg")
     [figure] = drawn
     plain, _, sliders = figure.data
     assert list(plain.x) == ["Kick", "Swing"]

@@ -6,7 +6,7 @@ import torch
 from test_lines_data import archive
 
 from musicvae_core.data.lines import load_lines
-from musicvae_core.evaluation.lines import (
+from musicvae_core.evaluation.metrics import (
     _attributes,
     _copied_share,
     _distinct_share,

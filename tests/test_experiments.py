@@ -6,9 +6,13 @@ import pytest
 
 from musicvae_core.evaluation import metrics as evaluate_module
 from musicvae_core.evaluation.experiments import choices as experiments
-from musicvae_core.evaluation.experiments import figures as trade_off_figure
-from musicvae_core.evaluation.experiments.choices import _ABLATIONS, ablate, trade_off
-from musicvae_core.evaluation.experiments.figures import draw_trade_off
+from musicvae_core.evaluation.experiments import choices as trade_off_figure
+from musicvae_core.evaluation.experiments.choices import (
+    _ABLATIONS,
+    ablate,
+    draw_trade_off,
+    trade_off,
+)
 from musicvae_core.models.checkpoint import load_checkpoint
 from musicvae_core.models.presets import override, preset
 from musicvae_core.training import fit_prior as fit_prior_module

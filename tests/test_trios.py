@@ -15,7 +15,7 @@ from musicvae_core.data.lines import _transpose
 from musicvae_core.data.trios import holds_trios, load_trios
 from musicvae_core.errors import ConfigError, DataError, InvalidGrooveError, InvalidPieceError
 from musicvae_core.evaluation.experiments.reconstruction import reconstruction
-from musicvae_core.evaluation.lines import _attributes, _copied_share, evaluate_lines
+from musicvae_core.evaluation.metrics import _attributes, _copied_share, evaluate_lines
 from musicvae_core.latent.codes import decode_alike
 from musicvae_core.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from musicvae_core.models.config import ModelConfig

@@ -113,8 +113,7 @@ def _ablation(options: argparse.Namespace) -> None:
 
 def _trade_off(options: argparse.Namespace) -> None:
     from musicvae_core.data.dataset import load_dataset
-    from musicvae_core.evaluation.experiments.choices import trade_off
-    from musicvae_core.evaluation.experiments.figures import draw_trade_off
+    from musicvae_core.evaluation.experiments.choices import draw_trade_off, trade_off
 
     make_folder(options.out)
     dataset = load_dataset(options.data)

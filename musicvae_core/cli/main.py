@@ -86,8 +86,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from musicvae_core.evaluation.lines import evaluate_lines
-    from musicvae_core.evaluation.metrics import evaluate
+    from musicvae_core.evaluation.metrics import evaluate, evaluate_lines
     from musicvae_core.models.checkpoint import load_checkpoint
     from musicvae_core.models.kinds import kind_of
 

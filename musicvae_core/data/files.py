@@ -29,6 +29,8 @@ from tqdm import tqdm
 
 from musicvae_core.errors import ConfigError, DataError
 
+_log = logging.getLogger(__name__)
+
 DAMAGED = (
     *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
@@ -201,7 +203,6 @@ _TIMEOUT_SECONDS = 30.0
 _CHUNK_BYTES = 1 << 16
 
 _BY_HAND = "or fetch the archive in a browser and pass its path with --data"
-_logger = logging.getLogger(__name__)
 
 
 def download_archive(
@@ -240,7 +241,7 @@ def download_archive(
     part = archive.with_name(archive.name + ".part")
     with _failures_named(url, folder, size):
         if _is_verified(archive, size, sha256):
-            _logger.info("%s is there and whole", archive)
+            _log.info("%s is there and whole", archive)
             return archive
         folder.mkdir(parents=True, exist_ok=True)
         if not part.exists() or part.stat().st_size != size:
@@ -344,3 +345,26 @@ def _verify(part: Path, url: str, size: int, sha256: str) -> None:
 def _sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_figure(figure: Any, path: Path) -> Path:
+    """Write a Plotly figure as a picture, or as HTML where nothing can draw one.
+
+    Parameters
+    ----------
+    figure
+        A `plotly.graph_objects.Figure`.
+    path
+        Its suffix gives the format, such as `.svg`.
+
+    Returns
+    -------
+    The file that was written: the path, or the same with the suffix `.html`.
+    """
+    try:
+        write_content(path, figure.to_image(format=path.suffix.removeprefix(".")))
+    except (ImportError, ValueError, RuntimeError) as error:
+        _log.warning("%s needs kaleido and Chromium (%s); HTML is written instead.", path, error)
+        path = path.with_suffix(".html")
+        write_content(path, figure.to_html(include_plotlyjs="cdn"))
+    return path

@@ -1,4 +1,4 @@
-"""Held-out metrics: how exactly a model gives back what it heard, and how real it sounds."""
+"""Held-out metrics of any model: how exactly it gives back what it heard, how real it sounds."""
 
 from __future__ import annotations
 
@@ -10,20 +10,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musicvae_core.data.dataset import Dataset
-from musicvae_core.data.windows import Split, Windows
+from musicvae_core.data.lines import LineWindows
+from musicvae_core.data.windows import Split, Windows, WindowSource
 from musicvae_core.evaluation.realism import (
     attribute_table,
     copied_share,
     distinct_share,
     feature_gaps,
+    gaps_between,
     judge_auc,
+    judge_tables,
     nearest_windows,
 )
-from musicvae_core.latent.codes import PriorName, sample_codes
+from musicvae_core.latent.codes import PriorName, encode_features, sample_codes
 from musicvae_core.models.checkpoint import Checkpoint
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.models.reconstruction import reconstruction_metrics
-from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.codec import DRUM_CLASSES
+from musicvae_core.music.drums import KICK, N_VOICES
+from musicvae_core.music.line import FIRST_PITCH_CLASS, LINE_CLASSES, classes_to_line
+from musicvae_core.music.line_attributes import harmony, line_attributes, together
+from musicvae_core.music.piece import BASS, MELODY, Piece, classes_to_trio
 
 MAX_GENERATED = 1000
 """Samples judged against as many real windows."""
@@ -180,3 +187,175 @@ def _change(start: Tensor, moved: Tensor, deviations: dict[str, np.float64]) -> 
     ]
     different = (start[..., :N_VOICES] != moved[..., :N_VOICES]).float().mean()
     return {"hit_distance": float(different), "attribute_change": float(np.mean(changes or [0.0]))}
+
+
+_Classes = NDArray[np.integer[Any]]
+_MIN_GENERATED = 100
+
+
+def evaluate_lines(
+    checkpoint: Checkpoint,
+    dataset: WindowSource[LineWindows],
+    split: Split = "test",
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    prior: PriorName | None = None,
+) -> dict[str, Any]:
+    """Measure a checkpoint of melodies or trios: expression and realism; see `metrics.evaluate`.
+
+    Parameters
+    ----------
+    checkpoint, dataset, split, seed, prior
+        As there.
+    limit
+        Windows to encode at most, evenly spread, and samples to draw, but 100 at least.
+
+    Returns
+    -------
+    `n_examples`, what `reconstruction_metrics` returns, `collections` with the free-running
+    accuracy of each (of trios: of each song), and `prior` from `realism_of_lines`.
+    """
+    n_bars = checkpoint.config.n_bars
+    windows = dataset.windows(split, n_bars)
+    if limit is not None and limit < len(windows):
+        windows = windows.take(np.linspace(0, len(windows) - 1, max(1, limit)))
+    train = dataset.windows("train", n_bars)
+    n_wanted = MAX_GENERATED if limit is None else max(_MIN_GENERATED, limit)
+    n_generated = min(MAX_GENERATED, len(train), n_wanted)
+    return {
+        "checkpoint": checkpoint.name,
+        "split": split,
+        "seed": seed,
+        "n_examples": len(windows),
+        **_reconstruction(checkpoint, windows),
+        "collections": {
+            name: _reconstruction(checkpoint, windows.take(chosen))["sampling_accuracy"]
+            for name, chosen in windows.by_collection().items()
+        },
+        "prior": realism_of_lines(checkpoint, train, n_generated, seed, prior),
+    }
+
+
+def _reconstruction(checkpoint: Checkpoint, windows: LineWindows) -> dict[str, float]:
+    return reconstruction_metrics(checkpoint.model, windows.features[:], windows.tempos_bpm)
+
+
+def realism_of_lines(
+    checkpoint: Checkpoint, train: LineWindows, n: int, seed: int, prior: PriorName | None = None
+) -> dict[str, Any]:
+    """Lay n samples at temperature 1 beside windows of the train split.
+
+    The real windows are of one half of the tunes; those of the other half give the floor: no
+    model is harder to tell from real tunes than other real tunes are.
+
+    Returns
+    -------
+    `name`, `n`; `auc` of trees on `line_attributes`, a tune never in two folds; `auc_floor`, of
+    other real tunes in place of samples; `auc_reconstructions`, of what the model makes of
+    other real tunes; `distinct`, the share of samples that no other repeats; `copies`, the
+    share that stands in the train split in any key; `features`, means of samples and of real
+    windows and their difference in standard deviations.
+    """
+    prior = prior or ("normal" if checkpoint.prior is None else "learned")
+    real, other = _two_halves(train, n, np.random.default_rng(seed))
+    features = generate_features(checkpoint, n, prior, seed)
+    generated = checkpoint.model.head.classes(torch.from_numpy(features)).numpy()
+    of_samples, of_real = _attributes(generated), _attributes(real.classes)
+    ours, theirs = _table(of_samples), _table(of_real)
+    others, rebuilt = (
+        _table(_attributes(classes)) for classes in (other.classes, _rebuilt(checkpoint, other))
+    )
+    tunes = real.performance
+    return {
+        "name": prior,
+        "n": n,
+        "auc": judge_tables(ours, theirs, tunes, seed).auc(),
+        "auc_floor": judge_tables(others, theirs, tunes, seed, other.performance).auc(),
+        "auc_reconstructions": judge_tables(rebuilt, theirs, tunes, seed, other.performance).auc(),
+        "distinct": _distinct_share(generated),
+        "copies": _copied_share(generated, train.classes),
+        "copies_of_the_floor": _copied_share(
+            other.classes, train.classes[~np.isin(train.performance, other.performance)]
+        ),
+        "features": gaps_between(of_samples, of_real),
+    }
+
+
+def _two_halves(
+    train: LineWindows, n: int, rng: np.random.Generator
+) -> tuple[LineWindows, LineWindows]:
+    """Return up to n windows of each of two halves of the tunes."""
+    in_first = rng.random(len(train.labels)) < 0.5
+    halves = [np.flatnonzero(in_first[train.performance] == first) for first in (True, False)]
+    first, second = (
+        train.take(rng.choice(half, min(n, len(half)), replace=False)) for half in halves
+    )
+    return first, second
+
+
+def _rebuilt(checkpoint: Checkpoint, windows: LineWindows) -> NDArray[np.int64]:
+    codes = torch.from_numpy(encode_features(checkpoint, windows.features[:]))
+    with torch.inference_mode():
+        decoded = checkpoint.model.decode(codes, temperature=0.0)
+        return checkpoint.model.head.classes(decoded).numpy()
+
+
+def _attributes(classes: _Classes) -> dict[str, NDArray[np.float64]]:
+    """Return every attribute of every window, (N,), by name.
+
+    Of melodies, (N, T), they are those of `line_attributes`; of trios, (N, T, 3), those of both
+    lines and of the drums, and how the parts go together.
+    """
+    if classes.ndim == 2:
+        return _columns([line_attributes(classes_to_line(one)) for one in classes])
+    drums = attribute_table(DRUM_CLASSES.table[classes[..., 2]])
+    return _columns([_trio_attributes(classes_to_trio(one)) for one in classes]) | {
+        f"drums_{name}": np.asarray(values, np.float64) for name, values in drums.items()
+    }
+
+
+def _trio_attributes(piece: Piece) -> dict[str, float]:
+    melody, bass, drums = piece.lines[MELODY], piece.lines[BASS], piece.drums
+    assert drums is not None
+    return {
+        **{f"melody_{name}": value for name, value in line_attributes(melody).items()},
+        **{f"bass_{name}": value for name, value in line_attributes(bass).items()},
+        **harmony(melody, bass),
+        **together(bass, drums.hits[:, KICK]),
+    }
+
+
+def _columns(rows: list[dict[str, float]]) -> dict[str, NDArray[np.float64]]:
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def _table(columns: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    return np.stack(list(columns.values()), axis=1)
+
+
+def _distinct_share(classes: _Classes) -> float:
+    """Return the share of windows (N, T) or (N, T, P) that no other among them repeats."""
+    _, counts = np.unique(_keys(classes), return_counts=True)
+    return float((counts == 1).sum() / max(1, len(classes)))
+
+
+def _copied_share(classes: _Classes, source: _Classes) -> float:
+    """Return the share of windows that are a window of the source in some key."""
+    return float(np.isin(_keys(_in_one_key(classes)), _keys(_in_one_key(source))).mean())
+
+
+def _in_one_key(classes: _Classes) -> NDArray[np.int64]:
+    """Return windows moved so that their lowest pitches agree; drums stay."""
+    numbers = classes.astype(np.int64)
+    is_pitch = numbers >= FIRST_PITCH_CLASS
+    if numbers.ndim == 3:
+        is_pitch[..., 2] = False
+    axes = tuple(range(1, numbers.ndim))
+    lowest = np.where(is_pitch, numbers, LINE_CLASSES.n_classes).min(axis=axes, keepdims=True)
+    return np.where(is_pitch, numbers - lowest + FIRST_PITCH_CLASS, numbers)
+
+
+def _keys(classes: _Classes) -> NDArray[np.void]:
+    rows = np.ascontiguousarray(classes.reshape(len(classes), -1).astype(np.uint16))
+    return rows.view(f"V{2 * rows.shape[1]}").ravel()

@@ -9,21 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 from numpy.typing import NDArray
+from plotly.subplots import make_subplots
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from musicvae_core.data.dataset import Dataset
-from musicvae_core.data.files import make_folder, write_content
+from musicvae_core.data.files import make_folder, write_content, write_figure
 from musicvae_core.data.windows import Split, Windows
 from musicvae_core.evaluation.experiments.attribute_floors import definition_floors, nearest_real
-from musicvae_core.evaluation.experiments.figures import draw_matrices
 from musicvae_core.evaluation.realism import judge_auc
 from musicvae_core.latent.attribute_vectors import FILL, AttributeVectors
 from musicvae_core.latent.codes import Codes, encode_features
 from musicvae_core.latent.steering import Steered, decode_codes, steer
 from musicvae_core.models.checkpoint import Checkpoint
 from musicvae_core.music.attributes import beats_of
-from musicvae_core.music.controls import controls_of, measure_controls
+from musicvae_core.music.controls import CONTROLS, controls_of, measure_controls
 from musicvae_core.music.drums import N_VOICES
 from musicvae_core.music.grid import STEPS_PER_BAR
 
@@ -111,7 +112,7 @@ def attribute_experiment(
     report["realism"] = _realism(checkpoint, windows, codes, alone)
     report["styles"] = _style_rows(checkpoint, vectors, train, windows, codes)
     write_content(out / "attributes.json", json.dumps(report, indent=1) + "\n")
-    draw_matrices(report, out / "attributes.svg")
+    _draw_matrices(report, out / "attributes.svg")
     return report
 
 
@@ -317,3 +318,56 @@ def misses(report: Mapping[str, Any]) -> list[str]:
         for name, row in report["sliders"].items()
         if row["spearman"] < _TARGET_CORRELATION or row["worst"] >= _TARGET_SHARE
     ]
+
+
+_PANELS = {
+    "plain": "vectors of the paper, added less subtracted",
+    "corrected": "corrected vectors, two deviations each way",
+    "sliders": "sliders, beside their own attribute",
+}
+_SCALE = 2.5
+"""Standard deviations at which the colour is full."""
+
+
+def _draw_matrices(report: Mapping[str, Any], path: Path) -> Path:
+    """Draw the experiment's three matrices side by side, and return the file.
+
+    Rows are what was moved, columns what was measured. The sliders' changes have no sign, so
+    each row is scaled to what its own attribute moved.
+
+    Source: after Roberts et al. 2018, figure 6.
+    """
+    titles = [CONTROLS[name].title for name in report["controls"]]
+    moved = np.array(report["moved"])
+    tables = {
+        "plain": np.array(report["plain"]),
+        "corrected": np.array(report["corrected"]),
+        "sliders": _SCALE * moved / np.diag(moved)[:, None],
+    }
+    figure = make_subplots(
+        1, 3, shared_yaxes=True, subplot_titles=list(_PANELS.values()), horizontal_spacing=0.02
+    )
+    for column, name in enumerate(_PANELS, start=1):
+        table = tables[name]
+        shown = moved / np.diag(moved)[:, None] if name == "sliders" else table
+        heat = go.Heatmap(
+            z=table,
+            x=titles,
+            y=titles,
+            zmin=-_SCALE,
+            zmax=_SCALE,
+            colorscale="RdBu_r",
+            showscale=False,
+            text=np.vectorize("{:.1f}".format)(np.round(shown, 1) + 0.0),
+            texttemplate="%{text}",
+            textfont={"size": 8},
+        )
+        figure.add_trace(heat, 1, column)
+    figure.update_yaxes(autorange="reversed")
+    figure.update_yaxes(title_text="what is moved", row=1, col=1)
+    figure.update_xaxes(tickangle=-60)
+    size = 150 + 24 * len(titles)
+    figure.update_layout(
+        width=260 + 3 * 30 * len(titles), height=size, font={"size": 11}, margin={"t": 40, "r": 10}
+    )
+    return write_figure(figure, path)
