@@ -8,11 +8,13 @@ from fake_studio import groove_at
 from pydantic import TypeAdapter
 
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, SNARE, VOICES
+from musicvae_core.music.grid import Grid
 from musicvae_core.music.groove import Groove
 from pages.shared.actions import checked
 from pages.shared.card import Card, Morph, _hits_as_sent, payload
 from pages.shared.deck import _revisions_of_card, _tell
 from pages.shared.events import CARD_EVENTS, N_CHANNELS
+from pages.shared.names import describe
 from pages.shared.transport import VOICE_LABELS, Transport
 
 GROOVE = groove_at(np.ones(4, np.float32), 96.0)
@@ -66,6 +68,43 @@ def test_the_ends_of_loudness_and_timing_are_those_of_a_groove() -> None:
     assert 0 < after.velocities[1, SNARE] < 0.01
     assert after.offsets[1, SNARE] == -0.5
     assert after.n_hits == 2
+
+
+WALTZ, TRIPLETS = Grid(beats_per_bar=3), Grid(steps_per_beat=6)
+
+
+@pytest.mark.parametrize("grid", [WALTZ, TRIPLETS, Grid(7, 24)], ids=str)
+def test_an_edit_keeps_the_grid_of_the_groove_and_reaches_its_last_step(grid: Grid) -> None:
+    before = Groove.silent(256, 90.0, grid)
+    after = edit([[before.n_steps - 1, SNARE, 0.5, 0.25]], before)
+    assert after.grid == grid
+    assert after.hits[-1, SNARE]
+    assert edit(_hits_as_sent(after), after) == after
+    assert said("bar", ["one", 255], card(before)) == [("one", 255)]
+
+
+@pytest.mark.parametrize(
+    ("grid", "sent"),
+    [(Grid(), (4, 16)), (WALTZ, (4, 12)), (TRIPLETS, (6, 24))],
+    ids=str,
+)
+def test_a_card_sends_the_grid_of_its_music(grid: Grid, sent: tuple[int, int]) -> None:
+    told = payload(card(Groove.silent(2, grid=grid)), {})
+    assert (told["grid"]["steps_per_beat"], told["grid"]["steps_per_bar"]) == sent
+    assert told["steps"] == 2 * sent[1]
+
+
+def test_a_description_counts_as_drummers_do_on_any_grid() -> None:
+    hits = np.zeros((12, N_VOICES), bool)
+    hits[[0, 6, 11], SNARE] = True
+    waltz = Groove.from_hits(hits, tempo_bpm=90.0, grid=WALTZ)
+    assert describe(waltz) == "1 bar of 3/4 at 90 bpm. Bar 1: snare on 1, 2 and, 3 a."
+    fine = np.zeros((24, N_VOICES), bool)
+    fine[[6, 9, 23], SNARE] = True
+    triplets = Groove.from_hits(fine, tempo_bpm=90.0, grid=TRIPLETS)
+    assert describe(triplets) == "1 bar at 90 bpm. Bar 1: snare on 2, 2 and, 4 step 6 of 6."
+    eighths = Groove.from_hits(hits[6:], tempo_bpm=90.0, grid=Grid(3, 2))
+    assert describe(eighths) == "1 bar of 3/4 at 90 bpm. Bar 1: snare on 1, 3 and."
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from musicvae_core.music.forms import (
     windows,
     with_drums,
 )
+from musicvae_core.music.grid import Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line, Note
 from musicvae_core.music.line_midi import read_line
@@ -73,6 +74,17 @@ def test_what_is_heard_does_not_depend_on_the_tempo(name: str) -> None:
     music = MUSIC[name]
     assert notes_as_heard(music.at_tempo(90)) == notes_as_heard(music)
     assert notes_as_heard(music.bars(0, 1)) != notes_as_heard(music.bars(1, 1))
+
+
+def test_notes_are_told_apart_on_every_grid():
+    """A quarter is 480 ticks, of which an offset may take half; a silent bar has a metre."""
+    quarters = [
+        Groove.from_hits(np.ones((4, 9), bool), 0.8, ticks / 480, grid=Grid(4, 1))
+        for ticks in (-240, 16, 239)
+    ]
+    assert len({notes_as_heard(groove) for groove in quarters}) == 3
+    silences = [Groove.silent(24 // beats, grid=Grid(beats)) for beats in (2, 3, 4, 6)]
+    assert len({notes_as_heard(groove) for groove in silences}) == 4
 
 
 def test_swing_and_feel_are_written_to_the_file_of_a_line_and_read_back_on_its_steps() -> None:

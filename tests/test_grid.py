@@ -20,7 +20,8 @@ from musicvae_core.music.attributes import sixteenth_syncopation as sixteenths
 from musicvae_core.music.codec import groove_to_features
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, SNARE, WRITTEN_PITCHES
 from musicvae_core.music.grid import COMMON_TIME, TICKS_PER_BEAT, Grid, TempoMap
-from musicvae_core.music.groove import Groove
+from musicvae_core.music.groove import Groove, taps_to_groove
+from musicvae_core.music.line import Line, Note
 from musicvae_core.music.midi import write_midi
 from musicvae_core.music.share import Shared, write_share_code
 
@@ -165,6 +166,26 @@ def test_a_groove_of_any_grid_is_rendered_in_time(sound, checkpoints_dir, grid):
     loudness = np.abs(heard).max(axis=1)
     start = int(np.flatnonzero(loudness > 0.1 * loudness.max())[0])
     assert start / renderer.sample_rate == pytest.approx(0.5, abs=0.02)  # the second beat
+
+
+def test_swing_delays_every_second_step_of_a_beat():
+    def late(grid):
+        groove = Groove.from_hits(np.ones((grid.steps_per_bar, N_VOICES), bool), grid=grid)
+        return np.flatnonzero(groove.performed(swing=1.0).offsets[:, KICK]).tolist()
+
+    assert late(WALTZ) == [1, 3, 5, 7, 9, 11]
+    assert late(Grid(1, 6)) == [1, 3, 5]
+    assert late(Grid(2, 3)) == []  # else the whole second beat would be late
+    line = Line.from_notes([Note(0, 1, 60, 1.0)], 1, grid=Grid(2, 3)).performed(swing=1.0)
+    assert [line.place_of(step) for step in range(6)] == [0, 1, 2, 3, 4, 5]
+
+
+def test_taps_lie_on_their_grid():
+    groove = taps_to_groove([(0.1, 0.5), (23.6, 0.9)], 2, 100.0, WALTZ)
+    assert (groove.grid, groove.n_bars) == (WALTZ, 2)
+    assert np.argwhere(groove.hits).tolist() == [[0, SNARE]]
+    with pytest.raises(InvalidGrooveError, match="record again"):
+        taps_to_groove([(24.5, 0.5)], 2, 100.0, WALTZ)
 
 
 def test_models_and_share_codes_refuse_what_they_do_not_know():

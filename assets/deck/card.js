@@ -7,11 +7,15 @@ import { undoOf } from "./keyboard.js";
 import { Menu } from "./menu.js";
 import { MorphControl } from "./morph.js";
 import { Revision } from "./revision.js";
-import { STEPS_PER_BAR, differences, fits, marksOf, placeOf, rowsOf, sameHits } from "./score.js";
+import { differences, fits, marksOf, placeOf, rowsOf, sameHits } from "./score.js";
 import { Tools } from "./tools.js";
 
-const WIDE_STEPS = 4 * STEPS_PER_BAR; // longer grooves, and those that are played on, take a row
+const WIDE_BARS = 4; // longer grooves, and those that are played on, take a row
 const EDITED_ROOM = 4; // pitches beyond those of a line that is edited
+
+// Whether two cards have the same steps, in the same bars.
+const sameGrid = (some, other) =>
+  some.steps === other.steps && some.grid.steps_per_bar === other.grid.steps_per_bar;
 
 export class CardView {
   bar = null; // the bar that loops alone, or null
@@ -115,7 +119,7 @@ export class CardView {
 
   // data: what the deck was given, see deck.js; history: the edits of before a change of page.
   update(card, data, history) {
-    if (this.card && this.card.steps !== card.steps) this.bar = null;
+    if (this.card && !sameGrid(this.card, card)) this.bar = null;
     if (this.card && !sameHits(this.card.hits, card.hits)) this.preview = null;
     const wasEditable = this.card?.editable;
     this.card = { ...card, editable: card.editable && data.can.edit };
@@ -142,7 +146,7 @@ export class CardView {
   redraw() {
     const { card, shown } = this;
     if (this.editor) this.editor.active = this.editing && !this.comparing && this.stage !== "small";
-    const isWide = card.steps > WIDE_STEPS || card.morph || this.editing;
+    const isWide = this.bars > WIDE_BARS || card.morph || this.editing;
     this.root.classList.toggle("wide", Boolean(isWide));
     const scene = {
       hits: marksOf(shown, this.rows),
@@ -154,7 +158,7 @@ export class CardView {
       differing: this.differing,
     };
     this.root.classList.toggle("previewing", this.preview !== null);
-    this.grid.show(scene, card.steps, Boolean(this.editor?.active), this.stage);
+    this.grid.show(scene, card, Boolean(this.editor?.active), this.stage);
     const { canUndo = false, canRedo = false } = (card.editable && this.editor) || {};
     this.undo.hidden = this.redo.hidden = !(canUndo || canRedo || this.editing);
     this.undo.disabled = !canUndo;

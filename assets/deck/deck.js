@@ -249,7 +249,7 @@ class Deck {
 
   #place(card, index) {
     const view = this.views.get(card.id) ?? this.#add(card.id);
-    const old = view.card && { steps: view.card.steps, pattern: patternOf(view) };
+    const old = view.card && patternOf(view);
     const edits = `${this.data.key}/${card.id}`;
     view.update(card, this.data, histories.get(edits));
     if (view.editor) histories.set(edits, view.editor.history);
@@ -257,8 +257,8 @@ class Deck {
       this.list.insertBefore(view.root, this.list.children[index] ?? null);
       view.redraw(); // now that it has a width
     }
-    if (!old || samePattern(old.pattern, patternOf(view))) return;
-    const ratio = view.bar === null ? old.steps / card.steps : 1;
+    if (!old || samePattern(old, patternOf(view))) return;
+    const ratio = view.bar === null ? beatsOf(old) / beatsOf(patternOf(view)) : 1;
     this.#playOn(view, { passes: (passes) => passes * ratio });
   }
 
@@ -416,9 +416,11 @@ function patternOf({ bar, card, shown }) {
   return { steps: card.steps, stepsPerBeat, stepsPerBar, tempo: card.tempo, hits, lines, bar: window };
 }
 
+const beatsOf = ({ steps, stepsPerBeat }) => steps / stepsPerBeat;
+
 function samePattern(some, other) {
   const same = (key) => JSON.stringify(some[key]) === JSON.stringify(other[key]);
-  return same("steps") && same("tempo") && same("lines") && sameHits(some.hits, other.hits);
+  return same("steps") && same("stepsPerBar") && same("stepsPerBeat") && same("tempo") && same("lines") && sameHits(some.hits, other.hits);
 }
 
 // Where in the whole groove the ear is.

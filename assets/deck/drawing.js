@@ -4,10 +4,8 @@
 // that are not heard, bar: the one that loops alone or null, differing: see `differences`, tall:
 // whether a hit is as high as it is loud}.
 
-import { STEPS_PER_BAR, STEPS_PER_BEAT } from "./score.js";
-
 const HIT_STEPS = 0.62; // drawn length of a hit; the left edge is where it sounds
-const GLOW_STEPS = 2; // how long a hit stays lit after the playhead has passed it
+const GLOW_BEATS = 0.5; // how long a hit stays lit after the playhead has passed it
 const N_COLOURS = 13; // of the nine drums and of four lines
 const NOTE_GAP_PX = 1.5; // between a note and the next
 const PITCH_LABEL_PX = 9;
@@ -50,11 +48,11 @@ export function drawStill(canvas, scene) {
 export function drawLive(canvas, scene, at, glow) {
   const pen = penOf(canvas, scene.place);
   if (!pen || at === null) return;
-  const { steps } = scene.place;
+  const { steps, grid } = scene.place;
   if (glow) {
     for (const hit of scene.hits) {
       const age = (at - hit[0] - hit[3] + steps) % steps;
-      const glowSteps = hit[4] ?? GLOW_STEPS; // a note is lit as long as it sounds
+      const glowSteps = hit[4] ?? GLOW_BEATS * grid.steps_per_beat; // a note is lit as long as it sounds
       if (age < glowSteps) drawHit(pen, scene, hit, hit[4] ? 0.6 : 1 - age / glowSteps);
     }
   }
@@ -144,20 +142,22 @@ function labelOf({ isPitch, isTonic, isTop, label, name }, hasParts) {
 }
 
 function drawChosen(pen, { place, palette, bar }, system) {
-  const step = bar * STEPS_PER_BAR;
+  const stepsPerBar = place.grid.steps_per_bar;
+  const step = bar * stepsPerBar;
   if (place.systemOf(step) !== system) return;
-  const [left, right] = [place.x(step, system), place.x(step + STEPS_PER_BAR, system)];
+  const [left, right] = [place.x(step, system), place.x(step + stepsPerBar, system)];
   pen.fillStyle = palette.chosen;
   pen.fillRect(left, place.top(system), right - left, place.bottom(system) - place.top(system));
 }
 
 function drawGrid(pen, { place, palette }, system) {
+  const { steps_per_bar: stepsPerBar, steps_per_beat: stepsPerBeat } = place.grid;
   const [first, end] = place.stepsOf(system);
   const top = place.top(system);
   const height = place.bottom(system) - top;
   for (let step = first; step <= end; step += 1) {
-    const isBar = step % STEPS_PER_BAR === 0;
-    const isBeat = step % STEPS_PER_BEAT === 0;
+    const isBar = step % stepsPerBar === 0;
+    const isBeat = step % stepsPerBeat === 0;
     if (!isBeat && place.stepPx < FINEST_GRID_PX) continue;
     pen.fillStyle = isBar ? palette.bar : isBeat ? palette.beat : palette.step;
     pen.fillRect(Math.round(place.x(step, system)), top, 1, height);

@@ -58,8 +58,9 @@ export class Editor {
   // What Python says, with the number of the last edit that it has seen: what is older than an
   // edit made here is passed over. A change of the same groove, by a tool of the card, is one more
   // edit; a groove that is not of this hand starts a new history.
-  update(marks, { revisions, lineage }, rows, kept) {
+  update(marks, { revisions, lineage, grid }, rows, kept) {
     this.rows = rows;
+    this.metre = grid;
     if (!this.#history && kept && sameHits(kept.now, marks)) this.#history = kept;
     if (!this.revision.accepts(revisions.edit)) return;
     const isSame = this.lineage && this.lineage === lineage;
@@ -111,7 +112,7 @@ export class Editor {
     const mark = drag.call(this, cell.hit, isAcross ? right : 0, isAcross ? 0 : up);
     this.on.draw();
     const label = isNote(mark) ? `${this.rows[mark[1]].label}, ` : "";
-    this.grid.explain(mark, `${label}${sayHit(mark)}`);
+    this.grid.explain(mark, `${label}${sayHit(mark, this.metre)}`);
   }
 
   // Across is timing, up is loudness.
@@ -186,7 +187,8 @@ export class Editor {
   }
 
   #toggle(step, row) {
-    this.#put(toggledMark(this.#history.now, this.rows, step, row, this.grid.steps));
+    const { steps } = this.grid;
+    this.#put(toggledMark(this.#history.now, this.rows, step, row, steps, this.metre));
   }
 
   // What dragging does, by a little.
@@ -216,7 +218,8 @@ export class Editor {
   }
 
   #say() {
-    this.on.say(sayCell(this.#history.now, this.#cell.step, this.#cell.row, this.rows));
+    const { step, row } = this.#cell;
+    this.on.say(sayCell(this.#history.now, step, row, this.rows, this.metre));
   }
 
   #put(hits) {

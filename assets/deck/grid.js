@@ -3,7 +3,7 @@
 import { boxOf, drawLive, drawStill, readPalette } from "./drawing.js";
 import { button, element } from "./elements.js";
 import { layOut } from "./layout.js";
-import { STEPS_PER_BAR, clamp, findHit } from "./score.js";
+import { clamp, findHit } from "./score.js";
 
 const REACH_PX = 3; // how far beside a hit still means it
 // Heights of a row, of all pitches of a line together, and least widths of a step, in pixels.
@@ -13,7 +13,7 @@ const EDITED = { rowPx: 22, linePx: 260, leastStepPx: 13 };
 const SMALL = { rowPx: 9, linePx: 81, leastStepPx: 0, isSmall: true }; // beside one shown large
 const LARGE = { rowPx: 20, linePx: 180, leastStepPx: 7 };
 const [LEAST_PITCH_PX, MOST_PITCH_PX] = [4, 12];
-const LONG_STEPS = 4 * STEPS_PER_BAR;
+const LONG_BARS = 4; // more are long
 
 export class Grid {
   palette; // colours, read off the page
@@ -38,11 +38,12 @@ export class Grid {
     this.still.addEventListener("pointermove", (event) => this.#onHover(event));
   }
 
-  // scene: see drawing.js, without the place; editable says that clicks are for the editor; stage is
+  // scene: see drawing.js, without the place; {steps, grid} as of a card; editable says that clicks are for the editor; stage is
   // "large", "small" or "" on a deck where all are alike.
-  show(scene, steps, editable, stage = "") {
+  show(scene, { steps, grid }, editable, stage = "") {
     this.scene = { ...scene, tall: editable };
     this.steps = steps;
+    this.metre = grid;
     this.editable = editable;
     this.size = this.#sizeOf(stage);
     this.still.setAttribute("aria-label", scene.description);
@@ -53,7 +54,7 @@ export class Grid {
   #sizeOf(stage) {
     if (stage === "small") return SMALL;
     if (this.editable) return EDITED;
-    if (this.steps > LONG_STEPS) return LONG;
+    if (this.bars > LONG_BARS) return LONG;
     return stage === "large" ? LARGE : USUAL;
   }
 
@@ -62,7 +63,7 @@ export class Grid {
     const width = this.root.clientWidth;
     if (!width || !this.scene) return;
     const heights = heightsOf(this.scene.rows, this.size);
-    this.place = layOut(width, this.steps, heights, this.size);
+    this.place = layOut(width, this.steps, this.metre, heights, this.size);
     this.root.style.height = `${this.place.height}px`;
     this.palette ??= readPalette(this.root);
     Object.assign(this.scene, { place: this.place, palette: this.palette });
@@ -110,6 +111,10 @@ export class Grid {
     this.#put(this.bubble, clamp(x, 0, most), Math.max(0, y - this.bubble.offsetHeight - 6));
   }
 
+  get bars() {
+    return this.steps / this.metre.steps_per_bar;
+  }
+
   get controls() {
     return [...this.numbers.children];
   }
@@ -126,7 +131,8 @@ export class Grid {
   }
 
   #placeNumbers() {
-    const bars = this.steps / STEPS_PER_BAR;
+    const { bars } = this;
+    const stepsPerBar = this.metre.steps_per_bar;
     const count = bars > 1 && !this.size.isSmall ? bars : 0;
     while (this.numbers.children.length > count) this.numbers.lastElementChild.remove();
     for (let bar = this.numbers.children.length; bar < count; bar += 1) {
@@ -140,10 +146,10 @@ export class Grid {
       number.setAttribute("aria-pressed", String(chosen));
       number.setAttribute("aria-label", label);
       number.title = label;
-      const system = this.place.systemOf(bar * STEPS_PER_BAR);
-      const x = this.place.x(bar * STEPS_PER_BAR, system);
+      const system = this.place.systemOf(bar * stepsPerBar);
+      const x = this.place.x(bar * stepsPerBar, system);
       this.#put(number, x, this.place.top(system) - this.place.numbersPx);
-      number.style.width = `${STEPS_PER_BAR * this.place.stepPx}px`;
+      number.style.width = `${stepsPerBar * this.place.stepPx}px`;
     });
   }
 

@@ -1,7 +1,5 @@
 // Where steps and rows lie: systems of up to four bars, one below the other.
 
-import { STEPS_PER_BAR } from "./score.js";
-
 const LABELS_PX = 46; // the column of voice names
 const LEAD_IN_STEPS = 0.5; // room before the first beat for a hit played early
 const LEAD_OUT_STEPS = 0.6; // room after the last step for a hit played late
@@ -10,19 +8,20 @@ const GAP_PX = 8; // between systems
 const BARS_A_SYSTEM = [4, 2, 1];
 const LONGEST_LINE = 4; // bars
 
-// Returns the places of `steps` steps and of rows, whose heights are given from the bottom up, in
+// Returns the places of `steps` steps on a grid and of rows, whose heights are given from the bottom up, in
 // CSS pixels; a system has as many bars as leave each step `leastStepPx`. A small picture has neither
 // names nor numbers, and one system.
-export function layOut(width, steps, heights, { leastStepPx, isSmall = false }) {
-  const bars = steps / STEPS_PER_BAR;
+export function layOut(width, steps, grid, heights, { leastStepPx, isSmall = false }) {
+  const stepsPerBar = grid.steps_per_bar;
+  const bars = steps / stepsPerBar;
   const labelsPx = isSmall ? 0 : LABELS_PX;
   const stepPxOf = (n) =>
-    (width - labelsPx) / (LEAD_IN_STEPS + n * STEPS_PER_BAR + LEAD_OUT_STEPS);
+    (width - labelsPx) / (LEAD_IN_STEPS + n * stepsPerBar + LEAD_OUT_STEPS);
   const longest = isSmall ? bars : LONGEST_LINE;
   const choices = [Math.min(bars, longest), ...BARS_A_SYSTEM.filter((n) => n < bars)];
   const perSystem = choices.find((n) => stepPxOf(n) >= leastStepPx) ?? 1;
   const stepPx = stepPxOf(perSystem);
-  const line = perSystem * STEPS_PER_BAR;
+  const line = perSystem * stepsPerBar;
   const systems = Math.ceil(steps / line);
   const numbersPx = bars > 1 && !isSmall ? NUMBERS_PX : 0;
   const tops = topsOf(heights); // of the rows, from the top of their system
@@ -33,6 +32,7 @@ export function layOut(width, steps, heights, { leastStepPx, isSmall = false }) 
     width,
     labelsPx,
     steps,
+    grid,
     stepPx,
     line,
     systems,

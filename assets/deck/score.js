@@ -3,17 +3,15 @@
 //
 // Rows are counted from the bottom: the drums, then the lines, the first of them on top. A row is
 // {channel: of the mixer, label, isPitch, isBand: whether it is shaded, isTonic, isTop: of its
-// part}. A mark is a hit, or [step, row, velocity, 0, steps] of a note.
+// part}. A mark is a hit, or [step, row, velocity, 0, steps] of a note. A grid is {steps_per_beat,
+// steps_per_bar}.
 
-export const STEPS_PER_BEAT = 4;
-export const STEPS_PER_BAR = 16;
 export const SOFTEST = 1 / 127;
 export const LATEST = 0.499; // offsets are below half a step
 const USUAL_VELOCITY = 0.8;
-const NEW_NOTE_STEPS = 2;
 const HEARD_VELOCITY = 0.5 / 127; // differences below these are nobody's doing
 const HEARD_OFFSET = 0.005;
-const COUNTS = ["", " e", " and", " a"]; // how drummers count the four sixteenths of a beat
+const SIXTEENTHS = ["", "e", "and", "a"]; // how drummers count those of a beat
 
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
@@ -130,13 +128,14 @@ export function withHit(hits, step, row, velocity, offset) {
 }
 
 // A new mark is as loud as those of its channel are on average; a new note lasts an eighth.
-export function toggledMark(marks, rows, step, row, end) {
+export function toggledMark(marks, rows, step, row, end, { steps_per_beat: stepsPerBeat }) {
   if (findHit(marks, step, row)) return withoutHit(marks, step, row);
   const { channel, isPitch } = rows[row];
   const alike = marks.filter((mark) => rows[mark[1]].channel === channel).map((mark) => mark[2]);
   const mean = alike.reduce((sum, velocity) => sum + velocity, 0) / alike.length;
   const velocity = alike.length ? mean : USUAL_VELOCITY;
-  if (isPitch) return withNote(marks, rows, step, row, velocity, NEW_NOTE_STEPS, end);
+  const eighth = Math.max(1, Math.round(stepsPerBeat / 2));
+  if (isPitch) return withNote(marks, rows, step, row, velocity, eighth, end);
   return withHit(marks, step, row, velocity, 0);
 }
 
@@ -188,15 +187,26 @@ export function blended(lists, weights) {
 }
 
 // A cell in words: "snare, bar 1, 2 and: velocity 96, 12% late".
-export function sayCell(hits, step, row, rows) {
-  const [bar, within] = [Math.floor(step / STEPS_PER_BAR), step % STEPS_PER_BAR];
-  const count = `${Math.floor(within / STEPS_PER_BEAT) + 1}${COUNTS[within % STEPS_PER_BEAT]}`;
+export function sayCell(hits, step, row, rows, grid) {
+  const bar = Math.floor(step / grid.steps_per_bar) + 1;
   const hit = findHit(hits, step, row);
-  return `${rows[row].label}, bar ${bar + 1}, ${count}: ${hit ? sayHit(hit) : rows[row].isPitch ? "no note" : "no hit"}`;
+  const said = hit ? sayHit(hit, grid) : rows[row].isPitch ? "no note" : "no hit";
+  return `${rows[row].label}, bar ${bar}, ${countOf(step, grid)}: ${said}`;
 }
 
-export function sayHit([, , velocity, offset, steps]) {
-  if (steps !== undefined) return `velocity ${Math.round(127 * velocity)}, ${steps} sixteenths`;
+// Where a step lies in its bar: "2 and", or "2 step 6 of 6" where drummers have no word for it; as
+// `_count_of` in pages/shared/names.py has it.
+function countOf(step, { steps_per_beat: stepsPerBeat, steps_per_bar: stepsPerBar }) {
+  const beat = Math.floor((step % stepsPerBar) / stepsPerBeat) + 1;
+  const place = step % stepsPerBeat;
+  if (!place) return `${beat}`;
+  if (2 * place === stepsPerBeat) return `${beat} and`;
+  return `${beat} ${stepsPerBeat === 4 ? SIXTEENTHS[place] : `step ${place + 1} of ${stepsPerBeat}`}`;
+}
+
+export function sayHit([, , velocity, offset, steps], { steps_per_beat: stepsPerBeat }) {
+  const noun = stepsPerBeat === 4 ? "sixteenths" : "steps";
+  if (steps !== undefined) return `velocity ${Math.round(127 * velocity)}, ${steps} ${noun}`;
   const percent = Math.round(100 * Math.abs(offset));
   const timing = percent ? `${percent}% ${offset > 0 ? "late" : "early"}` : "on the grid";
   return `velocity ${Math.round(127 * velocity)}, ${timing}`;

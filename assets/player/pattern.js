@@ -14,7 +14,7 @@ export const CLICK = -1; // the channels of the metronome
 export const ACCENT = -2;
 const LEVELS = 127;
 const LATEST = 0.499; // offsets stay below half a step
-const TRIPLET = 1 / 3; // of a step: how late the second of two sixteenths is when swung in full
+const TRIPLET = 1 / 3; // of a step: how late the second of two steps is when swung in full
 const HATS = new Set([2, 3]); // closed and open: one instrument, whose next hit ends the last
 const TICKS_A_BEAT = 24; // of a MIDI clock
 
@@ -34,8 +34,9 @@ function framesOfStep({ stepsPerBeat, tempo: own }, { tempo }, rate) {
   return (60 * rate) / ((tempo ?? own) * stepsPerBeat);
 }
 
-// Steps of a beat of the grid as they are swung.
-const lateness = (step, swing) => (Math.floor(step) % 2 ? swing * TRIPLET : 0);
+// How late swing plays a step: every second one of a beat, if a beat has an even number of them.
+const lateness = (step, swing, stepsPerBeat) =>
+  Math.floor(step) % 2 && stepsPerBeat % 2 === 0 ? swing * TRIPLET : 0;
 
 // The mean of the values of each key, [[key, value], …], towards which less feel draws velocities.
 function means(pairs) {
@@ -50,23 +51,23 @@ function means(pairs) {
 const felt = (velocity, mean, feel) => clamp(mean + feel * (velocity - mean), 1 / LEVELS, 1);
 
 // Hits as they are played: [step, voice, velocity, offset] with swing and feel.
-export function performed(hits, { swing = 0, feel = 1 }) {
+export function performed(hits, { swing = 0, feel = 1 }, stepsPerBeat) {
   if (swing === 0 && feel === 1) return hits;
   const mean = means(hits.map(([, voice, velocity]) => [voice, velocity]));
   return hits.map(([step, voice, velocity, offset]) => [
     step,
     voice,
     felt(velocity, mean.get(voice), feel),
-    clamp(feel * offset + lateness(step, swing), -0.5, LATEST),
+    clamp(feel * offset + lateness(step, swing, stepsPerBeat), -0.5, LATEST),
   ]);
 }
 
 // Notes of a line as they are played: swing moves their beginnings and their ends.
-export function performedNotes(notes, { swing = 0, feel = 1 }) {
+export function performedNotes(notes, { swing = 0, feel = 1 }, stepsPerBeat) {
   if (swing === 0 && feel === 1) return notes;
   const mean = means(notes.map(([, , , velocity]) => [0, velocity])).get(0);
   return notes.map(([step, steps, pitch, velocity]) => {
-    const [start, end] = [step, step + steps].map((at) => at + lateness(at, swing));
+    const [start, end] = [step, step + steps].map((at) => at + lateness(at, swing, stepsPerBeat));
     return [start, end - start, pitch, felt(velocity, mean, feel)];
   });
 }
@@ -79,7 +80,7 @@ export function passOf(pattern, how, rate) {
   const [first, steps] = pattern.bar ?? [0, pattern.steps];
   const frames = rounded(steps * stepFrames);
   const isIn = (step) => step >= first && step < first + steps;
-  const events = performed(pattern.hits, how)
+  const events = performed(pattern.hits, how, pattern.stepsPerBeat)
     .filter(([step, voice]) => isIn(step) && how.hears(voice))
     .map(([step, voice, velocity, offset]) => ({
       frame: modulo(rounded((step - first + offset) * stepFrames), frames),
@@ -89,7 +90,7 @@ export function passOf(pattern, how, rate) {
   (pattern.lines ?? []).forEach(({ program, gain = 1, notes }, index) => {
     const voice = N_VOICES + index;
     if (!how.hears(voice)) return;
-    for (const [step, length, pitch, velocity] of performedNotes(notes, how)) {
+    for (const [step, length, pitch, velocity] of performedNotes(notes, how, pattern.stepsPerBeat)) {
       if (!isIn(step)) continue;
       const [start, end] = [step, step + length].map((at) => rounded((at - first) * stepFrames));
       const level = levelOf(velocity);
@@ -105,16 +106,15 @@ function clicksOf({ stepsPerBeat, stepsPerBar }, first, steps, stepFrames) {
   const beats = Math.ceil(steps / stepsPerBeat);
   return Array.from({ length: beats }, (_, beat) => {
     const step = beat * stepsPerBeat;
-    const isFirst = (first + step) % (stepsPerBar ?? 4 * stepsPerBeat) === 0;
+    const isFirst = (first + step) % stepsPerBar === 0;
     return { frame: rounded(step * stepFrames), voice: isFirst ? ACCENT : CLICK, level: LEVELS };
   });
 }
 
 // A bar of clicks as long as the bars of a pattern.
-export function countInOf({ stepsPerBeat, stepsPerBar = 4 * stepsPerBeat, tempo }) {
-  const beats = Math.round(stepsPerBar / stepsPerBeat);
-  const steps = beats * stepsPerBeat;
-  return { steps, stepsPerBeat, stepsPerBar: steps, tempo, hits: [], lines: [], bar: null };
+export function countInOf({ stepsPerBeat, stepsPerBar, tempo }) {
+  const empty = { hits: [], lines: [], bar: null };
+  return { steps: stepsPerBar, stepsPerBeat, stepsPerBar, tempo, ...empty };
 }
 
 // The events of a looping pass that began at frame `origin`, from frame `from` on and before `to`:

@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ACCENT, CLICK, N_VOICES, eventsBetween, levelOf, passOf, performed } from "./pattern.js";
-import { performedNotes, ticksBetween } from "./pattern.js";
+import { countInOf, performedNotes, ticksBetween } from "./pattern.js";
 
 const RATE = 44_100;
 const HOW = { tempo: null, swing: 0, feel: 1, clicks: false, hears: () => true };
 const PATTERN = {
   steps: 32,
   stepsPerBeat: 4,
+  stepsPerBar: 16,
   tempo: 120,
   bar: null,
   hits: [
@@ -61,8 +62,10 @@ test("swing delays every second sixteenth by up to a third of a step", () => {
     [0, 2, 0.8, 0],
     [1, 2, 0.8, 0],
   ];
-  const offsets = performed(hits, { swing: 1, feel: 1 }).map(([, , , offset]) => offset);
+  const offsets = performed(hits, { swing: 1, feel: 1 }, 4).map(([, , , offset]) => offset);
   assert.deepEqual(offsets, [0, 1 / 3]);
+  const thirds = performed(hits, { swing: 1, feel: 1 }, 3); // the second beat begins at an odd step
+  assert.deepEqual(thirds.map(([, , , offset]) => offset), [0, 0]);
 });
 
 test("without feel, hits lie on the grid at the mean velocity of their voice", () => {
@@ -71,7 +74,7 @@ test("without feel, hits lie on the grid at the mean velocity of their voice", (
     [2, 2, 0.5, -0.2],
     [0, 0, 1, 0.1],
   ];
-  const flat = performed(hits, { swing: 0, feel: 0 });
+  const flat = performed(hits, { swing: 0, feel: 0 }, 4);
   assert.deepEqual(flat.map(([, , velocity]) => Math.round(100 * velocity)), [70, 70, 100]);
   assert.ok(flat.every(([, , , offset]) => offset === 0));
 });
@@ -102,7 +105,7 @@ test("a line's notes have a channel after the drums, a pitch, an instrument and 
 });
 
 test("swing moves the ends of notes, too", () => {
-  const swung = performedNotes([[0, 1, 60, 0.5], [1, 1, 62, 0.5]], { swing: 1, feel: 1 });
+  const swung = performedNotes([[0, 1, 60, 0.5], [1, 1, 62, 0.5]], { swing: 1, feel: 1 }, 4);
   assert.deepEqual(
     swung.map(([step, steps]) => [step, step + steps].map((at) => Math.round(3 * at))),
     [[0, 4], [4, 6]],
@@ -118,4 +121,20 @@ test("cutting time into pieces finds each tick of the clock once", () => {
   }
   assert.deepEqual(pieces, whole);
   assert.equal(whole.find(({ frame }) => frame >= 1000.5).tick, 0);
+});
+
+test("a groove in 3/4 is counted in with three beats, and clicks on each, the first of a bar higher", () => {
+  const waltz = { ...PATTERN, hits: [], steps: 24, stepsPerBar: 12 };
+  const { steps, stepsPerBar } = countInOf(waltz);
+  assert.deepEqual([steps, stepsPerBar], [12, 12]);
+  const { frames, ticks, events } = passOf(waltz, { ...HOW, clicks: true }, RATE);
+  assert.deepEqual([frames, ticks], [3 * RATE, 6 * 24]);
+  assert.deepEqual(events.map(({ voice }) => voice), [ACCENT, CLICK, CLICK, ACCENT, CLICK, CLICK]);
+});
+
+test("a groove of 24 steps a bar lasts as long as its beats", () => {
+  const fine = { ...PATTERN, steps: 24, stepsPerBeat: 6, stepsPerBar: 24, hits: [[9, 0, 1, 0]] };
+  const { frames, ticks, events } = passOf(fine, HOW, RATE);
+  assert.deepEqual([frames, ticks], [2 * RATE, 96]);
+  assert.deepEqual(events, [{ frame: 0.75 * RATE, voice: 0, level: 127 }]);
 });

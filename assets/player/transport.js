@@ -171,7 +171,7 @@ class Transport {
     this.own = chip("own", "Play each groove at its own tempo", () => this.#set({ tempo: null }));
     const row = element("div", { class: "tempo-row" }, element("span", {}, "bpm"), this.tap, this.own);
     this.tempo = element("div", { class: "tempo" }, this.bpm, row);
-    this.swing = dial("Swing", "Delays every second sixteenth", [0, 1, 0], (swing) => this.#set({ swing }));
+    this.swing = dial("Swing", "Delays every second step", [0, 1, 0], (swing) => this.#set({ swing }));
     const feel = "How much of the drummer's timing and dynamics";
     this.feel = dial("Feel", feel, [0, 2, 1], (value) => this.#set({ feel: value }));
     this.voices = element("div", { class: "voices", role: "group", "aria-label": "Voices" });
@@ -343,7 +343,7 @@ class Transport {
 
 function placeOf(pattern, phase) {
   if (!pattern || phase === null) return "";
-  const { steps, stepsPerBeat, stepsPerBar = 4 * stepsPerBeat, bar } = pattern;
+  const { steps, stepsPerBeat, stepsPerBar, bar } = pattern;
   const [first, count] = bar ?? [0, steps];
   const step = first + Math.min(Math.floor(phase * count), count - 1);
   return `${Math.floor(step / stepsPerBar) + 1}.${Math.floor((step % stepsPerBar) / stepsPerBeat) + 1}`;

@@ -1,7 +1,6 @@
 // Clicks on the beats, the first of each bar higher.
 
 const CLICK_SECONDS = 0.03;
-export const BEATS_PER_BAR = 4;
 const LEAD_SECONDS = 0.12; // so that the first click is not late
 
 export class Metronome {
@@ -12,13 +11,13 @@ export class Metronome {
     this.#context = context;
   }
 
-  // Starts so many beats and returns the context's time of the first.
-  start(beats, secondsPerBeat) {
+  // Starts so many bars and returns the context's time of the first beat.
+  start(bars, beatsPerBar, secondsPerBeat) {
     const start = this.#context.currentTime + LEAD_SECONDS;
     this.#out = new GainNode(this.#context, { gain: 0.4 });
     this.#out.connect(this.#context.destination);
-    for (let beat = 0; beat < beats; beat += 1) {
-      this.#click(start + beat * secondsPerBeat, beat % BEATS_PER_BAR === 0);
+    for (let beat = 0; beat < bars * beatsPerBar; beat += 1) {
+      this.#click(start + beat * secondsPerBeat, beat % beatsPerBar === 0);
     }
     return start;
   }

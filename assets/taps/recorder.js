@@ -1,9 +1,8 @@
 // One recording: a bar of count-in, then taps against the beat that is heard.
 
 import { HeardClock } from "../player/clock.js";
-import { BEATS_PER_BAR, Metronome } from "./metronome.js";
+import { Metronome } from "./metronome.js";
 
-const STEPS_PER_BEAT = 4;
 const READ_EVERY_MS = 20;
 
 export class Recorder {
@@ -14,19 +13,21 @@ export class Recorder {
   #reading;
 
   // beat: called with each beat as it is heard, negative in the count-in; end: when all is over.
-  constructor(context, { tempo, bars, late }, { beat, end }) {
+  constructor(context, { tempo, bars, late, grid }, { beat, end }) {
     this.bars = bars;
+    this.grid = grid;
     this.late = late; // ms by which taps arrive late, the output's delay aside
     this.secondsPerBeat = 60 / tempo;
     this.#clock = new HeardClock(context);
     this.#metronome = new Metronome(context);
-    const start = this.#metronome.start(BEATS_PER_BAR * (1 + bars), this.secondsPerBeat);
-    this.#first = start + BEATS_PER_BAR * this.secondsPerBeat;
+    const beatsPerBar = grid.steps_per_bar / grid.steps_per_beat;
+    const start = this.#metronome.start(1 + bars, beatsPerBar, this.secondsPerBeat);
+    this.#first = start + beatsPerBar * this.secondsPerBeat;
     this.#reading = setInterval(() => this.#follow(beat, end), READ_EVERY_MS);
   }
 
   get steps() {
-    return this.bars * BEATS_PER_BAR * STEPS_PER_BEAT;
+    return this.bars * this.grid.steps_per_bar;
   }
 
   // When the first beat after the count-in is heard, in ms of the page's clock.
@@ -37,7 +38,7 @@ export class Recorder {
   // Steps from the first beat to what was heard at a time of the page's clock, in ms.
   stepAt(timeMs) {
     const seconds = this.#clock.heardAt(timeMs - this.late) - this.#first;
-    return (seconds / this.secondsPerBeat) * STEPS_PER_BEAT;
+    return (seconds / this.secondsPerBeat) * this.grid.steps_per_beat;
   }
 
   // Takes a tap, and returns its place; null in the count-in, but for its last half step.
@@ -57,7 +58,7 @@ export class Recorder {
     this.#clock.read();
     const step = this.stepAt(performance.now());
     if (step < this.steps) {
-      beat(Math.floor(step / STEPS_PER_BEAT));
+      beat(Math.floor(step / this.grid.steps_per_beat));
       return;
     }
     this.stop();

@@ -1,12 +1,11 @@
 // A pad to tap a rhythm on, or the space bar, or pads of a MIDI port, against a metronome.
 //
-// Data: {tempo, bars, late: ms}. Event to Python: taps({tempo, bars, taps: [[steps from the first
+// Data: {tempo, bars, late: ms, grid: {steps_per_beat, steps_per_bar}}. Event to Python: taps({tempo, bars, taps: [[steps from the first
 // beat, velocity], …]}), when the last bar is over.
 //
 // For tests and the curious, the root element (class "taps") has a property `taps` with
 // {isRecording, firstBeatTime: ms of the page's clock, taps}.
 
-import { BEATS_PER_BAR } from "./metronome.js";
 import { Recorder } from "./recorder.js";
 import { engine } from "../player/engine.js";
 
@@ -32,7 +31,6 @@ class Pad {
   constructor(parent) {
     this.record = element("button", { type: "button", class: "record" }, "Record");
     this.lights = element("div", { class: "lights", "aria-hidden": "true" });
-    for (let beat = 0; beat < BEATS_PER_BAR; beat += 1) this.lights.append(element("i"));
     this.words = element("p", { class: "words", "aria-live": "polite" });
     this.pad = element("button", { type: "button", class: "pad" }, "Tap here, or press space");
     this.strip = element("div", { class: "strip", "aria-hidden": "true" });
@@ -46,12 +44,18 @@ class Pad {
 
   update(data) {
     this.data = data;
+    const lights = Array.from({ length: this.#beatsPerBar }, () => element("i"));
+    if (lights.length !== this.lights.children.length) this.lights.replaceChildren(...lights);
   }
 
   destroy() {
     this.#recorder?.stop();
     this.#listening.abort();
     this.#context?.close();
+  }
+
+  get #beatsPerBar() {
+    return this.data.grid.steps_per_bar / this.data.grid.steps_per_beat;
   }
 
   #listen() {
@@ -100,11 +104,12 @@ class Pad {
   }
 
   #showBeat(beat) {
-    const place = ((beat % BEATS_PER_BAR) + BEATS_PER_BAR) % BEATS_PER_BAR;
+    const beats = this.#beatsPerBar;
+    const place = ((beat % beats) + beats) % beats;
     [...this.lights.children].forEach((light, at) => {
       light.className = at === place ? (beat < 0 ? "counting" : "on") : "";
     });
-    const bar = Math.floor(beat / BEATS_PER_BAR) + 1;
+    const bar = Math.floor(beat / beats) + 1;
     const words = beat < 0 ? "Count-in" : `Bar ${bar} of ${this.#recorder.bars}`;
     if (this.words.textContent !== words) this.words.textContent = words;
   }

@@ -123,18 +123,19 @@ def match_feel(groove: Groove, feel: Groove) -> Groove:
     """Return a groove as loud, with as much dynamics, and as late as another.
 
     Velocities get the other's mean and deviation, the latter changed by no more than a factor
-    of two; offsets at even sixteenths, and those at odd ones, get the other's mean, which is
+    of two; offsets at steps that swing, and those at the others, get the other's mean, which is
     its lateness and its swing. How hits differ among themselves stays the groove's own.
     """
     velocities = np.array(groove.velocities)
     if min(groove.n_hits, feel.n_hits) >= _LEAST_HITS:
         velocities[groove.hits] = _matched(groove.velocities[groove.hits], feel)
     offsets = np.array(groove.offsets)
-    for parity in (0, 1):
-        own, other = groove.hits[parity::2], feel.hits[parity::2]
+    swung, swung_too = (one.grid.swings(np.arange(one.n_steps)) for one in (groove, feel))
+    for steps, other_steps in ((~swung, ~swung_too), (swung, swung_too)):
+        own, other = groove.hits[steps], feel.hits[other_steps]
         if own.any() and other.sum() >= _LEAST_HITS:
-            mean = feel.offsets[parity::2][other].mean()
-            offsets[parity::2] += mean - offsets[parity::2][own].mean()
+            mean = feel.offsets[other_steps][other].mean()
+            offsets[steps] += mean - offsets[steps][own].mean()
     return Groove.from_hits(
         groove.hits,
         np.clip(velocities, 1 / VELOCITY_LEVELS, 1),

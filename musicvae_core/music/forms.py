@@ -16,7 +16,7 @@ from pydantic import PlainSerializer, PlainValidator
 
 from musicvae_core.errors import NoDrumsError
 from musicvae_core.music.drums import N_VOICES, SNARE
-from musicvae_core.music.grid import TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line
 from musicvae_core.music.midi import write_line, write_midi, write_piece
@@ -182,16 +182,24 @@ def n_notes(music: Music) -> int:
     return sum(part.n_hits if isinstance(part, Groove) else part.n_notes for part in parts)
 
 
+_TICKS_IN_A_BYTE = 256
+
+
 def notes_as_heard(music: Music) -> bytes:
     """Return bytes that two have in common when MIDI cannot tell their notes apart."""
-    return b"".join(map(_notes_of_part, parts_of(music).values()))
+    notes = b"".join(map(_notes_of_part, parts_of(music).values()))
+    grid = music.grid  # only another one is told, so that what was kept before grids is found
+    own = b"" if grid == COMMON_TIME else bytes((grid.beats_per_bar, grid.steps_per_beat))
+    return notes + own
 
 
 def _notes_of_part(part: Part) -> bytes:
     levels = np.rint(part.velocities * VELOCITY_LEVELS).astype(np.int8).tobytes()
     if isinstance(part, Line):
         return part.events().astype(np.uint8).tobytes() + levels
-    ticks = np.rint(part.offsets * TICKS_PER_STEP).astype(np.int8)
+    ticks_per_step = part.grid.ticks_per_step
+    ticks = np.rint(part.offsets * ticks_per_step)
+    ticks = ticks.astype(np.int8 if ticks_per_step <= _TICKS_IN_A_BYTE else np.int16)
     return part.hits.tobytes() + levels + ticks.tobytes()
 
 

@@ -16,6 +16,7 @@ TICKS_PER_BEAT = 480
 """Resolution of written MIDI files, the data set's own."""
 _MAX_BEATS_PER_BAR = 16
 _MAX_STEPS_PER_BEAT = 24
+MAX_STEPS_PER_BAR = _MAX_BEATS_PER_BAR * _MAX_STEPS_PER_BEAT
 _STEP_NAMES = {
     1: "quarters",
     2: "eighths",
@@ -86,6 +87,13 @@ class Grid:
     def ticks_per_step(self) -> int:
         """MIDI ticks of a step."""
         return TICKS_PER_BEAT // self.steps_per_beat
+
+    def swings(self, steps: ArrayLike) -> NDArray[np.bool_]:
+        """Return which steps, counted from a bar line, swing delays.
+
+        That is every second one of a beat; none where a beat has an odd number of steps.
+        """
+        return np.asarray((np.asarray(steps) % 2 == 1) & (self.steps_per_beat % 2 == 0))
 
     @property
     def latest_offset(self) -> float:

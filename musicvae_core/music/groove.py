@@ -13,10 +13,8 @@ from musicvae_core.errors import InvalidGrooveError
 from musicvae_core.music.drums import N_VOICES, SNARE
 from musicvae_core.music.grid import (
     COMMON_TIME,
-    LATEST_OFFSET,
     MAX_TEMPO_BPM,
     MIN_TEMPO_BPM,
-    STEPS_PER_BAR,
     VELOCITY_LEVELS,
     Grid,
 )
@@ -187,7 +185,8 @@ class Groove(WrittenAsText):
         Parameters
         ----------
         swing
-            0 to 1: how late every second step is, as a share of a third of a step.
+            0 to 1: how late every second step of a beat is, as a share of a third of a step;
+            nothing where a beat has an odd number of steps.
         feel
             Scales offsets, and velocities around the mean of their voice: 0 is a machine, 1
             leaves them as they are.
@@ -195,7 +194,7 @@ class Groove(WrittenAsText):
         if swing == 0.0 and feel == 1.0:
             return self
         velocities, late = self.velocities.copy(), np.zeros(self.n_steps, np.float32)
-        late[1::2] = swing / 3
+        late[self.grid.swings(np.arange(self.n_steps))] = swing / 3
         for voice in np.flatnonzero(self.hits.any(axis=0)):
             at = self.hits[:, voice]
             mean = velocities[at, voice].mean()
@@ -325,7 +324,9 @@ class Groove(WrittenAsText):
         return cls(hits, feel[0], feel[1], tempo_bpm, grid)
 
 
-def taps_to_groove(taps: Sequence[tuple[float, float]], n_bars: int, tempo_bpm: float) -> Groove:
+def taps_to_groove(
+    taps: Sequence[tuple[float, float]], n_bars: int, tempo_bpm: float, grid: Grid = COMMON_TIME
+) -> Groove:
     """Put taps on the grid, as hits of the snare.
 
     Parameters
@@ -333,7 +334,7 @@ def taps_to_groove(taps: Sequence[tuple[float, float]], n_bars: int, tempo_bpm: 
     taps
         (steps from the first beat, velocity) of each. Half a step before the first beat and
         half a step before the end both belong to the first beat: it is a loop.
-    n_bars, tempo_bpm
+    n_bars, tempo_bpm, grid
         Of the recording.
 
     Returns
@@ -346,7 +347,7 @@ def taps_to_groove(taps: Sequence[tuple[float, float]], n_bars: int, tempo_bpm: 
     InvalidGrooveError
         If a tap is no place in the recording, or a velocity is not in (0, 1].
     """
-    n_steps = n_bars * STEPS_PER_BAR
+    n_steps = n_bars * grid.steps_per_bar
     arrays = np.zeros((3, n_steps, N_VOICES), np.float32)  # hits, velocities, offsets
     for place, velocity in taps:
         if not (-0.5 <= place <= n_steps and 0 < velocity <= 1):
@@ -357,5 +358,5 @@ def taps_to_groove(taps: Sequence[tuple[float, float]], n_bars: int, tempo_bpm: 
         step = int(np.floor(place + 0.5))
         cell = (slice(None), step % n_steps, SNARE)
         if velocity > arrays[cell][1]:
-            arrays[cell] = 1, velocity, np.clip(place - step, -0.5, LATEST_OFFSET)
-    return Groove(arrays[0] > 0, arrays[1], arrays[2], tempo_bpm)
+            arrays[cell] = 1, velocity, np.clip(place - step, -0.5, grid.latest_offset)
+    return Groove(arrays[0] > 0, arrays[1], arrays[2], tempo_bpm, grid)

@@ -82,8 +82,8 @@ class Line(WrittenAsText):
     grid
         How the steps divide time; sixteenths in 4/4 by default.
     swing
-        0 to 1: how late every second step is played, as a share of a third of a step. Not part
-        of its text.
+        0 to 1: how late every second step of a beat is played, as a share of a third of a step.
+        Not part of its text.
 
     The arrays are copied and made read-only, so a line can be shared and cached.
 
@@ -298,8 +298,8 @@ class Line(WrittenAsText):
         return replace(self, velocities=velocities, swing=swing)
 
     def place_of(self, step: int) -> float:
-        """Return where a step is played, in steps: every second one later, by the swing."""
-        return step + self.swing / 3 if step % 2 else float(step)
+        """Return where a step is played, in steps; see `swing`."""
+        return step + self.swing / 3 if self.grid.swings(step) else float(step)
 
     @classmethod
     def joined(cls, lines: Sequence[Line]) -> Line:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.music.forms import FORMS, Music, drums_of, padded, rhythm_of, with_drums
-from musicvae_core.music.grid import MAX_TEMPO_BPM, MIN_TEMPO_BPM
+from musicvae_core.music.grid import COMMON_TIME, MAX_TEMPO_BPM, MIN_TEMPO_BPM
 from musicvae_core.music.groove import Groove, taps_to_groove
 from musicvae_core.music.midi import DrumMap, MidiReading, TrackChoice
 from musicvae_core.studio import Studio
@@ -31,7 +31,7 @@ from pages.groove_lab.request import (
     take_back,
 )
 from pages.shared.actions import action, component, on_event, run_to_completion
-from pages.shared.card import Card
+from pages.shared.card import Card, grid_as_sent
 from pages.shared.collection import (
     Source,
     add_to_library,
@@ -248,6 +248,8 @@ def _draw_rhythms(studio: Studio, key: str) -> None:
             draw_report(reader, "groove_lab.rhythm", lambda found: fill(key, found[0]))
 
 
+_TAPPED_GRID = COMMON_TIME
+"""As the lab that ships plays."""
 _BARS = (1, 2, 4, MAX_TAPPED_BARS)
 _MOST_LATE_MS = 250
 
@@ -286,10 +288,15 @@ def _draw_tap_pad(key: str, on_taps: Callable[[Groove], None]) -> None:
 
     _mount(
         key=f"{key}.pad",
-        data={"tempo": tempo_bpm, "bars": bars, "late": late},
+        data={
+            "tempo": tempo_bpm,
+            "bars": bars,
+            "late": late,
+            "grid": grid_as_sent(_TAPPED_GRID),
+        },
         on_taps_change=on_event(
             *(f"{key}.pad", "taps", TAPS),
-            lambda sent: on_taps(taps_to_groove(sent.taps, sent.bars, sent.tempo)),
+            lambda sent: on_taps(taps_to_groove(sent.taps, sent.bars, sent.tempo, _TAPPED_GRID)),
         ),
     )
 

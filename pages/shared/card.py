@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from musicvae_core.data.files import file_stem
 from musicvae_core.music.forms import Music, form_of, joined, parts_of
-from musicvae_core.music.grid import STEPS_PER_BAR, STEPS_PER_BEAT
+from musicvae_core.music.grid import Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line
 from musicvae_core.music.line_attributes import best_scale
@@ -189,7 +189,7 @@ def payload(card: Card, revisions: Mapping[str, int]) -> dict[str, Any]:
         "note": card.note,
         "kept": card.kept,
         "file": file_stem(card.name),
-        "grid": {"steps_per_beat": STEPS_PER_BEAT, "steps_per_bar": STEPS_PER_BAR},
+        "grid": grid_as_sent(groove.grid),
         "steps": groove.n_steps,
         "plays": form_of(groove).name,
         "has_drums": DRUMS in parts_of(groove),
@@ -201,6 +201,11 @@ def payload(card: Card, revisions: Mapping[str, int]) -> dict[str, Any]:
         "before": card.before and _before(card, card.before),
         "morph": card.morph and _morph(card.morph),
     } | _place(groove)
+
+
+def grid_as_sent(grid: Grid) -> dict[str, int]:
+    """Return a grid as the browser takes it."""
+    return {"steps_per_beat": grid.steps_per_beat, "steps_per_bar": grid.steps_per_bar}
 
 
 def _before(card: Card, before: Music) -> dict[str, Any]:

@@ -240,7 +240,7 @@ def _fits(said: Edit, music: Music) -> bool:
 
 
 def _edited(said: Edit, like: Music) -> Music:
-    """Return music of `like`'s length, tempo and parts with other notes.
+    """Return music of `like`'s length, tempo, grid and parts with other notes.
 
     The browser knows `like` in rounded numbers: those that it sends back as it had them keep all
     their digits.
@@ -282,7 +282,7 @@ def _edited_drums(hits: Sequence[Hit], like: Groove) -> Groove:
         if not (like.hits[cell] and hit.offset == as_sent(offset)):
             offset = min(hit.offset, _LATEST_OFFSET)
         are_hit[cell], velocities[cell], offsets[cell] = True, velocity, offset
-    return Groove(are_hit, velocities, offsets, like.tempo_bpm)
+    return Groove(are_hit, velocities, offsets, like.tempo_bpm, like.grid)
 
 
 _mount = component("deck")

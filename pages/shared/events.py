@@ -11,10 +11,13 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from musicvae_core.music.drums import N_VOICES
-from musicvae_core.music.grid import MAX_TEMPO_BPM, MIN_TEMPO_BPM, STEPS_PER_BAR
+from musicvae_core.music.grid import MAX_STEPS_PER_BAR, MAX_TEMPO_BPM, MIN_TEMPO_BPM
 
-_MAX_STEPS = 256 * STEPS_PER_BAR
+_MAX_BARS = 256
 """Of the longest piece that a deck shows."""
+_MAX_STEPS = _MAX_BARS * MAX_STEPS_PER_BAR
+_MAX_HITS, _MAX_NOTES = 2**16, 2**14
+"""Of an edit: more than the fullest piece in 4/4 has on a grid of sixteenths."""
 _MAX_CARDS = 1024
 _MAX_TAPS = 2048
 MAX_TAPPED_BARS = 8
@@ -28,14 +31,14 @@ _MIXED_LINES = 4
 N_CHANNELS = N_VOICES + _MIXED_LINES
 """What the mixer has: the drums, and the lines after them."""
 Channel = Annotated[int, Field(strict=True, ge=0, lt=N_CHANNELS)]
-_Bar = Annotated[int, Field(strict=True, ge=0, lt=_MAX_STEPS // STEPS_PER_BAR)]
+_Bar = Annotated[int, Field(strict=True, ge=0, lt=_MAX_BARS)]
 Flag = Annotated[bool, Field(strict=True)]
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 """From 0 to 1; as with every float here, NaN and infinity do not fit."""
 
 _Index = Annotated[int, Field(strict=True, ge=0, lt=_MAX_POINTS)]
 _Coordinate = Annotated[float, Field(strict=True, ge=-1e6, le=1e6)]
-_Place = Annotated[float, Field(strict=True, ge=-0.5, le=MAX_TAPPED_BARS * STEPS_PER_BAR)]
+_Place = Annotated[float, Field(strict=True, ge=-0.5, le=MAX_TAPPED_BARS * MAX_STEPS_PER_BAR)]
 
 
 class Hit(NamedTuple):
@@ -56,7 +59,7 @@ class EditedNote(NamedTuple):
     velocity: Share
 
 
-_EditedLine = Annotated[list[EditedNote], Field(max_length=_MAX_STEPS)]
+_EditedLine = Annotated[list[EditedNote], Field(max_length=_MAX_NOTES)]
 _MAX_LINES = 16
 
 
@@ -94,7 +97,7 @@ class Edit(NamedTuple):
 
     card: _Name
     revision: Revision
-    hits: Annotated[list[Hit], Field(max_length=_MAX_STEPS * N_VOICES)]
+    hits: Annotated[list[Hit], Field(max_length=_MAX_HITS)]
     lines: Annotated[list[_EditedLine], Field(max_length=_MAX_LINES)] = []  # noqa: RUF012
 
 

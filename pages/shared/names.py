@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from musicvae_core.music.drums import VOICES
 from musicvae_core.music.forms import Music, parts_of
-from musicvae_core.music.grid import STEPS_PER_BAR, STEPS_PER_BEAT
+from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line
 from musicvae_core.music.piece import Part
@@ -94,14 +94,23 @@ def drummer_title(drummer: str) -> str:
     return drummer.replace("drummer", "Drummer ") or UNKNOWN
 
 
-_COUNTS = ("", " e", " and", " a")
-"""How drummers count the four sixteenths of a beat: 1, 1 e, 1 and, 1 a."""
+_SIXTEENTHS = ("", "e", "and", "a")
+"""How drummers count those of a beat: 1, 1 e, 1 and, 1 a."""
 
 
-def _count_of(step: int) -> str:
-    """Return the count of a step within its bar, such as ``"2 and"`` for step 6."""
-    beat, sixteenth = divmod(step % STEPS_PER_BAR, STEPS_PER_BEAT)
-    return f"{beat + 1}{_COUNTS[sixteenth]}"
+def _count_of(step: int, grid: Grid) -> str:
+    """Return the count of a step within its bar, such as ``"2 and"`` for step 6.
+
+    Where drummers have no word for it, it is ``"2 step 6 of 6"``.
+    """
+    n_steps = grid.steps_per_beat
+    beat, place = divmod(step % grid.steps_per_bar, n_steps)
+    if not place:
+        return f"{beat + 1}"
+    if 2 * place == n_steps:
+        return f"{beat + 1} and"
+    word = _SIXTEENTHS[place] if n_steps == 4 else f"step {place + 1} of {n_steps}"
+    return f"{beat + 1} {word}"
 
 
 def describe(music: Music) -> str:
@@ -111,21 +120,25 @@ def describe(music: Music) -> str:
     if len(parts) > 1:
         said = [f"{name.capitalize()}: {words}" for name, words in zip(parts, said, strict=True)]
     length = "1 bar" if music.n_bars == 1 else f"{music.n_bars} bars"
-    return f"{length} at {music.tempo_bpm:g} bpm. {' '.join(said)}"
+    beats = music.grid.beats_per_bar
+    metre = "" if beats == COMMON_TIME.beats_per_bar else f" of {beats}/4"
+    return f"{length}{metre} at {music.tempo_bpm:g} bpm. {' '.join(said)}"
 
 
 def _describe_part(part: Part) -> str:
     bars = []
     for bar in range(part.n_bars):
         one = part.bars(bar, 1)
-        words = _describe_bar(one.hits) if isinstance(one, Groove) else _describe_notes(one)
+        words = _describe_bar(one) if isinstance(one, Groove) else _describe_notes(one)
         bars.append(f"Bar {bar + 1}: {words}.")
     return " ".join(bars)
 
 
 def _describe_notes(line: Line) -> str:
     """Return the notes of a bar of a line, and the counts on which they begin."""
-    notes = [f"{_pitch_name(note.pitch)} on {_count_of(note.step)}" for note in line.notes()]
+    notes = [
+        f"{_pitch_name(note.pitch)} on {_count_of(note.step, line.grid)}" for note in line.notes()
+    ]
     return ", ".join(notes) or "silence"
 
 
@@ -138,11 +151,10 @@ def _pitch_name(pitch: int) -> str:
     return f"{_PITCH_CLASSES[pitch_class]}{octave - 1}"
 
 
-def _describe_bar(hits: np.ndarray) -> str:
-    """Return the voices of one bar, (16, 9) bool, and the counts of their hits."""
-    voices = [
-        f"{voice} on {', '.join(_count_of(int(step)) for step in np.flatnonzero(column))}"
-        for voice, column in zip(VOICES, hits.T, strict=True)
-        if column.any()
-    ]
+def _describe_bar(bar: Groove) -> str:
+    """Return the voices of one bar, and the counts of their hits."""
+    voices = []
+    for voice, column in zip(VOICES, bar.hits.T, strict=True):
+        counts = [_count_of(int(step), bar.grid) for step in np.flatnonzero(column)]
+        voices += [f"{voice} on {', '.join(counts)}"] if counts else []
     return "; ".join(voices) or "silence"
