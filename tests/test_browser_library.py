@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
+import mido
+import numpy as np
 import pytest
 from real_browser import (
     APPS,
@@ -12,6 +15,7 @@ from real_browser import (
     download,
     ids,
     opened,
+    play,
     started,
     state,
     until,
@@ -20,6 +24,12 @@ from real_browser import (
     wait_for_state,
     wait_until_up,
 )
+
+from musicvae_core.music.drums import KICK, N_VOICES
+from musicvae_core.music.grid import Grid
+from musicvae_core.music.groove import Groove
+from pages.library.page import _write_archive
+from pages.shared.collection import Source
 
 pytestmark = pytest.mark.browser
 
@@ -67,6 +77,12 @@ def open_library(page: Page) -> None:
 def open_popover(page: Page, name: str) -> None:
     wait_for_rest(page)  # what the run before has drawn is gone by then
     page.get_by_test_id("stPopoverButton").filter(has_text=name, visible=True).first.click()
+
+
+def import_file(page: Page, data: bytes) -> None:
+    open_popover(page, "Import")
+    file = {"name": "saved.zip", "mimeType": "application/zip", "buffer": data}
+    page.locator("input[type=file]").last.set_input_files(file)
 
 
 @pytest.mark.parametrize("per", ["browser", "machine"])
@@ -123,8 +139,60 @@ def test_a_library_that_is_saved_and_emptied_is_imported_again(
             page.keyboard.press("Escape")
             page.locator(".card .keep").first.click()
             page.get_by_text("Nothing here yet").wait_for()
-            open_popover(page, "Import")
-            file = {"name": "saved.zip", "mimeType": "application/zip", "buffer": data}
-            page.locator("input[type=file]").last.set_input_files(file)
+            import_file(page, data)
             page.get_by_text("1 groove imported.").wait_for()
             wait_for_state(page, f"now.cards[0].name === {NAME!r}")
+
+
+GRIDS = {"Waltz": Grid(beats_per_bar=3), "Triplets": Grid(steps_per_beat=6)}
+
+
+def on_beats(grid: Grid) -> Groove:
+    """Two bars with a kick on each beat, at a tempo that no other groove has."""
+    hits = np.zeros((2 * grid.steps_per_bar, N_VOICES), bool)
+    hits[:: grid.steps_per_beat, KICK] = True
+    return Groove.from_hits(hits, tempo_bpm=150.0, grid=grid)
+
+
+def test_music_on_other_grids_is_imported_drawn_edited_played_and_saved(
+    browser: Browser, tmp_path: Path
+) -> None:
+    given = [Source(grid_name, on_beats(grid)) for grid_name, grid in GRIDS.items()]
+    with started(APPS["fake"], tmp_path / "log") as (address, _):
+        wait_until_up(f"{address}/_stcore/health")
+        with opened(browser, address) as page:
+            wait_for_rest(page)
+            open_library(page)
+            import_file(page, _write_archive(given))
+            page.get_by_text("2 grooves imported.").wait_for()
+            for at, card in enumerate(state(page)["cards"]):
+                grid = GRIDS[card["name"]]
+                check_card(page, at, grid)
+
+
+def check_card(page: Page, at: int, grid: Grid) -> None:
+    """Count the bars of a card, play it and a bar of it, write into it by keys, and save it."""
+    groove, card = on_beats(grid), page.locator(".card").nth(at)
+    assert card.locator(".numbers button").all_inner_texts() == ["1", "2"]
+    play(page, at)
+    assert state(page)["loopSeconds"] == pytest.approx(groove.duration_seconds)
+    card.locator(".numbers button").last.click()
+    wait_for_state(page, f"Math.abs(now.loopSeconds - {groove.duration_seconds / 2}) < 1e-6")
+    card.locator(".play").click()
+    card.locator(".edit").click()
+    canvas = card.locator("canvas.editable")
+    canvas.focus()
+    for _ in range(grid.steps_per_bar + grid.steps_per_beat // 2):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.locator(".announcement", has_text="kick, bar 2, 1 and: velocity").first.wait_for()
+    wait_for_state(page, f"now.cards[{at}].revisions.edit === 1")
+    wait_for_rest(page)
+    shown = state(page)["cards"][at]
+    assert shown["grid"]["steps_per_bar"] == grid.steps_per_bar
+    assert len(shown["hits"]) == groove.n_hits + 1
+    _, midi = download(page, card.get_by_role("button", name="MIDI"))
+    file = mido.MidiFile(file=io.BytesIO(midi))
+    metre = next(message for message in file.tracks[0] if message.type == "time_signature")
+    assert (metre.numerator, metre.denominator) == (grid.beats_per_bar, 4)
+    card.locator(".edit").click()
