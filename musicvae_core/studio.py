@@ -43,13 +43,9 @@ from musicvae_core.models.checkpoint import Checkpoint
 from musicvae_core.music.forms import Music, Plays, form_of
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line_midi import LineReading, PieceReading, read_line, read_piece
-from musicvae_core.music.midi import (
-    DrumMap,
-    MidiReading,
-    TrackChoice,
-    read_midi,
-    read_rhythm,
-)
+from musicvae_core.music.midi.maps import DrumMap
+from musicvae_core.music.midi.read import MidiReading, read_midi, read_rhythm
+from musicvae_core.music.midi.tracks import TrackChoice
 from musicvae_core.sound.lines import render_music
 from musicvae_core.sound.render import Renderer, wav_bytes
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from musicvae_core.data.trios import load_data
 from musicvae_core.evaluation.experiments.feel import LAB, LAB_TOLD
 from musicvae_core.evaluation.experiments.feel_report import report_text
 from musicvae_core.evaluation.metrics import evaluate_lines, realism_of_lines
@@ -254,7 +255,7 @@ def evaluate_with_both_priors(
 ) -> dict[str, Any]:
     """Return the metrics of the test split, with samples of the learned prior and of N(0, I)."""
     checkpoint = load_checkpoint(folder)
-    dataset: Any = kind_of(checkpoint.config).load_data(data)
+    dataset: Any = load_data(kind_of(checkpoint.config).plays, data)
     metrics = evaluate_lines(checkpoint, dataset, "test", seed=seed, limit=limit)
     train = dataset.windows("train", checkpoint.config.n_bars)
     n = metrics["prior"]["n"]

@@ -31,11 +31,10 @@ from musicvae_core.models.presets import override, preset
 from musicvae_core.models.prior import PriorConfig
 from musicvae_core.models.reconstruction import reconstruction_metrics
 from musicvae_core.music.attributes import measure
-from musicvae_core.music.codec import groove_to_features
 from musicvae_core.music.drums import CLOSED_HAT, CRASH, KICK, N_VOICES, SNARE
 from musicvae_core.music.grid import STEPS_PER_BAR, TICKS_PER_STEP, VELOCITY_LEVELS
-from musicvae_core.music.groove import Groove
-from musicvae_core.music.midi import write_midi
+from musicvae_core.music.groove import Groove, groove_to_features
+from musicvae_core.music.midi.write import write_midi
 from musicvae_core.studio import Studio, limit_threads
 from musicvae_core.training.fit_prior import PriorTraining, fit_prior
 from musicvae_core.training.train import LOG_FILE, train

@@ -24,7 +24,7 @@ from musicvae_core.music.drums import N_VOICES, VOICES
 from musicvae_core.music.grid import STEPS_PER_BAR, STEPS_PER_BEAT, VELOCITY_LEVELS
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line, Note
-from musicvae_core.music.midi import write_line, write_midi
+from musicvae_core.music.midi.write import write_line, write_midi
 
 _FOLDER = Path(__file__).resolve().parents[1] / "assets" / "demo"
 _LEVELS = {"X": 112, "x": 90, "o": 62, "g": 30}

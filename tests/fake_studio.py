@@ -19,7 +19,8 @@ from musicvae_core.music.controls import controls_of, measure_controls
 from musicvae_core.music.drums import CLOSED_HAT, CRASH, KICK, N_VOICES, OPEN_HAT, SNARE
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line_midi import LineReading, read_line
-from musicvae_core.music.midi import MidiReading, read_midi, read_rhythm, write_midi
+from musicvae_core.music.midi.read import MidiReading, read_midi, read_rhythm
+from musicvae_core.music.midi.write import write_midi
 from musicvae_core.sound.kit_pack import _level_gain, write_instrument_pack, write_kit_pack
 from musicvae_core.sound.render import softened, wav_bytes
 

@@ -10,7 +10,8 @@ import pytest
 from tiny_data import drummed_groove
 
 from musicvae_core.errors import LibraryError
-from musicvae_core.music.midi import read_midi, write_midi
+from musicvae_core.music.midi.read import read_midi
+from musicvae_core.music.midi.write import write_midi
 from pages.library import page as module
 from pages.library.page import _read_archive, _write_archive
 from pages.shared.collection import Source

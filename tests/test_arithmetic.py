@@ -8,10 +8,10 @@ from torch import nn
 
 from musicvae_core.models.arithmetic import (
     Arranged,
-    LayerState,
-    arrange_gates,
+    _arrange_gates,
+    _layer_weights,
+    _LayerState,
     is_fast_at_bfloat16,
-    layer_weights,
     on_whole_blocks,
     product_dtype,
 )
@@ -41,8 +41,8 @@ def test_a_step_is_that_of_torchs_cell(dtype):
     x, hidden, state = (5 * random(B, n, seed=n).to(dtype) for n in (F, H, 7 * H))
     state = state[:, :H]
     expected, expected_state = cell(x, (hidden, state))
-    arranged = LayerState(state)
-    weights = [arrange_gates(one) for one in cell.parameters()]
+    arranged = _LayerState(state)
+    weights = [_arrange_gates(one) for one in cell.parameters()]
     sums = x @ weights[0].T + hidden @ weights[1].T + weights[2] + weights[3]
     arranged.advance(sums, hidden)
     tolerance = 1e-5 if dtype == torch.float32 else 1e-12
@@ -53,8 +53,8 @@ def test_a_step_is_that_of_torchs_cell(dtype):
 @torch.no_grad()
 def test_weights_of_a_layer_are_found_by_its_name(lstm):
     x = random(B, F)
-    state, hidden = LayerState(torch.zeros(B, H)), torch.empty(B, H)
-    input_weight, _, bias = layer_weights(lstm, "l0_reverse")
+    state, hidden = _LayerState(torch.zeros(B, H)), torch.empty(B, H)
+    input_weight, _, bias = _layer_weights(lstm, "l0_reverse")
     state.advance(x @ input_weight.T + bias, hidden)
     expected = lstm(x.unsqueeze(1))[0][:, 0, H:]
     torch.testing.assert_close(hidden, expected, rtol=0, atol=1e-6)

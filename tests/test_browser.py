@@ -28,7 +28,7 @@ from real_browser import (
 )
 
 from musicvae_core.music.grid import TICKS_PER_STEP
-from musicvae_core.music.midi import read_midi
+from musicvae_core.music.midi.read import read_midi
 
 pytestmark = pytest.mark.browser
 

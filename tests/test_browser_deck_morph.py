@@ -29,7 +29,7 @@ from real_browser import (
     wait_for_state,
 )
 
-from musicvae_core.music.midi import read_midi
+from musicvae_core.music.midi.read import read_midi
 
 pytestmark = marks
 

@@ -28,7 +28,7 @@ from real_browser import (
 
 from musicvae_core.music.grid import TICKS_PER_STEP, VELOCITY_LEVELS
 from musicvae_core.music.groove import Groove
-from musicvae_core.music.midi import read_midi
+from musicvae_core.music.midi.read import read_midi
 from pages.shared.collection import as_long_as
 
 pytestmark = pytest.mark.browser

@@ -18,7 +18,8 @@ from musicvae_core.evaluation import metrics as evaluate_module
 from musicvae_core.models.checkpoint import load_checkpoint
 from musicvae_core.music.line import Line, Note
 from musicvae_core.music.line_midi import read_line
-from musicvae_core.music.midi import read_midi, write_line, write_midi
+from musicvae_core.music.midi.read import read_midi
+from musicvae_core.music.midi.write import write_line, write_midi
 from musicvae_core.studio import Studio
 from musicvae_core.training import fit_prior as fit_prior_module
 

@@ -6,16 +6,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from musicvae_core.music.codec import (
+from musicvae_core.music.drums import (
+    CLOSED_HAT,
     COMBINATIONS,
+    KICK,
+    N_COMBINATIONS,
+    N_VOICES,
+    RIDE,
+    SNARE,
+    hits_to_classes,
+)
+from musicvae_core.music.grid import TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.music.groove import (
+    Groove,
     features_to_groove,
     groove_to_features,
-    hits_to_classes,
     stack_features,
 )
-from musicvae_core.music.drums import CLOSED_HAT, KICK, N_COMBINATIONS, N_VOICES, RIDE, SNARE
-from musicvae_core.music.grid import TICKS_PER_STEP, VELOCITY_LEVELS
-from musicvae_core.music.groove import Groove
 
 VELOCITIES, OFFSETS = slice(9, 18), slice(18, 27)
 

@@ -17,10 +17,10 @@ from musicvae_core.data import dataset as dataset_module
 from musicvae_core.data.dataset import load_dataset
 from musicvae_core.data.windows import SPLITS
 from musicvae_core.errors import DamagedDataError, DataError, TooFewExamplesError
-from musicvae_core.music.codec import groove_to_features
 from musicvae_core.music.drums import CLOSED_HAT, SNARE
-from musicvae_core.music.groove import Groove
-from musicvae_core.music.midi import find_map, write_midi
+from musicvae_core.music.groove import Groove, groove_to_features
+from musicvae_core.music.midi.maps import find_map
+from musicvae_core.music.midi.write import write_midi
 
 WINDOWS_OF_THE_REAL_SET = {
     2: (16_536, 2_055, 2_084),

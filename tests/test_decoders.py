@@ -7,8 +7,7 @@ from slow_decoder import generate_slowly
 from musicvae_core.models import decoders
 from musicvae_core.models.decoders import FlatDecoder, shift_right
 from musicvae_core.models.heads import CategoricalHead, GrooveHead
-from musicvae_core.music.codec import OFFSET_SCALE
-from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.drums import N_VOICES, OFFSET_SCALE
 from musicvae_core.music.grid import TICKS_PER_STEP
 
 B, T, H, Z = 6, 24, 10, 5

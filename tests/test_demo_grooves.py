@@ -8,7 +8,7 @@ from fake_studio import FakeStudio
 
 from musicvae_core.music.attributes import measure
 from musicvae_core.music.drums import CLOSED_HAT, KICK, RIDE, SNARE
-from musicvae_core.music.midi import read_midi
+from musicvae_core.music.midi.read import read_midi
 from pages.shared.sources import demo_sources
 from scripts.make_demo_grooves import _FOLDER, _PATTERNS, _TUNES, _make_groove, _make_melody
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as some
 from pydantic import TypeAdapter
 
 from musicvae_core.errors import InvalidGrooveError
-from musicvae_core.music.groove import taps_to_groove
+from musicvae_core.music.forms import taps_to_groove
 from pages.map.points import point_of
 from pages.shared import events
 from pages.shared.actions import action, checked, on_event, on_value

@@ -39,8 +39,9 @@ from musicvae_core.models.conditioning import UNKNOWN, Kept, untold
 from musicvae_core.models.config import MAX_SEED, TrainConfig
 from musicvae_core.models.lab_tasks import _make_batch
 from musicvae_core.music.drums import KICK, SNARE
+from musicvae_core.music.forms import taps_to_groove
 from musicvae_core.music.grid import STEPS_PER_BAR, TICKS_PER_STEP, VELOCITY_LEVELS
-from musicvae_core.music.groove import Groove, taps_to_groove
+from musicvae_core.music.groove import Groove
 
 N = 60
 

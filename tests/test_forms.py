@@ -30,7 +30,7 @@ from musicvae_core.music.grid import Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line, Note
 from musicvae_core.music.line_midi import read_line
-from musicvae_core.music.midi import read_midi
+from musicvae_core.music.midi.read import read_midi
 from musicvae_core.music.piece import Piece
 
 LINE = Line.from_notes([Note(4 * beat, 3, 60 + beat, 0.5 + beat / 20) for beat in range(8)], 2)

@@ -17,12 +17,12 @@ from musicvae_core.music.attributes import (
 )
 from musicvae_core.music.attributes import eighth_syncopation as eighths
 from musicvae_core.music.attributes import sixteenth_syncopation as sixteenths
-from musicvae_core.music.codec import groove_to_features
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, SNARE, WRITTEN_PITCHES
+from musicvae_core.music.forms import taps_to_groove
 from musicvae_core.music.grid import COMMON_TIME, TICKS_PER_BEAT, Grid, TempoMap
-from musicvae_core.music.groove import Groove, taps_to_groove
+from musicvae_core.music.groove import Groove, groove_to_features
 from musicvae_core.music.line import Line, Note
-from musicvae_core.music.midi import write_midi
+from musicvae_core.music.midi.write import write_midi
 from musicvae_core.music.share import Shared, write_share_code
 
 WALTZ, TRIPLETS = Grid(beats_per_bar=3), Grid(steps_per_beat=6)

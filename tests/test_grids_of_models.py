@@ -15,12 +15,9 @@ from musicvae_core.latent.codes import decode_music, encode_music, sample_codes
 from musicvae_core.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from musicvae_core.models.conditioning import Kept, untold
 from musicvae_core.models.presets import preset
-from musicvae_core.music.codec import (
-    OFFSET_SCALE,
-    features_to_groove,
-    groove_to_features,
-)
+from musicvae_core.music.drums import OFFSET_SCALE
 from musicvae_core.music.grid import COMMON_TIME
+from musicvae_core.music.groove import features_to_groove, groove_to_features
 from musicvae_core.music.line import Line, Note, features_to_line, line_to_features
 from musicvae_core.music.piece import Piece, features_to_trio, trio_to_features
 from musicvae_core.training.run import Run

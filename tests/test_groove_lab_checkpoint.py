@@ -13,8 +13,8 @@ from musicvae_core.models.checkpoint import load_checkpoint
 from musicvae_core.models.conditioning import Kept, untold
 from musicvae_core.models.lab import GrooveLab
 from musicvae_core.music.attributes import beats_of, mean_velocity, measure
-from musicvae_core.music.codec import features_to_groove
 from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.groove import features_to_groove
 
 SHIPPED = Path(__file__).parent.parent / "checkpoints" / "groove_lab"
 N_LONG, LONG_BARS = 48, 16

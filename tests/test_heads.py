@@ -7,8 +7,7 @@ from tiny_data import features_of, random_groove
 
 from musicvae_core.models import mixture
 from musicvae_core.models.heads import CategoricalHead, GrooveHead
-from musicvae_core.music.codec import COMBINATIONS, OFFSET_SCALE, hits_to_classes
-from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.drums import COMBINATIONS, N_VOICES, OFFSET_SCALE, hits_to_classes
 from musicvae_core.music.grid import TICKS_PER_STEP, VELOCITY_LEVELS
 
 H = 12

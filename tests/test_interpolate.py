@@ -10,7 +10,8 @@ from tiny_data import drummed_groove
 from musicvae_core.cli.main import main
 from musicvae_core.music.drums import SNARE
 from musicvae_core.music.groove import Groove
-from musicvae_core.music.midi import read_midi, write_midi
+from musicvae_core.music.midi.read import read_midi
+from musicvae_core.music.midi.write import write_midi
 from musicvae_core.studio import Studio
 
 

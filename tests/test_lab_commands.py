@@ -28,7 +28,8 @@ from musicvae_core.models.checkpoint import save_checkpoint
 from musicvae_core.music.drums import CLOSED_HAT, HIGH_TOM, KICK, N_VOICES, SNARE
 from musicvae_core.music.grid import STEPS_PER_BAR, TempoMap
 from musicvae_core.music.groove import Groove
-from musicvae_core.music.midi import read_midi, write_midi
+from musicvae_core.music.midi.read import read_midi
+from musicvae_core.music.midi.write import write_midi
 
 
 @pytest.fixture(scope="module")

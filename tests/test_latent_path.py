@@ -10,7 +10,7 @@ from musicvae_core.latent import morph as latent_path
 from musicvae_core.latent.codes import encode_music
 from musicvae_core.latent.morph import MAX_PATH_BARS, Route, Stop, play_path
 from musicvae_core.models.checkpoint import load_checkpoint
-from musicvae_core.music.codec import features_to_groove
+from musicvae_core.music.groove import features_to_groove
 from musicvae_core.studio import Studio
 
 RNG = np.random.default_rng(0)

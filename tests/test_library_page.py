@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from tiny_data import drummed_groove
 
 from musicvae_core.music.line import Line, Note
-from musicvae_core.music.midi import write_line, write_midi
+from musicvae_core.music.midi.write import write_line, write_midi
 from pages.library.page import _write_archive
 from pages.shared.collection import Source, fingerprint
 

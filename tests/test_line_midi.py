@@ -10,7 +10,7 @@ from test_line import lines
 from musicvae_core.errors import MidiError, NoMelodyError
 from musicvae_core.music.line import Line, Note
 from musicvae_core.music.line_midi import read_line
-from musicvae_core.music.midi import write_line
+from musicvae_core.music.midi.write import write_line
 
 
 def midi(*tracks, ticks_per_beat=480):

@@ -18,7 +18,7 @@ from musicvae_core.music.line import (
     line_to_classes,
 )
 from musicvae_core.music.line_midi import read_line
-from musicvae_core.music.midi import write_line
+from musicvae_core.music.midi.write import write_line
 
 COLUMNS = ["file", "title", "collection", "split", "credit"]
 

@@ -11,7 +11,7 @@ from page_driver import found_by_pages, newest
 from streamlit.testing.v1 import AppTest
 
 from musicvae_core.latent.morph import MAX_PATH_BARS, MAX_STOPS, Route
-from musicvae_core.music.midi import write_midi
+from musicvae_core.music.midi.write import write_midi
 
 
 @pytest.fixture

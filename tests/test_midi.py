@@ -28,7 +28,8 @@ from midi_builders import (
 from musicvae_core.errors import DrumMapError, MidiError, NoDrumsError
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, OPEN_HAT, SNARE
 from musicvae_core.music.groove import Groove
-from musicvae_core.music.midi import DRUM_MAPS, find_map, read_midi
+from musicvae_core.music.midi.maps import DRUM_MAPS, find_map
+from musicvae_core.music.midi.read import read_midi
 
 
 def hits_of(groove: Groove) -> list[tuple[int, int]]:

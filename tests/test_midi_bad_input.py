@@ -30,7 +30,7 @@ from musicvae_core.errors import (
     MidiError,
 )
 from musicvae_core.music.drums import KICK, SNARE
-from musicvae_core.music.midi import read_midi
+from musicvae_core.music.midi.read import read_midi
 from musicvae_core.music.midi.scan import _MAX_TRACKS, MAX_BARS, MAX_BYTES, MAX_NOTES
 
 SECONDS_ALLOWED = 2.0

@@ -16,7 +16,7 @@ import pytest
 
 from musicvae_core.errors import MidiError
 from musicvae_core.music.drums import N_VOICES, VOICE_OF_PITCH
-from musicvae_core.music.midi import MidiReading, read_midi
+from musicvae_core.music.midi.read import MidiReading, read_midi
 
 ARCHIVE = Path(__file__).resolve().parents[2] / "shared" / "data" / "groove-midionly.zip"
 SECONDS_FOR_ALL = 12.0

@@ -19,7 +19,7 @@ from midi_builders import (
 
 from musicvae_core.errors import MidiError
 from musicvae_core.music.line_midi import read_line
-from musicvae_core.music.midi import read_midi, read_rhythm
+from musicvae_core.music.midi.read import read_midi, read_rhythm
 
 ROOT = Path(__file__).resolve().parents[1]
 CASES = ROOT.parent / "shared" / "cases" / "midi"

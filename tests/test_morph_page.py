@@ -18,7 +18,8 @@ from musicvae_core.errors import CheckpointNotFoundError
 from musicvae_core.latent.results import ModelInfo
 from musicvae_core.music.drums import CLOSED_HAT, N_VOICES
 from musicvae_core.music.groove import Groove
-from musicvae_core.music.midi import read_midi, write_midi
+from musicvae_core.music.midi.read import read_midi
+from musicvae_core.music.midi.write import write_midi
 from pages.shared.card import _zip_of
 from pages.shared.collection import Source, fingerprint
 from pages.shared.transport import Transport

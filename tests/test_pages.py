@@ -18,7 +18,7 @@ from musicvae_core.data.files import file_stem
 from musicvae_core.errors import CheckpointNotFoundError
 from musicvae_core.music.drums import KICK, SNARE, VOICES
 from musicvae_core.music.groove import Groove
-from musicvae_core.music.midi import read_midi
+from musicvae_core.music.midi.read import read_midi
 from pages.shared.collection import fingerprint
 from pages.shared.names import (
     _count_of,

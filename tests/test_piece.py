@@ -22,7 +22,7 @@ from musicvae_core.music.grid import Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line, Note
 from musicvae_core.music.line_midi import read_piece
-from musicvae_core.music.midi import write_piece
+from musicvae_core.music.midi.write import write_piece
 from musicvae_core.music.piece import _MAX_LINES, Piece
 from musicvae_core.music.share import (
     PIECE_PREFIX,

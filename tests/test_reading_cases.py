@@ -9,7 +9,8 @@ import pytest
 
 from musicvae_core.errors import MidiError
 from musicvae_core.music.drums import CLOSED_HAT, KICK, OPEN_HAT, SNARE
-from musicvae_core.music.midi import MidiReading, find_map, read_midi
+from musicvae_core.music.midi.maps import find_map
+from musicvae_core.music.midi.read import MidiReading, read_midi
 
 CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
 GROUP = "read"

@@ -10,7 +10,8 @@ from tiny_data import drummed_groove, random_groove
 from musicvae_core.errors import ShareCodeError
 from musicvae_core.music.grid import TICKS_PER_STEP, VELOCITY_LEVELS
 from musicvae_core.music.groove import Groove
-from musicvae_core.music.midi import read_midi, write_midi
+from musicvae_core.music.midi.read import read_midi
+from musicvae_core.music.midi.write import write_midi
 from musicvae_core.music.share import (
     _MAX_BARS,
     _MAX_NAME_BYTES,

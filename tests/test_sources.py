@@ -17,7 +17,8 @@ from tiny_data import drummed_groove
 from musicvae_core.errors import CheckpointNotFoundError
 from musicvae_core.music.drums import KICK, RIDE
 from musicvae_core.music.groove import Groove
-from musicvae_core.music.midi import read_midi, write_midi
+from musicvae_core.music.midi.read import read_midi
+from musicvae_core.music.midi.write import write_midi
 from musicvae_core.music.share import Shared, read_share_code, write_share_code
 from pages.shared.collection import as_long_as, bars_phrase, fingerprint, first_lively_window
 
@@ -158,7 +159,7 @@ def test_uploads_are_read_by_the_drum_map_that_was_chosen(app: AppTest) -> None:
 def edited_map() -> None:
     import streamlit as st
 
-    from musicvae_core.music.midi import STANDARD
+    from musicvae_core.music.midi.maps import STANDARD
     from pages.shared.events import TableEdits
     from pages.shared.uploads import _chosen_map, _draw_map_choice, _edit
 

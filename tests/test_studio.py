@@ -23,7 +23,7 @@ from musicvae_core.models.checkpoint import CONFIG_FILE, Checkpoint, save_checkp
 from musicvae_core.models.presets import preset
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line, Note
-from musicvae_core.music.midi import read_midi
+from musicvae_core.music.midi.read import read_midi
 from musicvae_core.studio import _MAX_TAKES, SHIPPED_CHECKPOINTS, Studio
 
 N_THREADS = 20

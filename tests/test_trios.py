@@ -22,10 +22,10 @@ from musicvae_core.models.config import ModelConfig
 from musicvae_core.models.kinds import build, kind_of
 from musicvae_core.models.presets import override, preset
 from musicvae_core.models.reconstruction import reconstruction_metrics
-from musicvae_core.music.codec import DRUM_CLASSES
+from musicvae_core.music.drums import DRUM_CLASSES
 from musicvae_core.music.line import FIRST_PITCH_CLASS
 from musicvae_core.music.line_attributes import harmony, together
-from musicvae_core.music.midi import write_piece
+from musicvae_core.music.midi.write import write_piece
 from musicvae_core.music.piece import TRIO, TRIO_CLASSES, Piece, classes_to_trio, trio_to_classes
 from musicvae_core.studio import Studio
 from musicvae_core.training.fit_prior import PriorTraining, fit_prior

@@ -6,11 +6,10 @@ import numpy as np
 
 from musicvae_core.data.dataset import Dataset
 from musicvae_core.data.windows import Label
-from musicvae_core.music.codec import groove_to_features
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, OPEN_HAT, SNARE
 from musicvae_core.music.grid import STEPS_PER_BAR, TICKS_PER_STEP, VELOCITY_LEVELS
-from musicvae_core.music.groove import Groove
-from musicvae_core.music.midi import write_midi
+from musicvae_core.music.groove import Groove, groove_to_features
+from musicvae_core.music.midi.write import write_midi
 
 REAL_ARCHIVE = Path(__file__).resolve().parents[2] / "shared" / "data" / "groove-midionly.zip"
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from musicvae_core.errors import DrumMapError, OptionError
 from musicvae_core.models.config import MAX_SEED
-from musicvae_core.music.midi import DRUM_MAPS, DrumMap, MidiReading, find_map, read_midi
+from musicvae_core.music.midi.maps import DRUM_MAPS, DrumMap, find_map
+from musicvae_core.music.midi.read import MidiReading, read_midi
 
 if TYPE_CHECKING:
-    from musicvae_core.data.dataset import Dataset
-    from musicvae_core.data.lines import LineDataset
     from musicvae_core.data.windows import AnyWindows, WindowSource
     from musicvae_core.models.kinds import Kind
 
@@ -71,7 +70,7 @@ def _map(text: str) -> DrumMap:
 
 
 def add_data_source(parser: argparse.ArgumentParser) -> None:
-    """Add `--data` and the options of reading its files; `read_dataset` uses them."""
+    """Add `--data` and the options of reading its files; `read_data` uses them."""
     parser.add_argument("--data", type=Path, required=True, help="a zip, its folder, or any MIDI")
     add_reading(parser)
 
@@ -80,28 +79,6 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     """Add how the files of a data set are read."""
     add_track(parser, where="of files that have nothing on channel 10")
     add_map(parser)
-
-
-def read_dataset(path: Path, options: argparse.Namespace) -> Dataset:
-    """Read a set of drums as the options of `add_reading` say."""
-    from musicvae_core.data.dataset import load_dataset
-
-    return load_dataset(path, tracks=options.track, drum_map=options.map)
-
-
-def read_melodies(path: Path, options: argparse.Namespace) -> LineDataset:
-    """Read a set of melodies, which the options of `add_reading` do not apply to.
-
-    Raises
-    ------
-    OptionError
-        If one of them is given.
-    """
-    from musicvae_core.data.lines import load_lines
-
-    if options.track or options.map:
-        raise OptionError("--track and --map are for drums, and this is about melodies.")
-    return load_lines(path)
 
 
 def read_data(kind: Kind, options: argparse.Namespace) -> WindowSource[AnyWindows]:
@@ -116,7 +93,9 @@ def read_data(kind: Kind, options: argparse.Namespace) -> WindowSource[AnyWindow
     given = {name: value for name, value in given.items() if value is not None}
     if given and kind.plays != "drums":
         raise OptionError("--track and --map are for drums, and this is about melodies.")
-    return kind.load_data(options.data, **given)
+    from musicvae_core.data.trios import load_data
+
+    return load_data(kind.plays, options.data, **given)
 
 
 def add_loop(parser: argparse.ArgumentParser) -> None:

@@ -22,7 +22,8 @@ from musicvae_core.models.musicvae import make_batch
 from musicvae_core.models.presets import Preset, preset
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import LINE_CLASSES
-from musicvae_core.music.midi import read_midi, write_midi
+from musicvae_core.music.midi.read import read_midi
+from musicvae_core.music.midi.write import write_midi
 from musicvae_core.sound.render import Renderer
 from musicvae_core.studio import SHIPPED_CHECKPOINTS
 from musicvae_core.training.run import Run

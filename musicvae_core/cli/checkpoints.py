@@ -13,7 +13,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from musicvae_core.cli.arguments import (
     add_count,
@@ -21,12 +21,14 @@ from musicvae_core.cli.arguments import (
     add_reading,
     add_seed,
     read_data,
-    read_dataset,
-    read_melodies,
 )
 from musicvae_core.data.files import make_folder
 from musicvae_core.errors import ConfigError, OptionError
 from musicvae_core.models.presets import PRESETS, override, preset
+
+if TYPE_CHECKING:
+    from musicvae_core.data.dataset import Dataset
+    from musicvae_core.data.lines import LineDataset
 
 _LENGTHS = (2, 4, 16)
 
@@ -63,7 +65,7 @@ def _data(options: argparse.Namespace) -> None:
 
 
 def _describe_drums(path: Path, options: argparse.Namespace) -> None:
-    dataset = read_dataset(path, options)
+    dataset = _read_dataset(path, options)
     labels, grooves = dataset.labels, dataset.grooves
     seconds = sum(groove.duration_seconds for groove in grooves)
     print(f"{path}: {len(labels)} performances read, {seconds / 3600:.2f} hours")
@@ -83,8 +85,30 @@ def _describe_drums(path: Path, options: argparse.Namespace) -> None:
     )
 
 
+def _read_dataset(path: Path, options: argparse.Namespace) -> Dataset:
+    """Read a set of drums as the options of `add_reading` say."""
+    from musicvae_core.data.dataset import load_dataset
+
+    return load_dataset(path, tracks=options.track, drum_map=options.map)
+
+
+def _read_melodies(path: Path, options: argparse.Namespace) -> LineDataset:
+    """Read a set of melodies, which the options of `add_reading` do not apply to.
+
+    Raises
+    ------
+    OptionError
+        If one of them is given.
+    """
+    from musicvae_core.data.lines import load_lines
+
+    if options.track or options.map:
+        raise OptionError("--track and --map are for drums, and this is about melodies.")
+    return load_lines(path)
+
+
 def _describe_lines(path: Path, options: argparse.Namespace) -> None:
-    dataset = read_melodies(path, options)
+    dataset = _read_melodies(path, options)
     readings = dataset.readings
     seconds = sum(reading.line.duration_seconds for reading in readings)
     print(f"{path}: {len(readings)} melodies read, {seconds / 3600:.2f} hours")
@@ -243,7 +267,7 @@ def _atlas(options: argparse.Namespace) -> None:
     from musicvae_core.latent.fit import build_atlas
     from musicvae_core.models.checkpoint import load_checkpoint
 
-    checkpoint, dataset = load_checkpoint(options.checkpoint), read_dataset(options.data, options)
+    checkpoint, dataset = load_checkpoint(options.checkpoint), _read_dataset(options.data, options)
     atlas = build_atlas(checkpoint, dataset, n=options.windows, seed=options.seed)
     path = save_atlas(atlas, options.checkpoint)
     size = path.stat().st_size / 2**20
@@ -262,7 +286,7 @@ def _attribute_vectors(options: argparse.Namespace) -> None:
     from musicvae_core.latent.fit import fit_vectors
     from musicvae_core.models.checkpoint import load_checkpoint
 
-    vectors = fit_vectors(load_checkpoint(options.checkpoint), read_dataset(options.data, options))
+    vectors = fit_vectors(load_checkpoint(options.checkpoint), _read_dataset(options.data, options))
     path = save_vectors(vectors, options.checkpoint)
     print(f"{path}: {', '.join(vectors.controls)}; {', '.join(vectors.labels)}")
 

@@ -74,6 +74,7 @@ def _add_reconstruction(parser: argparse.ArgumentParser) -> None:
 
 
 def _reconstruction(options: argparse.Namespace) -> None:
+    from musicvae_core.data.trios import load_data
     from musicvae_core.evaluation.experiments.reconstruction import reconstruction
     from musicvae_core.models.checkpoint import load_checkpoint
 
@@ -84,7 +85,7 @@ def _reconstruction(options: argparse.Namespace) -> None:
                 f"A model of {kind.name} needs its data set: give "
                 f"{'--drums' if kind.plays == 'drums' else '--lines'}."
             )
-        return kind.load_data(path)
+        return load_data(kind.plays, path)
 
     models = [load_checkpoint(path) for path in options.checkpoints]
     reconstruction(models, read, options.out, options.windows)

@@ -23,8 +23,9 @@ from musicvae_core.errors import ConfigError, MidiError, SoundTooLongError
 from musicvae_core.lab.options import Amounts, Chance, Wishes
 from musicvae_core.music.drums import VOICES
 from musicvae_core.music.groove import Groove
-from musicvae_core.music.midi import MidiReading, read_midi, read_rhythm, write_midi
+from musicvae_core.music.midi.read import MidiReading, read_midi, read_rhythm
 from musicvae_core.music.midi.scan import MAX_BARS
+from musicvae_core.music.midi.write import write_midi
 
 if TYPE_CHECKING:
     from musicvae_core.studio import Studio

@@ -16,8 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae_core.music.codec import OFFSET_SCALE
-from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.drums import N_VOICES, OFFSET_SCALE
 from musicvae_core.music.grid import COMMON_TIME, Grid
 
 _MAX_DROPPED = 0.5

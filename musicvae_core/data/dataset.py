@@ -33,9 +33,9 @@ from musicvae_core.errors import (
     MusicVAEError,
     TooFewExamplesError,
 )
-from musicvae_core.music.codec import CODEC_VERSION, N_FEATURES, stack_features
+from musicvae_core.music.drums import CODEC_VERSION, N_FEATURES
 from musicvae_core.music.grid import COMMON_TIME, Grid
-from musicvae_core.music.groove import Groove
+from musicvae_core.music.groove import Groove, stack_features
 from musicvae_core.music.midi.maps import DrumMap
 from musicvae_core.music.midi.read import read_midi
 from musicvae_core.music.midi.tracks import TrackChoice

@@ -29,7 +29,7 @@ from musicvae_core.errors import (
     MusicVAEError,
     TooFewExamplesError,
 )
-from musicvae_core.music.codec import Alphabet
+from musicvae_core.music.drums import Alphabet
 from musicvae_core.music.grid import STEPS_PER_BAR
 from musicvae_core.music.line import (
     FIRST_PITCH_CLASS,

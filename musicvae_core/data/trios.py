@@ -1,27 +1,29 @@
-"""Sets of trios: zips with tables of songs and of windows, or any folder of MIDI."""
+"""Sets of trios: zips with tables of songs and of windows, or MIDI files; and sets of any form."""
 
 from __future__ import annotations
 
 import csv
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from io import StringIO
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from musicvae_core.data.dataset import archive_member, describe_skipped
-from musicvae_core.data.lines import LineWindows, Tune, tune_files
-from musicvae_core.data.windows import Split
+from musicvae_core.data.dataset import archive_member, describe_skipped, load_dataset
+from musicvae_core.data.lines import LineWindows, Tune, load_lines, tune_files
+from musicvae_core.data.windows import Split, WindowSource
 from musicvae_core.errors import (
     DataError,
     MusicVAEError,
     NoMelodyError,
     TooFewExamplesError,
 )
+from musicvae_core.music.forms import Plays
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import SILENT
 from musicvae_core.music.line_midi import read_line, read_piece
@@ -229,3 +231,30 @@ def _read_song(tune: Tune, content: bytes, starts: _Starts | None) -> _Song:
     for each in pieces.values():
         trio_to_classes(each)  # refuses pitches that no model plays
     return _Song(replace(tune, collection=tune.title or tune.name), pieces, starts)
+
+
+_LOADERS: Mapping[Plays, Callable[..., WindowSource[Any]]] = {
+    "drums": load_dataset,
+    "line": load_lines,
+    "piece": load_trios,
+}
+
+
+def load_data(plays: Plays, path: Path, **reading: Any) -> WindowSource[Any]:
+    """Read a set of what models of a form of music learn from.
+
+    Parameters
+    ----------
+    plays
+        The form, see `Kind.plays`.
+    path
+        A zip or a folder.
+    reading
+        How drums are read, see `load_dataset`.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to read.
+    """
+    return _LOADERS[plays](path, **reading)

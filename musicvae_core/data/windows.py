@@ -25,7 +25,7 @@ from musicvae_core.data.files import write_atomically
 from musicvae_core.errors import (
     DamagedDataError,
 )
-from musicvae_core.music.codec import CODEC_VERSION
+from musicvae_core.music.drums import CODEC_VERSION
 from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.groove import Groove
 
@@ -56,7 +56,7 @@ class Windows:
     Parameters
     ----------
     features
-        (N, T, 27) float32, see `codec`.
+        (N, T, 27) float32, see `music.drums`.
     tempos_bpm
         (N,) float32.
     performance

@@ -26,8 +26,7 @@ from musicvae_core.latent.codes import PriorName, encode_features, sample_codes
 from musicvae_core.models.checkpoint import Checkpoint
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.models.reconstruction import reconstruction_metrics
-from musicvae_core.music.codec import DRUM_CLASSES
-from musicvae_core.music.drums import KICK, N_VOICES
+from musicvae_core.music.drums import DRUM_CLASSES, KICK, N_VOICES
 from musicvae_core.music.line import FIRST_PITCH_CLASS, LINE_CLASSES, classes_to_line
 from musicvae_core.music.line_attributes import harmony, line_attributes, together
 from musicvae_core.music.piece import BASS, MELODY, Piece, classes_to_trio

@@ -31,9 +31,8 @@ from musicvae_core.models.conditioning import (
     Kept,
     taps_of,
 )
-from musicvae_core.music.codec import groove_to_features
 from musicvae_core.music.drums import N_VOICES
-from musicvae_core.music.groove import Groove
+from musicvae_core.music.groove import Groove, groove_to_features
 
 _MAX_CONTINUED_BARS = 64
 _CONTEXT_BARS = 2

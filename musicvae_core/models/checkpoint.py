@@ -37,7 +37,7 @@ from musicvae_core.models.lab import GrooveLab
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.models.presets import Preset
 from musicvae_core.models.prior import LatentPrior, PriorConfig
-from musicvae_core.music.codec import CODEC_VERSION
+from musicvae_core.music.drums import CODEC_VERSION
 
 _FORMAT = "musicvae_core"
 _FORMAT_VERSION = 2

@@ -12,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae_core.music.codec import N_FEATURES
-from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.drums import N_FEATURES, N_VOICES
 from musicvae_core.music.grid import COMMON_TIME, Grid
 
 _N_TAP_FEATURES = 3
@@ -33,7 +32,7 @@ class Kept:
     Parameters
     ----------
     features
-        (B, T, 27) float32, see `codec`; read only where it is known.
+        (B, T, 27) float32, see `music.drums`; read only where it is known.
     hits, velocities, offsets
         (B, T, 9) bool: the cells of which it is known whether they are hit, how loud, and how
         early or late.

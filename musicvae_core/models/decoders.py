@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from musicvae_core.models.arithmetic import Arranged, on_whole_blocks, product_dtype
-from musicvae_core.models.free_running import StepPlan
+from musicvae_core.models.arithmetic import Arranged, StepPlan, on_whole_blocks, product_dtype
 from musicvae_core.models.heads import AnyHead, CategoricalHead, Noise, PartsHead
 
 _CPU_ROWS = 256

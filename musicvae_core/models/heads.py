@@ -15,8 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from musicvae_core.models import mixture
-from musicvae_core.music.codec import DRUM_CLASSES, N_FEATURES, OFFSET_SCALE, Alphabet
-from musicvae_core.music.drums import N_COMBINATIONS, N_VOICES
+from musicvae_core.music.drums import (
+    DRUM_CLASSES,
+    N_COMBINATIONS,
+    N_FEATURES,
+    N_VOICES,
+    OFFSET_SCALE,
+    Alphabet,
+)
 from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS, Grid
 
 VELOCITY_LATTICE = mixture.Lattice(-1.0, 1.0, half_bin=1 / (VELOCITY_LEVELS - 1))

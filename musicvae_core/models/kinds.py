@@ -14,23 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from musicvae_core.data.dataset import load_dataset
-from musicvae_core.data.lines import load_lines
-from musicvae_core.data.trios import load_trios
-from musicvae_core.data.windows import AnyWindows, WindowSource
 from musicvae_core.models import lab_tasks, musicvae, reconstruction
 from musicvae_core.models.config import LabConfig, ModelConfig, TrainConfig
 from musicvae_core.models.heads import AnyHead, CategoricalHead, GrooveHead, PartsHead
 from musicvae_core.models.lab import GrooveLab, LabHead, MeansHead
 from musicvae_core.models.musicvae import MusicVAE
-from musicvae_core.music.codec import (
-    DRUM_CLASSES,
-    Alphabet,
-    features_to_groove,
-    groove_to_features,
-)
+from musicvae_core.music.drums import DRUM_CLASSES, Alphabet
 from musicvae_core.music.forms import Plays
 from musicvae_core.music.grid import Grid
+from musicvae_core.music.groove import features_to_groove, groove_to_features
 from musicvae_core.music.line import LINE_CLASSES, features_to_line, line_to_features
 from musicvae_core.music.piece import (
     DRUMS,
@@ -56,7 +48,7 @@ class Kind:
     config
         The class of its configuration.
     plays
-        The form of its music, one of `music.forms`.
+        The form of its music, one of `music.forms`; `data.trios.load_data` reads sets of it.
     to_features, to_music
         Music as features (T, F) float32 for a model of a grid, and back, given a tempo.
     alphabets
@@ -66,8 +58,6 @@ class Kind:
         loss, (B,) nats each.
     head
         Makes the part of the network that draws a step and scores it.
-    load_data
-        Reads a data set at a path, for a model of a `grid`, from which windows are cut.
     draw_batch
         Returns the batch of a training step: windows, and all its randomness.
     measure
@@ -83,7 +73,6 @@ class Kind:
     alphabets: Mapping[str, Alphabet]
     network: Callable[[Any, Any], nn.Module]
     head: Callable[[Any], AnyHead]
-    load_data: Callable[..., WindowSource[AnyWindows]]
     draw_batch: Callable[[Any, Any, TrainConfig, int], tuple[Any, ...]]
     measure: Callable[[Any, Any, TrainConfig], Mapping[str, float]]
 
@@ -125,7 +114,6 @@ def _musicvae(
     name: str,
     alphabets: Mapping[str, Alphabet],
     head: Callable[[ModelConfig], AnyHead],
-    load_data: Callable[..., WindowSource[Any]] = load_dataset,
     plays: Plays = "drums",
 ) -> Kind:
     """Return a kind that differs from the other MusicVAEs in its classes and its head alone."""
@@ -140,7 +128,6 @@ def _musicvae(
         alphabets=alphabets,
         network=MusicVAE,
         head=head,
-        load_data=load_data,
         draw_batch=musicvae.draw_batch,
         measure=reconstruction.measure,
     )
@@ -149,8 +136,8 @@ def _musicvae(
 _ALL = (
     _musicvae("categorical", {DRUMS: DRUM_CLASSES}, _drums_head),
     _musicvae("groove", {DRUMS: DRUM_CLASSES}, _groove_head),
-    _musicvae("line", {MELODY: LINE_CLASSES}, _line_head, load_lines, "line"),
-    _musicvae("trio", TRIO_CLASSES, _trio_head, load_trios, "piece"),
+    _musicvae("line", {MELODY: LINE_CLASSES}, _line_head, "line"),
+    _musicvae("trio", TRIO_CLASSES, _trio_head, "piece"),
     Kind(
         "lab",
         family="lab",
@@ -161,7 +148,6 @@ _ALL = (
         alphabets={DRUMS: DRUM_CLASSES},
         network=GrooveLab,
         head=_lab_head,
-        load_data=load_dataset,
         draw_batch=lab_tasks.draw_batch,
         measure=lab_tasks.measure,
     ),

@@ -13,8 +13,7 @@ from musicvae_core.models.decoders import shift_right
 from musicvae_core.models.heads import PartsHead
 from musicvae_core.models.losses import kl_nats
 from musicvae_core.models.musicvae import MusicVAE
-from musicvae_core.music.codec import OFFSET_SCALE
-from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.drums import N_VOICES, OFFSET_SCALE
 
 _BATCH = 256
 _ACTIVE_VARIANCE = 0.01

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae_core.music.codec import OFFSET_SCALE
 from musicvae_core.music.drums import (
     CLOSED_HAT,
     CRASH,
@@ -18,6 +17,7 @@ from musicvae_core.music.drums import (
     LOW_TOM,
     MID_TOM,
     N_VOICES,
+    OFFSET_SCALE,
     OPEN_HAT,
     RIDE,
     SNARE,

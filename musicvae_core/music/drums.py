@@ -1,4 +1,8 @@
-"""The nine drum voices and their pitches.
+"""The nine drum voices, their pitches, and what a model is told of a step: features and a class.
+
+Features a step, in this order: 9 hits in {0, 1}; 9 velocities in [0, 1]; 9 offsets, doubled
+to [-1, 1). A positive offset is late here as in `Groove`; Magenta's sign is the opposite.
+A class is the set of voices of a step read as a binary number, voice v being bit v.
 
 Source: the nine voices and their order are those of MusicVAE's and GrooVAE's drum
 models (Roberts et al. 2018, section 4; Gillick et al. 2019, section 3); pitches are
@@ -6,7 +10,13 @@ General MIDI's percussion key map and the Roland TD-11's, on which the Groove MI
 Dataset was played.
 """
 
+from __future__ import annotations
+
+from dataclasses import dataclass
 from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
 
 VOICES: tuple[str, ...] = (
     "kick",
@@ -44,3 +54,58 @@ VOICE_OF_PITCH = MappingProxyType(
     {pitch: voice for voice, pitches in _PITCHES_OF_VOICE.items() for pitch in pitches}
 )
 """General MIDI and Roland TD-11 pitches to a voice; any other pitch is counted and dropped."""
+
+CODEC_VERSION = 1
+"""Raised whenever the meaning of a feature or a class changes; checkpoints carry it."""
+
+N_FEATURES = 3 * N_VOICES
+"""Hits, velocities and offsets of the nine voices."""
+
+OFFSET_SCALE = 2.0
+"""Model units to a step."""
+
+_BITS = 2 ** np.arange(N_VOICES)
+
+COMBINATIONS: NDArray[np.bool_] = ((np.arange(N_COMBINATIONS)[:, None] & _BITS) > 0).copy()
+"""(512, 9) bool: the voices that each class sounds; the inverse of `hits_to_classes`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Alphabet:
+    """The classes of a step, one of which a model draws, and the features of each.
+
+    Parameters
+    ----------
+    name
+        What the classes stand for; losses and metrics are named after it.
+    onset_features
+        The features any of which means that something begins at the step.
+    table
+        (classes, F) float32 in {0, 1}: the features of each class.
+    key
+        (K,) int64, K at most F: the first K features of a class times the key are its number.
+    """
+
+    name: str
+    onset_features: slice
+    table: NDArray[np.float32]
+    key: NDArray[np.int64]
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.table)
+
+    @property
+    def n_features(self) -> int:
+        """Features a step."""
+        return int(self.table.shape[1])
+
+
+DRUM_CLASSES = Alphabet("hits", slice(0, N_VOICES), COMBINATIONS.astype(np.float32), _BITS)
+"""The 512 combinations of the nine voices."""
+
+
+def hits_to_classes(hits: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the class of each voice combination: (..., 9) bool to (...) int64 in 0..511."""
+    return np.asarray(hits, bool) @ _BITS

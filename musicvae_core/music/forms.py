@@ -14,12 +14,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import PlainSerializer, PlainValidator
 
-from musicvae_core.errors import NoDrumsError
+from musicvae_core.errors import InvalidGrooveError, NoDrumsError
 from musicvae_core.music.drums import N_VOICES, SNARE
-from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS
+from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS, Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line
-from musicvae_core.music.midi import write_line, write_midi, write_piece
+from musicvae_core.music.midi.write import write_line, write_midi, write_piece
 from musicvae_core.music.piece import DRUMS, MELODY, Part, Piece
 
 Plays = Literal["drums", "line", "piece"]
@@ -234,3 +234,41 @@ def _validated(value: Any) -> Music:
 
 AnyMusic = Annotated[Music, PlainValidator(_validated), PlainSerializer(music_to_text)]
 """Music of any form, as a field that pydantic writes to JSON."""
+
+
+def taps_to_groove(
+    taps: Sequence[tuple[float, float]], n_bars: int, tempo_bpm: float, grid: Grid = COMMON_TIME
+) -> Groove:
+    """Put taps on the grid, as hits of the snare.
+
+    Parameters
+    ----------
+    taps
+        (steps from the first beat, velocity) of each. Half a step before the first beat and
+        half a step before the end both belong to the first beat: it is a loop.
+    n_bars, tempo_bpm, grid
+        Of the recording.
+
+    Returns
+    -------
+    Groove
+        Of two taps on one step the louder is kept, and the first of equals.
+
+    Raises
+    ------
+    InvalidGrooveError
+        If a tap is no place in the recording, or a velocity is not in (0, 1].
+    """
+    n_steps = n_bars * grid.steps_per_bar
+    arrays = np.zeros((3, n_steps, N_VOICES), np.float32)  # hits, velocities, offsets
+    for place, velocity in taps:
+        if not (-0.5 <= place <= n_steps and 0 < velocity <= 1):
+            raise InvalidGrooveError(
+                f"A tap at step {place:g} with velocity {velocity:g} is not of a recording of "
+                f"{n_bars} bars: record again."
+            )
+        step = int(np.floor(place + 0.5))
+        cell = (slice(None), step % n_steps, SNARE)
+        if velocity > arrays[cell][1]:
+            arrays[cell] = 1, velocity, np.clip(place - step, -0.5, grid.latest_offset)
+    return Groove(arrays[0] > 0, arrays[1], arrays[2], tempo_bpm, grid)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from musicvae_core.errors import InvalidGrooveError
-from musicvae_core.music.drums import N_VOICES, SNARE
+from musicvae_core.music.drums import N_VOICES, OFFSET_SCALE
 from musicvae_core.music.grid import (
     COMMON_TIME,
     MAX_TEMPO_BPM,
@@ -324,39 +324,39 @@ class Groove(WrittenAsText):
         return cls(hits, feel[0], feel[1], tempo_bpm, grid)
 
 
-def taps_to_groove(
-    taps: Sequence[tuple[float, float]], n_bars: int, tempo_bpm: float, grid: Grid = COMMON_TIME
-) -> Groove:
-    """Put taps on the grid, as hits of the snare.
-
-    Parameters
-    ----------
-    taps
-        (steps from the first beat, velocity) of each. Half a step before the first beat and
-        half a step before the end both belong to the first beat: it is a loop.
-    n_bars, tempo_bpm, grid
-        Of the recording.
-
-    Returns
-    -------
-    Groove
-        Of two taps on one step the louder is kept, and the first of equals.
+def groove_to_features(groove: Groove, grid: Grid = COMMON_TIME) -> NDArray[np.float32]:
+    """Return a groove as (T, 27) float32, for a model of this grid.
 
     Raises
     ------
-    InvalidGrooveError
-        If a tap is no place in the recording, or a velocity is not in (0, 1].
+    GridError
+        If the groove is on another grid.
     """
-    n_steps = n_bars * grid.steps_per_bar
-    arrays = np.zeros((3, n_steps, N_VOICES), np.float32)  # hits, velocities, offsets
-    for place, velocity in taps:
-        if not (-0.5 <= place <= n_steps and 0 < velocity <= 1):
-            raise InvalidGrooveError(
-                f"A tap at step {place:g} with velocity {velocity:g} is not of a recording of "
-                f"{n_bars} bars: record again."
-            )
-        step = int(np.floor(place + 0.5))
-        cell = (slice(None), step % n_steps, SNARE)
-        if velocity > arrays[cell][1]:
-            arrays[cell] = 1, velocity, np.clip(place - step, -0.5, grid.latest_offset)
-    return Groove(arrays[0] > 0, arrays[1], arrays[2], tempo_bpm, grid)
+    grid.check(groove.grid)
+    return stack_features(groove.hits, groove.velocities, groove.offsets)
+
+
+def stack_features(
+    hits: NDArray[np.bool_], velocities: NDArray[np.float32], offsets: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Join arrays of (..., 9) into model features of (..., 27)."""
+    return np.concatenate(
+        [hits.astype(np.float32), velocities, offsets * np.float32(OFFSET_SCALE)], axis=-1
+    )
+
+
+def features_to_groove(
+    features: NDArray[np.float32], tempo_bpm: float, grid: Grid = COMMON_TIME
+) -> Groove:
+    """Read (T, 27) features, or (T, 9) hits alone, as a groove.
+
+    Hits are those above one half. Velocities are rounded to MIDI's levels, at least 1, and
+    offsets clipped into their cell. Without feel, every hit is at 0.8 and on the grid.
+    """
+    hits = features[..., :N_VOICES] > 0.5
+    if features.shape[-1] == N_VOICES:
+        return Groove.from_hits(hits, tempo_bpm=tempo_bpm, grid=grid)
+    velocities = features[..., N_VOICES : 2 * N_VOICES]
+    levels = np.clip(np.rint(velocities * VELOCITY_LEVELS), 1, VELOCITY_LEVELS)
+    offsets = np.clip(features[..., 2 * N_VOICES :] / OFFSET_SCALE, -0.5, grid.latest_offset)
+    return Groove.from_hits(hits, levels / VELOCITY_LEVELS, offsets, tempo_bpm, grid)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae_core.errors import ConfigError, InvalidLineError
-from musicvae_core.music.codec import Alphabet
+from musicvae_core.music.drums import Alphabet
 from musicvae_core.music.grid import (
     COMMON_TIME,
     MAX_TEMPO_BPM,

@@ -12,12 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae_core.errors import InvalidPieceError
-from musicvae_core.music.codec import (
-    COMBINATIONS,
-    DRUM_CLASSES,
-    Alphabet,
-    hits_to_classes,
-)
+from musicvae_core.music.drums import COMBINATIONS, DRUM_CLASSES, Alphabet, hits_to_classes
 from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import LINE_CLASSES, Line, classes_to_line, line_to_classes

@@ -8,10 +8,20 @@ from dataclasses import dataclass
 import streamlit as st
 
 from musicvae_core.errors import MusicVAEError
-from musicvae_core.music.forms import FORMS, Music, drums_of, padded, rhythm_of, with_drums
+from musicvae_core.music.forms import (
+    FORMS,
+    Music,
+    drums_of,
+    padded,
+    rhythm_of,
+    taps_to_groove,
+    with_drums,
+)
 from musicvae_core.music.grid import COMMON_TIME, MAX_TEMPO_BPM, MIN_TEMPO_BPM
-from musicvae_core.music.groove import Groove, taps_to_groove
-from musicvae_core.music.midi import DrumMap, MidiReading, TrackChoice
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.midi.maps import DrumMap
+from musicvae_core.music.midi.read import MidiReading
+from musicvae_core.music.midi.tracks import TrackChoice
 from musicvae_core.studio import Studio
 from pages.groove_lab.lab_settings import (
     choose_amounts,

@@ -1,11 +1,18 @@
-"""Long form: pieces of sixteen bars, and paths through grooves of any length."""
+"""Long form: a path through grooves, as one piece that moves; or a long piece."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import streamlit as st
 
 from musicvae_core.errors import MusicVAEError
+from musicvae_core.latent.morph import MAX_PATH_BARS, MAX_STOPS, Route, Stop
+from musicvae_core.latent.results import ModelInfo
 from musicvae_core.music.forms import drums_of
+from musicvae_core.music.groove import Groove
 from musicvae_core.studio import Studio
 from pages.long_form.long_settings import (
     SHORTEST_PIECE,
@@ -14,13 +21,18 @@ from pages.long_form.long_settings import (
     long_models,
     show_new,
 )
-from pages.long_form.path import add_parts, draw_long_path
 from pages.long_form.piece import draw_long_piece
-from pages.shared.collection import Source, as_long_as
-from pages.shared.lasting import lasting
+from pages.shared.actions import action, icon_button, on_value
+from pages.shared.card import Card
+from pages.shared.collection import Source, as_long_as, contents, is_favourite
+from pages.shared.deck import source_deck
+from pages.shared.events import COUNT
+from pages.shared.lasting import lasting, lasting_settings, real, whole
 from pages.shared.names import as_text
-from pages.shared.play_settings import shared_studio
-from pages.shared.session import take_sent
+from pages.shared.play_settings import HASHED, MAX_SEED, WIDTH, choose_model, shared_studio
+from pages.shared.session import draw_undo, take_sent
+from pages.shared.sources import choose_groove, demo_sources
+from pages.shared.uploads import draw_report, draw_uploader
 
 _VIEWS = {"piece": "A piece", "path": "A path"}
 _VIEW = "long_form.view"
@@ -44,7 +56,7 @@ def long_form() -> None:
             label_visibility="collapsed",
         )
         if view == "path":
-            draw_long_path(studio)
+            _draw_long_path(studio)
         else:
             draw_long_piece(studio)
     except MusicVAEError as error:
@@ -58,7 +70,7 @@ def _take_in(studio: Studio, sent: Source) -> None:
     """
     chosen = chosen_long_model(studio)
     if chosen is None or sent.groove.n_bars < SHORTEST_PIECE:
-        add_parts([sent])
+        _add_parts([sent])
         st.session_state[_VIEW] = "path"
         return
     model = next((one for one in long_models(studio) if one.name == sent.model), chosen)
@@ -69,3 +81,282 @@ def _take_in(studio: Studio, sent: Source) -> None:
     if model != chosen:  # else Sample would see a change, and draw its last seed again
         choose_long_model(model.name)
     st.session_state[_VIEW] = "piece"
+
+
+_NEXT = "long_form.next"
+_FILES = "long_form.path_files"
+_MAX_PATHS = 16
+
+
+def _draw_long_path(studio: Studio) -> None:
+    """Draw the stops, how to move between them, and the piece that comes of it.
+
+    Raises
+    ------
+    MusicVAEError
+        What the studio raises.
+    """
+    with st.container(horizontal=True, vertical_alignment="bottom", key="settings"):
+        model = choose_model(studio, lambda model: model.plays == "drums")
+        route = _read_route()
+    _start_path_with(demo_sources(studio)[:3])
+    above = st.container()
+    _draw_parts()
+    _draw_adding(studio, model)
+    with above:
+        if len(_parts()) < 2:
+            st.info("Add a second groove: a path leads from one to the next.")
+            return
+        _draw_deck(studio, model, route)
+
+
+def _draw_parts() -> None:
+    """Draw a row for each stop: its bars, and the buttons that move it or take it out."""
+    for at, part in enumerate(_parts()):
+        with st.container(
+            horizontal=True, vertical_alignment="center", gap="xsmall", key=f"long_form.row.{at}"
+        ):
+            st.markdown(f"**{at + 1}** {as_text(part.source.name)}", width=200)
+            _draw_bars(part, at)
+            st.markdown("bars" if part.n_bars > 1 else "bar", width=40)
+            icon_button(
+                f"Move {as_text(part.source.name)} up",
+                ":material/arrow_upward:",
+                key=f"long_form.up.{part.id}",
+                disabled=at == 0,
+                help="Play it earlier" if at else "It is the first",
+                on_click=action(_move_part_up, part.id),
+            )
+            icon_button(
+                f"Remove {as_text(part.source.name)}",
+                ":material/close:",
+                key=f"long_form.drop.{part.id}",
+                help=f"Take {as_text(part.source.name)} out of the path",
+                on_click=action(_drop_part, part.id),
+            )
+
+
+def _draw_bars(part: _Part, at: int) -> None:
+    key = f"long_form.bars.{part.id}"
+    st.session_state[key] = part.n_bars
+    st.number_input(
+        f"Bars of part {at + 1}",
+        min_value=1,
+        max_value=part.n_bars + MAX_PATH_BARS - _n_bars_of_path(),
+        key=key,
+        width=120,
+        label_visibility="collapsed",
+        help="Bars",
+        on_change=on_value(key, COUNT, partial(_set_bars, part.id)),
+    )
+
+
+def _draw_adding(studio: Studio, model: ModelInfo) -> None:
+    """Draw the choice of a groove and the buttons that put it on the path, and take that back."""
+    choose_groove(_NEXT, "Another groove", default=len(_parts()))
+    with st.container(horizontal=True, gap="xsmall"):
+        is_full = len(_parts()) == MAX_STOPS or _n_bars_of_path() == MAX_PATH_BARS
+        full = f"A path has {MAX_STOPS} grooves and {MAX_PATH_BARS} bars at most"
+        st.button(
+            "Add to the path",
+            icon=":material/add_road:",
+            key="long_form.add",
+            disabled=is_full,
+            help=full if is_full else "Play it after the others",
+            on_click=action(_add_chosen),
+        )
+        with st.popover("Several files", icon=":material/upload_file:"):
+            draw_uploader(studio, _FILES, "Drop MIDI files", _add_parts)
+        draw_undo("long_form.path_undo", _can_undo_path(), "the path", _undo_path)
+    draw_report(studio, _FILES, _add_parts)
+
+
+def _add_chosen() -> None:
+    if chosen := contents("long_form").get(_NEXT):
+        _add_parts([chosen])
+
+
+@st.cache_resource(max_entries=_MAX_PATHS, show_spinner=False, hash_funcs=HASHED)
+def _played(
+    _studio: Studio, model: str, grooves: tuple[Groove, ...], bars: tuple[int, ...], route: Route
+) -> Groove:
+    """Return the piece of a path, made once for all sessions."""
+    stops = [Stop(groove, n) for groove, n in zip(grooves, bars, strict=True)]
+    return _studio.play_path(model, stops, route)
+
+
+def _draw_deck(studio: Studio, model: ModelInfo, route: Route) -> None:
+    fitted = tuple(drums_of(as_long_as(part.source.groove, model.n_bars)) for part in _parts())
+    bars = tuple(part.n_bars for part in _parts())
+    groove = _played(studio, model.name, fitted, bars, route)
+    names = [part.source.name for part in _parts()]
+    note = f"{groove.n_bars} bars: " + ", ".join(
+        f"{name} {n}" for name, n in zip(names, bars, strict=True)
+    )
+    name = f"{names[0]} to {names[0] if route.returns else names[-1]}"
+    card = Card("path", name, groove, note)
+    source = Source(name, groove, origin="path")
+    source_deck(
+        [replace(card, kept=is_favourite(groove))],
+        lambda _: source,
+        key="long_form.path",
+    )
+
+
+_PATHS = "kept.long_form.paths"
+_N_PARTS = "kept.long_form.n_parts"
+_MAX_PAST = 64
+_USUAL_BARS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """A stop of the path: its groove, the bars of its part, and a number that stays its own."""
+
+    id: int
+    source: Source
+    n_bars: int
+
+
+lasting(_PATHS, tuple[_Part, ...], lambda paths: paths[-1], lambda last: [last])
+lasting(_N_PARTS, int)
+lasting_settings(
+    {
+        "long_form.glide": whole(0, 100),
+        "long_form.returns": bool,
+        "long_form.exact": bool,
+        "long_form.refined": bool,
+        "long_form.temperature": real(0, 2),
+        "long_form.route_seed": whole(0, MAX_SEED),
+    }
+)
+
+
+def _parts() -> tuple[_Part, ...]:
+    """Return the stops in order."""
+    return _kept()[-1]
+
+
+def _n_bars_of_path() -> int:
+    """Return how many bars the path has by now."""
+    return sum(part.n_bars for part in _parts())
+
+
+def _start_path_with(sources: Sequence[Source]) -> None:
+    """Fill a path that was never touched; that is no step of the undo."""
+    if len(_kept()) == 1 and not _parts():
+        st.session_state[_PATHS] = [_extended((), sources)]
+
+
+def _add_parts(sources: Sequence[Source]) -> None:
+    """Put grooves at the end of the path, as many as there is room for."""
+    _keep(_extended(_parts(), sources))
+
+
+def _set_bars(part_id: int, n_bars: int) -> None:
+    """Give a part another length, of at least a bar and at most what the path has room for."""
+    if n_bars == 0:
+        return
+    own = sum(part.n_bars for part in _parts() if part.id == part_id)
+    n_bars = min(n_bars, own + MAX_PATH_BARS - _n_bars_of_path())
+    _keep(replace(part, n_bars=n_bars) if part.id == part_id else part for part in _parts())
+
+
+def _drop_part(part_id: int) -> None:
+    """Take a stop out of the path."""
+    if any(part.id == part_id for part in _parts()):
+        _keep(part for part in _parts() if part.id != part_id)
+
+
+def _move_part_up(part_id: int) -> None:
+    """Let a stop change places with the one before it."""
+    order = list(_parts())
+    at = next((index for index, part in enumerate(order) if part.id == part_id), 0)
+    if at:
+        order[at - 1 : at + 1] = order[at], order[at - 1]
+        _keep(order)
+
+
+def _can_undo_path() -> bool:
+    """Return whether the path was changed."""
+    return len(_kept()) > 1
+
+
+def _undo_path() -> None:
+    """Bring back the path from before the last change."""
+    st.session_state[_PATHS] = _kept()[:-1] or _kept()
+
+
+def _extended(before: Sequence[_Part], sources: Sequence[Source]) -> tuple[_Part, ...]:
+    made = list(before)
+    for source in sources:
+        n_left = MAX_PATH_BARS - sum(part.n_bars for part in made)
+        if len(made) == MAX_STOPS or not n_left:
+            break
+        number = st.session_state.get(_N_PARTS, 0)
+        st.session_state[_N_PARTS] = number + 1
+        made.append(_Part(number, source, min(_USUAL_BARS, n_left)))
+    return tuple(made)
+
+
+def _keep(changed: Iterable[_Part]) -> None:
+    st.session_state[_PATHS] = [*_kept(), tuple(changed)][-_MAX_PAST:]
+
+
+def _kept() -> list[tuple[_Part, ...]]:
+    kept: list[tuple[_Part, ...]] = st.session_state.setdefault(_PATHS, [()])
+    return kept
+
+
+def _read_route() -> Route:
+    """Draw the widgets, those that few need behind a button, and return what they say."""
+    glide = st.slider(
+        "Moving",
+        *(0, 100, 100, 5),
+        format="%d%%",
+        key="long_form.glide",
+        width=WIDTH,
+        persist_state="session",
+        help="How much of each part moves on to the next groove: at 100% it moves all the time, "
+        "at 0% it jumps at the bar line.",
+    )
+    returns = st.toggle(
+        "Come back",
+        key="long_form.returns",
+        persist_state="session",
+        help="The last part moves on to the first groove, so that the piece loops.",
+    )
+    return Route(glide / 100, returns, *_choose_details())
+
+
+def _choose_details() -> tuple[bool, bool, float, int]:
+    with st.popover("Fine-tune", icon=":material/tune:", key="long_form.route"):
+        exact = st.toggle(
+            "The grooves' own notes",
+            value=True,
+            key="long_form.exact",
+            persist_state="session",
+            help="Where a groove stands, play it as it is, and not as the model hears it.",
+        )
+        refined = st.toggle(
+            "Stay near what drummers play",
+            value=True,
+            key="long_form.refined",
+            persist_state="session",
+            help="Between two grooves lies much that nobody plays; this keeps to the rest.",
+        )
+        temperature = st.slider(
+            "Wildness",
+            *(0.0, 2.0, 0.0, 0.05),
+            key="long_form.temperature",
+            persist_state="session",
+            help="0 always takes the likeliest hit, which is the evenest path.",
+        )
+        seed = st.number_input(
+            "Seed",
+            *(0, MAX_SEED),
+            key="long_form.route_seed",
+            persist_state="session",
+            help="What chance decides at a temperature above 0, alike for all bars.",
+        )
+    return exact, refined, temperature, seed

@@ -15,15 +15,9 @@ from musicvae_core.errors import MidiError, NoDrumsError, NoMelodyError
 from musicvae_core.music.drums import VOICES
 from musicvae_core.music.forms import FORMS, Music, Plays
 from musicvae_core.music.line_midi import read_line, read_piece
-from musicvae_core.music.midi import (
-    DRUM_MAPS,
-    STANDARD,
-    DrumMap,
-    MidiReading,
-    TrackChoice,
-    drum_name,
-    override_map,
-)
+from musicvae_core.music.midi.maps import DRUM_MAPS, STANDARD, DrumMap, drum_name, override_map
+from musicvae_core.music.midi.read import MidiReading
+from musicvae_core.music.midi.tracks import TrackChoice
 from pages.shared.actions import action, on_value
 from pages.shared.collection import Source, add_to_library
 from pages.shared.events import FILES, TABLE_EDITS, TEXT, TableEdits

@@ -32,8 +32,7 @@ from musicvae_core.data.windows import Split, Windows
 from musicvae_core.errors import TooFewExamplesError
 from musicvae_core.latent.codes import Codes, encode_features, refine_path, slerp
 from musicvae_core.models.checkpoint import Checkpoint
-from musicvae_core.music.codec import hits_to_classes
-from musicvae_core.music.drums import N_COMBINATIONS, N_VOICES
+from musicvae_core.music.drums import N_COMBINATIONS, N_VOICES, hits_to_classes
 from musicvae_core.music.grid import STEPS_PER_BAR
 
 _FRACTIONS = tuple(float(fraction) for fraction in np.linspace(0, 1, 11))

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musicvae_core.music.codec import OFFSET_SCALE
-from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.drums import N_VOICES, OFFSET_SCALE
 from musicvae_core.music.grid import STEPS_PER_BAR, TICKS_PER_STEP, VELOCITY_LEVELS
 
 _Floats = NDArray[np.float32]

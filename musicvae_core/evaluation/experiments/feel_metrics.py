@@ -18,9 +18,8 @@ from musicvae_core.lab.tools import Lab
 from musicvae_core.models.checkpoint import LabCheckpoint
 from musicvae_core.models.config import MAX_SEED
 from musicvae_core.music.attributes import ATTRIBUTES, beats_of, measure
-from musicvae_core.music.codec import features_to_groove
 from musicvae_core.music.grid import STEPS_PER_BAR, STEPS_PER_BEAT
-from musicvae_core.music.groove import Groove
+from musicvae_core.music.groove import Groove, features_to_groove
 
 _Floats = NDArray[np.float32]
 
