@@ -31,7 +31,7 @@ from musicvae_core.errors import (
 )
 from musicvae_core.music.drums import KICK, SNARE
 from musicvae_core.music.midi.read import read_midi
-from musicvae_core.music.midi.scan import _MAX_TRACKS, MAX_BARS, MAX_BYTES, MAX_NOTES
+from musicvae_core.music.midi.scan import _MAX_NOTES, _MAX_TRACKS, MAX_BARS, MAX_BYTES
 
 SECONDS_ALLOWED = 2.0
 BYTES_ALLOWED = 200 * 2**20
@@ -81,7 +81,7 @@ BAD_FILES = {
         drum_file(note(0x0FFFFFFF, KICK_PITCH)), MidiError, f"bar {MAX_BARS:,}",
     ),
     "too many notes": (
-        drum_file(HIT, b"\x00\x24\x40" * MAX_NOTES), MidiError, f"{MAX_NOTES:,} notes",
+        drum_file(HIT, b"\x00\x24\x40" * _MAX_NOTES), MidiError, f"{_MAX_NOTES:,} notes",
     ),
     "a million notes": (drum_file(HIT, b"\x00\x24\x40" * 10**6), MidiError, "limit is 2"),
     "too many tracks": (
@@ -157,7 +157,7 @@ def test_bad_bytes_raise_their_own_error(case):
         drum_file(note(0x0FFFFFFF, KICK_PITCH)),
         drum_file(HIT, note(MAX_BARS * 4_000 - 9, KICK_PITCH), division=1000),
         drum_file(HIT, note(MAX_BARS * 4 * 0x7FFF - 9, KICK_PITCH), division=0x7FFF),
-        drum_file(HIT, b"\x00\x24\x40" * (MAX_NOTES - 1)),
+        drum_file(HIT, b"\x00\x24\x40" * (_MAX_NOTES - 1)),
     ],
     ids=["length bomb", "longest that is read", "in finest ticks", "most notes that are read"],
 )

@@ -162,7 +162,7 @@ class FlatDecoder(nn.Module):
         return plan.run(z, of_steps, n_steps, head, temperature, noise)
 
 
-class PartDecoders(nn.Module):
+class _PartDecoders(nn.Module):
     """A flat decoder for each of several parts, their inputs and states side by side.
 
     A part hears its own portion of z and what it played itself.
@@ -304,7 +304,7 @@ class ConductorDecoder(nn.Module):
             assert not isinstance(n_layers, int)
             n_parts = len(n_features)
             self.to_bars = _SideBySide(n_parts, z_size // (n_bars * n_parts), bar_size)
-            self.bottom = PartDecoders(n_features, size, n_layers, *of_bar)
+            self.bottom = _PartDecoders(n_features, size, n_layers, *of_bar)
         self.conductor = nn.LSTM(n_parts * bar_size, conductor_size, batch_first=True)
         self.to_embedding = nn.Linear(conductor_size, n_parts * bar_size)
 

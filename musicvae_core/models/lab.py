@@ -33,13 +33,13 @@ from musicvae_core.models.losses import gaussian_kl_nats
 from musicvae_core.music.drums import N_COMBINATIONS, N_VOICES
 from musicvae_core.music.grid import COMMON_TIME, Grid
 
-RAREST = 0.03
+_RAREST = 0.03
 """Combinations that are less likely than this share of the likeliest are never drawn."""
 _VELOCITY_DEVIATION, _OFFSET_DEVIATION = 0.55, 0.41
 """Of velocities in -1..1 and of offsets in model units, in the train split."""
 
 
-class Known(NamedTuple):
+class _Known(NamedTuple):
     """What the output is held to.
 
     features: (..., 27) the truth. cells: (..., 27) bool, where it is known. tapped: (...) bool,
@@ -51,26 +51,26 @@ class Known(NamedTuple):
     tapped: Tensor
 
 
-def known_of(kept: Kept, device: torch.device | str = "cpu") -> Known:
+def known_of(kept: Kept, device: torch.device | str = "cpu") -> _Known:
     """Return what an output is held to, as tensors."""
     cells = np.concatenate([kept.hits, kept.velocities, kept.offsets], axis=-1)
     parts = (np.asarray(kept.features), cells, kept.taps[..., 0] > 0)
-    return Known(*(torch.from_numpy(part).to(device) for part in parts))
+    return _Known(*(torch.from_numpy(part).to(device) for part in parts))
 
 
-class HeldNoise(NamedTuple):
+class _HeldNoise(NamedTuple):
     """The randomness of a sequence, (T, B, ...), and what its output is held to."""
 
     noise: Noise
-    known: Known
+    known: _Known
     forbidden: Tensor
     feel_temperature: float
 
-    def steps(self) -> list[HeldNoise]:
+    def steps(self) -> list[_HeldNoise]:
         """Return the part of each step."""
-        known = [Known(*parts) for parts in zip(*(p.unbind(0) for p in self.known), strict=True)]
+        known = [_Known(*parts) for parts in zip(*(p.unbind(0) for p in self.known), strict=True)]
         parts = zip(self.noise.steps(), known, self.forbidden.unbind(0), strict=True)
-        return [HeldNoise(*part, self.feel_temperature) for part in parts]
+        return [_HeldNoise(*part, self.feel_temperature) for part in parts]
 
 
 class LabHead(GrooveHead):
@@ -81,7 +81,7 @@ class LabHead(GrooveHead):
     learned is the rest, given it.
     """
 
-    def forbidden(self, known: Known) -> Tensor:
+    def forbidden(self, known: _Known) -> Tensor:
         """Return which of the 512 combinations contradict what is known: (..., 512) bool."""
         hits = known.features[..., :N_VOICES].float()
         cells = known.cells[..., :N_VOICES].float()
@@ -92,7 +92,7 @@ class LabHead(GrooveHead):
         forbidden[..., 0] |= is_open
         return forbidden
 
-    def log_prob_of_rest(self, states: Tensor, known: Known) -> dict[str, Tensor]:
+    def log_prob_of_rest(self, states: Tensor, known: _Known) -> dict[str, Tensor]:
         """Return `hits`, `velocities` and `offsets`, (...) nats, of what is not known.
 
         Parameters
@@ -125,7 +125,7 @@ class LabHead(GrooveHead):
             mixture.log_prob(of_offset, offsets, self.offset_lattice),
         )
 
-    def draw(self, projected: Tensor, temperature: float, noise: HeldNoise) -> Tensor:  # type: ignore[override]
+    def draw(self, projected: Tensor, temperature: float, noise: _HeldNoise) -> Tensor:  # type: ignore[override]
         """Draw what is not known of a step: (..., P) to (..., 27).
 
         Source: combinations far less likely than the likeliest are left out, as in min-p
@@ -134,7 +134,7 @@ class LabHead(GrooveHead):
         """
         logits, feel_states = torch.split(projected, [N_COMBINATIONS, self.feel_size], dim=-1)
         logits = logits.masked_fill(noise.forbidden, -torch.inf)
-        floor = logits.amax(dim=-1, keepdim=True) + math.log(RAREST)
+        floor = logits.amax(dim=-1, keepdim=True) + math.log(_RAREST)
         logits = logits.masked_fill(logits < floor, -torch.inf)
         hits = self._draw_hits(logits, temperature, noise.noise)
         drawn = self._draw_feel(feel_states, hits, noise.feel_temperature, noise.noise)
@@ -185,7 +185,7 @@ class LabBatch(NamedTuple):
     """
 
     condition: Tensor
-    known: Known
+    known: _Known
     kl_weights: Tensor
     z_noise: Tensor
     is_blank: Tensor
@@ -210,7 +210,7 @@ class GrooveLab(nn.Module):
 
     A bidirectional LSTM reads what is kept; the decoder hears its state at every step, beside
     z and its own last output. The prior over z is a Gaussian that depends on what is kept, with
-    correlations that are fitted last (`CodeNoise`); the posterior hears the whole groove as well.
+    correlations that are fitted last (`_CodeNoise`); the posterior hears the whole groove as well.
 
     Source: the encoder, z and decoder are MusicVAE's (Roberts et al. 2018, section 3.1), the
     tasks GrooVAE's (Gillick et al. 2019, section 4); Sohn et al. 2015 for the conditional
@@ -235,7 +235,7 @@ class GrooveLab(nn.Module):
         self.reader = nn.LSTM(n_condition, config.reader_size, bidirectional=True, batch_first=True)
         self.to_context = nn.Linear(2 * config.reader_size, config.context_size)
         self.to_prior = nn.Linear(2 * config.reader_size, 2 * config.z_size)
-        self.code_noise = CodeNoise(config.z_size)
+        self.code_noise = _CodeNoise(config.z_size)
         self.encoder = BidirectionalEncoder(
             n_features + n_condition, config.encoder_size, 1, config.z_size
         )
@@ -320,7 +320,7 @@ class GrooveLab(nn.Module):
         self,
         z: Tensor,
         context: Tensor,
-        known: Known,
+        known: _Known,
         *,
         temperature: float = 1.0,
         feel_temperature: float = 1.0,
@@ -348,15 +348,15 @@ class GrooveLab(nn.Module):
         def decode(z: Tensor, context: Tensor, *known: Tensor) -> Tensor:
             n_examples, n_steps = context.shape[:2]
             noise = self.head.draw_noise((n_steps, n_examples), generator)
-            by_step = Known(*(part.transpose(0, 1) for part in known))  # (T, B, ...)
-            held: Any = HeldNoise(noise, by_step, self.head.forbidden(by_step), feel_temperature)
+            by_step = _Known(*(part.transpose(0, 1) for part in known))  # (T, B, ...)
+            held: Any = _HeldNoise(noise, by_step, self.head.forbidden(by_step), feel_temperature)
             return self.decoder.run(z, context, n_steps, self.head, temperature, held)
 
         features: Tensor = on_whole_blocks(decode, z, context, *known)
         return features
 
 
-class CodeNoise(nn.Module):
+class _CodeNoise(nn.Module):
     """A Gaussian with correlations, one for each kind of what is hidden, see `Kept.kinds`.
 
     The prior that is trained has independent dimensions, so that a code drawn from it lies
@@ -406,7 +406,7 @@ class CodeNoise(nn.Module):
         self.roots[kind] = vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.T
 
 
-def _leave_unfitted(noise: CodeNoise, tensors: dict[str, Tensor], prefix: str, *_: Any) -> None:
+def _leave_unfitted(noise: _CodeNoise, tensors: dict[str, Tensor], prefix: str, *_: Any) -> None:
     """Read N(0, I) from checkpoints that are older than this noise."""
-    for name, law in CodeNoise(noise.means.shape[1]).named_buffers():
+    for name, law in _CodeNoise(noise.means.shape[1]).named_buffers():
         tensors.setdefault(prefix + name, law)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-MIN_LOG_SCALE = -6.0
+_MIN_LOG_SCALE = -6.0
 """Keeps a component from shrinking onto one bin without bound."""
 
 
@@ -39,7 +39,7 @@ class Lattice(NamedTuple):
 
 def _split(parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     weights, means, log_scales = parameters.float().chunk(3, dim=-1)  # each (..., K)
-    return weights, means, log_scales.clamp(min=MIN_LOG_SCALE)
+    return weights, means, log_scales.clamp(min=_MIN_LOG_SCALE)
 
 
 def log_prob(parameters: Tensor, values: Tensor, lattice: Lattice) -> Tensor:

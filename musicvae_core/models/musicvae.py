@@ -23,10 +23,10 @@ from musicvae_core.music.piece import DRUMS
 
 _SILENT_SIGMA = math.log(math.expm1(1.0))
 """What a softplus turns into 1."""
-BatchT = TypeVar("BatchT", bound=tuple[Any, ...])
+_BatchT = TypeVar("_BatchT", bound=tuple[Any, ...])
 
 
-class Batch(NamedTuple):
+class _Batch(NamedTuple):
     """What a training step learns from: windows, and all the randomness of the step.
 
     Parameters
@@ -55,7 +55,7 @@ class Batch(NamedTuple):
     dropout: Tensor | None = None
 
 
-def map_batch(function: Callable[[Tensor], Tensor], batch: BatchT) -> BatchT:
+def map_batch(function: Callable[[Tensor], Tensor], batch: _BatchT) -> _BatchT:
     """Return a batch of any kind of model with a function applied to each of its tensors."""
 
     def mapped(part: Any) -> Any:
@@ -63,7 +63,7 @@ def map_batch(function: Callable[[Tensor], Tensor], batch: BatchT) -> BatchT:
             return function(part)
         return None if part is None else type(part)(*map(mapped, part))
 
-    return cast(BatchT, mapped(batch))
+    return cast(_BatchT, mapped(batch))
 
 
 class MusicVAE(nn.Module):
@@ -100,7 +100,7 @@ class MusicVAE(nn.Module):
             mu, sigma = self.encoder(features[..., : self.n_features])
         return mu, sigma
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
+    def forward(self, batch: _Batch) -> dict[str, Tensor]:
         """Return the terms of the loss, each (B,) nats: `kl` and one for each term of the head.
 
         Deviation: scheduled sampling draws every replaced input from a first, teacher-forced
@@ -247,7 +247,7 @@ def _decoder(config: ModelConfig, head: AnyHead) -> FlatDecoder | ConductorDecod
 
 def make_batch(
     model: MusicVAE, features: NDArray[np.float32], config: TrainConfig, step: int
-) -> Batch:
+) -> _Batch:
     """Return the batch of a step: its windows (B, T, F), and what seed and step draw."""
     target = torch.from_numpy(features)[..., : model.n_features]
     shape = target.shape[:2]  # (B, T)
@@ -264,10 +264,10 @@ def make_batch(
     if config.dropout > 0:
         kept = torch.rand(*shape, model.head.n_states, generator=generator) >= config.dropout
         dropout = kept / (1 - config.dropout)
-    return Batch(target, torch.ones(shape[0]), z_noise, is_blank, is_own, own_noise, dropout)
+    return _Batch(target, torch.ones(shape[0]), z_noise, is_blank, is_own, own_noise, dropout)
 
 
-def draw_batch(model: MusicVAE, windows: AnyWindows, config: TrainConfig, step: int) -> Batch:
+def draw_batch(model: MusicVAE, windows: AnyWindows, config: TrainConfig, step: int) -> _Batch:
     """Return the batch that belongs to a step of a training run; see `make_batch`."""
     features = windows.batch(
         step, config.batch_size, augmentation=config.augmentation, seed=config.seed

@@ -26,7 +26,7 @@ from musicvae_core.music.grid import (
 
 MAX_BYTES = 2 * 2**20
 """Larger files are refused unread; the longest performance of the data set has 0.1 MB."""
-MAX_NOTES = 50_000
+_MAX_NOTES = 50_000
 MAX_BARS = 1_000
 """Notes after so many bars are left out."""
 _MAX_TRACKS = 10_000
@@ -168,7 +168,7 @@ def scan_midi(data: bytes) -> ScannedMidi:
     Raises
     ------
     MidiError
-        Beyond `MAX_BYTES`, `MAX_NOTES` or `_MAX_TRACKS`, or if all notes are beyond `MAX_BARS`; or
+        Beyond `MAX_BYTES`, `_MAX_NOTES` or `_MAX_TRACKS`, or if all notes are beyond `MAX_BARS`; or
         if the bytes are no MIDI file, or its header does not say how time is counted.
     """
     check_size(len(data))
@@ -362,9 +362,9 @@ class _Walk:
 
     def _add_note(self, track: ScannedTrack, note: ScannedNote) -> None:
         self.n_notes += 1
-        if self.n_notes > MAX_NOTES:
+        if self.n_notes > _MAX_NOTES:
             raise MidiError(
-                f"The file has more than {MAX_NOTES:,} notes. "
+                f"The file has more than {_MAX_NOTES:,} notes. "
                 "Export the drum track alone, or a part of the song."
             )
         if note.tick < self.max_tick:
