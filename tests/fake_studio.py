@@ -14,8 +14,7 @@ from musicvae_core.latent.atlas import Atlas, Performance, Principal
 from musicvae_core.latent.attribute_vectors import FILL, AttributeVectors
 from musicvae_core.latent.morph import Curve, _compare, _lay_codes, _with_exact_ends, journey_codes
 from musicvae_core.latent.results import ModelInfo, Morphed, SteeredTake, Take
-from musicvae_core.music.attributes import Beats
-from musicvae_core.music.controls import controls_of, measure_controls
+from musicvae_core.music.attributes import Beats, controls_of, measure_controls
 from musicvae_core.music.drums import CLOSED_HAT, CRASH, KICK, N_VOICES, OPEN_HAT, SNARE
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line_midi import LineReading, read_line

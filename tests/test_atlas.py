@@ -21,7 +21,7 @@ from musicvae_core.latent.atlas import (
 from musicvae_core.latent.codes import encode_features
 from musicvae_core.latent.fit import _fit_principal, _fit_tsne, _spread, build_atlas
 from musicvae_core.models.checkpoint import load_checkpoint
-from musicvae_core.music.controls import controls_of
+from musicvae_core.music.attributes import controls_of
 from musicvae_core.studio import SHIPPED_CHECKPOINTS, Studio
 
 

@@ -6,14 +6,10 @@ import numpy as np
 import pytest
 from tiny_data import drummed_groove, random_groove
 
-from musicvae_core.music.attributes import (
-    ATTRIBUTES,
-    Beats,
-    bar_similarity,
-    lag_similarity,
-    measure,
-)
+from musicvae_core.evaluation.experiments.long_term import _lag_similarity
+from musicvae_core.music.attributes import ATTRIBUTES, Beats, measure
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, SNARE
+from musicvae_core.music.forms import bar_similarity
 from musicvae_core.music.grid import STEPS_PER_BAR
 from musicvae_core.music.groove import Groove
 
@@ -141,7 +137,7 @@ def test_a_pattern_of_two_bars_comes_back_at_even_lags():
     rng = np.random.default_rng(2)
     two = [drummed_groove(rng, 2) for _ in range(4)]
     hits = np.stack([groove.repeated(16).hits for groove in two])
-    one, other, four, eight = lag_similarity(hits, (1, 2, 4, 8))
+    one, other, four, eight = _lag_similarity(hits, (1, 2, 4, 8))
     assert other == four == eight == 1
     assert one < 1
     pairs = [bar_similarity(groove.hits)[0, 1] for groove in two]

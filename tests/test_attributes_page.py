@@ -11,7 +11,7 @@ from page_driver import components, newest
 from streamlit.testing.v1 import AppTest
 
 from musicvae_core.errors import SideFileError
-from musicvae_core.music.controls import CONTROLS
+from musicvae_core.music.attributes import CONTROLS
 from pages.attributes.sliders import _MAX_PRESSES, Wishes, _amount, _shown, _slider_range, in_words
 from pages.shared.sources import demo_sources
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from musicvae_core.data.augmentation import augment, change_feel
-from musicvae_core.music.attributes import beats_of, laid_backness, swing
+from musicvae_core.music.attributes import _laid_backness, _swing, beats_of
 from musicvae_core.music.drums import N_VOICES
 from musicvae_core.music.grid import STEPS_PER_BAR, STEPS_PER_BEAT
 
@@ -146,8 +146,8 @@ def test_feel_changes_by_one_amount_at_odd_steps_and_another_at_even_ones(straig
         means = (of_step * struck).sum((1, 2)) / struck.sum((1, 2))
         assert of_step == pytest.approx(np.where(struck, means[:, None, None], 0), abs=1e-5)
     beats = beats_of(changed)
-    assert swing(beats).std() == pytest.approx(0.15, rel=0.15)
-    assert laid_backness(beats).std() == pytest.approx(0.06, rel=0.15)
+    assert _swing(beats).std() == pytest.approx(0.15, rel=0.15)
+    assert _laid_backness(beats).std() == pytest.approx(0.06, rel=0.15)
 
 
 def test_feel_changes_in_a_share_of_examples_and_leaves_no_step(straight):

@@ -23,8 +23,7 @@ from real_browser import (
     wait_for_state,
 )
 
-from musicvae_core.music.attributes import Beats
-from musicvae_core.music.controls import CONTROLS
+from musicvae_core.music.attributes import CONTROLS, Beats
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.midi.read import read_midi
 from pages.attributes.sliders import _amount

@@ -7,8 +7,13 @@ import pytest
 from test_attributes import groove_of, hats
 from tiny_data import random_groove
 
-from musicvae_core.music.attributes import ATTRIBUTES, Beats
-from musicvae_core.music.controls import CONTROLS, controls_of, measure_controls
+from musicvae_core.music.attributes import (
+    ATTRIBUTES,
+    CONTROLS,
+    Beats,
+    controls_of,
+    measure_controls,
+)
 from musicvae_core.music.drums import (
     CLOSED_HAT,
     CRASH,

@@ -7,18 +7,11 @@ import numpy as np
 import pytest
 
 from musicvae_core.errors import ConfigError, GridError, InvalidGrooveError
-from musicvae_core.music.attributes import (
-    Beats,
-    bar_similarity,
-    fill_ness,
-    hat_activity,
-    measure,
-    swing,
-)
-from musicvae_core.music.attributes import eighth_syncopation as eighths
-from musicvae_core.music.attributes import sixteenth_syncopation as sixteenths
+from musicvae_core.music.attributes import Beats, _fill_ness, _hat_activity, _swing, measure
+from musicvae_core.music.attributes import _eighth_syncopation as eighths
+from musicvae_core.music.attributes import _sixteenth_syncopation as sixteenths
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, SNARE, WRITTEN_PITCHES
-from musicvae_core.music.forms import taps_to_groove
+from musicvae_core.music.forms import bar_similarity, taps_to_groove
 from musicvae_core.music.grid import COMMON_TIME, TICKS_PER_BEAT, Grid, TempoMap
 from musicvae_core.music.groove import Groove, groove_to_features
 from musicvae_core.music.line import Line, Note
@@ -118,7 +111,7 @@ def test_a_groove_on_a_finer_grid_measures_the_same():
     for name in ("offset_spread", "laid_backness"):
         assert own[name] == pytest.approx(coarse[name] / 2, rel=1e-5), name
     assert own["step_density"] == coarse["step_density"] / 2
-    for attribute in (eighths, fill_ness, hat_activity):
+    for attribute in (eighths, _fill_ness, _hat_activity):
         assert attribute(beats_of(fine)) == attribute(beats_of(groove)), attribute.__name__
 
 
@@ -139,9 +132,9 @@ def test_attributes_know_where_eighths_lie():
     assert sixteenths(struck(TRIPLETS, [1, 4, 5, 10])) == 0.75  # 5 follows 4
     assert eighths(struck(TRIPLETS, [3, 6, 9, 21])) == 0.5  # a hit at 6 comes before 9
     assert eighths(struck(Grid(4, 3), [1, 4])) == 0
-    assert hat_activity(struck(WALTZ, [0, 4, 8])) == 3
-    assert swing(struck(WALTZ, [0, 4], late=[0.0, 0.0])) == 0
-    assert swing(struck(WALTZ, [0, 3], late=[0.0, 0.25])) == 0.25
+    assert _hat_activity(struck(WALTZ, [0, 4, 8])) == 3
+    assert _swing(struck(WALTZ, [0, 4], late=[0.0, 0.0])) == 0
+    assert _swing(struck(WALTZ, [0, 3], late=[0.0, 0.25])) == 0.25
 
 
 @pytest.mark.parametrize("grid", GRIDS, ids=str)
@@ -149,7 +142,7 @@ def test_every_attribute_of_every_grid_is_a_number(grid):
     values = measure(any_groove(grid))
     assert all(np.isfinite(value) for value in values.values())
     beats = beats_of(any_groove(grid))
-    assert all(np.isfinite(float(one(beats))) for one in (eighths, sixteenths, fill_ness))
+    assert all(np.isfinite(float(one(beats))) for one in (eighths, sixteenths, _fill_ness))
     assert bar_similarity(any_groove(grid).hits, grid).shape == (3, 3)
 
 

@@ -12,7 +12,7 @@ from musicvae_core.lab.tools import Lab
 from musicvae_core.models.checkpoint import load_checkpoint
 from musicvae_core.models.conditioning import Kept, untold
 from musicvae_core.models.lab import GrooveLab
-from musicvae_core.music.attributes import beats_of, mean_velocity, measure
+from musicvae_core.music.attributes import _mean_velocity, beats_of, measure
 from musicvae_core.music.grid import STEPS_PER_BAR
 from musicvae_core.music.groove import features_to_groove
 
@@ -59,7 +59,7 @@ def test_seams_change_no_more_than_other_bar_lines(lab, long_windows, played):
 def test_grooves_differ_from_one_another_in_loudness_as_real_ones_do(lab, long_windows, played):
     short = slice(0, lab.checkpoint.config.n_bars * STEPS_PER_BAR)
     ours, theirs = (
-        np.std([mean_velocity(beats_of(one[short])) for one in features])
+        np.std([_mean_velocity(beats_of(one[short])) for one in features])
         for features in (played, long_windows.features)
     )
     assert 0.6 * theirs < ours < 1.4 * theirs

@@ -13,7 +13,7 @@ from page_driver import components, found_by_pages, newest
 from streamlit.testing.v1 import AppTest
 
 from musicvae_core.errors import CheckpointNotFoundError
-from musicvae_core.music.attributes import bar_similarity
+from musicvae_core.music.forms import bar_similarity
 from pages.long_form.piece import _similarity_figure
 from pages.shared.collection import Source
 

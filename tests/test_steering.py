@@ -19,8 +19,7 @@ from musicvae_core.latent.attribute_vectors import (
 from musicvae_core.latent.fit import fit_vectors
 from musicvae_core.latent.steering import _BOUND_WEIGHTS, decode_codes, steer, weights_of
 from musicvae_core.models.checkpoint import load_checkpoint
-from musicvae_core.music.attributes import Beats
-from musicvae_core.music.controls import CONTROLS
+from musicvae_core.music.attributes import CONTROLS, Beats
 from musicvae_core.studio import SHIPPED_CHECKPOINTS, Studio
 
 K, Z = 3, 6

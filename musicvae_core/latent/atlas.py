@@ -169,7 +169,7 @@ class Atlas:
     performances
         Those that have a window here.
     attributes
-        By the names of `controls.CONTROLS`, (N,) float32 each, in their own units.
+        By the names of `attributes.CONTROLS`, (N,) float32 each, in their own units.
     principal
         The principal components of the codes.
     tsne

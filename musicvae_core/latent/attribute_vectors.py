@@ -35,7 +35,7 @@ class AttributeVectors:
     fingerprint
         `Checkpoint.fingerprint` of the model that they belong to.
     controls
-        Names of the attributes, of `controls.CONTROLS`: those that vary in the train split.
+        Names of the attributes, of `attributes.CONTROLS`: those that vary in the train split.
     labels
         Styles, by their names in the data set, and `FILL`.
     deviations

@@ -16,8 +16,7 @@ from musicvae_core.latent.atlas import Atlas, Performance, Principal, directions
 from musicvae_core.latent.attribute_vectors import FILL, AttributeVectors
 from musicvae_core.latent.codes import encode_features
 from musicvae_core.models.checkpoint import Checkpoint
-from musicvae_core.music.attributes import beats_of
-from musicvae_core.music.controls import controls_of, measure_controls
+from musicvae_core.music.attributes import beats_of, controls_of, measure_controls
 
 _Array = NDArray[np.float64]
 

@@ -44,7 +44,7 @@ class Take:
 
 @dataclass(frozen=True, eq=False)
 class SteeredTake:
-    """A take that was steered, and its attributes before and after, by `controls.CONTROLS`."""
+    """A take that was steered, and its attributes before and after, by `attributes.CONTROLS`."""
 
     take: Take
     before: Mapping[str, float]

@@ -20,8 +20,7 @@ from musicvae_core.errors import ConfigError
 from musicvae_core.latent.attribute_vectors import AttributeVectors
 from musicvae_core.latent.results import SteeredTake, Take
 from musicvae_core.models.checkpoint import Checkpoint
-from musicvae_core.music.attributes import beats_of
-from musicvae_core.music.controls import measure_controls
+from musicvae_core.music.attributes import beats_of, measure_controls
 from musicvae_core.music.groove import Groove
 
 _Array = NDArray[np.float64]

@@ -1,8 +1,9 @@
-"""Attributes of a groove, each a number, and how alike its bars are."""
+"""Attributes of a groove, each a number, with a title, unit and step for whoever listens."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -22,10 +23,10 @@ from musicvae_core.music.drums import (
     RIDE,
     SNARE,
 )
-from musicvae_core.music.grid import COMMON_TIME, Grid
+from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS, Grid
 from musicvae_core.music.groove import Groove
 
-Array = NDArray[np.float64]
+_Array = NDArray[np.float64]
 
 
 class Beats(NamedTuple):
@@ -52,18 +53,18 @@ def beats_of(features: NDArray[np.float32], grid: Grid = COMMON_TIME) -> Beats:
     return Beats(hits, velocities, offsets / np.float32(OFFSET_SCALE), grid)
 
 
-def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> Array:
+def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> _Array:
     """Divide element by element, with 0 where there is nothing to divide by."""
     part, whole = np.asarray(part, np.float64), np.asarray(whole)
     return np.asarray(np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0))
 
 
-def _mean_of(values: NDArray[np.floating], where: NDArray[np.bool_]) -> Array:
+def _mean_of(values: NDArray[np.floating], where: NDArray[np.bool_]) -> _Array:
     total = np.where(where, values, 0).sum(axis=(-2, -1), dtype=np.float64)
     return _ratio(total, where.sum(axis=(-2, -1)))
 
 
-def _spread_of(values: NDArray[np.floating], where: NDArray[np.bool_]) -> Array:
+def _spread_of(values: NDArray[np.floating], where: NDArray[np.bool_]) -> _Array:
     centre = _mean_of(values, where)[..., None, None]
     variance = _mean_of((values - centre) ** 2, where)
     return np.asarray(np.sqrt(variance))
@@ -74,7 +75,7 @@ def _struck(beats: Beats) -> NDArray[np.bool_]:
     return np.asarray(beats.hits.any(axis=-1))
 
 
-def step_density(beats: Beats) -> Array:
+def _step_density(beats: Beats) -> _Array:
     """Return the share of steps with a hit, 0 to 1.
 
     Source: Roberts et al. 2018, section 5.3 (note density, as onsets a step).
@@ -82,12 +83,12 @@ def step_density(beats: Beats) -> Array:
     return np.asarray(_struck(beats).mean(axis=-1))
 
 
-def _voices_used(beats: Beats) -> Array:
+def _voices_used(beats: Beats) -> _Array:
     """Return how many of the nine voices sound at least once."""
     return np.asarray(beats.hits.any(axis=-2).sum(axis=-1), np.float64)
 
 
-def _syncopation(beats: Beats) -> Array:
+def _syncopation(beats: Beats) -> _Array:
     """Return the share of struck steps that syncopate by a step, 0 to 1.
 
     A step, a sixteenth in common time, does so where it is struck, lies between two eighths,
@@ -108,7 +109,7 @@ def _between_eighths(beats: Beats) -> NDArray[np.bool_]:
     return np.asarray(2 * places % steps_per_beat != 0)
 
 
-def sixteenth_syncopation(beats: Beats) -> Array:
+def _sixteenth_syncopation(beats: Beats) -> _Array:
     """Return the share of hits that syncopate by a sixteenth in their own voice, 0 to 1.
 
     A hit does so between two eighths, with no hit of its voice on the step before.
@@ -121,13 +122,13 @@ def sixteenth_syncopation(beats: Beats) -> Array:
     return _ratio(syncopated.sum(axis=(-2, -1)), hits.sum(axis=(-2, -1)))
 
 
-def eighth_syncopation(beats: Beats) -> Array:
+def _eighth_syncopation(beats: Beats) -> _Array:
     """Return the share of hits that syncopate by an eighth in their own voice, 0 to 1.
 
     A hit does so on the second eighth of a beat, with no hit of its voice before it in the
     beat. Where a beat has an odd number of steps none does.
 
-    Source: as `sixteenth_syncopation`.
+    Source: as `_sixteenth_syncopation`.
     """
     half, is_odd = divmod(beats.grid.steps_per_beat, 2)
     by_beat = _by_beat(beats)
@@ -135,7 +136,7 @@ def eighth_syncopation(beats: Beats) -> Array:
     return _ratio(syncopated.sum(axis=(-2, -1)), beats.hits.sum(axis=(-2, -1)))
 
 
-def swing(beats: Beats) -> Array:
+def _swing(beats: Beats) -> _Array:
     """Return how much later the second sixteenths of the eighths come than the first, in steps.
 
     The mean offset of hits between eighths less that of hits on them; positive swings. 0
@@ -159,17 +160,17 @@ def _by_beat(beats: Beats) -> NDArray[np.bool_]:
     return beats.hits.reshape(*leading, -1, beats.grid.steps_per_beat, n_voices)
 
 
-def laid_backness(beats: Beats) -> Array:
+def _laid_backness(beats: Beats) -> _Array:
     """Return the mean offset of all hits in steps; positive is behind the beat."""
     return _mean_of(beats.offsets, beats.hits)
 
 
-def _timing_looseness(beats: Beats) -> Array:
+def _timing_looseness(beats: Beats) -> _Array:
     """Return the standard deviation of the offsets in steps."""
     return _spread_of(beats.offsets, beats.hits)
 
 
-def looseness(beats: Beats) -> Array:
+def _looseness(beats: Beats) -> _Array:
     """Return the standard deviation of the offsets in steps, swing aside.
 
     Offsets are taken from the mean of the hits on eighths and of those between, so
@@ -182,52 +183,52 @@ def looseness(beats: Beats) -> Array:
     return np.asarray(np.sqrt(_ratio(sum(variances), beats.hits.sum(axis=(-2, -1)))))
 
 
-def mean_velocity(beats: Beats) -> Array:
+def _mean_velocity(beats: Beats) -> _Array:
     """Return the mean velocity of the hits, 0 to 1."""
     return _mean_of(beats.velocities, beats.hits)
 
 
-def dynamic_range(beats: Beats) -> Array:
+def _dynamic_range(beats: Beats) -> _Array:
     """Return the standard deviation of the velocities."""
     return _spread_of(beats.velocities, beats.hits)
 
 
-def kick_activity(beats: Beats) -> Array:
+def _kick_activity(beats: Beats) -> _Array:
     """Return the kicks a bar."""
     return _activity(beats, [KICK])
 
 
-def snare_activity(beats: Beats) -> Array:
+def _snare_activity(beats: Beats) -> _Array:
     """Return the snare hits a bar, ghost notes and all."""
     return _activity(beats, [SNARE])
 
 
-def hat_activity(beats: Beats) -> Array:
+def _hat_activity(beats: Beats) -> _Array:
     """Return the hi-hat hits a bar, closed and open."""
     return _activity(beats, [CLOSED_HAT, OPEN_HAT])
 
 
-def open_hat_share(beats: Beats) -> Array:
+def _open_hat_share(beats: Beats) -> _Array:
     """Return the share of the hi-hat hits that are open, 0 to 1; 0 without a hi-hat."""
     return _ratio(_hits_of(beats, [OPEN_HAT]), _hits_of(beats, [CLOSED_HAT, OPEN_HAT]))
 
 
-def ride_activity(beats: Beats) -> Array:
+def _ride_activity(beats: Beats) -> _Array:
     """Return the ride hits a bar."""
     return _activity(beats, [RIDE])
 
 
-def crash_activity(beats: Beats) -> Array:
-    """Return the crash hits a bar; the other cymbal has its own `ride_activity`."""
+def _crash_activity(beats: Beats) -> _Array:
+    """Return the crash hits a bar; the other cymbal has its own `_ride_activity`."""
     return _activity(beats, [CRASH])
 
 
-def tom_activity(beats: Beats) -> Array:
+def _tom_activity(beats: Beats) -> _Array:
     """Return the hits of the three toms a bar."""
     return _activity(beats, _TOMS)
 
 
-def fill_ness(beats: Beats) -> Array:
+def _fill_ness(beats: Beats) -> _Array:
     """Return the share of beats in which snare or toms play and nothing keeps time, 0 to 1.
 
     The hi-hat, closed or open, and the ride keep time.
@@ -241,23 +242,23 @@ def fill_ness(beats: Beats) -> Array:
     return np.asarray((leaves_time & sounding[..., [SNARE, *_TOMS]].any(axis=-1)).mean(axis=-1))
 
 
-def _hits_of(beats: Beats, voices: list[int] | slice) -> Array:
+def _hits_of(beats: Beats, voices: list[int] | slice) -> _Array:
     return np.asarray(beats.hits[..., voices].sum(axis=(-2, -1)), np.float64)
 
 
-def _activity(beats: Beats, voices: list[int]) -> Array:
+def _activity(beats: Beats, voices: list[int]) -> _Array:
     n_bars = beats.hits.shape[-2] / beats.grid.steps_per_bar
     return np.asarray(_hits_of(beats, voices) / n_bars)
 
 
-ATTRIBUTES: Mapping[str, Callable[[Beats], Array]] = MappingProxyType(
+ATTRIBUTES: Mapping[str, Callable[[Beats], _Array]] = MappingProxyType(
     {
-        "velocity_mean": mean_velocity,
-        "velocity_spread": dynamic_range,
+        "velocity_mean": _mean_velocity,
+        "velocity_spread": _dynamic_range,
         "offset_spread": _timing_looseness,
-        "swing": swing,
-        "laid_backness": laid_backness,
-        "step_density": step_density,
+        "swing": _swing,
+        "laid_backness": _laid_backness,
+        "step_density": _step_density,
         "syncopation": _syncopation,
         "voices_used": _voices_used,
     }
@@ -271,46 +272,123 @@ def measure(groove: Groove) -> dict[str, float]:
     return {name: float(attribute(beats)) for name, attribute in ATTRIBUTES.items()}
 
 
-def bar_similarity(hits: NDArray[np.bool_], grid: Grid = COMMON_TIME) -> NDArray[np.float32]:
-    """Compare every bar with every other.
-
-    Two bars are as alike as the F1 of their hits is high: twice the hits that both have, by
-    the hits of both together; so 1 is the same bar and 0 has no hit in common. Silence is like
-    silence. Velocity and timing do not count.
+@dataclass(frozen=True)
+class Control:
+    """An attribute as a listener meets it: on a slider, in a figure.
 
     Parameters
     ----------
-    hits
-        (..., T, 9) bool.
-    grid
-        How their steps divide time.
-
-    Returns
-    -------
-    (..., U, U) float32, symmetric, 1 on the diagonal.
-
-    Source: the measure is Dice's coefficient; a matrix of it shows form as in Foote 1999.
+    measure
+        Gives the attribute in its own unit.
+    title, unit
+        What it is called, and in what it is shown.
+    scale
+        Shown units to one of its own.
+    step
+        The slider's, in shown units.
+    group
+        The heading that it is listed under.
+    help
+        What more of it sounds like, in one sentence.
+    of_feel
+        Whether it is about velocity or timing, which not every model plays.
     """
-    *leading, n_steps, _ = hits.shape
-    shape = (*leading, n_steps // grid.steps_per_bar, grid.steps_per_bar * N_VOICES)
-    bars = hits.reshape(shape).astype(np.float32)  # (..., U, steps * 9)
-    n_both = bars @ bars.swapaxes(-1, -2)  # (..., U, U)
-    counts = bars.sum(axis=-1)  # (..., U)
-    n_either = counts[..., :, None] + counts[..., None, :]
-    alike = 2 * n_both / np.maximum(n_either, 1)
-    return np.where(n_either > 0, alike, 1).astype(np.float32)
+
+    measure: Callable[[Beats], _Array]
+    title: str
+    unit: str
+    scale: float
+    step: float
+    group: str
+    help: str
+    of_feel: bool = False
 
 
-def lag_similarity(hits: NDArray[np.bool_], lags: Sequence[int]) -> list[float]:
-    """Return the mean similarity of all pairs of bars that are so many bars apart.
+CONTROLS: Mapping[str, Control] = MappingProxyType(
+    {
+        "step_density": Control(
+            _step_density,
+            *("How busy", "% of steps", 100, 1, "Rhythm"),
+            "Fewer sixteenths pass in silence.",
+        ),
+        "sixteenth_syncopation": Control(
+            _sixteenth_syncopation,
+            *("16th syncopation", "% of hits", 100, 1, "Rhythm"),
+            "More hits on the “e” and the “a” whose voice was silent just before.",
+        ),
+        "eighth_syncopation": Control(
+            _eighth_syncopation,
+            *("8th syncopation", "% of hits", 100, 1, "Rhythm"),
+            "More hits on the “and” whose voice was silent on the beat.",
+        ),
+        "fill_ness": Control(
+            _fill_ness,
+            *("Fills", "% of beats", 100, 5, "Rhythm"),
+            "More beats of snare and toms that no hi-hat or ride keeps time for.",
+        ),
+        "kick_activity": Control(
+            _kick_activity, "Kick", "hits a bar", 1, 0.5, "Voices", "More kicks."
+        ),
+        "snare_activity": Control(
+            _snare_activity, "Snare", "hits a bar", 1, 0.5, "Voices", "More snare, ghosts included."
+        ),
+        "hat_activity": Control(
+            _hat_activity, "Hi-hat", "hits a bar", 1, 0.5, "Voices", "A busier hi-hat."
+        ),
+        "open_hat_share": Control(
+            _open_hat_share,
+            *("Open hi-hat", "% of the hi-hat", 100, 1, "Voices"),
+            "More of the hi-hat is played open.",
+        ),
+        "ride_activity": Control(
+            _ride_activity, "Ride", "hits a bar", 1, 0.5, "Voices", "A busier ride."
+        ),
+        "crash_activity": Control(
+            _crash_activity, "Crash", "hits a bar", 1, 0.5, "Voices", "More crashes."
+        ),
+        "tom_activity": Control(
+            _tom_activity, "Toms", "hits a bar", 1, 0.5, "Voices", "More of the three toms."
+        ),
+        "swing": Control(
+            _swing,
+            *("Swing", "% of a step", 100, 1, "Feel"),
+            "The “e” and the “a” come later than the beat and the “and”.",
+            of_feel=True,
+        ),
+        "laid_backness": Control(
+            _laid_backness,
+            *("Laid-back", "% of a step", 100, 1, "Feel"),
+            "Behind the beat to the right, ahead of it to the left.",
+            of_feel=True,
+        ),
+        "looseness": Control(
+            _looseness,
+            *("Tight to loose", "% of a step", 100, 1, "Feel"),
+            "Hits stray further from their places in time, swing aside.",
+            of_feel=True,
+        ),
+        "velocity_mean": Control(
+            _mean_velocity,
+            *("Loudness", "velocity", VELOCITY_LEVELS, 1, "Feel"),
+            "Played harder on average.",
+            of_feel=True,
+        ),
+        "velocity_spread": Control(
+            _dynamic_range,
+            *("Dynamic range", "velocity", VELOCITY_LEVELS, 1, "Feel"),
+            "A wider gap between accents and ghosts.",
+            of_feel=True,
+        ),
+    }
+)
+"""What can be steered, in the order of the sliders; names as in `ATTRIBUTES` mean the same."""
 
-    Parameters
-    ----------
-    hits
-        (N, T, 9) bool.
-    lags
-        In bars, each below the number of bars.
-    """
-    matrices = bar_similarity(hits)
-    diagonals = [np.diagonal(matrices, lag, axis1=-2, axis2=-1) for lag in lags]
-    return [float(diagonal.mean()) for diagonal in diagonals]
+
+def controls_of(has_feel: bool) -> tuple[str, ...]:
+    """Return the names of the controls that a model with or without feel can follow."""
+    return tuple(name for name, control in CONTROLS.items() if has_feel or not control.of_feel)
+
+
+def measure_controls(beats: Beats, names: Sequence[str]) -> _Array:
+    """Return the named controls of grooves (..., T, 9) in their own units, (..., K)."""
+    return np.stack([CONTROLS[name].measure(beats) for name in names], axis=-1)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import PlainSerializer, PlainValidator
 
 from musicvae_core.errors import InvalidGrooveError, NoDrumsError
@@ -272,3 +273,33 @@ def taps_to_groove(
         if velocity > arrays[cell][1]:
             arrays[cell] = 1, velocity, np.clip(place - step, -0.5, grid.latest_offset)
     return Groove(arrays[0] > 0, arrays[1], arrays[2], tempo_bpm, grid)
+
+
+def bar_similarity(hits: NDArray[np.bool_], grid: Grid = COMMON_TIME) -> NDArray[np.float32]:
+    """Compare every bar with every other.
+
+    Two bars are as alike as the F1 of their hits is high: twice the hits that both have, by
+    the hits of both together; so 1 is the same bar and 0 has no hit in common. Silence is like
+    silence. Velocity and timing do not count.
+
+    Parameters
+    ----------
+    hits
+        (..., T, 9) bool.
+    grid
+        How their steps divide time.
+
+    Returns
+    -------
+    (..., U, U) float32, symmetric, 1 on the diagonal.
+
+    Source: the measure is Dice's coefficient; a matrix of it shows form as in Foote 1999.
+    """
+    *leading, n_steps, _ = hits.shape
+    shape = (*leading, n_steps // grid.steps_per_bar, grid.steps_per_bar * N_VOICES)
+    bars = hits.reshape(shape).astype(np.float32)  # (..., U, steps * 9)
+    n_both = bars @ bars.swapaxes(-1, -2)  # (..., U, U)
+    counts = bars.sum(axis=-1)  # (..., U)
+    n_either = counts[..., :, None] + counts[..., None, :]
+    alike = 2 * n_both / np.maximum(n_either, 1)
+    return np.where(n_either > 0, alike, 1).astype(np.float32)

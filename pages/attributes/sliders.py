@@ -13,7 +13,7 @@ import streamlit as st
 
 from musicvae_core.latent.attribute_vectors import FILL, AttributeVectors
 from musicvae_core.latent.results import ModelInfo, SteeredTake
-from musicvae_core.music.controls import CONTROLS, Control
+from musicvae_core.music.attributes import CONTROLS, Control
 from musicvae_core.music.grid import VELOCITY_LEVELS
 from musicvae_core.music.groove import Groove
 from pages.shared.actions import action, component, on_event

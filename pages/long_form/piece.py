@@ -9,8 +9,7 @@ import streamlit as st
 
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.latent.results import LongTake, ModelInfo
-from musicvae_core.music.attributes import bar_similarity
-from musicvae_core.music.forms import drums_of
+from musicvae_core.music.forms import bar_similarity, drums_of
 from musicvae_core.music.groove import Groove
 from musicvae_core.studio import Studio
 from pages.long_form.long_settings import (

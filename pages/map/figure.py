@@ -14,7 +14,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from musicvae_core.latent.atlas import Atlas, Performance
-from musicvae_core.music.controls import CONTROLS
+from musicvae_core.music.attributes import CONTROLS
 from pages.shared.events import View
 from pages.shared.names import UNKNOWN, drummer_title, style_title
 

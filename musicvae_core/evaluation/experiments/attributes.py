@@ -23,8 +23,7 @@ from musicvae_core.latent.attribute_vectors import FILL, AttributeVectors
 from musicvae_core.latent.codes import Codes, encode_features
 from musicvae_core.latent.steering import Steered, decode_codes, steer
 from musicvae_core.models.checkpoint import Checkpoint
-from musicvae_core.music.attributes import beats_of
-from musicvae_core.music.controls import CONTROLS, controls_of, measure_controls
+from musicvae_core.music.attributes import CONTROLS, beats_of, controls_of, measure_controls
 from musicvae_core.music.drums import N_VOICES
 from musicvae_core.music.grid import STEPS_PER_BAR
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -31,8 +31,8 @@ from musicvae_core.models.checkpoint import Checkpoint, load_checkpoint, save_ch
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.models.presets import override, preset
 from musicvae_core.models.reconstruction import reconstruction_metrics
-from musicvae_core.music.attributes import lag_similarity
 from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.forms import bar_similarity
 from musicvae_core.music.grid import STEPS_PER_BAR
 from musicvae_core.training.fit_prior import fit_prior
 from musicvae_core.training.train import train
@@ -126,7 +126,7 @@ def long_term(
         "n_windows": {split: len(some) for split, some in windows.items()},
         "lags": lags,
         "real": {
-            split: lag_similarity(_hits(some.features), lags) for split, some in windows.items()
+            split: _lag_similarity(_hits(some.features), lags) for split, some in windows.items()
         },
         "models": {},
     }
@@ -150,7 +150,7 @@ def _measure(
     `teacher_forcing_accuracy`, `sampling_accuracy`, `hit_f1` and `kl_nats` of
     `evaluate.reconstruction_metrics`, and `by_bar`, the sampling accuracy of each bar; `prior`,
     `learned` or `normal`, from which pieces are drawn; `similarity`, how alike their bars are
-    at the lags (`similarity.lag_similarity`), at temperature 1.
+    at the lags (`_lag_similarity`), at temperature 1.
     """
     prior: PriorName = "normal" if checkpoint.prior is None else "learned"
     pieces = generate_features(checkpoint, MAX_GENERATED, prior, seed)
@@ -158,7 +158,7 @@ def _measure(
         "checkpoint": checkpoint.name,
         "parameters": sum(one.numel() for one in checkpoint.model.parameters()),
         "prior": prior,
-        "similarity": lag_similarity(_hits(pieces), lags),
+        "similarity": _lag_similarity(_hits(pieces), lags),
     }
     for split, some in windows.items():
         metrics = reconstruction_metrics(checkpoint.model, some.features, some.tempos_bpm)
@@ -293,3 +293,18 @@ def _draw(report: Mapping[str, Any]) -> go.Figure:
     figure.update_xaxes(title_text="bars apart", tickvals=report["lags"], row=1, col=2)
     figure.update_layout(width=1000, height=360, legend={"orientation": "h"}, font={"size": 11})
     return figure
+
+
+def _lag_similarity(hits: NDArray[np.bool_], lags: Sequence[int]) -> list[float]:
+    """Return the mean similarity of all pairs of bars that are so many bars apart.
+
+    Parameters
+    ----------
+    hits
+        (N, T, 9) bool.
+    lags
+        In bars, each below the number of bars.
+    """
+    matrices = bar_similarity(hits)
+    diagonals = [np.diagonal(matrices, lag, axis1=-2, axis2=-1) for lag in lags]
+    return [float(diagonal.mean()) for diagonal in diagonals]
