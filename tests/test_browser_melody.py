@@ -23,7 +23,7 @@ from real_browser import (
 )
 
 from musicvae_core.music.line_midi import read_line, read_piece
-from musicvae_core.music.share import read_piece_code
+from musicvae_core.music.share import read_share_code
 
 pytestmark = pytest.mark.browser
 melodic = on(real("melody_2bar"))
@@ -121,7 +121,7 @@ def test_a_melody_is_heard_at_its_pitches_saved_kept_and_shared(page: Page) -> N
     first.get_by_role("button", name="to another page").click()
     page.get_by_role("menuitem", name="Share code…").click()
     code = page.locator("[role=dialog] code").inner_text()
-    shared = read_piece_code(code).piece.parts["melody"]
+    shared = read_share_code(code).music
     assert [list(note[:3]) for note in shared.notes()] == [note[:3] for note in notes]
     page.keyboard.press("Escape")
     page.get_by_role("link", name="Library").click()

@@ -25,10 +25,10 @@ from musicvae_core.music.line_midi import read_piece
 from musicvae_core.music.midi.write import write_piece
 from musicvae_core.music.piece import _MAX_LINES, Piece
 from musicvae_core.music.share import (
-    PIECE_PREFIX,
-    SharedPiece,
-    read_piece_code,
-    write_piece_code,
+    _PIECE_PREFIX,
+    Shared,
+    read_share_code,
+    write_share_code,
 )
 from musicvae_core.sound.lines import _render_piece, render_line
 from musicvae_core.sound.render import Renderer
@@ -188,24 +188,25 @@ def test_chords_and_unknown_tracks_are_refused_by_name():
 
 
 def test_a_share_code_gives_a_piece_back():
-    shared = SharedPiece(band(16), "trio_16bar", "Jazz", "Midnight")
-    code = write_piece_code(shared)
-    assert code.startswith(PIECE_PREFIX)
+    shared = Shared(band(16), "trio_16bar", "Jazz", "Midnight")
+    code = write_share_code(shared)
+    assert code.startswith(_PIECE_PREFIX)
     assert len(code) < 400
-    again = read_piece_code(f" {code[:30]}\n{code[30:]}")
-    assert again.piece == shared.piece
+    again = read_share_code(f" {code[:30]}\n{code[30:]}")
+    assert again.music == shared.music
     assert (again.model, again.kit, again.name) == ("trio_16bar", "Jazz", "Midnight")
-    tune = SharedPiece(Piece({"melody": Line.from_notes([Note(0, 9, 127, 1.0)], 1)}))
-    assert read_piece_code(write_piece_code(tune)).piece == tune.piece
+    tune = Line.from_notes([Note(0, 9, 127, 1.0)], 1)
+    for music in (tune, Piece({"melody": tune})):
+        assert read_share_code(write_share_code(Shared(music))).music == tune
 
 
 def test_a_damaged_share_code_is_refused():
-    code = write_piece_code(SharedPiece(band()))
-    for text in ("", "gs2.AAAA", PIECE_PREFIX, code[:-9], code.replace(code[20:24], "AAAA")):
+    code = write_share_code(Shared(band()))
+    for text in ("", "gs2.AAAA", _PIECE_PREFIX, code[:-9], code.replace(code[20:24], "AAAA")):
         with pytest.raises(ShareCodeError):
-            read_piece_code(text)
+            read_share_code(text)
     with pytest.raises(ShareCodeError, match="65 bars"):
-        write_piece_code(SharedPiece(band(65)))
+        write_share_code(Shared(band(65)))
 
 
 @pytest.fixture(scope="module")

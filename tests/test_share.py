@@ -48,13 +48,13 @@ def test_a_round_trip_is_exact(seed, n_bars):
     rng = np.random.default_rng(seed)
     groove = random_groove(rng, n_bars, round(float(rng.uniform(20, 400)), 3))
     shared = read_share_code(write_share_code(Shared(groove, "groove_2bar", "TR-808")))
-    assert_same_music(shared.groove, groove)
+    assert_same_music(shared.music, groove)
     assert (shared.model, shared.kit) == ("groove_2bar", "TR-808")
 
 
 def test_a_code_says_what_a_midi_file_says():
     groove = drummed_groove(np.random.default_rng(4), 2)
-    read = read_share_code(write_share_code(Shared(groove))).groove
+    read = read_share_code(write_share_code(Shared(groove))).music
     assert_same_music(read_midi(write_midi(read)).groove, read_midi(write_midi(groove)).groove)
 
 
@@ -72,8 +72,8 @@ def test_a_code_says_what_a_midi_file_says():
 def test_the_borders(groove):
     read = read_share_code(write_share_code(Shared(groove, "ü" * 30, "")))
     assert (read.model, read.kit) == ("ü" * 30, "")
-    np.testing.assert_array_equal(read.groove.hits, groove.hits)
-    assert_same_music(read_share_code(write_share_code(read)).groove, read.groove)
+    np.testing.assert_array_equal(read.music.hits, groove.hits)
+    assert_same_music(read_share_code(write_share_code(read)).music, read.music)
 
 
 def test_a_code_is_short(code):
@@ -84,7 +84,7 @@ def test_a_code_is_short(code):
 
 def test_line_breaks_and_spaces_do_not_matter(code):
     broken = "\n ".join(code[at : at + 20] for at in range(0, len(code), 20))
-    assert_same_music(read_share_code(f"  {broken}\r\n").groove, read_share_code(code).groove)
+    assert_same_music(read_share_code(f"  {broken}\r\n").music, read_share_code(code).music)
 
 
 def test_every_changed_letter_is_noticed(code):
@@ -177,4 +177,4 @@ def test_a_code_of_the_first_version_still_reads() -> None:
     first = "gs1.7sFQVAFjZGC8coA7vSg_vyw13igpsYjFK7GqqoGBgYGFAQWkMNgAAA"
     read = read_share_code(first)
     assert (read.model, read.kit, read.name) == ("groove_2bar", "Jazz", "")
-    assert read.groove.n_hits == 2
+    assert read.music.n_hits == 2

@@ -20,13 +20,16 @@ import base64
 import binascii
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicvae_core.errors import MusicVAEError, ShareCodeError
 from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.forms import Music, parts_of
 from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import FIRST_PITCH_CLASS, Line
@@ -41,7 +44,7 @@ MAX_CODE_LENGTH = 16_000
 """Letters; the fullest groove of 64 bars, every cell its own level and tick, would need more."""
 
 _PREFIX = "gs"
-PIECE_PREFIX = "ps1."
+_PIECE_PREFIX = "ps1."
 """What every share code of a piece begins with; one of a groove does not."""
 _GRID = COMMON_TIME
 """What every code holds: none says its grid."""
@@ -67,7 +70,7 @@ class Shared:
 
     Parameters
     ----------
-    groove
+    music
         With its tempo; velocities in 127ths, offsets in ticks of 1/120 step, the tempo in
         thousandths of a beat a minute.
     model
@@ -75,23 +78,10 @@ class Shared:
     kit
         The name of the drum kit to play it with; empty for any.
     name
-        What the groove is called, cut to `_MAX_NAME_BYTES` in a code; empty for nothing.
+        What the music is called, cut to `_MAX_NAME_BYTES` in a code; empty for nothing.
     """
 
-    groove: Groove
-    model: str = ""
-    kit: str = ""
-    name: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class SharedPiece:
-    """The contents of a share code of a piece; see `Shared`.
-
-    A piece with a single part is the way to share a line.
-    """
-
-    piece: Piece
+    music: Music
     model: str = ""
     kit: str = ""
     name: str = ""
@@ -103,65 +93,29 @@ def write_share_code(shared: Shared) -> str:
     Raises
     ------
     ShareCodeError
-        If the groove or a name is too long for one.
+        If the music or a name is too long for one.
     GridError
-        If the groove is not sixteenths in 4/4.
+        If the music is not sixteenths in 4/4.
     """
-    groove = shared.groove
-    if groove.n_bars > _MAX_BARS:
+    music = shared.music
+    is_groove = isinstance(music, Groove)
+    if music.n_bars > _MAX_BARS:
         raise ShareCodeError(
-            f"The groove has {groove.n_bars} bars and a share code holds {_MAX_BARS}: "
-            "choose some of them, or send the MIDI file."
+            f"The {'groove' if is_groove else 'piece'} has {music.n_bars} bars and a share code "
+            f"holds {_MAX_BARS}: choose some of them, or send the MIDI file."
         )
-    body = _pack_head(groove, shared) + _pack_notes(groove)
-    return _encode(f"{_PREFIX}{VERSION}.", body)
-
-
-def write_piece_code(shared: SharedPiece) -> str:
-    """Return a share code of a piece, which begins with `PIECE_PREFIX`.
-
-    Raises
-    ------
-    ShareCodeError
-        If the piece or a name is too long for one.
-    GridError
-        If the piece is not sixteenths in 4/4.
-    """
-    piece = shared.piece
-    if piece.n_bars > _MAX_BARS:
-        raise ShareCodeError(
-            f"The piece has {piece.n_bars} bars and a share code holds {_MAX_BARS}: "
-            "choose some of them, or send the MIDI file."
-        )
-    body = _pack_head(piece, shared)
-    for name, part in piece.parts.items():
+    body = _pack_head(shared)
+    if isinstance(music, Groove):
+        return _encode(f"{_PREFIX}{VERSION}.", body + _pack_notes(music))
+    for name, part in parts_of(music).items():
         notes = _pack_notes(part) if isinstance(part, Groove) else _pack_line(part)
         kind = _DRUMS if isinstance(part, Groove) else _LINE
         body += _pack_name(name) + kind + _PART.pack(len(notes)) + notes
-    return _encode(PIECE_PREFIX, body)
+    return _encode(_PIECE_PREFIX, body)
 
 
-def read_piece_code(text: str) -> SharedPiece:
-    """Undo `write_piece_code`; white space and line breaks in the text do not matter.
-
-    Raises
-    ------
-    ShareCodeError
-        If it is no share code of a piece, or one that is too long, cut short or changed.
-    """
-    letters = "".join(text[: 2 * MAX_CODE_LENGTH].split())
-    if not letters.startswith(PIECE_PREFIX):
-        raise ShareCodeError(
-            f"This is not the share code of a piece: one begins with {PIECE_PREFIX} and is "
-            "copied whole."
-        )
-    try:
-        return _unpack_piece(_decode(letters.removeprefix(PIECE_PREFIX)))
-    except _DAMAGED as error:
-        raise ShareCodeError(_COPY_AGAIN) from error
-
-
-def _pack_head(music: Groove | Piece, shared: Shared | SharedPiece) -> bytes:
+def _pack_head(shared: Shared) -> bytes:
+    music = shared.music
     name = shared.name.encode()[:_MAX_NAME_BYTES].decode(errors="ignore")
     names = b"".join(map(_pack_name, (shared.model, shared.kit, name)))
     return _HEAD.pack(music.n_bars, round(music.tempo_bpm * _TEMPO_SCALE)) + names
@@ -192,7 +146,10 @@ def read_share_code(text: str) -> Shared:
     """
     if len(text) > 2 * MAX_CODE_LENGTH:
         raise ShareCodeError("The text is far too long for a share code: copy the code alone.")
-    prefix, _, letters = "".join(text.split()).partition(".")
+    code = "".join(text.split())
+    if code.startswith(_PIECE_PREFIX):
+        return _opened(_unpack_piece, code.removeprefix(_PIECE_PREFIX))
+    prefix, _, letters = code.partition(".")
     version = prefix.removeprefix(_PREFIX)
     if not prefix.startswith(_PREFIX) or not version.isdecimal() or not version.isascii():
         raise ShareCodeError(
@@ -203,8 +160,13 @@ def read_share_code(text: str) -> Shared:
         raise ShareCodeError(
             "The share code is from a later version of this app: update this one to read it."
         )
+    return _opened(partial(_unpack, has_name=number > _NAMELESS), letters)
+
+
+def _opened(unpack: Callable[[bytes], Shared], letters: str) -> Shared:
+    """Return the contents of the letters of a code, or refuse them as damaged."""
     try:
-        return _unpack(_decode(letters), has_name=number > _NAMELESS)
+        return unpack(_decode(letters))
     except _DAMAGED as error:
         raise ShareCodeError(_COPY_AGAIN) from error
 
@@ -243,7 +205,8 @@ def _unpack_head(body: bytes, n_names: int = 3) -> tuple[int, float, list[str], 
     return n_bars, thousandths / _TEMPO_SCALE, names, rest
 
 
-def _unpack_piece(body: bytes) -> SharedPiece:
+def _unpack_piece(body: bytes) -> Shared:
+    """Return a piece; music of a single part is that part."""
     n_bars, tempo_bpm, (model, kit, title), rest = _unpack_head(body)
     parts: dict[str, Part] = {}
     while rest:
@@ -255,7 +218,9 @@ def _unpack_piece(body: bytes) -> SharedPiece:
             raise ValueError("a part is cut short, or of no kind that is known")
         unpack = _unpack_notes if kind == _DRUMS else _unpack_line
         parts[name] = unpack(notes, n_bars, tempo_bpm)
-    return SharedPiece(Piece(parts), model, kit, title)
+    piece = Piece(parts)
+    [first, *more] = parts.values()
+    return Shared(piece if more else first, model, kit, title)
 
 
 def _pack_name(name: str) -> bytes:

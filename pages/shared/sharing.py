@@ -7,18 +7,11 @@ from collections.abc import Callable
 import streamlit as st
 
 from musicvae_core.errors import GridError, ShareCodeError
-from musicvae_core.music.forms import Music, parts_of
-from musicvae_core.music.groove import Groove
-from musicvae_core.music.piece import Piece
 from musicvae_core.music.share import (
     MAX_CODE_LENGTH,
-    PIECE_PREFIX,
     VERSION,
     Shared,
-    SharedPiece,
-    read_piece_code,
     read_share_code,
-    write_piece_code,
     write_share_code,
 )
 from musicvae_core.studio import Studio
@@ -43,7 +36,8 @@ def _show(source: Source, studio: Studio) -> None:
     kit = chosen_kit(studio) or ""
     model = source.model or st.session_state.get(model_key(source.plays)) or ""
     try:
-        code = _code_of(transport().performed(source.groove), model, kit, source.name)
+        music = transport().performed(source.groove)
+        code = write_share_code(Shared(music, model, kit, source.name))
     except (GridError, ShareCodeError) as error:
         st.error(as_text(str(error)))
         return
@@ -53,21 +47,6 @@ def _show(source: Source, studio: Studio) -> None:
     )
     st.code(code, language=None, wrap_lines=True)
     _draw_copy_button(code, key="share.copy", label="Copy the code")
-
-
-def _code_of(music: Music, model: str, kit: str, name: str) -> str:
-    if isinstance(music, Groove):
-        return write_share_code(Shared(music, model, kit, name))
-    return write_piece_code(SharedPiece(Piece(parts_of(music)), model, kit, name))
-
-
-def _read_code(text: str) -> tuple[Music, Shared | SharedPiece]:
-    if not text.strip().startswith(PIECE_PREFIX):
-        shared = read_share_code(text)
-        return shared.groove, shared
-    piece = read_piece_code(text)
-    [first, *more] = piece.piece.parts.values()
-    return (piece.piece if more else first), piece
 
 
 def draw_code_field(studio: Studio, key: str, place: Callable[[Source], None]) -> None:
@@ -91,19 +70,19 @@ def _read(studio: Studio, key: str, text: str, place: Callable[[Source], None]) 
     if not text.strip():
         return
     try:
-        music, shared = _read_code(text)
+        shared = read_share_code(text)
     except ShareCodeError as error:
         st.session_state[problem] = str(error)
         return
     name = shared.name.strip() or "Shared groove"
-    source = Source(name, music, model=shared.model or None, origin="code")
+    source = Source(name, shared.music, model=shared.model or None, origin="code")
     add_to_library(source)
     place(source)
     _take_over(studio, shared)
     st.session_state[f"{key}.code"] = ""
 
 
-def _take_over(studio: Studio, shared: Shared | SharedPiece) -> None:
+def _take_over(studio: Studio, shared: Shared) -> None:
     """Set the settings that pages share as the code says."""
     for model in studio.models():
         if model.name == shared.model:
