@@ -12,13 +12,14 @@ from streamlit.testing.v1 import AppTest
 
 from musicvae_core.errors import SideFileError
 from musicvae_core.music.attributes import CONTROLS
-from pages.attributes.sliders import _MAX_PRESSES, Wishes, _amount, _shown, _slider_range, in_words
+from pages.attributes.page import _amount, _in_words, _shown, _slider_range
+from pages.attributes.wishes import MAX_PRESSES, Wishes
 from pages.shared.sources import demo_sources
 
 PAGE = """
 import streamlit as st
 from pages.attributes.page import attributes
-from pages.attributes.sliders import _set_targets
+from pages.attributes.page import _set_targets
 from pages.shared.events import Targets
 
 if said := st.session_state.pop("said", None):
@@ -157,20 +158,20 @@ def test_styles_add_up_to_a_limit_and_beat_and_fill_are_one(
     page: AppTest, studio: FakeStudio
 ) -> None:
     assert page.button(key="attributes.press.neworleans.1").label == "More New Orleans"
-    for _ in range(_MAX_PRESSES):
+    for _ in range(MAX_PRESSES):
         press(page, "attributes.press.funk.1")
     more = page.button(key="attributes.press.funk.1")
     assert more.disabled
     assert more.help
-    assert more.label == f"More funk ({_MAX_PRESSES})"
+    assert more.label == f"More funk ({MAX_PRESSES})"
     press(page, "attributes.press.fill.1")
     styles = asked(studio)["styles"]
-    assert styles["funk"] == _MAX_PRESSES * styles["fill"] > 0
+    assert styles["funk"] == MAX_PRESSES * styles["fill"] > 0
     press(page, "attributes.press.fill.-1")
-    assert card(page)["note"] == f"more funk ({_MAX_PRESSES})"
+    assert card(page)["note"] == f"more funk ({MAX_PRESSES})"
     press(page, "attributes.press.fill.-1")
     assert asked(studio)["styles"]["fill"] < 0
-    assert card(page)["note"] == f"more funk ({_MAX_PRESSES}), more of a beat"
+    assert card(page)["note"] == f"more funk ({MAX_PRESSES}), more of a beat"
 
 
 def test_undo_takes_back_one_change_at_a_time(page: AppTest, studio: FakeStudio) -> None:
@@ -286,7 +287,7 @@ def test_amounts_have_units(name: str, value: float, words: str) -> None:
 
 def test_wishes_in_words() -> None:
     wishes = Wishes({"swing": 0.2, "kick_activity": 4.0}, {"fill": 2, "neworleans": 1})
-    assert in_words(wishes) == (
+    assert _in_words(wishes) == (
         "Swing 20% of a step, Kick 4.0 hits a bar, more of a fill (2), more New Orleans"
     )
 

@@ -26,7 +26,7 @@ from real_browser import (
 from musicvae_core.music.attributes import CONTROLS, Beats
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.midi.read import read_midi
-from pages.attributes.sliders import _amount
+from pages.attributes.page import _amount
 
 pytestmark = [pytest.mark.browser, on(real("groove_2bar"))]
 

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from musicvae_core.errors import MusicVAEError
+from musicvae_core.latent.attribute_vectors import FILL, AttributeVectors
 from musicvae_core.latent.results import ModelInfo, SteeredTake
+from musicvae_core.music.attributes import CONTROLS, Control
 from musicvae_core.music.forms import Music
+from musicvae_core.music.grid import VELOCITY_LEVELS
+from musicvae_core.music.groove import Groove
 from musicvae_core.studio import Studio
-from pages.attributes.sliders import (
-    Ahead,
-    Panel,
-    Wishes,
-    can_take_back,
-    draw_sliders,
-    draw_styles,
-    in_words,
-    reset,
-    take_back,
-    wishes_of,
-)
-from pages.shared.actions import action
+from pages.attributes.wishes import MAX_PRESSES, Asked, Wishes
+from pages.shared.actions import action, component, on_event
 from pages.shared.card import Card
 from pages.shared.collection import Source, is_favourite
 from pages.shared.deck import source_deck
-from pages.shared.names import as_text
+from pages.shared.events import TARGETS, Targets
+from pages.shared.names import as_text, style_in_text
 from pages.shared.play_settings import HASHED, choose_model, shared_studio
 from pages.shared.session import draw_undo
 from pages.shared.sources import choose_groove
@@ -54,18 +53,18 @@ def attributes() -> None:
                 st.info("Choose a groove to steer.")
                 return
         vectors = studio.attribute_vectors(model.name)
-        followed = wishes_of(source.id).limited_to(vectors.names)
+        followed = Asked(source.id).now.limited_to(vectors.names)
         steered = _steered(studio, model, source.groove, *followed.as_key())
-        panel = Panel(source.id, model, vectors, followed, steered)
+        panel = _Panel(source.id, model, vectors, followed, steered)
         left, right = st.columns(2, gap="large")
         with left:
             _draw_deck(steered, source, followed)
         with right:
             _draw_buttons(panel)
-            draw_styles(panel)
+            _draw_styles(panel)
         # Last, so that nothing waits for it: what the sliders will do is decoded ahead.
         ahead = _ahead(studio, steered, model, source.groove, *followed.as_key())
-        draw_sliders(panel, _DECK, _CARD, ahead)
+        _draw_sliders(panel, _DECK, _CARD, ahead)
     except MusicVAEError as error:
         st.error(as_text(str(error)))
 
@@ -93,7 +92,7 @@ def _ahead(
     groove: Music,
     targets: tuple[tuple[str, float], ...],
     presses: tuple[tuple[str, int], ...],
-) -> Ahead:
+) -> _Ahead:
     """Return what each slider leads to from where a groove was steered, once for all sessions."""
     take = _steered.take
     n = _POSITIONS if model.n_bars <= _SHORT_BARS else _POSITIONS_OF_PIECES
@@ -104,7 +103,7 @@ def _draw_deck(steered: SteeredTake, source: Source, wishes: Wishes) -> None:
     take, groove = steered.take, steered.take.groove
     name = f"{source.name}, steered" if wishes else source.name
     result = Source(name, groove, take.z, take.model, "steered")
-    card = Card(_CARD, name, groove, in_words(wishes), is_favourite(groove))
+    card = Card(_CARD, name, groove, _in_words(wishes), is_favourite(groove))
     source_deck(
         [replace(card, before=source.groove, before_name=source.name)],
         lambda _: result,
@@ -112,8 +111,8 @@ def _draw_deck(steered: SteeredTake, source: Source, wishes: Wishes) -> None:
     )
 
 
-def _draw_buttons(panel: Panel) -> None:
-    known = panel.vectors.names
+def _draw_buttons(panel: _Panel) -> None:
+    known, asked = panel.vectors.names, Asked(panel.groove)
     with st.container(horizontal=True, gap="xsmall", key="buttons"):
         st.button(
             "Reset all",
@@ -121,13 +120,189 @@ def _draw_buttons(panel: Panel) -> None:
             key="attributes.reset",
             disabled=not panel.wishes,
             help="Let every slider rest" if panel.wishes else "Everything rests",
-            on_click=action(reset, panel.groove, known),
+            on_click=action(asked.reset, known),
         )
         draw_undo(
             "attributes.undo",
-            can_take_back(panel.groove, known),
+            asked.can_take_back(known),
             "the sliders",
-            lambda: take_back(panel.groove, known),
+            lambda: asked.take_back(known),
         )
-    if waiting := wishes_of(panel.groove).beyond(known):
-        st.caption(f"Waits for a model that can follow: {in_words(waiting)}")
+    if waiting := asked.now.beyond(known):
+        st.caption(f"Waits for a model that can follow: {_in_words(waiting)}")
+
+
+_Ahead = Mapping[str, Sequence[tuple[float, Groove]]]
+"""By attribute, what a slider leads to: see `Studio.steer_ahead`."""
+_KEY = "attributes.sliders"
+_REVISION = "attributes.sliders.revision"
+_NO_FEEL = "{} plays no loudness or timing of its own: choose a model with feel."
+_NO_CHANGE = "The music that this model learned from never varies in it."
+
+
+@dataclass(frozen=True, eq=False)
+class _Panel:
+    """What the sliders stand for: a groove, what is asked of it, and what came of that.
+
+    Parameters
+    ----------
+    groove
+        The id of the groove.
+    model, vectors
+        What steers it.
+    wishes, steered
+        What is asked that the model can follow, and the answer.
+    """
+
+    groove: str
+    model: ModelInfo
+    vectors: AttributeVectors
+    wishes: Wishes
+    steered: SteeredTake
+
+
+def _draw_styles(panel: _Panel) -> None:
+    """Draw a button for more of each style, and two between beat and fill."""
+    with st.container(horizontal=True, gap="xsmall", key="attributes.styles"):
+        for label in panel.vectors.labels:
+            if label == FILL:
+                _draw_press(panel, label, -1, "More of a beat")
+                _draw_press(panel, label, 1, "More of a fill")
+            else:
+                _draw_press(panel, label, 1, f"More {style_in_text(label)}")
+
+
+def _draw_press(panel: _Panel, label: str, by: int, text: str) -> None:
+    count = by * panel.wishes.presses.get(label, 0)
+    is_full = count >= MAX_PRESSES
+    st.button(
+        f"{text} ({count})" if count > 0 else text,
+        key=f"attributes.press.{label}.{by}",
+        disabled=is_full,
+        help="That is as far as it goes; Undo or Reset all leads back." if is_full else None,
+        on_click=action(_press, panel.groove, label, by),
+    )
+
+
+def _draw_sliders(panel: _Panel, deck: str, card: str, ahead: _Ahead) -> None:
+    """Draw every slider under its heading; those that the model cannot follow say why.
+
+    Parameters
+    ----------
+    panel
+        What they stand for.
+    deck, card
+        Keys of what shows the groove, and plays what is `ahead` while a slider is dragged.
+    ahead
+        See `Studio.steer_ahead`.
+    """
+    revision = st.session_state.get(_REVISION, 0)
+    _mount(
+        key=_KEY,
+        data={
+            "groove": panel.groove,
+            "deck": deck,
+            "card": card,
+            "revision": revision,
+            "sliders": [
+                _slider(panel, name, control, ahead.get(name, ()))
+                for name, control in CONTROLS.items()
+            ],
+        },
+        on_set_change=on_event(_KEY, "set", TARGETS, partial(_set_targets, panel.groove)),
+    )
+
+
+def _slider(
+    panel: _Panel, name: str, control: Control, ahead: Sequence[tuple[float, Groove]]
+) -> dict[str, Any]:
+    """Return what the front shows of a slider."""
+    title = {"name": name, "title": control.title, "unit": control.unit, "group": control.group}
+    if name not in panel.vectors.controls:
+        is_flat = control.of_feel and not panel.model.has_feel
+        why = _NO_FEEL.format(panel.model.title) if is_flat else _NO_CHANGE
+        still = {"min": 0, "max": 1, "step": 1, "value": 0, "isSet": False, "said": "", "ahead": []}
+        return title | still | {"help": control.help, "why": why}
+    measured = panel.steered.after[name]
+    is_set = name in panel.wishes.targets
+    value = panel.wishes.targets.get(name, measured)
+    low, high = _slider_range(panel.vectors, name, value)
+    is_off = is_set and abs(measured - value) * control.scale > control.step
+    return title | {
+        "help": control.help,
+        "min": low,
+        "max": high,
+        "step": float(control.step),
+        "value": min(high, max(low, _shown(control, value))),
+        "isSet": is_set,
+        "why": "",
+        "said": f"As near as this groove gets: {_amount(control, measured)}" if is_off else "",
+        "ahead": [[_shown(control, value), _packed_hits(groove)] for value, groove in ahead],
+    }
+
+
+def _packed_hits(groove: Groove) -> list[int]:
+    """Return step, voice, velocity in 127ths and offset in 100ths of every hit, in one list."""
+    cells = np.argwhere(groove.hits)
+    at = tuple(cells.T)
+    levels = np.rint(VELOCITY_LEVELS * groove.velocities[at]).astype(int)
+    hundredths = np.rint(100 * groove.offsets[at]).astype(int)
+    packed: list[int] = np.column_stack([cells, levels, hundredths]).ravel().tolist()
+    return packed
+
+
+def _set_targets(groove: str, said: Targets) -> None:
+    """Ask of a groove what its sliders say; those of one that has left the page are ignored."""
+    if said.groove != groove:
+        return
+    st.session_state[_REVISION] = said.revision
+    asked = Asked(groove)
+    wishes = asked.now
+    for name in said.targets.keys() & CONTROLS.keys():
+        value = said.targets[name]
+        if value is None:
+            wishes = wishes.without_target(name)
+        else:
+            wishes = wishes.with_target(name, value / CONTROLS[name].scale)
+    asked.ask(wishes)
+
+
+def _press(groove: str, label: str, by: int) -> None:
+    asked = Asked(groove)
+    asked.ask(asked.now.pressed(label, by))
+
+
+def _slider_range(vectors: AttributeVectors, name: str, value: float) -> tuple[float, float]:
+    """Return the ends of a slider in shown units: where music lies, and the value with it."""
+    control, at = CONTROLS[name], vectors.controls.index(name)
+    lowest, highest = min(vectors.lowest[at], value), max(vectors.highest[at], value)
+    low = control.step * math.floor(lowest * control.scale / control.step)
+    high = control.step * math.ceil(highest * control.scale / control.step)
+    return float(low), float(max(high, low + control.step))
+
+
+def _shown(control: Control, value: float) -> float:
+    """Return a value in shown units, on the slider's steps."""
+    return float(control.step * round(value * control.scale / control.step))
+
+
+def _amount(control: Control, value: float) -> str:
+    """Return a value with its unit, such as ``"12% of a step"`` or ``"4.5 hits a bar"``."""
+    number = f"{value * control.scale:.{0 if control.step >= 1 else 1}f}"
+    return f"{number}{control.unit}" if control.unit.startswith("%") else f"{number} {control.unit}"
+
+
+def _in_words(wishes: Wishes) -> str:
+    """Return what is asked for in a line."""
+    parts = [
+        f"{CONTROLS[name].title} {_amount(CONTROLS[name], value)}"
+        for name, value in wishes.targets.items()
+    ]
+    for label, count in wishes.presses.items():
+        times = f" ({abs(count)})" if abs(count) > 1 else ""
+        what = ("a fill" if count > 0 else "a beat") if label == FILL else style_in_text(label)
+        parts.append(f"more {'of ' if label == FILL else ''}{what}{times}")
+    return ", ".join(parts) or "As the model plays it"
+
+
+_mount = component("sliders")
