@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from musicvae_core.errors import DrumMapError, OptionError
 from musicvae_core.models.config import MAX_SEED
+from musicvae_core.music.grid import Grid
 from musicvae_core.music.midi.maps import DRUM_MAPS, DrumMap, find_map
 from musicvae_core.music.midi.read import MidiReading, read_midi
 
@@ -81,7 +82,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     add_map(parser)
 
 
-def read_data(kind: Kind, options: argparse.Namespace) -> WindowSource[AnyWindows]:
+def read_data(kind: Kind, options: argparse.Namespace, grid: Grid) -> WindowSource[AnyWindows]:
     """Read the set that models of a kind learn from, as the options of `add_reading` say.
 
     Raises
@@ -95,7 +96,7 @@ def read_data(kind: Kind, options: argparse.Namespace) -> WindowSource[AnyWindow
         raise OptionError("--track and --map are for drums, and this is about melodies.")
     from musicvae_core.data.trios import load_data
 
-    return load_data(kind.plays, options.data, **given)
+    return load_data(kind.plays, options.data, grid=grid, **given)
 
 
 def add_loop(parser: argparse.ArgumentParser) -> None:

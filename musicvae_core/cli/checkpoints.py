@@ -192,7 +192,7 @@ def _train(options: argparse.Namespace) -> None:
 
     logging.getLogger("lightning_fabric").setLevel(logging.root.level)
     chosen = override(preset(options.preset), options.set)
-    source = read_data(kind_of(chosen.model), options)
+    source = read_data(kind_of(chosen.model), options, chosen.model.grid)
     if options.store is not None:
         if not isinstance(source, Dataset):
             raise ConfigError("--store is for drums: melodies and trios are small in memory.")
@@ -248,7 +248,7 @@ def _fit_prior(options: argparse.Namespace) -> None:
         raise ConfigError(
             f"The prior of {checkpoint.name} is fitted at once; leave out --steps and --batch-size."
         )
-    source = read_data(kind_of(checkpoint.config), options)
+    source = read_data(kind_of(checkpoint.config), options, checkpoint.config.grid)
     windows = source.windows("train", checkpoint.config.n_bars)
     training = dataclasses.replace(training, seed=options.seed, **changes)
     save_checkpoint(fit_prior(checkpoint, windows, training), options.out, bits=options.bits)

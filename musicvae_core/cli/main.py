@@ -94,7 +94,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     kind = kind_of(checkpoint.config)
     measure: Any = evaluate if kind.plays == "drums" else evaluate_lines
     how = {"limit": options.limit, "seed": options.seed, "prior": options.prior}
-    metrics = measure(checkpoint, read_data(kind, options), options.split, **how)
+    metrics = measure(
+        checkpoint, read_data(kind, options, checkpoint.config.grid), options.split, **how
+    )
     print(json.dumps(metrics, indent=None if options.json else 2))
 
 

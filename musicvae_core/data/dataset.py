@@ -99,7 +99,8 @@ class Dataset:
         if sum(counts) < minimum:
             raise TooFewExamplesError(
                 f"The {split} split has {sum(counts)} windows of {n_bars} bars and "
-                f"{minimum} are needed; add MIDI files of at least {n_bars} bars in 4/4."
+                f"{minimum} are needed; add MIDI files of at least {n_bars} bars in "
+                f"{self.grid.beats_per_bar}/4."
             )
         parts = (_cut(groove, n_bars) for groove in grooves if groove.n_bars >= n_bars)
         features: Any
@@ -132,6 +133,7 @@ def load_dataset(
     *,
     tracks: TrackChoice | None = None,
     drum_map: DrumMap | None = None,
+    grid: Grid = COMMON_TIME,
 ) -> Dataset:
     """Read a data set, from a cache of an earlier reading where the source is unchanged.
 
@@ -146,6 +148,8 @@ def load_dataset(
         Which tracks to read, by name or number, of files that have nothing on channel 10.
     drum_map
         Which pitch is which voice; by default see `read_midi`.
+    grid
+        What to put the notes on; files in another metre are left out.
 
     Raises
     ------
@@ -161,13 +165,13 @@ def load_dataset(
             "or fetch it with: python -m musicvae_core data --download"
         )
     folder = cache_folder or _default_cache_folder()
-    cached = folder / f"{_fingerprint(path, tracks, drum_map)}.npz"
+    cached = folder / f"{_fingerprint(path, tracks, drum_map, grid)}.npz"
     if cached.exists():
         try:
             return _load_cache(cached)
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
             _log.warning("The cache %s is damaged and will be rebuilt.", cached)
-    dataset = _read(path, tracks, drum_map)
+    dataset = _read(path, tracks, drum_map, grid)
     if not dataset.labels:
         raise DataError(
             f"No drum MIDI file at {path} could be read. {describe_skipped(dataset.skipped)}"
@@ -179,13 +183,17 @@ def load_dataset(
     return dataset
 
 
-def _read(path: Path, tracks: TrackChoice | None, drum_map: DrumMap | None) -> Dataset:
+def _read(path: Path, tracks: TrackChoice | None, drum_map: DrumMap | None, grid: Grid) -> Dataset:
     dataset = Dataset()
     for label, content in _files(path):
         dataset.metres[label.metre] += 1
         try:
             reading = read_midi(
-                content, treat_as_drums=tracks, drum_map=drum_map, channel_10_first=True
+                content,
+                treat_as_drums=tracks,
+                drum_map=drum_map,
+                channel_10_first=True,
+                grid=grid,
             )
         except MusicVAEError as error:
             dataset.skipped[str(error)] += 1
@@ -285,11 +293,13 @@ def _default_cache_folder() -> Path:
     return Path(base) / "musicvae_core"
 
 
-def _fingerprint(path: Path, tracks: TrackChoice | None, drum_map: DrumMap | None) -> str:
+def _fingerprint(
+    path: Path, tracks: TrackChoice | None, drum_map: DrumMap | None, grid: Grid
+) -> str:
     """Name a source by its files' paths, sizes and times, and by how they are read."""
     files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file())
     voices = sorted(drum_map.voices.items()) if drum_map else None
-    how = f"{CODEC_VERSION} {_READING_VERSION} {tracks!r} {voices}"
+    how = f"{CODEC_VERSION} {_READING_VERSION} {tracks!r} {voices} {grid!r}"
     digest = hashlib.sha256(f"{how} {path.resolve()}".encode())
     for file in files:
         status = file.stat()

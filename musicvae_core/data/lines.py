@@ -30,7 +30,7 @@ from musicvae_core.errors import (
     TooFewExamplesError,
 )
 from musicvae_core.music.drums import Alphabet
-from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.line import (
     FIRST_PITCH_CLASS,
     LINE_CLASSES,
@@ -44,7 +44,6 @@ _ARCHIVES = "melody_*.zip"
 _TABLE = "index.csv"
 _COLUMNS = ("file", "title", "collection", "split", "credit")
 
-_MAX_SILENT_STEPS = 15
 _MIN_ON_GRID = 0.9
 _MAX_TRANSPOSITION = 6
 """Semitones that a training window is moved by at most, either way: all keys, near its range."""
@@ -210,7 +209,8 @@ class LineDataset:
                 counts.append(len(bars))
                 starts += bars
                 tempos += [reading.line.tempo_bpm] * len(bars)
-                windows += [line_to_classes(reading.line.bars(bar, n_bars)) for bar in bars]
+                cut = [reading.line.bars(bar, n_bars) for bar in bars]
+                windows += [line_to_classes(one, one.grid) for one in cut]
         if len(windows) < minimum:
             raise TooFewExamplesError(
                 f"The {split} split has {len(windows)} windows of {n_bars} bars and "
@@ -228,17 +228,18 @@ class LineDataset:
 def _window_bars(reading: LineReading, n_bars: int) -> list[int]:
     """Return the bars at which a window of a tune may begin; see `LineDataset.windows`."""
     line, steps = reading.line, reading.onset_steps
+    steps_per_bar = line.grid.steps_per_bar
     silent_run = np.zeros(line.n_steps, np.int64)
     for step in np.flatnonzero(line.pitches == SILENT):
         silent_run[step] = 1 + (silent_run[step - 1] if step else 0)
     min_pitches = 2 if n_bars <= 2 else 3
     bars = []
     for bar in range(line.n_bars - n_bars + 1):
-        start, stop = bar * STEPS_PER_BAR, (bar + n_bars) * STEPS_PER_BAR
+        start, stop = bar * steps_per_bar, (bar + n_bars) * steps_per_bar
         within = (steps >= start) & (steps < stop)
         runs = np.minimum(silent_run[start:stop], np.arange(1, stop - start + 1))
         if (
-            runs.max() <= _MAX_SILENT_STEPS
+            runs.max() < steps_per_bar
             and within.any()
             and reading.is_on_grid[within].mean() >= _MIN_ON_GRID
             and len(np.unique(reading.pitches[within])) >= min_pitches
@@ -279,7 +280,7 @@ def holds_lines(path: Path) -> bool:
         return _TABLE in archive.namelist()
 
 
-def load_lines(path: Path) -> LineDataset:
+def load_lines(path: Path, *, grid: Grid = COMMON_TIME) -> LineDataset:
     """Read a set of melodies.
 
     Parameters
@@ -288,6 +289,8 @@ def load_lines(path: Path) -> LineDataset:
         A zip or a folder with an `index.csv` that names files and their splits; a folder of
         such zips, named `melody_*.zip`, which are read together; or any folder of MIDI files,
         which are split by file, 80/10/10, by a fixed seed.
+    grid
+        What to put the notes on; tunes in another metre are left out.
 
     Raises
     ------
@@ -303,16 +306,16 @@ def load_lines(path: Path) -> LineDataset:
     dataset = LineDataset()
     for source in archives or [path]:
         for tune, content in tune_files(source):
-            _add(dataset, tune, content)
+            _add(dataset, tune, content, grid)
     if not dataset.labels:
         raise DataError(f"No melody at {path} could be read. {describe_skipped(dataset.skipped)}")
     return dataset
 
 
-def _add(dataset: LineDataset, tune: Tune, content: bytes) -> None:
+def _add(dataset: LineDataset, tune: Tune, content: bytes, grid: Grid) -> None:
     try:
-        reading = read_line(content)
-        line_to_classes(reading.line)
+        reading = read_line(content, grid=grid)
+        line_to_classes(reading.line, grid)
     except MusicVAEError as error:
         dataset.skipped[str(error)] += 1
         _log.info("%s skipped: %s", tune.name, error)

@@ -24,6 +24,7 @@ from musicvae_core.errors import (
     TooFewExamplesError,
 )
 from musicvae_core.music.forms import Plays
+from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import SILENT
 from musicvae_core.music.line_midi import read_line, read_piece
@@ -128,7 +129,10 @@ class _TrioDataset:
             )
         every = [window for windows in found for window in windows]
         return LineWindows(
-            np.array([trio_to_classes(piece.bars(bar, n_bars)) for piece, bar in every], np.uint16),
+            np.array(
+                [trio_to_classes(piece.bars(bar, n_bars), piece.grid) for piece, bar in every],
+                np.uint16,
+            ),
             np.array([piece.tempo_bpm for piece, _ in every], np.float32),
             np.repeat(np.arange(len(songs)), counts),
             np.array([bar for _, bar in every], np.int64),
@@ -161,7 +165,7 @@ def holds_trios(path: Path) -> bool:
         return _WINDOWS_TABLE in archive.namelist()
 
 
-def load_trios(path: Path) -> _TrioDataset:
+def load_trios(path: Path, *, grid: Grid = COMMON_TIME) -> _TrioDataset:
     """Read a set of songs with melody, bass and drums.
 
     Parameters
@@ -170,6 +174,8 @@ def load_trios(path: Path) -> _TrioDataset:
         A zip or a folder with an `index.csv` of songs and a `windows16.csv` of their windows; a
         folder of such zips, named `trio_*.zip`, which are read together; or any folder of MIDI
         files, which are split by file, 80/10/10, by a fixed seed, and read by `read_piece`.
+    grid
+        What to put the notes on; songs in another metre are left out.
 
     Raises
     ------
@@ -188,7 +194,7 @@ def load_trios(path: Path) -> _TrioDataset:
         for tune, content in tune_files(source):
             starts = tables.get(tune.name, {}) if tables is not None else None
             try:
-                dataset.songs.append(_read_song(tune, content, starts))
+                dataset.songs.append(_read_song(tune, content, starts, grid))
             except MusicVAEError as error:
                 dataset.skipped[str(error)] += 1
     if not dataset.songs:
@@ -217,19 +223,19 @@ def _windows_table(source: Path) -> dict[str, _Starts] | None:
     return starts
 
 
-def _read_song(tune: Tune, content: bytes, starts: _Starts | None) -> _Song:
+def _read_song(tune: Tune, content: bytes, starts: _Starts | None, grid: Grid) -> _Song:
     """Read a song once for each track that is the melody of a window."""
     first, *others = list(starts or {}) or [""]
-    piece = read_piece(content, tracks={MELODY: first} if first else {}).piece
+    piece = read_piece(content, tracks={MELODY: first} if first else {}, grid=grid).piece
     missing = set(TRIO) - set(piece.parts)
     if missing:
         raise NoMelodyError(f"The file has no {', no '.join(sorted(missing))}.")
     pieces = {first: piece}
     for name in others:
-        melody = read_line(content, track=name).line
+        melody = read_line(content, track=name, grid=grid).line
         pieces[name] = Piece.together({**piece.parts, MELODY: melody}, piece.tempo_bpm)
     for each in pieces.values():
-        trio_to_classes(each)  # refuses pitches that no model plays
+        trio_to_classes(each, grid)  # refuses pitches that no model plays
     return _Song(replace(tune, collection=tune.title or tune.name), pieces, starts)
 
 

@@ -79,6 +79,11 @@ class Grid:
             )
 
     @property
+    def step_name(self) -> str:
+        """What a step is called within a sentence: "sixteenth" where it is one."""
+        return "sixteenth" if self.steps_per_beat == COMMON_TIME.steps_per_beat else "step"
+
+    @property
     def steps_per_bar(self) -> int:
         """Steps of a bar."""
         return self.beats_per_bar * self.steps_per_beat

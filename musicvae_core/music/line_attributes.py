@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae_core.music.grid import STEPS_PER_BAR, STEPS_PER_BEAT
+from musicvae_core.music.grid import Grid
 from musicvae_core.music.line import SILENT, Line
 
 _Array = NDArray[np.float64]
@@ -28,7 +28,7 @@ def line_attributes(line: Line) -> dict[str, float]:
         | _of_range(pitches)
         | _of_intervals(np.diff(pitches))
         | _of_key(pitches)
-        | _of_rhythm(line.onsets, steps, lengths)
+        | _of_rhythm(line.onsets, steps, lengths, line.grid)
         | _of_form(line)
     )
 
@@ -115,7 +115,7 @@ def _of_key(pitches: NDArray[np.int64]) -> dict[str, float]:
 
 
 def _of_rhythm(
-    onsets: NDArray[np.bool_], steps: NDArray[np.int64], lengths: NDArray[np.int64]
+    onsets: NDArray[np.bool_], steps: NDArray[np.int64], lengths: NDArray[np.int64], grid: Grid
 ) -> dict[str, float]:
     """Describe where notes begin and how long they last, in steps.
 
@@ -124,12 +124,15 @@ def _of_rhythm(
     (Roberts et al. 2018, section 5.3, counts them; here they are shares).
     """
     before = np.concatenate([[False], onsets[:-1]])
-    two_before = np.concatenate([[False, False], onsets[:-2]])
-    off_eighth, off_beat = steps % 2 == 1, steps % STEPS_PER_BEAT == STEPS_PER_BEAT // 2
+    steps_per_beat = grid.steps_per_beat
+    in_beat = onsets.reshape(-1, steps_per_beat)  # (beats, steps of a beat)
+    begun = np.asarray(in_beat[:, : steps_per_beat // 2].any(axis=1))[steps // steps_per_beat]
+    places = steps % steps_per_beat
+    off_eighth, off_beat = 2 * places % steps_per_beat != 0, 2 * places == steps_per_beat
     return {
         "sixteenth_syncopation": _mean(off_eighth & ~before[steps]),
-        "eighth_syncopation": _mean(off_beat & ~before[steps] & ~two_before[steps]),
-        "on_the_beat": _mean(steps % STEPS_PER_BEAT == 0),
+        "eighth_syncopation": _mean(off_beat & ~begun),
+        "on_the_beat": _mean(places == 0),
         "average_length": _mean(lengths),
         "spread_of_lengths": float(lengths.std()) if lengths.size else 0.0,
         "sixteenths": _mean(lengths == 1),
@@ -144,8 +147,8 @@ def _of_form(line: Line) -> dict[str, float]:
     Rhythm: onsets in both by onsets in either. Melody: the share of steps at which both bars
     sound the same pitch or both are silent.
     """
-    rhythm = line.onsets.reshape(-1, STEPS_PER_BAR)
-    pitches = line.pitches.reshape(-1, STEPS_PER_BAR)
+    rhythm = line.onsets.reshape(line.n_bars, -1)
+    pitches = line.pitches.reshape(line.n_bars, -1)
     attributes = {}
     for lag in (lag for lag in _LAGS if lag < line.n_bars):
         both = (rhythm[lag:] & rhythm[:-lag]).sum(axis=1)

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from musicvae_core.errors import MidiError, NoMelodyError
 from musicvae_core.music.grid import (
-    BEATS_PER_BAR,
-    STEPS_PER_BAR,
-    STEPS_PER_BEAT,
+    COMMON_TIME,
     VELOCITY_LEVELS,
+    Grid,
 )
 from musicvae_core.music.line import Line, Note
 from musicvae_core.music.midi.maps import program_name
@@ -116,7 +115,9 @@ class _Part:
         return float(self.notes[:, 2].mean())
 
 
-def read_line(source: bytes | Path, *, track: int | str | None = None) -> LineReading:
+def read_line(
+    source: bytes | Path, *, track: int | str | None = None, grid: Grid = COMMON_TIME
+) -> LineReading:
     """Read the melody of a MIDI file.
 
     Parameters
@@ -127,6 +128,8 @@ def read_line(source: bytes | Path, *, track: int | str | None = None) -> LineRe
         One of `NoMelodyError.tracks`, or its index there, as a number or as text. By default
         the part with the highest mean pitch among those that play few chords. Channel 10 is
         never one.
+    grid
+        What to put the notes on; the file must be in its metre.
 
     Returns
     -------
@@ -142,11 +145,14 @@ def read_line(source: bytes | Path, *, track: int | str | None = None) -> LineRe
         `NoMelodyError` if all play chords and none was chosen, or there is no such track.
     """
     scanned = scan_midi(read_bytes(source) if isinstance(source, Path) else source)
-    return _read_part(scanned, _choose(_parts(scanned), track))
+    return _read_part(scanned, _choose(_parts(scanned), track), grid)
 
 
 def read_piece(
-    source: bytes | Path, *, tracks: Mapping[str, int | str] | None = None
+    source: bytes | Path,
+    *,
+    tracks: Mapping[str, int | str] | None = None,
+    grid: Grid = COMMON_TIME,
 ) -> PieceReading:
     """Read the melody, the bass and the drums of a MIDI file, those of them that it has.
 
@@ -159,6 +165,8 @@ def read_piece(
         bass is the lowest part that is named so, else that has the program of one, else the
         lowest of several. The melody is, of the others, what is named a melody, a lead or
         a voice, or else what `read_line` takes.
+    grid
+        As `read_line`.
 
     Returns
     -------
@@ -178,17 +186,17 @@ def read_piece(
     has_drums = bool(drum_names) or any(one.is_on_drum_channel for one in instruments)
     lines = [part for part in _parts(scanned) if part.name not in drum_names]
     chosen = _choose_lines(lines, tracks or {})
-    readings = {name: _read_part(scanned, part) for name, part in chosen.items()}
+    readings = {name: _read_part(scanned, part, grid) for name, part in chosen.items()}
     parts: dict[str, Part] = {name: reading.line for name, reading in readings.items()}
     summaries = {name: reading.summary for name, reading in readings.items()}
     if has_drums:
-        drums = read_midi(data)
+        drums = read_midi(data, grid=grid)
         parts[DRUMS], summaries[DRUMS] = drums.groove, drums.notes_summary
     if not parts:
         raise MidiError("The file holds no note. Choose another file, or record into it.")
     n_bars = max(part.n_bars for part in parts.values())
-    n_bars = scanned.last_bar_line(n_bars) or n_bars
-    tempo_bpm = scanned.tempo_map.main_tempo_bpm(BEATS_PER_BAR * n_bars)
+    n_bars = scanned.last_bar_line(n_bars, grid.beats_per_bar) or n_bars
+    tempo_bpm = scanned.tempo_map.main_tempo_bpm(grid.beats_per_bar * n_bars)
     padded = {name: part.padded(n_bars) for name, part in parts.items()}
     return PieceReading(
         Piece.together(padded, tempo_bpm), {n: r.track for n, r in readings.items()}, summaries
@@ -216,30 +224,30 @@ def _choose_lines(parts: list[_Part], tracks: Mapping[str, int | str]) -> dict[s
     return {name: given[name] for name in (MELODY, BASS) if name in given}
 
 
-def _read_part(scanned: ScannedMidi, part: _Part) -> LineReading:
+def _read_part(scanned: ScannedMidi, part: _Part, grid: Grid) -> LineReading:
     """Put the notes of a part on the grid, one at a time; see `read_line`."""
     resolution = scanned.ticks_per_beat
     starts, ends, pitches, levels = part.notes.T
-    steps = _to_steps(starts, resolution)
+    steps = _to_steps(starts, resolution, grid)
     kept = _highest(part, steps)
     onsets = steps[kept]
-    lengths = np.maximum(_to_steps(ends[kept], resolution) - onsets, 1)
+    lengths = np.maximum(_to_steps(ends[kept], resolution, grid) - onsets, 1)
     room = np.append(np.diff(onsets), lengths[-1])
-    n_bars = int(onsets[-1] + lengths[-1] - 1) // STEPS_PER_BAR + 1
+    n_bars = int(onsets[-1] + lengths[-1] - 1) // grid.steps_per_bar + 1
     notes = map(
         Note, onsets, np.minimum(lengths, room), pitches[kept], levels[kept] / VELOCITY_LEVELS
     )
-    scanned.check_metre(n_bars * BEATS_PER_BAR * resolution)
-    tempo_bpm = scanned.tempo_map.main_tempo_bpm(BEATS_PER_BAR * n_bars)
+    scanned.check_metre(n_bars * grid.beats_per_bar * resolution, grid.beats_per_bar)
+    tempo_bpm = scanned.tempo_map.main_tempo_bpm(grid.beats_per_bar * n_bars)
     return LineReading(
-        Line.from_notes(notes, n_bars, tempo_bpm, part.program),
+        Line.from_notes(notes, n_bars, tempo_bpm, part.program, grid),
         track=part.name,
         n_notes=len(starts),
-        dropped=_count_dropped(part, kept),
+        dropped=_count_dropped(part, kept, grid),
         n_shortened=int((lengths > room).sum()),
         onset_steps=steps,
         pitches=pitches,
-        is_on_grid=STEPS_PER_BEAT * starts % resolution == 0,
+        is_on_grid=grid.steps_per_beat * starts % resolution == 0,
     )
 
 
@@ -303,9 +311,9 @@ def _choose(parts: list[_Part], track: int | str | None) -> _Part:
     return choices[track]
 
 
-def _to_steps(ticks: NDArray[np.int64], ticks_per_beat: int) -> NDArray[np.int64]:
+def _to_steps(ticks: NDArray[np.int64], ticks_per_beat: int, grid: Grid) -> NDArray[np.int64]:
     """Return the nearest steps: floor(position + 0.5), in whole numbers."""
-    return (2 * STEPS_PER_BEAT * ticks + ticks_per_beat) // (2 * ticks_per_beat)
+    return (2 * grid.steps_per_beat * ticks + ticks_per_beat) // (2 * ticks_per_beat)
 
 
 def _highest(part: _Part, steps: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -316,7 +324,7 @@ def _highest(part: _Part, steps: NDArray[np.int64]) -> NDArray[np.int64]:
     return order[first]
 
 
-def _count_dropped(part: _Part, kept: NDArray[np.int64]) -> Mapping[str, int]:
+def _count_dropped(part: _Part, kept: NDArray[np.int64], grid: Grid) -> Mapping[str, int]:
     """Count the notes that gave way to a higher one, by reason."""
     starts = part.notes[:, 0]
     lower = np.delete(np.arange(len(starts)), kept)
@@ -324,6 +332,6 @@ def _count_dropped(part: _Part, kept: NDArray[np.int64]) -> Mapping[str, int]:
     n_chord = int((sizes[which][lower] > 1).sum())
     counts = {
         "lower notes of a chord": n_chord,
-        "on the same sixteenth as another": len(lower) - n_chord,
+        f"on the same {grid.step_name} as another": len(lower) - n_chord,
     }
     return MappingProxyType({reason: count for reason, count in counts.items() if count})

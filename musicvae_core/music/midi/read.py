@@ -17,13 +17,11 @@ from numpy.typing import NDArray
 from musicvae_core.errors import MidiError, NoDrumsError
 from musicvae_core.music.drums import CLOSED_HAT, N_VOICES, OPEN_HAT, SNARE, VOICES
 from musicvae_core.music.grid import (
-    BEATS_PER_BAR,
-    LATEST_OFFSET,
+    COMMON_TIME,
     MAX_TEMPO_BPM,
     MIN_TEMPO_BPM,
-    STEPS_PER_BAR,
-    STEPS_PER_BEAT,
     VELOCITY_LEVELS,
+    Grid,
     TempoMap,
 )
 from musicvae_core.music.groove import Groove
@@ -79,7 +77,11 @@ class MidiReading:
     @property
     def n_silent_bars(self) -> int:
         """How many bars of the groove pass before the bar of its first hit."""
-        return int(np.flatnonzero(self.groove.hits.any(axis=1))[0]) // STEPS_PER_BAR
+        return int(np.flatnonzero(self.groove.hits.any(axis=1))[0]) // self._grid.steps_per_bar
+
+    @property
+    def _grid(self) -> Grid:
+        return self.groove.grid
 
     def from_first_hit(self) -> MidiReading:
         """Return the reading without the silent bars that it begins with."""
@@ -89,7 +91,7 @@ class MidiReading:
         return replace(
             self,
             groove=self.groove.bars(n_silent, self.groove.n_bars - n_silent),
-            tempo_map=self.tempo_map.section(BEATS_PER_BAR * n_silent, np.inf),
+            tempo_map=self.tempo_map.section(self._grid.beats_per_bar * n_silent, np.inf),
             first_bar=self.first_bar + n_silent,
         )
 
@@ -104,7 +106,7 @@ class MidiReading:
         parts = [f"{self.groove.n_hits} of {self.n_notes} notes read"]
         parts += [f"{count} {what}" for what, count in self.substituted.items()]
         parts += [
-            f"{count} {what} merged into a louder one on the same sixteenth"
+            f"{count} {what} merged into a louder one on the same {self._grid.step_name}"
             for what, count in self.merged.items()
         ]
         parts += [f"{count} dropped ({reason})" for reason, count in self.dropped.items()]
@@ -133,6 +135,7 @@ def read_midi(
     treat_as_drums: TrackChoice | None = None,
     drum_map: DrumMap | None = None,
     channel_10_first: bool = False,
+    grid: Grid = COMMON_TIME,
 ) -> MidiReading:
     """Read the drums of a MIDI file as a groove.
 
@@ -149,6 +152,8 @@ def read_midi(
     channel_10_first
         Whether `treat_as_drums` is for files that have nothing on channel 10 alone, as where
         many files are read in one way.
+    grid
+        What to put the notes on; the file must be in its metre.
 
     Returns
     -------
@@ -165,7 +170,7 @@ def read_midi(
     MidiError
         What `scan_midi` and `find_drums` raise; `MidiError` also for a path that
         cannot be read, `MidiError` if no note is on the pitch of a voice,
-        `MidiError` if the drums play in a metre that is not 4/4.
+        `MidiError` if the drums play in another metre than the grid's.
     """
     scanned = scan_midi(read_bytes(source) if isinstance(source, Path) else source)
     notes = find_drums(
@@ -185,10 +190,12 @@ def read_midi(
     unread = np.unique(notes.pitches[voices < 0]).tolist()
     if drum_map is None and not guessed and (clauses := maps_with(unread)):
         remarks.append(f"Other drum maps have voices for these pitches: {'; '.join(clauses)}.")
-    return _to_reading(scanned, notes, voices, chosen, [*remarks, *pedal_remark])
+    return _to_reading(scanned, notes, voices, chosen, [*remarks, *pedal_remark], grid)
 
 
-def read_rhythm(source: bytes | Path, *, track: TrackChoice | None = None) -> MidiReading:
+def read_rhythm(
+    source: bytes | Path, *, track: TrackChoice | None = None, grid: Grid = COMMON_TIME
+) -> MidiReading:
     """Read every note of a track, whatever its pitch, as the rhythm of one voice.
 
     Parameters
@@ -197,6 +204,8 @@ def read_rhythm(source: bytes | Path, *, track: TrackChoice | None = None) -> Mi
         As `read_midi`.
     track
         As `read_midi`'s `treat_as_drums`; by default the drums, or the only track.
+    grid
+        As `read_midi`.
 
     Returns
     -------
@@ -218,7 +227,7 @@ def read_rhythm(source: bytes | Path, *, track: TrackChoice | None = None) -> Mi
         notes = find_drums(scanned, 0)
     remarks = [notes.remark.replace("drums", "a rhythm")] if notes.remark else []
     voices = np.full(len(notes.pitches), SNARE)
-    return _to_reading(scanned, notes, voices, DrumMap("rhythm", {}), remarks)
+    return _to_reading(scanned, notes, voices, DrumMap("rhythm", {}), remarks, grid)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -280,10 +289,12 @@ def _to_reading(
     voices: NDArray[np.int64],
     drum_map: DrumMap,
     remarks: list[str],
+    grid: Grid,
 ) -> MidiReading:
     """Put the notes on the grid and count what became of them."""
-    groove, kept = _quantise(notes, voices, scanned)
-    scanned.check_metre(groove.n_bars * BEATS_PER_BAR * scanned.ticks_per_beat)
+    groove, kept = _quantise(notes, voices, scanned, grid)
+    n_beats = groove.n_bars * grid.beats_per_bar
+    scanned.check_metre(n_beats * scanned.ticks_per_beat, grid.beats_per_bar)
     merged, substituted = Counter[str](), Counter[str]()
     for pitch, voice, is_kept in zip(notes.pitches.tolist(), voices.tolist(), kept, strict=True):
         if voice < 0:
@@ -298,7 +309,7 @@ def _to_reading(
         n_notes=len(notes.pitches) + notes.n_elsewhere,
         merged=MappingProxyType(merged),
         dropped=_count_dropped(notes, voices, drum_map),
-        tempo_map=scanned.tempo_map.section(0, BEATS_PER_BAR * groove.n_bars),
+        tempo_map=scanned.tempo_map.section(0, n_beats),
         substituted=MappingProxyType(substituted),
         remarks=(*remarks, *scanned.remarks),
     )
@@ -319,7 +330,7 @@ def _count_dropped(
 
 
 def _quantise(
-    notes: DrumNotes, note_voices: NDArray[np.int64], scanned: ScannedMidi
+    notes: DrumNotes, note_voices: NDArray[np.int64], scanned: ScannedMidi, grid: Grid
 ) -> tuple[Groove, NDArray[np.bool_]]:
     """Put each hit on its nearest step; of two in one cell keep the louder, then the earlier.
 
@@ -331,38 +342,39 @@ def _quantise(
     voices, ticks = note_voices[mapped], notes.ticks[mapped]
     levels = notes.velocities[mapped]
     resolution = scanned.ticks_per_beat
-    # floor(position + 0.5) with position = ticks / (resolution / 4), in whole numbers
-    steps = (2 * STEPS_PER_BEAT * ticks + resolution) // (2 * resolution)
-    offsets = (STEPS_PER_BEAT * ticks - steps * resolution) / resolution
-    n_bars, is_loop = _length(scanned, steps, offsets)
+    # floor(position + 0.5) with position = ticks / (resolution / steps a beat), in whole numbers
+    steps = (2 * grid.steps_per_beat * ticks + resolution) // (2 * resolution)
+    offsets = (grid.steps_per_beat * ticks - steps * resolution) / resolution
+    n_bars, is_loop = _length(scanned, steps, offsets, grid)
+    n_steps = n_bars * grid.steps_per_bar
     if is_loop:
-        _wrap(steps, offsets, voices, n_bars * STEPS_PER_BAR)
+        _wrap(steps, offsets, voices, n_steps, grid.latest_offset)
 
     order = np.lexsort((ticks, -levels))
     _, first = np.unique((steps * N_VOICES + voices)[order], return_index=True)
     kept = order[first]
     cells = steps[kept], voices[kept]
     # (3, T, 9): hits, velocities, offsets
-    grids = np.zeros((3, n_bars * STEPS_PER_BAR, N_VOICES), np.float32)
-    grids[0][cells] = 1
-    grids[1][cells] = levels[kept] / VELOCITY_LEVELS
-    grids[2][cells] = offsets[kept]
-    tempo_bpm = scanned.tempo_map.main_tempo_bpm(BEATS_PER_BAR * n_bars)
+    arrays = np.zeros((3, n_steps, N_VOICES), np.float32)
+    arrays[0][cells] = 1
+    arrays[1][cells] = levels[kept] / VELOCITY_LEVELS
+    arrays[2][cells] = offsets[kept]
+    tempo_bpm = scanned.tempo_map.main_tempo_bpm(grid.beats_per_bar * n_bars)
     is_kept = np.zeros(len(note_voices), bool)
     is_kept[mapped[kept]] = True
-    return Groove(grids[0] > 0, grids[1], grids[2], tempo_bpm), is_kept
+    return Groove(arrays[0] > 0, arrays[1], arrays[2], tempo_bpm, grid), is_kept
 
 
 def _length(
-    scanned: ScannedMidi, steps: NDArray[np.int64], offsets: NDArray[np.float64]
+    scanned: ScannedMidi, steps: NDArray[np.int64], offsets: NDArray[np.float64], grid: Grid
 ) -> tuple[int, bool]:
     """Return how many bars the groove has, and whether a track ends with the last of them."""
-    last = int(steps.max())
-    n_bars = last // STEPS_PER_BAR + 1
-    if last % STEPS_PER_BAR == 0 and (offsets[steps == last] < 0).all():
+    last, steps_per_bar = int(steps.max()), grid.steps_per_bar
+    n_bars = last // steps_per_bar + 1
+    if last % steps_per_bar == 0 and (offsets[steps == last] < 0).all():
         n_bars -= 1  # for hits that are early for a bar line, which may be the end
-    end = scanned.last_bar_line(n_bars)
-    return (last // STEPS_PER_BAR + 1, False) if end is None else (end, True)
+    end = scanned.last_bar_line(n_bars, grid.beats_per_bar)
+    return (last // steps_per_bar + 1, False) if end is None else (end, True)
 
 
 def _wrap(
@@ -370,6 +382,7 @@ def _wrap(
     offsets: NDArray[np.float64],
     voices: NDArray[np.int64],
     n_steps: int,
+    latest_offset: float,
 ) -> None:
     """Move hits that are early for a loop's end to its start, in place.
 
@@ -381,4 +394,4 @@ def _wrap(
     stays = at_end & taken[voices]
     steps[at_end & ~stays] = 0
     steps[stays] = n_steps - 1
-    offsets[stays] = np.minimum(offsets[stays] + 1, LATEST_OFFSET)
+    offsets[stays] = np.minimum(offsets[stays] + 1, latest_offset)

@@ -18,7 +18,7 @@ from musicvae_core.errors import (
     MidiError,
 )
 from musicvae_core.music.grid import (
-    BEATS_PER_BAR,
+    COMMON_TIME,
     DEFAULT_TEMPO_BPM,
     MICROSECONDS_PER_MINUTE,
     TempoMap,
@@ -127,13 +127,13 @@ class ScannedMidi:
         """Where a marker ends the loop; 0 without a marker."""
         return max(track.loop_end_tick for track in self.tracks)
 
-    def last_bar_line(self, n_bars: int) -> int | None:
+    def last_bar_line(self, n_bars: int, beats_per_bar: int) -> int | None:
         """Return the bar line on which the file ends, at least so many bars from its start.
 
         That is where a marker ends the loop, or the last bar line on which a track ends, within
         a 32nd, up to two bars later; None if there is neither.
         """
-        ticks_per_bar = BEATS_PER_BAR * self.ticks_per_beat
+        ticks_per_bar = beats_per_bar * self.ticks_per_beat
         if self.loop_end_tick % ticks_per_bar == 0 and self.loop_end_tick > 0:
             return max(self.loop_end_tick // ticks_per_bar, n_bars, 1)
         bar_lines = set()
@@ -144,15 +144,16 @@ class ScannedMidi:
         within = [bar for bar in bar_lines if max(n_bars, 1) <= bar <= n_bars + MAX_SILENT_END_BARS]
         return max(within, default=None)
 
-    def check_metre(self, end_tick: int) -> None:
-        """Raise `MidiError` if a bar before `end_tick` is not in 4/4."""
+    def check_metre(self, end_tick: int, beats_per_bar: int) -> None:
+        """Raise `MidiError` if a bar before `end_tick` has another number of quarters."""
+        metre = f"{beats_per_bar}/4"
         for tick, beats, unit in sorted(metre for track in self.tracks for metre in track.metres):
-            if tick < end_tick and (beats, unit) != (4, 4):
-                bar = tick // (BEATS_PER_BAR * self.ticks_per_beat) + 1
+            if tick < end_tick and (beats, unit) != (beats_per_bar, 4):
+                bar = tick // (beats_per_bar * self.ticks_per_beat) + 1
                 raise MidiError(
                     f"The file is in {beats}/{unit} in bar {bar}; "
-                    "only 4/4 is supported. Choose a file that is in 4/4 throughout, "
-                    "or export its 4/4 part alone."
+                    f"only {metre} is supported. Choose a file that is in {metre} throughout, "
+                    f"or export its {metre} part alone."
                 )
 
 
@@ -275,7 +276,8 @@ class _Walk:
 
     def __init__(self, division: int) -> None:
         self.tracks: list[ScannedTrack] = []
-        self.ticks_per_bar = BEATS_PER_BAR * (division if division < 0x8000 else 1_000)
+        # The limits are counted in bars of 4/4, whatever the metre.
+        self.ticks_per_bar = COMMON_TIME.beats_per_bar * (division if division < 0x8000 else 1_000)
         self.max_tick = MAX_BARS * self.ticks_per_bar
         self.n_notes = self.n_beyond = self.n_damaged = 0
         self.breaks: list[str] = []
