@@ -99,14 +99,14 @@ def test_an_edit_that_is_taken_back_is_no_edit(studio: FakeLongStudio) -> None:
         import streamlit as st
 
         from musicvae_core.music.groove import Groove
-        from pages.long_form.long_settings import show_edited, shown
+        from pages.long_form.long_settings import Pieces
         from pages.long_form.page import long_form
 
         long_form()
-        groove = st.session_state.setdefault("first", shown().piece.groove)
+        groove = st.session_state.setdefault("first", Pieces().now.piece.groove)
         silent = Groove.silent(groove.n_bars, groove.tempo_bpm)
-        st.button("Edit", key="long_form.silence", on_click=show_edited, args=(silent,))
-        st.button("Back", key="long_form.back", on_click=show_edited, args=(groove,))
+        st.button("Edit", key="long_form.silence", on_click=Pieces().show_edited, args=(silent,))
+        st.button("Back", key="long_form.back", on_click=Pieces().show_edited, args=(groove,))
 
     page = AppTest.from_function(page_with_edits, default_timeout=60).run()
     before = decks(page)[0]["note"]

@@ -34,11 +34,7 @@ from pages.groove_lab.request import (
     TOOLS,
     Request,
     Result,
-    keep_result,
-    make,
-    result_of,
-    results_of,
-    take_back,
+    Results,
 )
 from pages.shared.actions import action, component, on_event, run_to_completion
 from pages.shared.card import Card, grid_as_sent
@@ -86,7 +82,7 @@ def groove_lab() -> None:
                 return
             request = read_request(studio, tool, source, details)
         _do_what_was_asked(studio, source, request)
-        result = result_of(source)
+        result = Results(source).newest
         with details:
             after = _after(source, request, result)
             if tool == "drumify":
@@ -104,7 +100,8 @@ def _do_what_was_asked(studio: Studio, source: Source, request: Request) -> None
     if not _was_asked():
         return
     try:
-        keep_result(source, make(studio, _heard_by(request.tool, source.groove), request))
+        heard = _heard_by(request.tool, source.groove)
+        Results(source).add(request.fulfilled(studio.lab(), heard))
         st.session_state[_N_MADE] = st.session_state.get(_N_MADE, 0) + 1
     except MusicVAEError as error:
         st.error(as_text(str(error)))
@@ -194,12 +191,12 @@ def _draw_buttons(source: Source, request: Request, after: Source | None) -> Non
         on_click=action(_use, after),
     )
     is_past = after is not None or can_undo(page_of(_GROOVE))
-    what = "the result" if len(results_of(source)) > 1 else "the groove"
+    what = "the result" if len(Results(source).all) > 1 else "the groove"
     draw_undo("groove_lab.undo", is_past, what, lambda: _undo(source))
 
 
 def _ask(source: Source, request: Request) -> None:
-    result = result_of(source)
+    result = Results(source).newest
     if result and result.request == request:
         take_next_seed()
     st.session_state[_ASKED] = True
@@ -214,9 +211,9 @@ def _use(after: Source | None) -> None:
 
 
 def _undo(source: Source) -> None:
-    if result := result_of(source):
-        take_back(source)
-        set_seed((result_of(source) or result).request.chance.seed)
+    if result := Results(source).newest:
+        Results(source).take_back()
+        set_seed((Results(source).newest or result).request.chance.seed)
     else:
         undo(page_of(_GROOVE))
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import streamlit as st
 
 from musicvae_core.lab.options import ANYTHING, USUAL, Amounts, Chance, Wishes
+from musicvae_core.lab.tools import Lab
 from musicvae_core.music.forms import Music
 from musicvae_core.music.groove import Groove
-from musicvae_core.studio import Studio
 from pages.shared.collection import Source
 from pages.shared.lasting import lasting
 from pages.shared.names import drummer_title, style_title
@@ -75,6 +75,29 @@ class Request:
         )
         return ", ".join(filter(None, parts))
 
+    def fulfilled(self, lab: Lab, groove: Groove) -> Result:
+        """Do what is asked, and return what came of it.
+
+        Raises
+        ------
+        MusicVAEError
+            What the lab raises.
+        """
+        wishes, chance = self.wishes, self.chance
+        if self.tool == "drumify":
+            made = lab.drumify(groove, wishes=wishes, chance=chance)
+        elif self.tool == "fill":
+            made = lab.fill_in(
+                groove, voices=self.voices, bars=self.bars, wishes=wishes, chance=chance
+            )
+        elif self.tool == "continue":
+            made = lab.carry_on(groove, self.n_bars, wishes=wishes, chance=chance)
+        elif self.feel is not None:
+            made = lab.transfer(self.feel, groove, chance=chance)
+        else:
+            made = lab.humanize(groove, wishes=wishes, chance=chance)
+        return Result(self, groove, made)
+
 
 @dataclass(frozen=True, eq=False)
 class Result:
@@ -106,56 +129,35 @@ lasting(
 )
 
 
-def make(studio: Studio, groove: Groove, request: Request) -> Result:
-    """Do what is asked.
+@dataclass(frozen=True)
+class Results:
+    """What was made of a groove in this session."""
 
-    Raises
-    ------
-    MusicVAEError
-        What the lab raises.
-    """
-    lab, wishes, chance = studio.lab(), request.wishes, request.chance
-    if request.tool == "drumify":
-        made = lab.drumify(groove, wishes=wishes, chance=chance)
-    elif request.tool == "fill":
-        made = lab.fill_in(
-            groove, voices=request.voices, bars=request.bars, wishes=wishes, chance=chance
-        )
-    elif request.tool == "continue":
-        made = lab.carry_on(groove, request.n_bars, wishes=wishes, chance=chance)
-    elif request.feel is not None:
-        made = lab.transfer(request.feel, groove, chance=chance)
-    else:
-        made = lab.humanize(groove, wishes=wishes, chance=chance)
-    return Result(request, groove, made)
+    source: Source
 
+    @property
+    def all(self) -> tuple[Result, ...]:
+        """The results, the newest last."""
+        return self._of_all.get(self.source.id, ())
 
-def result_of(source: Source) -> Result | None:
-    """Return what was last made of a groove in this session."""
-    results = results_of(source)
-    return results[-1] if results else None
+    @property
+    def newest(self) -> Result | None:
+        """What was made last; None where nothing was."""
+        return self.all[-1] if self.all else None
 
+    def add(self, result: Result) -> None:
+        """Keep another result."""
+        self._keep((*self.all, result))
 
-def results_of(source: Source) -> tuple[Result, ...]:
-    """Return what was made of a groove in this session, the newest last."""
-    return _results().get(source.id, ())
+    def take_back(self) -> None:
+        """Forget the newest; the one before it is shown again."""
+        self._keep(self.all[:-1])
 
+    @property
+    def _of_all(self) -> dict[str, tuple[Result, ...]]:
+        """What was made of each groove, by the grooves' ids."""
+        kept: dict[str, tuple[Result, ...]] = st.session_state.setdefault(_RESULTS, {})
+        return kept
 
-def keep_result(source: Source, result: Result) -> None:
-    """Add a result to those of a groove."""
-    _keep(source, (*results_of(source), result))
-
-
-def take_back(source: Source) -> None:
-    """Forget the newest result of a groove; the one before it is shown again."""
-    _keep(source, results_of(source)[:-1])
-
-
-def _results() -> dict[str, tuple[Result, ...]]:
-    """Return what was made of each groove, by the grooves' ids, the newest last."""
-    kept: dict[str, tuple[Result, ...]] = st.session_state.setdefault(_RESULTS, {})
-    return kept
-
-
-def _keep(source: Source, results: tuple[Result, ...]) -> None:
-    st.session_state[_RESULTS] = _results() | {source.id: results}
+    def _keep(self, results: tuple[Result, ...]) -> None:
+        st.session_state[_RESULTS] = self._of_all | {self.source.id: results}

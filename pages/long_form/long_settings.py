@@ -96,7 +96,7 @@ def read_long_settings(studio: Studio, models: list[ModelInfo]) -> LongSettings:
 
 def take_next_long_seed() -> None:
     """Move on to the next seed when these settings were the last to be sampled."""
-    now = shown()
+    now = Pieces().now
     if now and now.sampled == what_to_sample():
         st.session_state[_SEED] = next_seed(_SEED)
 
@@ -166,68 +166,71 @@ lasting(_N_MADE, int)
 lasting_settings({_MODEL: str, _SEED: whole(0, MAX_SEED)})
 
 
-def shown() -> Shown | None:
-    """Return the piece on the page; None before the first."""
-    kept = _kept()
-    return kept[-1] if kept else None
+class Pieces:
+    """The pieces that the page has shown in this session, the last one now."""
 
+    @property
+    def now(self) -> Shown | None:
+        """The piece on the page; None before the first."""
+        return self._all[-1] if self._all else None
 
-def show(one: Shown) -> None:
-    """Put a piece on the page, or the same after a change; `take_back` brings back the last."""
-    st.session_state[_PIECES] = [*_kept(), one][-_MAX_PAST:]
+    def show(self, one: Shown) -> None:
+        """Put a piece on the page, or the same after a change; `take_back` undoes it."""
+        st.session_state[_PIECES] = [*self._all, one][-_MAX_PAST:]
 
+    def show_new(
+        self,
+        piece: LongTake,
+        note: str,
+        name: str = "",
+        sampled: tuple[object, ...] | None = None,
+    ) -> None:
+        """Put another piece on the page, under a name of its own."""
+        before = self.now
+        if sampled is None:
+            sampled = before.sampled if before else ()
+        n_made = st.session_state.get(_N_MADE, 0)
+        st.session_state[_N_MADE] = n_made + 1
+        name = name or name_of(piece.embeddings)
+        self.show(Shown(f"piece.{n_made}", piece, name, note, sampled=sampled))
 
-def show_new(
-    piece: LongTake, note: str, name: str = "", sampled: tuple[object, ...] | None = None
-) -> None:
-    """Put another piece on the page, under a name of its own."""
-    before = shown()
-    if sampled is None:
-        sampled = before.sampled if before else ()
-    n_made = st.session_state.get(_N_MADE, 0)
-    st.session_state[_N_MADE] = n_made + 1
-    name = name or name_of(piece.embeddings)
-    show(Shown(f"piece.{n_made}", piece, name, note, sampled=sampled))
+    def show_edited(self, edited: Groove) -> None:
+        """Put the piece on the page as it was edited; an edit that was taken back is none."""
+        *past, now = self._all
+        if _is_of(now, edited):
+            return
+        if past and past[-1].id == now.id and _is_of(past[-1], edited):
+            self.take_back()
+            return
+        piece = replace(now.piece, groove=edited)
+        self.show(replace(now.changed(piece, "edited by hand"), before=None))
 
+    def rename(self, name: str) -> None:
+        """Give the piece another name, here and in its past; that is no step of the undo."""
+        now = self.now
+        if now and name.strip():
+            st.session_state[_PIECES] = [
+                replace(one, name=name.strip()) if one.id == now.id else one for one in self._all
+            ]
 
-def show_edited(edited: Groove) -> None:
-    """Put the piece on the page as it was edited; an edit that was taken back is none."""
-    *past, now = _kept()
-    if fingerprint(edited) == fingerprint(now.piece.groove):
-        return
-    if past and past[-1].id == now.id and _is_of(past[-1], edited):
-        take_back()
-        return
-    show(replace(now.changed(replace(now.piece, groove=edited), "edited by hand"), before=None))
+    @property
+    def can_take_back(self) -> bool:
+        """Whether there was another piece, or the same before a change."""
+        return len(self._all) > 1
+
+    def take_back(self) -> None:
+        """Bring back what was on the page before, and its seed."""
+        before = self.now
+        st.session_state[_PIECES] = self._all[:-1] or self._all
+        now = self.now
+        if before and now and now.sampled and now.sampled != before.sampled:
+            st.session_state[_SEED] = now.sampled[-1]
+
+    @property
+    def _all(self) -> list[Shown]:
+        kept: list[Shown] = st.session_state.setdefault(_PIECES, [])
+        return kept
 
 
 def _is_of(one: Shown, groove: Groove) -> bool:
     return fingerprint(groove) == fingerprint(one.piece.groove)
-
-
-def rename(name: str) -> None:
-    """Give the piece another name, here and in its past; that is no step of the undo."""
-    now = shown()
-    if now and name.strip():
-        st.session_state[_PIECES] = [
-            replace(one, name=name.strip()) if one.id == now.id else one for one in _kept()
-        ]
-
-
-def can_take_back() -> bool:
-    """Return whether there was another piece, or the same before a change."""
-    return len(_kept()) > 1
-
-
-def take_back() -> None:
-    """Bring back what was on the page before, and its seed."""
-    before = shown()
-    st.session_state[_PIECES] = _kept()[:-1] or _kept()
-    now = shown()
-    if before and now and now.sampled and now.sampled != before.sampled:
-        st.session_state[_SEED] = now.sampled[-1]
-
-
-def _kept() -> list[Shown]:
-    kept: list[Shown] = st.session_state.setdefault(_PIECES, [])
-    return kept

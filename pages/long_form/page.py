@@ -16,10 +16,10 @@ from musicvae_core.music.groove import Groove
 from musicvae_core.studio import Studio
 from pages.long_form.long_settings import (
     SHORTEST_PIECE,
+    Pieces,
     choose_long_model,
     chosen_long_model,
     long_models,
-    show_new,
 )
 from pages.long_form.piece import draw_long_piece
 from pages.shared.actions import action, icon_button, on_value
@@ -77,7 +77,7 @@ def _take_in(studio: Studio, sent: Source) -> None:
     is_whole = sent.model == model.name and sent.groove.n_bars == model.n_bars
     groove = as_long_as(sent.groove, model.n_bars)
     piece = studio.piece_of(model.name, drums_of(groove), sent.z if is_whole else None)
-    show_new(piece, sent.origin or "sent here", sent.name)
+    Pieces().show_new(piece, sent.origin or "sent here", sent.name)
     if model != chosen:  # else Sample would see a change, and draw its last seed again
         choose_long_model(model.name)
     st.session_state[_VIEW] = "piece"

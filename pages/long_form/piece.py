@@ -14,17 +14,11 @@ from musicvae_core.music.groove import Groove
 from musicvae_core.studio import Studio
 from pages.long_form.long_settings import (
     LongSettings,
+    Pieces,
     Shown,
-    can_take_back,
     long_model,
     long_models,
     read_long_settings,
-    rename,
-    show,
-    show_edited,
-    show_new,
-    shown,
-    take_back,
     take_next_long_seed,
     what_to_sample,
 )
@@ -75,17 +69,17 @@ def draw_long_piece(studio: Studio) -> None:
     )
     with buttons:
         _draw_sample_button(settings)
-    now = shown()
+    now = Pieces().now
     change = _draw_change(now.piece.groove.n_bars if now else settings.model.n_bars)
     try:
         _do_what_was_asked(studio, settings, change)
     except MusicVAEError as error:
         st.error(as_text(str(error)))
-    now = shown()
+    now = Pieces().now
     if now is None:
         return
     with buttons:
-        draw_undo("long_form.undo", can_take_back(), "the piece", take_back)
+        draw_undo("long_form.undo", Pieces().can_take_back, "the piece", Pieces().take_back)
     left, right = st.columns([4, 1], gap="small")
     with left:
         _draw_deck(now)
@@ -98,7 +92,7 @@ def draw_long_piece(studio: Studio) -> None:
 def _do_what_was_asked(studio: Studio, settings: LongSettings, change: _Change | None) -> None:
     """Sample, or change some bars; a first visit samples by itself."""
     asked = st.session_state.pop(_ASKED, False)
-    now = shown()
+    now = Pieces().now
     if asked or now is None:
         piece = studio.sample_piece(
             settings.model.name,
@@ -106,12 +100,12 @@ def _do_what_was_asked(studio: Studio, settings: LongSettings, change: _Change |
             seed=settings.seed,
         )
         note = f"seed {settings.seed}, temperature {settings.temperature:g}"
-        show_new(piece, note, sampled=what_to_sample())
+        Pieces().show_new(piece, note, sampled=what_to_sample())
     elif change:
         seed = st.session_state.get(_N_CHANGES, 0) + 1
         st.session_state[_N_CHANGES] = seed
         varied = studio.vary_bars(now.piece, change.bars, change.amount, seed=seed)
-        show(now.changed(varied, f"{change.phrase} changed by {change.amount:.0%}"))
+        Pieces().show(now.changed(varied, f"{change.phrase} changed by {change.amount:.0%}"))
 
 
 def _draw_sample_button(settings: LongSettings) -> None:
@@ -138,8 +132,8 @@ def _draw_deck(now: Shown) -> None:
         [replace(card, before=now.before)],
         lambda _: source,
         key="long_form.deck",
-        on_rename=lambda _, name: rename(name),
-        on_edit=lambda _, edited: show_edited(edited),
+        on_rename=lambda _, name: Pieces().rename(name),
+        on_edit=lambda _, edited: Pieces().show_edited(edited),
         on_bar=lambda _, bar: None if bar is None else _choose_bar(bar),
     )
 
@@ -338,7 +332,7 @@ def _source(name: str, grooves: tuple[Groove, ...], at: int, model: str) -> Sour
 def _draw_buttons(studio: Studio, now: Shown, other: LongTake, step: LongTake, name: str) -> None:
     def cross() -> None:
         crossing = studio.cross_over(now.piece, other)
-        show_new(crossing, f"leads from {now.name} to {name}", f"{now.name} into {name}")
+        Pieces().show_new(crossing, f"leads from {now.name} to {name}", f"{now.name} into {name}")
 
     with st.container(horizontal=True, gap="xsmall"):
         st.button(
@@ -346,7 +340,7 @@ def _draw_buttons(studio: Studio, now: Shown, other: LongTake, step: LongTake, n
             icon=":material/arrow_upward:",
             key="long_form.take",
             help="Put the step under the pointer above, to hear and change its bars",
-            on_click=action(show_new, step, f"between {now.name} and {name}"),
+            on_click=action(Pieces().show_new, step, f"between {now.name} and {name}"),
         )
         st.button(
             "Lead from one to the other",
