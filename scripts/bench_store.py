@@ -15,8 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from musicvae_core.data.augmentation import augment
-from musicvae_core.data.windows import StoredRows, Windows, write_rows
+from musicvae_core.data.windows import StoredRows, Windows, augment, write_rows
 from musicvae_core.models.musicvae import draw_batch
 from musicvae_core.models.presets import preset
 from musicvae_core.training.run import Run

@@ -8,8 +8,7 @@ import streamlit as st
 from pages.shared.collection import can_undo, favourites, is_favourite, set_favourite, undo
 from pages.shared.play_settings import shared_studio
 from pages.shared.session import destinations, offer_pages, send
-from pages.shared.sharing import show_share_code
-from pages.shared.sources import choose_groove
+from pages.shared.sources import choose_groove, show_share_code
 
 
 def tell(name: str, what: object) -> None:

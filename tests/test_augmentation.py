@@ -7,7 +7,8 @@ came from can be read off it.
 import numpy as np
 import pytest
 
-from musicvae_core.data.augmentation import augment, change_feel
+from musicvae_core.data.windows import augment
+from musicvae_core.models.lab_tasks import _change_feel
 from musicvae_core.music.attributes import _laid_backness, _swing, beats_of
 from musicvae_core.music.drums import N_VOICES
 from musicvae_core.music.grid import STEPS_PER_BAR, STEPS_PER_BEAT
@@ -137,7 +138,7 @@ def straight():
 
 
 def test_feel_changes_by_one_amount_at_odd_steps_and_another_at_even_ones(straight):
-    changed = change_feel(straight, 1.0, np.random.default_rng(6))
+    changed = _change_feel(straight, 1.0, np.random.default_rng(6))
     assert np.array_equal(changed[..., : 2 * N_VOICES], straight[..., : 2 * N_VOICES])
     offsets, hits = changed[..., 2 * N_VOICES :], straight[..., :N_VOICES] > 0
     assert (offsets[~hits] == 0).all()
@@ -154,8 +155,8 @@ def test_feel_changes_in_a_share_of_examples_and_leaves_no_step(straight):
     features = straight + np.repeat(np.float32([0, 0, 0.97]), N_VOICES) * np.tile(
         straight[..., :N_VOICES], 3
     )
-    changed = change_feel(features, 0.25, np.random.default_rng(7))
+    changed = _change_feel(features, 0.25, np.random.default_rng(7))
     assert np.abs(changed).max() <= 1
     is_other = (changed != features).any(axis=(1, 2))
     assert is_other.mean() == pytest.approx(0.25, abs=0.06)
-    assert np.array_equal(change_feel(features, 0.0, np.random.default_rng(7)), features)
+    assert np.array_equal(_change_feel(features, 0.0, np.random.default_rng(7)), features)

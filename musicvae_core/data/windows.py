@@ -20,12 +20,11 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from musicvae_core.data.augmentation import augment
 from musicvae_core.data.files import write_atomically
 from musicvae_core.errors import (
     DamagedDataError,
 )
-from musicvae_core.music.drums import CODEC_VERSION
+from musicvae_core.music.drums import CODEC_VERSION, N_VOICES
 from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.groove import Groove
 
@@ -278,3 +277,80 @@ def stored(
             _log.warning("%s It is written anew.", error)
     write_rows(path, parts, shape)
     return StoredRows(path)
+
+
+_MAX_DROPPED = 0.5
+
+
+def augment(
+    features: NDArray[np.float32],
+    share: float,
+    rng: np.random.Generator,
+    grid: Grid = COMMON_TIME,
+) -> NDArray[np.float32]:
+    """Return a batch with a share of its examples recombined, to fight overfitting.
+
+    Each altered example is made from whole voices, bars or beats that were really played, so that
+    its rhythm and feel stay a drummer's: some of its voices, or of its bars, come from another
+    window; or it is turned by whole beats, and some of its hits are left out.
+
+    Parameters
+    ----------
+    features
+        (B, T, F) float32 with F = 9 or 27, T whole bars; not changed.
+    share
+        Probability that an example is altered.
+    rng
+        Source of randomness.
+    grid
+        How the steps divide time.
+
+    Returns
+    -------
+    (B, T, F) float32.
+    """
+    kinds = np.where(rng.random(len(features)) < share, rng.integers(1, 4, len(features)), 0)
+    others = features[rng.permutation(len(features))]
+    result = features.copy()
+    for kind, change in enumerate((_swap_voices, _swap_bars, _turn_and_thin), start=1):
+        chosen = kinds == kind
+        if chosen.any():
+            result[chosen] = change(features[chosen], others[chosen], rng, grid)
+    return result
+
+
+def _swap_voices(
+    features: NDArray[np.float32],
+    others: NDArray[np.float32],
+    rng: np.random.Generator,
+    grid: Grid,
+) -> NDArray[np.float32]:
+    swapped = rng.random((len(features), N_VOICES)) < 0.5
+    every_part = np.tile(swapped, features.shape[-1] // N_VOICES)  # (B, F)
+    return np.where(every_part[:, None, :], others, features)
+
+
+def _swap_bars(
+    features: NDArray[np.float32],
+    others: NDArray[np.float32],
+    rng: np.random.Generator,
+    grid: Grid,
+) -> NDArray[np.float32]:
+    n_bars = features.shape[1] // grid.steps_per_bar
+    swapped = np.repeat(rng.random((len(features), n_bars)) < 0.5, grid.steps_per_bar, axis=1)
+    return np.where(swapped[:, :, None], others, features)
+
+
+def _turn_and_thin(
+    features: NDArray[np.float32],
+    others: NDArray[np.float32],
+    rng: np.random.Generator,
+    grid: Grid,
+) -> NDArray[np.float32]:
+    n_examples, n_steps, n_features = features.shape
+    beats = rng.integers(0, n_steps // grid.steps_per_beat, n_examples)
+    steps = (np.arange(n_steps) + grid.steps_per_beat * beats[:, None]) % n_steps  # (B, T)
+    turned = np.take_along_axis(features, steps[:, :, None], axis=1)
+    dropped = rng.random((n_examples, n_steps, N_VOICES))
+    kept = dropped >= rng.uniform(0, _MAX_DROPPED, (n_examples, 1, 1))
+    return turned * np.tile(kept, n_features // N_VOICES)

@@ -280,7 +280,7 @@ class TrainConfig(Config):
         Dropout on the decoder's outputs.
     augmentation
         Share of examples that are recombined, or by the lab are played with another feel (see
-        `augmentation`).
+        `windows.augment`).
     shortest_bars
         Performances of at least so many bars, but shorter than a window, are repeated to its
         length and trained on as well; 0 for none.

@@ -19,14 +19,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musicvae_core.data.augmentation import change_feel
 from musicvae_core.data.windows import Windows, batch_indices
 from musicvae_core.models.conditioning import UNKNOWN, Controls, Flags, Floats, Kept, taps_of
 from musicvae_core.models.config import LabConfig, TrainConfig, step_seed
 from musicvae_core.models.lab import GrooveLab, LabBatch, known_of
 from musicvae_core.models.losses import elbo_losses
 from musicvae_core.models.musicvae import map_batch
-from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.drums import N_VOICES, OFFSET_SCALE
 from musicvae_core.music.grid import COMMON_TIME, Grid
 
 _Hiding = Callable[[Floats, np.random.Generator, Grid], Kept]
@@ -144,7 +143,7 @@ def draw_batch(model: GrooveLab, windows: Windows, config: TrainConfig, step: in
     chosen = windows.take(batch_indices(step, len(windows), config.batch_size, config.seed))
     rng = np.random.default_rng((config.seed, step))
     controls = told_of(chosen, model.config)
-    played = change_feel(chosen.features, config.augmentation, rng.spawn(1)[0])
+    played = _change_feel(chosen.features, config.augmentation, rng.spawn(1)[0])
     kept, controls = hide(played, rng, model.config.grid), _hide_controls(controls, rng)
     return _make_batch(model, kept, controls, config, step_seed(config, step))
 
@@ -186,3 +185,43 @@ def measure(model: GrooveLab, windows: Windows, config: TrainConfig) -> dict[str
     return {
         name.removeprefix("loss/total") or "loss": float(value) for name, value in losses.items()
     }
+
+
+_SWING, _LATENESS = 0.15, 0.06
+"""Standard deviations, in steps, of the random changes of swing and of lateness."""
+_LATEST = 0.98
+"""Of an offset in model units: the next step begins at 1."""
+
+
+def _change_feel(
+    features: NDArray[np.float32], share: float, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return a batch with a share of its examples swung, and played later or earlier.
+
+    The hits at odd steps are moved by one amount more than those at even ones, and all by
+    another; none leaves its step.
+
+    Parameters
+    ----------
+    features
+        (B, T, 27) float32; not changed.
+    share
+        Probability that an example is altered.
+    rng
+        Source of randomness.
+
+    Returns
+    -------
+    (B, T, 27) float32.
+    """
+    n_examples, n_steps, _ = features.shape
+    chosen = rng.random((n_examples, 1)) < share
+    swing = chosen * rng.normal(0.0, _SWING, (n_examples, 1))
+    lateness = chosen * rng.normal(0.0, _LATENESS, (n_examples, 1))
+    by_step = np.array([-0.5, 0.5])[np.arange(n_steps) % 2]  # (T,)
+    moves = swing * by_step + lateness  # (B, T), in steps
+    result = features.copy()
+    struck = features[..., :N_VOICES] > 0
+    moved = np.clip(result[..., 2 * N_VOICES :] + OFFSET_SCALE * moves[..., None], -1.0, _LATEST)
+    result[..., 2 * N_VOICES :] = np.where(struck, moved, 0)
+    return result

@@ -1,4 +1,4 @@
-"""One widget with which every page asks for a groove: a demo, an upload, a sample, a favourite.
+"""Where music comes from: one widget with which every page asks for it, and share codes.
 
     source = choose_groove("attributes.groove", "Music", model=model)
 
@@ -19,11 +19,18 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from musicvae_core.errors import CheckpointNotFoundError, MusicVAEError
+from musicvae_core.errors import CheckpointNotFoundError, GridError, MusicVAEError, ShareCodeError
 from musicvae_core.latent.results import ModelInfo
 from musicvae_core.music.forms import FORMS, Music, Plays, padded, windows
+from musicvae_core.music.share import (
+    MAX_CODE_LENGTH,
+    VERSION,
+    Shared,
+    read_share_code,
+    write_share_code,
+)
 from musicvae_core.studio import Studio
-from pages.shared.actions import on_value, run_to_completion
+from pages.shared.actions import component, on_value, run_to_completion
 from pages.shared.collection import (
     Source,
     add_to_library,
@@ -40,8 +47,8 @@ from pages.shared.collection import (
 from pages.shared.events import TEXT
 from pages.shared.names import as_text, name_of
 from pages.shared.play_settings import shared_studio
-from pages.shared.session import take_sent
-from pages.shared.sharing import draw_code_field
+from pages.shared.session import choose_form, model_key, take_sent, take_to_share
+from pages.shared.transport import choose_kit, chosen_kit, transport
 from pages.shared.uploads import draw_report, draw_uploader
 
 _MAX_SEED = 2**31 - 1
@@ -104,7 +111,7 @@ def choose_groove(
         with st.popover("Add", icon=":material/add:", help="Upload, or draw a sample"):
             draw_uploader(studio, f"{key}.upload", "Drop MIDI files", place, plays=plays)
             _draw_sampler(studio, key, model)
-            draw_code_field(studio, key, lambda found: fill(key, found))
+            _draw_code_field(studio, key, lambda found: fill(key, found))
     with details or nullcontext():
         draw_report(studio, f"{key}.upload", place)
         source = contents(page_of(key)).get(key)
@@ -294,3 +301,80 @@ def demo_sources(_studio: Studio) -> tuple[Source, ...]:
 def _demo(path: Path, music: Music) -> Source:
     """Return the music of `10_New_Orleans.mid` as the source called New Orleans."""
     return Source(path.stem.partition("_")[2].replace("_", " "), music, origin="demo")
+
+
+def show_share_code(open_studio: Callable[[], Studio]) -> None:
+    """Show the share code that was asked for, at the end of a page."""
+    source = take_to_share()
+    if source is not None:
+        _show(source, open_studio())
+
+
+@st.dialog("Share code")
+def _show(source: Source, studio: Studio) -> None:
+    """Show a code with a button that copies it."""
+    kit = chosen_kit(studio) or ""
+    model = source.model or st.session_state.get(model_key(source.plays)) or ""
+    try:
+        music = transport().performed(source.groove)
+        code = write_share_code(Shared(music, model, kit, source.name))
+    except (GridError, ShareCodeError) as error:
+        st.error(as_text(str(error)))
+        return
+    st.caption(
+        f"{as_text(source.name)} in {len(code)} letters, with its name, model, tempo and kit. "
+        "Paste them under “Add”, beside any choice of grooves."
+    )
+    st.code(code, language=None, wrap_lines=True)
+    _draw_copy_button(code, key="share.copy", label="Copy the code")
+
+
+def _draw_code_field(studio: Studio, key: str, place: Callable[[Source], None]) -> None:
+    """Draw a field to paste a share code into; what it says takes effect at once."""
+    field = f"{key}.code"
+    st.text_input(
+        "Paste a share code",
+        key=field,
+        max_chars=MAX_CODE_LENGTH,
+        placeholder=f"gs{VERSION}.…",
+        on_change=on_value(field, TEXT, lambda text: _read(studio, key, text, place)),
+    )
+    if problem := st.session_state.get(f"{key}.problem"):
+        st.error(as_text(problem))
+
+
+def _read(studio: Studio, key: str, text: str, place: Callable[[Source], None]) -> None:
+    """Place the groove of a code and take over its model, tempo and kit, where they are here."""
+    problem = f"{key}.problem"
+    st.session_state[problem] = None
+    if not text.strip():
+        return
+    try:
+        shared = read_share_code(text)
+    except ShareCodeError as error:
+        st.session_state[problem] = str(error)
+        return
+    name = shared.name.strip() or "Shared groove"
+    source = Source(name, shared.music, model=shared.model or None, origin="code")
+    add_to_library(source)
+    place(source)
+    _take_over(studio, shared)
+    st.session_state[f"{key}.code"] = ""
+
+
+def _take_over(studio: Studio, shared: Shared) -> None:
+    """Set the settings that pages share as the code says."""
+    for model in studio.models():
+        if model.name == shared.model:
+            choose_form(model.plays)
+            st.session_state[model_key(model.plays)] = model.name
+    if studio.sound_problem is None and shared.kit in studio.kits():
+        choose_kit(shared.kit)
+
+
+def _draw_copy_button(text: str, *, key: str, label: str = "Copy") -> None:
+    """Draw a button that puts `text` on the clipboard of the browser."""
+    _mount(key=key, data={"text": text, "label": label})
+
+
+_mount = component("copy")
