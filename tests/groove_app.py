@@ -5,7 +5,7 @@ import json
 import numpy as np
 import streamlit as st
 
-from pages.shared.collection import can_undo, favourites, is_favourite, set_favourite, undo
+from pages.shared.collection import favourites, slots
 from pages.shared.play_settings import shared_studio
 from pages.shared.session import destinations, offer_pages, send
 from pages.shared.sources import choose_groove, show_share_code
@@ -23,9 +23,11 @@ def show(page: str, fitted: bool) -> None:
     names = [model.name for model in shared_studio().models()]
     st.selectbox("Model", names, key="model", persist_state="session")
     assert source is not None
-    starred = is_favourite(source.groove)
-    st.button("Star", key="star", on_click=lambda: set_favourite(source, not starred))
-    st.button("Undo", key="undo", disabled=not can_undo(page), on_click=lambda: undo(page))
+    starred = favourites.has(source.groove)
+    st.button("Star", key="star", on_click=lambda: favourites.set(source, not starred))
+    st.button(
+        "Undo", key="undo", disabled=not slots.can_undo(page), on_click=lambda: slots.undo(page)
+    )
     for key in destinations(page):
         st.button(key, key=f"to {key}", on_click=lambda key=key: send(key, source))
     tell("page", page)
@@ -36,7 +38,7 @@ def show(page: str, fitted: bool) -> None:
     tell("tempo", round(source.groove.tempo_bpm, 2))
     tell("first", np.argwhere(source.groove.hits)[:5].tolist())
     tell("has_z", source.z is not None)
-    tell("favourites", [kept.name for kept in favourites().values()])
+    tell("favourites", [kept.name for kept in favourites.all().values()])
 
 
 PAGES = [

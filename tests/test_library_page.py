@@ -140,8 +140,8 @@ def test_a_new_name_from_another_page_keeps_tags_and_time(page: AppTest) -> None
     page.session_state["kept.favourites"] = {id_: replace(source, tags=("a",), kept_at=5.0)}
     script = AppTest.from_string(
         "import streamlit as st\n"
-        "from pages.shared.collection import keep_favourite\n"
-        "keep_favourite(st.session_state['renamed'])"
+        "from pages.shared.collection import favourites\n"
+        "favourites.keep(st.session_state['renamed'])"
     )
     script.session_state["kept.favourites"] = page.session_state["kept.favourites"]
     script.session_state["renamed"] = replace(source, name="new")

@@ -22,7 +22,7 @@ from musicvae_core.studio import Studio
 from pages.attributes.wishes import MAX_PRESSES, Asked, Wishes
 from pages.shared.actions import action, component, on_event
 from pages.shared.card import Card
-from pages.shared.collection import Source, is_favourite
+from pages.shared.collection import Source, favourites
 from pages.shared.deck import source_deck
 from pages.shared.events import TARGETS, Targets
 from pages.shared.names import as_text, style_in_text
@@ -103,7 +103,7 @@ def _draw_deck(steered: SteeredTake, source: Source, wishes: Wishes) -> None:
     take, groove = steered.take, steered.take.groove
     name = f"{source.name}, steered" if wishes else source.name
     result = Source(name, groove, take.z, take.model, "steered")
-    card = Card(_CARD, name, groove, _in_words(wishes), is_favourite(groove))
+    card = Card(_CARD, name, groove, _in_words(wishes), favourites.has(groove))
     source_deck(
         [replace(card, before=source.groove, before_name=source.name)],
         lambda _: result,

@@ -13,7 +13,7 @@ from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, OPEN_HAT, SNAR
 from musicvae_core.music.forms import drums_of
 from musicvae_core.studio import Studio
 from pages.groove_lab.request import TOOLS, Request
-from pages.shared.collection import Source, can_undo, page_of, undo
+from pages.shared.collection import Source, page_of, slots
 from pages.shared.lasting import lasting_settings, real, whole
 from pages.shared.names import as_text, drummer_title, style_title
 from pages.shared.play_settings import MAX_SEED, WIDTH, choose_seed, next_seed
@@ -196,7 +196,7 @@ def _choose_feel(studio: Studio, request: Request, details: DeltaGenerator) -> R
         return replace(request, wishes=Wishes(drummer=_choose_drummer(studio)))
     feel = choose_groove(_FEEL, "Whose feel", default=2, details=details)
     past = page_of(_FEEL)
-    draw_undo("groove_lab.feel_undo", can_undo(past), "the feel", lambda: undo(past))
+    draw_undo("groove_lab.feel_undo", slots.can_undo(past), "the feel", lambda: slots.undo(past))
     if feel is None:
         return request
     return replace(request, feel=drums_of(feel.groove), feel_name=feel.name)

@@ -38,15 +38,7 @@ from pages.groove_lab.request import (
 )
 from pages.shared.actions import action, component, on_event, run_to_completion
 from pages.shared.card import Card, grid_as_sent
-from pages.shared.collection import (
-    Source,
-    add_to_library,
-    can_undo,
-    fill,
-    is_favourite,
-    page_of,
-    undo,
-)
+from pages.shared.collection import Source, add_to_library, favourites, page_of, slots
 from pages.shared.deck import source_deck
 from pages.shared.edits import edited_source
 from pages.shared.events import MAX_TAPPED_BARS, TAPS
@@ -126,7 +118,7 @@ def _draw_deck(source: Source, after: Source) -> None:
     before = None if after is source else _as_long(source.groove, groove.n_bars)
     card = Card(
         *("groove", after.name, groove, after.note),
-        kept=is_favourite(groove),
+        kept=favourites.has(groove),
         before=before,
         before_name=source.name,
     )
@@ -190,7 +182,7 @@ def _draw_buttons(source: Source, request: Request, after: Source | None) -> Non
         help="Nothing was made of this groove yet" if after is None else "Take it as the groove",
         on_click=action(_use, after),
     )
-    is_past = after is not None or can_undo(page_of(_GROOVE))
+    is_past = after is not None or slots.can_undo(page_of(_GROOVE))
     what = "the result" if len(Results(source).all) > 1 else "the groove"
     draw_undo("groove_lab.undo", is_past, what, lambda: _undo(source))
 
@@ -207,7 +199,7 @@ def _use(after: Source | None) -> None:
         return
     after = edited_source(after)
     add_to_library(after)
-    fill(_GROOVE, after)
+    slots.fill(_GROOVE, after)
 
 
 def _undo(source: Source) -> None:
@@ -215,7 +207,7 @@ def _undo(source: Source) -> None:
         Results(source).take_back()
         set_seed((Results(source).newest or result).request.chance.seed)
     else:
-        undo(page_of(_GROOVE))
+        slots.undo(page_of(_GROOVE))
 
 
 @dataclass(frozen=True)
@@ -240,7 +232,7 @@ def _draw_rhythms(studio: Studio, key: str) -> None:
     def place_taps(groove: Groove) -> None:
         source = Source("Taps", groove, origin="tapped", note=f"{groove.n_hits} taps")
         add_to_library(source)
-        fill(key, source)
+        slots.fill(key, source)
 
     with st.expander("Tap a rhythm, or bring one", icon=":material/touch_app:", expanded=True):
         pad, file = st.columns([2, 1], gap="large")
@@ -250,9 +242,13 @@ def _draw_rhythms(studio: Studio, key: str) -> None:
             label = "Drop MIDI: a bass line, a melody, any track's rhythm"
             reader = _Rhythms(studio)
             draw_uploader(
-                reader, "groove_lab.rhythm", label, lambda found: fill(key, found[0]), has_map=False
+                reader,
+                "groove_lab.rhythm",
+                label,
+                lambda found: slots.fill(key, found[0]),
+                has_map=False,
             )
-            draw_report(reader, "groove_lab.rhythm", lambda found: fill(key, found[0]))
+            draw_report(reader, "groove_lab.rhythm", lambda found: slots.fill(key, found[0]))
 
 
 _TAPPED_GRID = COMMON_TIME

@@ -27,15 +27,7 @@ from musicvae_core.music.midi.scan import MAX_BYTES
 from musicvae_core.studio import Studio
 from pages.shared.actions import action, on_value
 from pages.shared.card import Card, draw_zip
-from pages.shared.collection import (
-    Source,
-    can_undo_star,
-    favourites,
-    keep_all,
-    keep_favourite,
-    tag,
-    undo_star,
-)
+from pages.shared.collection import Source, favourites
 from pages.shared.deck import source_deck
 from pages.shared.events import FILES
 from pages.shared.lasting import library_problem
@@ -74,15 +66,15 @@ def starred() -> None:
         if problem := library_problem():
             st.caption(as_text(problem))
         with st.container(horizontal=True, vertical_alignment="bottom", key="settings"):
-            found = _search() if favourites() else {}
-            draw_undo("favourites.undo", can_undo_star(), "the library", undo_star)
+            found = _search() if favourites.all() else {}
+            draw_undo("favourites.undo", favourites.can_undo(), "the library", favourites.undo)
             _draw_import(studio)
             if found:
                 _draw_tagging(found)
                 _draw_export(studio, list(found.values()))
         _draw_report()
         if not found:
-            st.info(_NOTHING_FOUND if favourites() else _NOTHING_YET)
+            st.info(_NOTHING_FOUND if favourites.all() else _NOTHING_YET)
             return
         _draw_deck(found)
     except MusicVAEError as error:
@@ -106,7 +98,7 @@ def _fits(source: Source, words: str, tags: Sequence[str]) -> bool:
 
 def _all_tags() -> list[str]:
     """Return the tags of all favourites, in the order of the alphabet."""
-    return sorted({one for source in favourites().values() for one in source.tags})
+    return sorted({one for source in favourites.all().values() for one in source.tags})
 
 
 def _search() -> dict[str, Source]:
@@ -126,7 +118,7 @@ def _search() -> dict[str, Source]:
     order = st.selectbox(
         "Sort by", _ORDERS, key="favourites.order", width=WIDTH, persist_state="session"
     )
-    found = _sorted_by(order, favourites())
+    found = _sorted_by(order, favourites.all())
     return {id_: one for id_, one in found.items() if _fits(one, words or "", tags)}
 
 
@@ -152,7 +144,7 @@ def _draw_tagging(found: dict[str, Source]) -> None:
 def _tag(shown: Sequence[str], add: bool) -> None:
     chosen = st.session_state.get("favourites.to_tag") or shown
     tags = [one.strip() for one in st.session_state.get("favourites.new_tags") or ()]
-    tag(chosen, [one for one in tags if one], add=add)
+    favourites.tag(chosen, [one for one in tags if one], add=add)
 
 
 def _draw_export(studio: Studio, sources: Sequence[Source]) -> None:
@@ -214,7 +206,7 @@ def _import(studio: Studio, files: Sequence[Any]) -> None:
     except MusicVAEError as error:
         parts.append(_Imported((), (as_text(str(error)),)))
     sources = [source for part in parts for source in part.sources]
-    n_new = keep_all(sources)
+    n_new = favourites.keep_all(sources)
     failures = [failure for part in parts for failure in part.failures]
     said = f"{n_new} {'groove' if n_new == 1 else 'grooves'} imported"
     if len(sources) > n_new:
@@ -234,7 +226,7 @@ def _draw_report() -> None:
 def _draw_deck(found: dict[str, Source]) -> None:
     def rename(card_id: str, name: str) -> None:
         if name.strip():
-            keep_favourite(replace(found[card_id], name=name.strip()))
+            favourites.keep(replace(found[card_id], name=name.strip()))
 
     source_deck(
         [Card(id_, one.name, one.groove, _note(one), kept=True) for id_, one in found.items()],

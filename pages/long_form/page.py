@@ -24,7 +24,7 @@ from pages.long_form.long_settings import (
 from pages.long_form.piece import draw_long_piece
 from pages.shared.actions import action, icon_button, on_value
 from pages.shared.card import Card
-from pages.shared.collection import Source, as_long_as, contents, is_favourite
+from pages.shared.collection import Source, as_long_as, favourites, slots
 from pages.shared.deck import source_deck
 from pages.shared.events import COUNT
 from pages.shared.lasting import lasting, lasting_settings, real, whole
@@ -172,7 +172,7 @@ def _draw_adding(studio: Studio, model: ModelInfo) -> None:
 
 
 def _add_chosen() -> None:
-    if chosen := contents("long_form").get(_NEXT):
+    if chosen := slots.contents("long_form").get(_NEXT):
         _add_parts([chosen])
 
 
@@ -197,7 +197,7 @@ def _draw_deck(studio: Studio, model: ModelInfo, route: Route) -> None:
     card = Card("path", name, groove, note)
     source = Source(name, groove, origin="path")
     source_deck(
-        [replace(card, kept=is_favourite(groove))],
+        [replace(card, kept=favourites.has(groove))],
         lambda _: source,
         key="long_form.path",
     )

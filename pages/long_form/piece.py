@@ -24,14 +24,7 @@ from pages.long_form.long_settings import (
 )
 from pages.shared.actions import action, run_to_completion
 from pages.shared.card import Card, Morph
-from pages.shared.collection import (
-    Source,
-    bars_phrase,
-    contents,
-    fingerprint,
-    is_favourite,
-    start_with,
-)
+from pages.shared.collection import Source, bars_phrase, favourites, fingerprint, slots
 from pages.shared.deck import source_deck
 from pages.shared.lasting import lasting
 from pages.shared.names import as_text, name_of
@@ -126,7 +119,7 @@ def _draw_sample_button(settings: LongSettings) -> None:
 def _draw_deck(now: Shown) -> None:
     groove = now.piece.groove
     source = Source(now.name, groove, None, now.piece.model, "long form")
-    card = Card(now.id, now.name, groove, now.note, is_favourite(groove), editable=True)
+    card = Card(now.id, now.name, groove, now.note, favourites.has(groove), editable=True)
 
     source_deck(
         [replace(card, before=now.before)],
@@ -288,7 +281,7 @@ def _draw_morph(studio: Studio, settings: LongSettings, now: Shown) -> None:
 
 
 def _start_with_a_sample(studio: Studio, settings: LongSettings, model: ModelInfo) -> None:
-    if _OTHER in contents("long_form"):
+    if _OTHER in slots.contents("long_form"):
         return
     piece = studio.sample_piece(
         model.name,
@@ -296,7 +289,7 @@ def _start_with_a_sample(studio: Studio, settings: LongSettings, model: ModelInf
         seed=MAX_SEED + 1 + settings.seed,  # past all that Sample takes, so never its piece
     )
     name = name_of(piece.embeddings)
-    start_with(_OTHER, Source(name, piece.groove, None, piece.model, "sample"))
+    slots.start_with(_OTHER, Source(name, piece.groove, None, piece.model, "sample"))
 
 
 def _draw_strip(
@@ -314,7 +307,7 @@ def _draw_strip(
             Card(
                 *("morph", name, grooves[at]),
                 note=f"{len(steps)} pieces on the way, every bar towards its own",
-                kept=is_favourite(grooves[at]),
+                kept=favourites.has(grooves[at]),
                 morph=morph,
             )
         ],

@@ -26,7 +26,7 @@ from pages.map.points import (
 )
 from pages.shared.actions import action, on_value
 from pages.shared.card import Card, Morph
-from pages.shared.collection import bars_phrase, is_favourite
+from pages.shared.collection import bars_phrase, favourites
 from pages.shared.deck import source_deck
 from pages.shared.events import SELECTION, Selection
 from pages.shared.names import as_text, drummer_title, style_title
@@ -53,7 +53,7 @@ class Sounding:
         return [
             Card(
                 *(spot.id, spot.name, groove, spot.note),
-                kept=is_favourite(groove),
+                kept=favourites.has(groove),
             )
             for spot, groove in zip(spots, grooves, strict=True)
         ]
@@ -70,7 +70,7 @@ def strip_card(path: Path, at: tuple[float, float]) -> Card:
     morph = Morph(path.grooves, 1, len(path.grooves), path.ends, at)
     groove = path.grooves[morph.index_at(at)]
     note = f"{len(path.grooves)} steps"
-    return Card(STRIP, path.name, groove, note, is_favourite(groove), morph=morph)
+    return Card(STRIP, path.name, groove, note, favourites.has(groove), morph=morph)
 
 
 def _path_of(sounding: Sounding, hand: Hand, steps_a_leg: int) -> Path | None:

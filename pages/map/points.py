@@ -115,7 +115,7 @@ def brought_spots(studio: Studio, model: ModelInfo) -> tuple[Spot, ...]:
     A longer groove is here by its first lively window, a shorter one repeated.
     """
     sources: dict[str, Source] = {}
-    for source in [*favourites().values(), *library().values(), *_sampled(model.plays)]:
+    for source in [*favourites.all().values(), *library().values(), *_sampled(model.plays)]:
         if source.plays != model.plays:
             continue
         sources.setdefault(fingerprint(source.groove), source)

@@ -15,18 +15,7 @@ from musicvae_core.music.forms import FORMS, Music
 from musicvae_core.studio import Studio
 from pages.shared.actions import action, component
 from pages.shared.card import Card, Morph, draw_zip, piece_card
-from pages.shared.collection import (
-    Source,
-    can_undo,
-    fill,
-    fill_all,
-    fill_in_turn,
-    fingerprint,
-    held_before,
-    is_favourite,
-    swap,
-    undo,
-)
+from pages.shared.collection import Source, favourites, fingerprint, slots
 from pages.shared.deck import deck, source_deck
 from pages.shared.events import Share
 from pages.shared.lasting import lasting, lasting_settings, real, whole
@@ -106,10 +95,10 @@ def _draw_ends(played: _Played, keys: Sequence[str]) -> None:
         before = played.sources[keys.index(card_id)]
         if fingerprint(groove) == fingerprint(before.groove):
             return
-        if before.origin == "edited" and held_before(card_id, groove):
-            undo("morph", [card_id])
+        if before.origin == "edited" and slots.held_before(card_id, groove):
+            slots.undo("morph", [card_id])
             return
-        fill(card_id, replace(before, groove=groove, z=None, origin="edited", note=""))
+        slots.fill(card_id, replace(before, groove=groove, z=None, origin="edited", note=""))
 
     source_deck(cards, source_of, key="morph.ends", on_edit=edit)
 
@@ -187,7 +176,7 @@ def _morph_card(played: _Played, at: tuple[float, float]) -> Card:
     note = "Drag between the corners" if morph.n_rows > 1 else f"{morph.n_columns} steps"
     return Card(
         *(_MORPH, played.name, groove, note),
-        kept=is_favourite(groove),
+        kept=favourites.has(groove),
         morph=morph,
     )
 
@@ -204,7 +193,7 @@ def _end_cards(played: _Played, keys: Sequence[str]) -> list[Card]:
             Card(
                 *(key, f"{letter}: {source.name}", originals[at]),
                 note=source.origin,
-                kept=is_favourite(originals[at]),
+                kept=favourites.has(originals[at]),
                 editable=True,
             )
         )
@@ -212,7 +201,7 @@ def _end_cards(played: _Played, keys: Sequence[str]) -> list[Card]:
             Card(
                 *(f"{key}.model", f"{letter} as the model plays it", decoded[at]),
                 note=back.summary,
-                kept=is_favourite(decoded[at]),
+                kept=favourites.has(decoded[at]),
                 before=originals[at],
                 before_name=cards[-1].name,
             )
@@ -366,7 +355,7 @@ def _choose_ends(studio: Studio, settings: _MorphSettings) -> list[Source]:
             chosen.append(choose_groove(key, label, model=settings.model, default=at))
 
     def place(found: Sequence[Source]) -> None:
-        fill_all(dict(zip(keys, found, strict=False)))
+        slots.fill_all(dict(zip(keys, found, strict=False)))
 
     with last:
         label = f"Drop MIDI files: the first is A, then {', '.join('BCD'[: len(keys) - 1])}"
@@ -383,9 +372,9 @@ _take_drops = component("drop")
 def _take_in(keys: Sequence[str], sent: Sequence[Source]) -> None:
     """Put what was sent into the ends: one into the next in turn, several from the first on."""
     if len(sent) == 1:
-        fill_in_turn(keys, sent[0])
+        slots.fill_in_turn(keys, sent[0])
     else:
-        fill_all(dict(zip(keys, sent, strict=False)))
+        slots.fill_all(dict(zip(keys, sent, strict=False)))
 
 
 def _draw_end_buttons(keys: Sequence[str]) -> None:
@@ -394,6 +383,8 @@ def _draw_end_buttons(keys: Sequence[str]) -> None:
         "Swap A and B",
         icon=":material/swap_horiz:",
         key="morph.swap",
-        on_click=action(swap, keys[0], keys[1]),
+        on_click=action(slots.swap, keys[0], keys[1]),
     )
-    draw_undo("morph.undo", can_undo("morph", keys), "the ends", lambda: undo("morph", keys))
+    draw_undo(
+        "morph.undo", slots.can_undo("morph", keys), "the ends", lambda: slots.undo("morph", keys)
+    )

@@ -14,7 +14,7 @@ from musicvae_core.music.forms import FORMS, Plays, parts_of
 from musicvae_core.studio import Studio
 from pages.shared.actions import action, on_value, run_to_completion
 from pages.shared.card import Card
-from pages.shared.collection import Source, as_long_as, is_favourite, keep_favourite
+from pages.shared.collection import Source, as_long_as, favourites
 from pages.shared.deck import source_deck
 from pages.shared.edits import edited, edited_source
 from pages.shared.events import COUNT
@@ -298,7 +298,7 @@ def _draw_deck(studio: Studio, plays: Plays) -> None:
     def rename(entry_id: str, name: str) -> None:
         keep_shelf(shelf(plays).renamed(entry_id, name), plays)
         if name.strip():
-            keep_favourite(replace(edited_source(source(entry_id)), name=name.strip()))
+            favourites.keep(replace(edited_source(source(entry_id)), name=name.strip()))
 
     source_deck(
         [Card(entry.id, entry.name, entry.take.groove, entry.note) for entry in now.entries],
@@ -363,7 +363,7 @@ def _do_what_was_asked(studio: Studio, settings: _Settings, now: Shelf) -> Shelf
         style=settings.style,
         busy=_BUSY[settings.busy] if settings.busy else None,
     )
-    kept = {entry.id for entry in now.entries if is_favourite(edited(entry.take.groove))}
+    kept = {entry.id for entry in now.entries if favourites.has(edited(entry.take.groove))}
     takes = [_cut(take, settings.n_bars) for take in takes]
     return now.renewed(takes, settings.note, kept, _what_to_sample())
 

@@ -91,52 +91,98 @@ def page_of(key: str) -> str:
     return key.partition(".")[0]
 
 
-def contents(page: str) -> dict[str, Source]:
-    """Return what stands in the slots of a page, by the slots' keys."""
-    kept: dict[str, Source] = st.session_state.setdefault(f"kept.{page}.slots", {})
-    return kept
+class _Slots:
+    """What stands in the slots of the pages of this session, with an undo for each page."""
+
+    def contents(self, page: str) -> dict[str, Source]:
+        """Return what stands in the slots of a page, by the slots' keys."""
+        kept: dict[str, Source] = st.session_state.setdefault(f"kept.{page}.slots", {})
+        return kept
+
+    def fill(self, key: str, source: Source) -> None:
+        """Put a source into a slot; `undo` brings back what was there."""
+        page = page_of(key)
+        now = self.contents(page)
+        if key in now and now[key].id == source.id:
+            return
+        self._past(page).append(now)
+        st.session_state[f"kept.{page}.slots"] = now | {key: source}
+
+    def fill_all(self, sources: dict[str, Source]) -> None:
+        """Put sources into slots of one page, by their keys, as one step of the undo."""
+        if not sources:
+            return
+        page = page_of(next(iter(sources)))
+        self._past(page).append(self.contents(page))
+        st.session_state[f"kept.{page}.slots"] = self.contents(page) | sources
+
+    def fill_in_turn(self, keys: Sequence[str], source: Source) -> None:
+        """Put a source into the slot of a page that was not the last to be filled so."""
+        turn = f"kept.{page_of(keys[0])}.turn"
+        place = st.session_state.get(turn, 0) % len(keys)
+        st.session_state[turn] = place + 1
+        self.fill(keys[place], source)
+
+    def start_with(self, key: str, source: Source) -> None:
+        """Put a source into a slot that was never filled; that is no step of the undo."""
+        self.contents(page_of(key)).setdefault(key, source)
+
+    def swap(self, key: str, other: str) -> None:
+        """Exchange the contents of two slots of a page, with what is chosen of them."""
+        now = self.contents(page_of(key))
+        if key not in now or other not in now:
+            return
+        chosen = {
+            choice_key(to, kind, now[of]): st.session_state[choice_key(of, kind, now[of])]
+            for of, to in ((key, other), (other, key))
+            for kind in _CHOICES
+            if choice_key(of, kind, now[of]) in st.session_state
+        }
+        st.session_state.update(chosen)
+        self.fill_all({key: now[other], other: now[key]})
+
+    def can_undo(self, page: str, keys: Sequence[str] | None = None) -> bool:
+        """Return whether a slot of the page, or one of `keys`, has held something else."""
+        return any(_differs(self.contents(page), then, keys) for then in self._past(page))
+
+    def undo(self, page: str, keys: Sequence[str] | None = None) -> None:
+        """Bring back what the slots of a page held before the last change.
+
+        With `keys` it is the last change of one of these slots, and the others stay as they are.
+        """
+        now, past = self.contents(page), self._past(page)
+        while past:
+            then = past.pop()
+            if _differs(now, then, keys):
+                others = {} if keys is None else {key: now[key] for key in now if key not in keys}
+                st.session_state[f"kept.{page}.slots"] = then | others
+                return
+
+    def held_before(self, key: str, groove: Music) -> bool:
+        """Return whether a slot held a groove, or a longer or shorter one, before its last change.
+
+        So an edit that takes an edit back is told from any other.
+        """
+        page = page_of(key)
+        now = self.contents(page).get(key)
+        then = next(
+            (past[key] for past in reversed(self._past(page)) if past.get(key) is not now), None
+        )
+        if then is None:
+            return False
+        n_bars = groove.n_bars
+        fitted = windows(then.groove, n_bars) or [
+            then.groove.repeated(n_bars),
+            padded(then.groove, n_bars),
+        ]
+        return fingerprint(groove) in map(fingerprint, fitted)
+
+    def _past(self, page: str) -> list[dict[str, Source]]:
+        kept: list[dict[str, Source]] = st.session_state.setdefault(f"kept.{page}.past", [])
+        return kept
 
 
-def fill(key: str, source: Source) -> None:
-    """Put a source into a slot; `undo` brings back what was there."""
-    page = page_of(key)
-    now = contents(page)
-    if key in now and now[key].id == source.id:
-        return
-    _past(page).append(now)
-    st.session_state[f"kept.{page}.slots"] = now | {key: source}
-
-
-def fill_all(sources: dict[str, Source]) -> None:
-    """Put sources into slots of one page, by their keys, as one step of the undo."""
-    if not sources:
-        return
-    page = page_of(next(iter(sources)))
-    _past(page).append(contents(page))
-    st.session_state[f"kept.{page}.slots"] = contents(page) | sources
-
-
-def fill_in_turn(keys: Sequence[str], source: Source) -> None:
-    """Put a source into the slot of a page that was not the last to be filled so."""
-    turn = f"kept.{page_of(keys[0])}.turn"
-    place = st.session_state.get(turn, 0) % len(keys)
-    st.session_state[turn] = place + 1
-    fill(keys[place], source)
-
-
-def swap(key: str, other: str) -> None:
-    """Exchange the contents of two slots of a page, with what is chosen of them."""
-    now = contents(page_of(key))
-    if key not in now or other not in now:
-        return
-    chosen = {
-        choice_key(to, kind, now[of]): st.session_state[choice_key(of, kind, now[of])]
-        for of, to in ((key, other), (other, key))
-        for kind in _CHOICES
-        if choice_key(of, kind, now[of]) in st.session_state
-    }
-    st.session_state.update(chosen)
-    fill_all({key: now[other], other: now[key]})
+slots = _Slots()
 
 
 def choice_key(key: str, kind: str, source: Source) -> str:
@@ -144,135 +190,85 @@ def choice_key(key: str, kind: str, source: Source) -> str:
     return f"{key}.{kind}.{source.id}"
 
 
-def start_with(key: str, source: Source) -> None:
-    """Put a source into a slot that was never filled; that is no step of the undo."""
-    contents(page_of(key)).setdefault(key, source)
-
-
-def can_undo(page: str, keys: Sequence[str] | None = None) -> bool:
-    """Return whether a slot of the page, or one of `keys`, has held something else."""
-    return any(_differs(contents(page), then, keys) for then in _past(page))
-
-
-def undo(page: str, keys: Sequence[str] | None = None) -> None:
-    """Bring back what the slots of a page held before the last change.
-
-    With `keys` it is the last change of one of these slots, and the others stay as they are.
-    """
-    now, past = contents(page), _past(page)
-    while past:
-        then = past.pop()
-        if _differs(now, then, keys):
-            others = {} if keys is None else {key: now[key] for key in now if key not in keys}
-            st.session_state[f"kept.{page}.slots"] = then | others
-            return
-
-
-def held_before(key: str, groove: Music) -> bool:
-    """Return whether a slot held a groove, or a longer or shorter one, before its last change.
-
-    So an edit that takes an edit back is told from any other.
-    """
-    page = page_of(key)
-    now = contents(page).get(key)
-    then = next((past[key] for past in reversed(_past(page)) if past.get(key) is not now), None)
-    if then is None:
-        return False
-    n_bars = groove.n_bars
-    fitted = windows(then.groove, n_bars) or [
-        then.groove.repeated(n_bars),
-        padded(then.groove, n_bars),
-    ]
-    return fingerprint(groove) in map(fingerprint, fitted)
-
-
 def _differs(now: dict[str, Source], then: dict[str, Source], keys: Sequence[str] | None) -> bool:
     """Return whether one of the slots held something else, or nothing."""
     return any(now.get(key) is not then.get(key) for key in keys or {**now, **then})
-
-
-def _past(page: str) -> list[dict[str, Source]]:
-    kept: list[dict[str, Source]] = st.session_state.setdefault(f"kept.{page}.past", [])
-    return kept
 
 
 _FAVOURITES = "kept.favourites"
 lasting(_FAVOURITES, Source, one_by_one=True)
 
 
-def favourites() -> dict[str, Source]:
-    """Return the favourites by the fingerprints of their grooves, the oldest first."""
-    kept: dict[str, Source] = st.session_state.setdefault(_FAVOURITES, {})
-    return kept
+class _Favourites:
+    """What has a star in this session, with an undo."""
+
+    def all(self) -> dict[str, Source]:
+        """Return the favourites by the fingerprints of their grooves, the oldest first."""
+        kept: dict[str, Source] = st.session_state.setdefault(_FAVOURITES, {})
+        return kept
+
+    def has(self, groove: Music) -> bool:
+        """Return whether a groove with these notes has a star, at whatever tempo."""
+        return fingerprint(groove) in self.all()
+
+    def keep(self, source: Source) -> None:
+        """Give a groove its star; where it has one, it takes the new name and keeps its tags."""
+        id_ = fingerprint(source.groove)
+        before = self.all().get(id_, source)
+        tags, kept_at = before.tags, before.kept_at or time.time()
+        kept = replace(source, origin="favourite", tags=tags, kept_at=kept_at)
+        self._change(self.all() | {id_: kept})
+
+    def keep_all(self, sources: Sequence[Source]) -> int:
+        """Give grooves their stars, as one step of the undo, and return how many had none yet."""
+        new: dict[str, Source] = {}
+        for source in sources:
+            kept = replace(source, origin="favourite", kept_at=source.kept_at or time.time())
+            new.setdefault(fingerprint(source.groove), kept)
+        new = {id_: source for id_, source in new.items() if id_ not in self.all()}
+        if new:
+            self._change(self.all() | new)
+        return len(new)
+
+    def set(self, source: Source, kept: bool) -> None:
+        """Give a groove its star, or take it away; where it is so already, nothing changes."""
+        if kept == self.has(source.groove):
+            return
+        if kept:
+            self.keep(source)
+        else:
+            rest = dict(self.all())
+            del rest[fingerprint(source.groove)]
+            self._change(rest)
+
+    def tag(self, ids: Collection[str], tags: Sequence[str], *, add: bool) -> None:
+        """Give favourites tags, or take them away, as one step of the undo."""
+        then = dict(self.all())
+        for id_ in then.keys() & set(ids):
+            others = tuple(one for one in then[id_].tags if one not in tags)
+            then[id_] = replace(then[id_], tags=(*others, *dict.fromkeys(tags)) if add else others)
+        if tags:
+            self._change(then)
+
+    def can_undo(self) -> bool:
+        """Return whether a star was given or taken away in this session."""
+        return bool(self._past())
+
+    def undo(self) -> None:
+        """Bring back the favourites from before the last star, or the last name."""
+        if past := self._past():
+            st.session_state[_FAVOURITES] = past.pop()
+
+    def _change(self, then: dict[str, Source]) -> None:
+        self._past().append(self.all())
+        st.session_state[_FAVOURITES] = then
+
+    def _past(self) -> list[dict[str, Source]]:
+        kept: list[dict[str, Source]] = st.session_state.setdefault("kept.favourites.past", [])
+        return kept
 
 
-def is_favourite(groove: Music) -> bool:
-    """Return whether a groove with these notes has a star, at whatever tempo."""
-    return fingerprint(groove) in favourites()
-
-
-def can_undo_star() -> bool:
-    """Return whether a star was given or taken away in this session."""
-    return bool(_past_favourites())
-
-
-def undo_star() -> None:
-    """Bring back the favourites from before the last star, or the last name."""
-    if past := _past_favourites():
-        st.session_state[_FAVOURITES] = past.pop()
-
-
-def keep_favourite(source: Source) -> None:
-    """Give a groove its star; one that has it takes the new name and tempo, and keeps its tags."""
-    id_ = fingerprint(source.groove)
-    before = favourites().get(id_, source)
-    tags, kept_at = before.tags, before.kept_at or time.time()
-    kept = replace(source, origin="favourite", tags=tags, kept_at=kept_at)
-    _change(favourites() | {id_: kept})
-
-
-def keep_all(sources: Sequence[Source]) -> int:
-    """Give grooves their stars, as one step of the undo, and return how many had none yet."""
-    new: dict[str, Source] = {}
-    for source in sources:
-        kept = replace(source, origin="favourite", kept_at=source.kept_at or time.time())
-        new.setdefault(fingerprint(source.groove), kept)
-    new = {id_: source for id_, source in new.items() if id_ not in favourites()}
-    if new:
-        _change(favourites() | new)
-    return len(new)
-
-
-def tag(ids: Collection[str], tags: Sequence[str], *, add: bool) -> None:
-    """Give favourites tags, or take them away, as one step of the undo."""
-    then = dict(favourites())
-    for id_ in then.keys() & set(ids):
-        others = tuple(one for one in then[id_].tags if one not in tags)
-        then[id_] = replace(then[id_], tags=(*others, *dict.fromkeys(tags)) if add else others)
-    if tags:
-        _change(then)
-
-
-def set_favourite(source: Source, kept: bool) -> None:
-    """Give a groove its star, or take it away; where it is so already, nothing changes."""
-    if kept == is_favourite(source.groove):
-        return
-    if kept:
-        keep_favourite(source)
-    else:
-        rest = dict(favourites())
-        del rest[fingerprint(source.groove)]
-        _change(rest)
-
-
-def _change(favourites_then: dict[str, Source]) -> None:
-    _past_favourites().append(favourites())
-    st.session_state[_FAVOURITES] = favourites_then
-
-
-def _past_favourites() -> list[dict[str, Source]]:
-    kept: list[dict[str, Source]] = st.session_state.setdefault("kept.favourites.past", [])
-    return kept
+favourites = _Favourites()
 
 
 _LIBRARY = "kept.library"

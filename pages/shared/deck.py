@@ -24,7 +24,7 @@ from musicvae_core.music.line import Line, Note
 from musicvae_core.music.piece import Part
 from pages.shared.actions import component, on_event
 from pages.shared.card import Card, as_sent, midi_as_heard, payload
-from pages.shared.collection import Source, is_favourite, page_of, set_favourite
+from pages.shared.collection import Source, favourites, page_of
 from pages.shared.edits import changed, edited_card, edited_source, keep_edit
 from pages.shared.events import (
     CARD_EVENTS,
@@ -314,7 +314,7 @@ def source_deck(
     if on_edit is None:
         originals = {card.id: card.groove for card in cards}
         cards = [edited_card(card) for card in cards]
-        cards = [replace(card, kept=is_favourite(card.groove)) for card in cards]
+        cards = [replace(card, kept=favourites.has(card.groove)) for card in cards]
     by_id = {card.id: card for card in cards}
     put = on_edit or (lambda card_id, made: keep_edit(originals[card_id], made))
 
@@ -325,7 +325,7 @@ def source_deck(
         cards,
         key=key,
         destinations=destinations(page_of(key)),
-        on_keep=lambda card_id, kept: set_favourite(source(card_id), kept),
+        on_keep=lambda card_id, kept: favourites.set(source(card_id), kept),
         on_send=lambda card_id, destination: send(destination, source(card_id)),
         on_edit=put,
         on_change=lambda card_id, change: put(

@@ -36,13 +36,11 @@ from pages.shared.collection import (
     add_to_library,
     bars_phrase,
     choice_key,
-    contents,
     favourites,
-    fill,
     first_lively_window,
     library,
     page_of,
-    start_with,
+    slots,
 )
 from pages.shared.events import TEXT
 from pages.shared.names import as_text, name_of
@@ -99,22 +97,22 @@ def choose_groove(
     plays = wanted[0]
     demos = [source for source in demo_sources(studio) if source.plays in wanted]
     if demos:
-        start_with(key, demos[default % len(demos)])
+        slots.start_with(key, demos[default % len(demos)])
     for sent in take_sent(page_of(key)):
-        fill(key, sent)
+        slots.fill(key, sent)
 
     def place(found: Sequence[Source]) -> None:
-        fill(key, found[0])
+        slots.fill(key, found[0])
 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", width="content"):
         _draw_choice(key, label, demos, wanted)
         with st.popover("Add", icon=":material/add:", help="Upload, or draw a sample"):
             draw_uploader(studio, f"{key}.upload", "Drop MIDI files", place, plays=plays)
             _draw_sampler(studio, key, model)
-            _draw_code_field(studio, key, lambda found: fill(key, found))
+            _draw_code_field(studio, key, lambda found: slots.fill(key, found))
     with details or nullcontext():
         draw_report(studio, f"{key}.upload", place)
-        source = contents(page_of(key)).get(key)
+        source = slots.contents(page_of(key)).get(key)
         if source is None or model is None:
             return source
         return _fit_to(source, model, key)
@@ -134,8 +132,8 @@ def _fit_to(source: Source, model: ModelInfo, key: str) -> Source:
 
 def _draw_choice(key: str, label: str, demos: Sequence[Source], forms: Sequence[Plays]) -> None:
     """Draw the list of all that is there, the slot's own contents chosen."""
-    now = contents(page_of(key)).get(key)
-    offered = [*favourites().values(), *library().values(), *demos, *([now] if now else [])]
+    now = slots.contents(page_of(key)).get(key)
+    offered = [*favourites.all().values(), *library().values(), *demos, *([now] if now else [])]
     sources = {source.id: source for source in offered if source.plays in forms}
     labels = _labels(sources)
     chosen = now.id if now else None
@@ -144,7 +142,7 @@ def _draw_choice(key: str, label: str, demos: Sequence[Source], forms: Sequence[
 
     def take(source_id: str) -> None:
         if choice == _newest_key(name) and source_id in sources:
-            fill(key, sources[source_id])
+            slots.fill(key, sources[source_id])
 
     st.selectbox(
         label,
@@ -212,7 +210,7 @@ def _add_sample(studio: Studio, key: str, model: ModelInfo | None) -> None:
     [take] = studio.sample((model or models[0]).name, 1, seed=random.randrange(_MAX_SEED))
     source = Source(name_of(take.z), take.groove, take.z, take.model, "sample")
     add_to_library(source)
-    fill(key, source)
+    slots.fill(key, source)
 
 
 def _choose_window(source: Source, n_bars: int, key: str) -> Source:
