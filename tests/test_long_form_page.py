@@ -123,11 +123,11 @@ def test_a_name_given_later_survives_undo_and_is_of_that_piece_alone(
     def page_with_a_button() -> None:
         import streamlit as st
 
-        from pages.long_form.long_settings import rename
+        from pages.long_form.long_settings import Pieces
         from pages.long_form.page import long_form
 
         long_form()
-        st.button("Rename", key="long_form.rename", on_click=rename, args=(" Mine ",))
+        st.button("Rename", key="long_form.rename", on_click=Pieces().rename, args=(" Mine ",))
 
     page = AppTest.from_function(page_with_a_button, default_timeout=60).run()
     first = decks(page)[0]["name"]

@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from musicvae_core.data.files import file_stem
 from musicvae_core.errors import CheckpointNotFoundError
 from musicvae_core.music.drums import KICK, SNARE, VOICES
+from musicvae_core.music.grid import COMMON_TIME
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.midi.read import read_midi
 from pages.shared.collection import fingerprint
@@ -322,7 +323,7 @@ def test_file_names_hold_letters_digits_and_dashes(name: str, stem: str) -> None
 
 
 def test_a_groove_is_described_as_drummers_count() -> None:
-    assert [_count_of(step) for step in (0, 5, 6, 23)] == ["1", "2 e", "2 and", "2 a"]
+    assert [_count_of(step, COMMON_TIME) for step in (0, 5, 6, 23)] == ["1", "2 e", "2 and", "2 a"]
     hits = np.zeros((32, len(VOICES)), bool)
     hits[[0, 8], KICK] = hits[[4, 14], SNARE] = True
     assert describe(Groove.from_hits(hits, tempo_bpm=96)) == (
