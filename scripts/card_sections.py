@@ -22,7 +22,7 @@ from musicvae_core.models.checkpoint import load_checkpoint
 from musicvae_core.models.kinds import kind_of
 from musicvae_core.models.lab import GrooveLab
 from musicvae_core.music.drums import N_VOICES
-from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.grid import COMMON_TIME
 from musicvae_core.music.groove import Groove
 
 _FEEL, SPEED, _NOTES = "feel.json", "speed.json", "notes.md"
@@ -69,7 +69,9 @@ def time_humanize(folder: Path) -> dict[str, float]:
     """Return the median time of humanizing a long groove, in seconds."""
     torch.set_num_threads(1)
     lab, rng = Lab(load_checkpoint(folder, GrooveLab)), np.random.default_rng(0)
-    groove = Groove.from_hits(rng.random((_N_TIMED_BARS * STEPS_PER_BAR, N_VOICES)) < 0.15)
+    groove = Groove.from_hits(
+        rng.random((_N_TIMED_BARS * COMMON_TIME.steps_per_bar, N_VOICES)) < 0.15
+    )
     seconds = []
     for seed in range(_N_TIMED + 1):
         started = time.perf_counter()

@@ -32,7 +32,7 @@ from musicvae_core.models.prior import PriorConfig
 from musicvae_core.models.reconstruction import reconstruction_metrics
 from musicvae_core.music.attributes import measure
 from musicvae_core.music.drums import CLOSED_HAT, CRASH, KICK, N_VOICES, SNARE
-from musicvae_core.music.grid import STEPS_PER_BAR, TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS
 from musicvae_core.music.groove import Groove, groove_to_features
 from musicvae_core.music.midi.write import write_midi
 from musicvae_core.studio import Studio, limit_threads
@@ -48,13 +48,14 @@ _N_RECONSTRUCTED = 64
 _EVALUATED, _N_EVALUATED = "drums_2bar", 64
 _TRAINED = ("groove_2bar_tiny", "drums_16bar_hier_tiny")
 _TEMPO_BPM = 96.0
+_TICKS_PER_STEP = COMMON_TIME.ticks_per_step
 
 _Arrays = dict[str, np.ndarray]
 
 
 def _make_groove() -> Groove:
     """Two bars with a crash early for the first beat and a snare late on the last step."""
-    levels = np.zeros((2 * STEPS_PER_BAR, N_VOICES))
+    levels = np.zeros((2 * COMMON_TIME.steps_per_bar, N_VOICES))
     ticks = np.zeros_like(levels)
     levels[[0, 7, 10, 16, 26], KICK] = 112, 70, 101, 127, 88
     levels[[4, 12, 20, 28, 31], SNARE] = 118, 120, 115, 121, 1
@@ -64,7 +65,7 @@ def _make_groove() -> Groove:
     ticks[2::4, CLOSED_HAT] = 13
     ticks[[0, 16], KICK] = -3, -60
     ticks[0, CRASH] = -11
-    return Groove(levels > 0, levels / VELOCITY_LEVELS, ticks / TICKS_PER_STEP, _TEMPO_BPM)
+    return Groove(levels > 0, levels / VELOCITY_LEVELS, ticks / _TICKS_PER_STEP, _TEMPO_BPM)
 
 
 def _cells(groove: Groove) -> np.ndarray:
@@ -73,7 +74,7 @@ def _cells(groove: Groove) -> np.ndarray:
     A level of 0 is a cell without a hit.
     """
     levels = np.rint(groove.velocities * VELOCITY_LEVELS) * groove.hits
-    ticks = np.rint(groove.offsets * TICKS_PER_STEP) * groove.hits
+    ticks = np.rint(groove.offsets * _TICKS_PER_STEP) * groove.hits
     return np.stack([levels, ticks], axis=-1).astype(np.int8)
 
 
@@ -105,13 +106,13 @@ def _random_grooves(n: int) -> Iterator[Groove]:
     """Yield grooves of all densities, made by NumPy alone."""
     rng = np.random.default_rng(12)
     for _ in range(n):
-        shape = (int(rng.integers(1, 5)) * STEPS_PER_BAR, N_VOICES)
+        shape = (int(rng.integers(1, 5)) * COMMON_TIME.steps_per_bar, N_VOICES)
         hits = rng.random(shape) < rng.uniform(0.02, 0.5)
         levels = rng.integers(1, VELOCITY_LEVELS + 1, shape)
-        ticks = rng.integers(-TICKS_PER_STEP // 2, TICKS_PER_STEP // 2, shape)
+        ticks = rng.integers(-_TICKS_PER_STEP // 2, _TICKS_PER_STEP // 2, shape)
         velocities = levels / VELOCITY_LEVELS
         yield Groove.from_hits(
-            hits, velocities, ticks / TICKS_PER_STEP, float(rng.uniform(40, 240))
+            hits, velocities, ticks / _TICKS_PER_STEP, float(rng.uniform(40, 240))
         )
 
 

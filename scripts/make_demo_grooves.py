@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from musicvae_core.music.drums import N_VOICES, VOICES
-from musicvae_core.music.grid import STEPS_PER_BAR, STEPS_PER_BEAT, VELOCITY_LEVELS
+from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line, Note
 from musicvae_core.music.midi.write import write_line, write_midi
@@ -252,7 +252,7 @@ _PATTERNS = (
 def _make_groove(pattern: _Pattern) -> Groove:
     """Play a pattern."""
     rng = np.random.default_rng(zlib.crc32(pattern.name.encode()))
-    n_steps = 2 * STEPS_PER_BAR
+    n_steps = 2 * COMMON_TIME.steps_per_bar
     levels, offsets = np.zeros((2, n_steps, N_VOICES))
     places = np.arange(n_steps)
     for voice, row in pattern.rows.items():
@@ -261,7 +261,7 @@ def _make_groove(pattern: _Pattern) -> Groove:
         offsets[:, column] = pattern.lean.get(voice, 0.0)
     offsets[places % 2 == 1] += pattern.swing
     if pattern.triplet:
-        offsets[places % STEPS_PER_BEAT == STEPS_PER_BEAT - 1] += _TRIPLET
+        offsets[places % COMMON_TIME.steps_per_beat == COMMON_TIME.steps_per_beat - 1] += _TRIPLET
     offsets += pattern.loose * rng.standard_normal(offsets.shape)
     varied = np.rint(levels + pattern.lively * rng.standard_normal(levels.shape))
     struck = levels > 0
@@ -303,10 +303,10 @@ def _make_melody(tune: _Tune) -> Line:
     for word in tune.notes.split():
         name, _, length = word.partition(":")
         pitch = 12 * (int(name[-1]) + 1) + _PITCH_CLASSES[name[:-1]]
-        loud = 100 if step % STEPS_PER_BAR == 0 else 84
+        loud = 100 if step % COMMON_TIME.steps_per_bar == 0 else 84
         notes.append(Note(step, int(length or 4), pitch, loud / VELOCITY_LEVELS))
         step += int(length or 4)
-    return Line.from_notes(notes, step // STEPS_PER_BAR, tune.tempo_bpm, tune.program)
+    return Line.from_notes(notes, step // COMMON_TIME.steps_per_bar, tune.tempo_bpm, tune.program)
 
 
 def _main() -> None:

@@ -8,8 +8,10 @@ import numpy as np
 
 from musicvae_core.lab.options import ANYTHING, FULLY, USUAL, Amounts, Chance, Wishes
 from musicvae_core.music.drums import CLOSED_HAT, N_VOICES
-from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.grid import COMMON_TIME
 from musicvae_core.music.groove import Groove
+
+STEPS_PER_BAR = COMMON_TIME.steps_per_bar
 
 
 class FakeLab:

@@ -10,8 +10,10 @@ from musicvae_core.evaluation.experiments.long_term import _lag_similarity
 from musicvae_core.music.attributes import ATTRIBUTES, Beats, measure
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, SNARE
 from musicvae_core.music.forms import bar_similarity
-from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.grid import COMMON_TIME
 from musicvae_core.music.groove import Groove
+
+STEPS_PER_BAR = COMMON_TIME.steps_per_bar
 
 
 def groove_of(*cells, n_steps=16):

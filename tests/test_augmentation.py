@@ -11,7 +11,10 @@ from musicvae_core.data.windows import augment
 from musicvae_core.models.lab_tasks import _change_feel
 from musicvae_core.music.attributes import _laid_backness, _swing, beats_of
 from musicvae_core.music.drums import N_VOICES
-from musicvae_core.music.grid import STEPS_PER_BAR, STEPS_PER_BEAT
+from musicvae_core.music.grid import COMMON_TIME
+
+STEPS_PER_BAR = COMMON_TIME.steps_per_bar
+STEPS_PER_BEAT = COMMON_TIME.steps_per_beat
 
 B, T = 60, 32
 

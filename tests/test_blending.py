@@ -23,7 +23,9 @@ from musicvae_core.evaluation.experiments.blending import (
 from musicvae_core.latent.codes import _REFINING, refine_path
 from musicvae_core.models.checkpoint import load_checkpoint
 from musicvae_core.music.drums import N_COMBINATIONS
-from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.grid import COMMON_TIME
+
+STEPS_PER_BAR = COMMON_TIME.steps_per_bar
 
 N_PAIRS = 12
 

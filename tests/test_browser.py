@@ -27,8 +27,10 @@ from real_browser import (
     wait_for_state,
 )
 
-from musicvae_core.music.grid import TICKS_PER_STEP
+from musicvae_core.music.grid import COMMON_TIME
 from musicvae_core.music.midi.read import read_midi
+
+TICKS_PER_STEP = COMMON_TIME.ticks_per_step
 
 pytestmark = pytest.mark.browser
 

@@ -26,10 +26,12 @@ from real_browser import (
     wait_for_sound,
 )
 
-from musicvae_core.music.grid import TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.midi.read import read_midi
 from pages.shared.collection import as_long_as
+
+TICKS_PER_STEP = COMMON_TIME.ticks_per_step
 
 pytestmark = pytest.mark.browser
 

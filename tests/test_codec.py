@@ -16,13 +16,15 @@ from musicvae_core.music.drums import (
     SNARE,
     hits_to_classes,
 )
-from musicvae_core.music.grid import TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS
 from musicvae_core.music.groove import (
     Groove,
     features_to_groove,
     groove_to_features,
     stack_features,
 )
+
+TICKS_PER_STEP = COMMON_TIME.ticks_per_step
 
 VELOCITIES, OFFSETS = slice(9, 18), slice(18, 27)
 

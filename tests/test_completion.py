@@ -12,7 +12,9 @@ from musicvae_core.lab.completion import complete, open_bars, stretches
 from musicvae_core.lab.options import Chance
 from musicvae_core.models.conditioning import UNKNOWN, Controls, Kept
 from musicvae_core.music.drums import KICK
-from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.grid import COMMON_TIME
+
+STEPS_PER_BAR = COMMON_TIME.steps_per_bar
 
 BARS = st.lists(st.booleans(), min_size=1, max_size=64)
 

@@ -12,7 +12,9 @@ from musicvae_core.models.encoder import HierarchicalEncoder
 from musicvae_core.models.heads import CategoricalHead, GrooveHead, Noise
 from musicvae_core.models.kinds import build
 from musicvae_core.music.drums import N_VOICES
-from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.grid import COMMON_TIME
+
+STEPS_PER_BAR = COMMON_TIME.steps_per_bar
 
 B, U, H, Z, BAR = 3, 5, 10, 10, 6
 

@@ -8,7 +8,9 @@ from musicvae_core.models import decoders
 from musicvae_core.models.decoders import FlatDecoder, shift_right
 from musicvae_core.models.heads import CategoricalHead, GrooveHead
 from musicvae_core.music.drums import N_VOICES, OFFSET_SCALE
-from musicvae_core.music.grid import TICKS_PER_STEP
+from musicvae_core.music.grid import COMMON_TIME
+
+TICKS_PER_STEP = COMMON_TIME.ticks_per_step
 
 B, T, H, Z = 6, 24, 10, 5
 TICK = OFFSET_SCALE / TICKS_PER_STEP

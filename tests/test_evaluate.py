@@ -18,8 +18,10 @@ from musicvae_core.evaluation.metrics import (
 from musicvae_core.models.checkpoint import load_checkpoint
 from musicvae_core.models.reconstruction import reconstruction_metrics
 from musicvae_core.music.drums import N_VOICES
-from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.grid import COMMON_TIME
 from musicvae_core.music.groove import Groove
+
+STEPS_PER_BAR = COMMON_TIME.steps_per_bar
 
 N, T = 6, 32
 

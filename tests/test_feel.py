@@ -40,8 +40,11 @@ from musicvae_core.models.config import MAX_SEED, TrainConfig
 from musicvae_core.models.lab_tasks import _make_batch
 from musicvae_core.music.drums import KICK, SNARE
 from musicvae_core.music.forms import taps_to_groove
-from musicvae_core.music.grid import STEPS_PER_BAR, TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS
 from musicvae_core.music.groove import Groove
+
+STEPS_PER_BAR = COMMON_TIME.steps_per_bar
+TICKS_PER_STEP = COMMON_TIME.ticks_per_step
 
 N = 60
 

@@ -10,11 +10,15 @@ from tiny_data import dataset_of
 from tiny_lab import cells_of, differing
 
 from musicvae_core.errors import GridError
+from musicvae_core.evaluation.metrics import evaluate
 from musicvae_core.lab.tools import Lab
 from musicvae_core.latent.codes import decode_music, encode_music, sample_codes
+from musicvae_core.latent.fit import fit_vectors
+from musicvae_core.latent.steering import steer_take
 from musicvae_core.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from musicvae_core.models.conditioning import Kept, untold
 from musicvae_core.models.presets import preset
+from musicvae_core.music.attributes import measure
 from musicvae_core.music.drums import OFFSET_SCALE
 from musicvae_core.music.grid import COMMON_TIME
 from musicvae_core.music.groove import features_to_groove, groove_to_features
@@ -116,6 +120,24 @@ def test_a_model_of_a_grid_takes_a_step_and_plays_on_it(grid, name, tmp_path):
     codes = sample_codes(checkpoint, 2, "normal", seed=1)
     for groove in decode_music(checkpoint, codes, 1.0, 120.0):
         assert (groove.grid, groove.n_bars) == (grid, n_bars)
+
+
+@on_both
+def test_a_model_of_a_grid_is_measured_and_steered(grid):
+    checkpoint = checkpoint_on(FLAT, grid)
+    splits = {"train": range(12), "test": range(20, 23)}
+    dataset = dataset_of(
+        {name: [any_groove(grid, 4, at) for at in of] for name, of in splits.items()}
+    )
+    measured = evaluate(checkpoint, dataset, limit=8)
+    assert measured["n_examples"] == 8
+    assert np.isfinite([row["hit_distance"] for row in measured["smoothness"]]).all()
+    real = [measure(any_groove(grid, 4, at).bars(bar, 2)) for at in range(12) for bar in range(3)]
+    told = measured["prior"]["features"]["syncopation"]["real"]
+    assert told == pytest.approx(np.mean([one["syncopation"] for one in real]), abs=0.05)
+    vectors = fit_vectors(checkpoint, dataset)
+    steered = steer_take(checkpoint, vectors, FLAT, np.zeros(8, np.float32), {}, {}, 90.0)
+    assert steered.take.groove.grid == grid
 
 
 @on_both

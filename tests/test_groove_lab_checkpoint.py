@@ -13,8 +13,10 @@ from musicvae_core.models.checkpoint import load_checkpoint
 from musicvae_core.models.conditioning import Kept, untold
 from musicvae_core.models.lab import GrooveLab
 from musicvae_core.music.attributes import _mean_velocity, beats_of, measure
-from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.grid import COMMON_TIME
 from musicvae_core.music.groove import features_to_groove
+
+STEPS_PER_BAR = COMMON_TIME.steps_per_bar
 
 SHIPPED = Path(__file__).parent.parent / "checkpoints" / "groove_lab"
 N_LONG, LONG_BARS = 48, 16

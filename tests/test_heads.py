@@ -8,7 +8,9 @@ from tiny_data import features_of, random_groove
 from musicvae_core.models import mixture
 from musicvae_core.models.heads import CategoricalHead, GrooveHead
 from musicvae_core.music.drums import COMBINATIONS, N_VOICES, OFFSET_SCALE, hits_to_classes
-from musicvae_core.music.grid import TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS
+
+TICKS_PER_STEP = COMMON_TIME.ticks_per_step
 
 H = 12
 LEVELS = mixture.Lattice(-1.0, 1.0, half_bin=1 / 126)

@@ -14,7 +14,9 @@ from musicvae_core.models.conditioning import (
 )
 from musicvae_core.models.lab_tasks import _hide_controls, hide
 from musicvae_core.music.drums import KICK, N_VOICES, SNARE
-from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.grid import COMMON_TIME
+
+STEPS_PER_BAR = COMMON_TIME.steps_per_bar
 
 N = 400
 TEMPOS = np.full(N, 120, np.float32)

@@ -10,8 +10,10 @@ from tiny_lab import N_BARS, any_groove, cells_of, differing, tiny_lab
 from musicvae_core.errors import ConfigError, InvalidGrooveError
 from musicvae_core.lab.options import Amounts, Chance, Wishes
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, SNARE
-from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.grid import COMMON_TIME
 from musicvae_core.music.groove import Groove
+
+STEPS_PER_BAR = COMMON_TIME.steps_per_bar
 
 SEEDS = st.integers(0, 2**32 - 1)
 GROOVES = SEEDS.map(any_groove)

@@ -26,10 +26,12 @@ from tiny_lab import N_BARS, differing, tiny_checkpoint
 from musicvae_core.cli.main import main
 from musicvae_core.models.checkpoint import save_checkpoint
 from musicvae_core.music.drums import CLOSED_HAT, HIGH_TOM, KICK, N_VOICES, SNARE
-from musicvae_core.music.grid import STEPS_PER_BAR, TempoMap
+from musicvae_core.music.grid import COMMON_TIME, TempoMap
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.midi.read import read_midi
 from musicvae_core.music.midi.write import write_midi
+
+STEPS_PER_BAR = COMMON_TIME.steps_per_bar
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,13 @@ from midi_builders import TICKS_PER_BAR
 
 from musicvae_core.errors import MidiError
 from musicvae_core.music.drums import CRASH, KICK, N_VOICES, SNARE
-from musicvae_core.music.grid import STEPS_PER_BAR, TICKS_PER_STEP, VELOCITY_LEVELS, TempoMap
+from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS, TempoMap
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.midi.read import read_midi
 from musicvae_core.music.midi.write import write_midi
+
+STEPS_PER_BAR = COMMON_TIME.steps_per_bar
+TICKS_PER_STEP = COMMON_TIME.ticks_per_step
 
 GOLDEN = Path(__file__).parent / "golden"
 ALMOST_HALF = float(np.nextafter(np.float32(0.5), np.float32(0)))

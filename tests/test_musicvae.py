@@ -11,9 +11,11 @@ from musicvae_core.models.losses import elbo_losses
 from musicvae_core.models.musicvae import make_batch
 from musicvae_core.models.presets import PRESETS
 from musicvae_core.music.drums import N_VOICES, OFFSET_SCALE
-from musicvae_core.music.grid import TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS
 from musicvae_core.music.line import LINE_CLASSES
 from musicvae_core.music.piece import TRIO_CLASSES
+
+TICKS_PER_STEP = COMMON_TIME.ticks_per_step
 
 B = 5
 

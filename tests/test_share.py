@@ -8,7 +8,7 @@ import pytest
 from tiny_data import drummed_groove, random_groove
 
 from musicvae_core.errors import ShareCodeError
-from musicvae_core.music.grid import TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.midi.read import read_midi
 from musicvae_core.music.midi.write import write_midi
@@ -21,6 +21,8 @@ from musicvae_core.music.share import (
     read_share_code,
     write_share_code,
 )
+
+TICKS_PER_STEP = COMMON_TIME.ticks_per_step
 
 
 def whole(array, scale):

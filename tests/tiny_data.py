@@ -7,9 +7,12 @@ import numpy as np
 from musicvae_core.data.dataset import Dataset
 from musicvae_core.data.windows import Label
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, OPEN_HAT, SNARE
-from musicvae_core.music.grid import STEPS_PER_BAR, TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS
 from musicvae_core.music.groove import Groove, groove_to_features
 from musicvae_core.music.midi.write import write_midi
+
+STEPS_PER_BAR = COMMON_TIME.steps_per_bar
+TICKS_PER_STEP = COMMON_TIME.ticks_per_step
 
 REAL_ARCHIVE = Path(__file__).resolve().parents[2] / "shared" / "data" / "groove-midionly.zip"
 

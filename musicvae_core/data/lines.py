@@ -214,7 +214,7 @@ class LineDataset:
         if len(windows) < minimum:
             raise TooFewExamplesError(
                 f"The {split} split has {len(windows)} windows of {n_bars} bars and "
-                f"{minimum} are needed; add melodies of at least {n_bars} bars in 4/4."
+                f"{minimum} are needed; add melodies of at least {n_bars} bars in the metre."
             )
         return LineWindows(
             np.array(windows, np.uint8),

@@ -125,7 +125,7 @@ class _TrioDataset:
         if sum(counts) < minimum:
             raise TooFewExamplesError(
                 f"The {split} split has {sum(counts)} windows of {n_bars} bars and {minimum} are "
-                f"needed; add songs of at least {n_bars} bars in 4/4 with melody, bass and drums."
+                f"needed; add songs of at least {n_bars} bars with melody, bass and drums."
             )
         every = [window for windows in found for window in windows]
         return LineWindows(

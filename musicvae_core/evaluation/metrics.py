@@ -27,6 +27,7 @@ from musicvae_core.models.checkpoint import Checkpoint
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.models.reconstruction import reconstruction_metrics
 from musicvae_core.music.drums import DRUM_CLASSES, KICK, N_VOICES
+from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.line import FIRST_PITCH_CLASS, LINE_CLASSES, classes_to_line
 from musicvae_core.music.line_attributes import harmony, line_attributes, together
 from musicvae_core.music.piece import BASS, MELODY, Piece, classes_to_trio
@@ -117,17 +118,18 @@ def realism_metrics(
     that part a sample from the nearest train window; `features`, see `realism.feature_gaps`.
     """
     prior = prior or ("normal" if checkpoint.prior is None else "learned")
+    grid = checkpoint.config.grid
     generated = generate_features(checkpoint, n, prior, seed)
     chosen = np.random.default_rng(seed).choice(len(train), min(n, len(train)), replace=False)
     real, performances = train.features[chosen], train.performance[chosen]
     ours, theirs = generated[..., :N_VOICES], real[..., :N_VOICES]
     nearest, cells = nearest_windows(generated, train.features)
     imitated = train.performance[nearest]
-    auc_hits = judge_auc(ours, theirs, performances, seed, imitated)
+    auc_hits = judge_auc(ours, theirs, performances, seed, imitated, grid)
     n_features = generated.shape[-1]
     auc = auc_hits
     if checkpoint.config.has_feel:
-        auc = judge_auc(generated, real, performances, seed, imitated)
+        auc = judge_auc(generated, real, performances, seed, imitated, grid)
     return {
         "name": prior,
         "n": n,
@@ -136,7 +138,7 @@ def realism_metrics(
         "distinct": distinct_share(generated),
         "copies": copied_share(generated, train.features),
         "nearest_cells": float(np.median(cells)),
-        "features": feature_gaps(generated, train.features[..., :n_features]),
+        "features": feature_gaps(generated, train.features[..., :n_features], grid),
     }
 
 
@@ -169,16 +171,22 @@ def _smoothness_curve(
     direction = torch.randn(mu.shape, generator=torch.Generator().manual_seed(seed))
     direction = direction / direction.norm(dim=1, keepdim=True)
     start = model.decode(mu, 0.0)
-    deviations = {name: v.std() for name, v in attribute_table(start.numpy()).items()}
+    deviations = {
+        name: v.std() for name, v in attribute_table(start.numpy(), model.config.grid).items()
+    }
     return [
         {"distance": distance}
-        | _change(start, model.decode(mu + distance * direction, 0.0), deviations)
+        | _change(
+            start, model.decode(mu + distance * direction, 0.0), deviations, model.config.grid
+        )
         for distance in _DISTANCES
     ]
 
 
-def _change(start: Tensor, moved: Tensor, deviations: dict[str, np.float64]) -> dict[str, float]:
-    before, after = attribute_table(start.numpy()), attribute_table(moved.numpy())
+def _change(
+    start: Tensor, moved: Tensor, deviations: dict[str, np.float64], grid: Grid
+) -> dict[str, float]:
+    before, after = (attribute_table(one.numpy(), grid) for one in (start, moved))
     changes = [
         np.abs(after[name] - before[name]).mean() / deviation
         for name, deviation in deviations.items()
@@ -260,10 +268,12 @@ def realism_of_lines(
     real, other = _two_halves(train, n, np.random.default_rng(seed))
     features = generate_features(checkpoint, n, prior, seed)
     generated = checkpoint.model.head.classes(torch.from_numpy(features)).numpy()
-    of_samples, of_real = _attributes(generated), _attributes(real.classes)
+    grid = checkpoint.config.grid
+    of_samples, of_real = _attributes(generated, grid), _attributes(real.classes, grid)
     ours, theirs = _table(of_samples), _table(of_real)
     others, rebuilt = (
-        _table(_attributes(classes)) for classes in (other.classes, _rebuilt(checkpoint, other))
+        _table(_attributes(classes, grid))
+        for classes in (other.classes, _rebuilt(checkpoint, other))
     )
     tunes = real.performance
     return {
@@ -300,16 +310,16 @@ def _rebuilt(checkpoint: Checkpoint, windows: LineWindows) -> NDArray[np.int64]:
         return checkpoint.model.head.classes(decoded).numpy()
 
 
-def _attributes(classes: _Classes) -> dict[str, NDArray[np.float64]]:
+def _attributes(classes: _Classes, grid: Grid = COMMON_TIME) -> dict[str, NDArray[np.float64]]:
     """Return every attribute of every window, (N,), by name.
 
     Of melodies, (N, T), they are those of `line_attributes`; of trios, (N, T, 3), those of both
     lines and of the drums, and how the parts go together.
     """
     if classes.ndim == 2:
-        return _columns([line_attributes(classes_to_line(one)) for one in classes])
-    drums = attribute_table(DRUM_CLASSES.table[classes[..., 2]])
-    return _columns([_trio_attributes(classes_to_trio(one)) for one in classes]) | {
+        return _columns([line_attributes(classes_to_line(one, grid=grid)) for one in classes])
+    drums = attribute_table(DRUM_CLASSES.table[classes[..., 2]], grid)
+    return _columns([_trio_attributes(classes_to_trio(one, grid=grid)) for one in classes]) | {
         f"drums_{name}": np.asarray(values, np.float64) for name, values in drums.items()
     }
 

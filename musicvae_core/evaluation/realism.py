@@ -14,7 +14,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from musicvae_core.errors import TooFewExamplesError
 from musicvae_core.music.attributes import ATTRIBUTES, beats_of
 from musicvae_core.music.drums import N_VOICES
-from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.grid import COMMON_TIME, Grid
 
 _Features = NDArray[np.float32]
 
@@ -43,15 +43,19 @@ class Verdict(NamedTuple):
         return float(roc_auc_score(self.labels, self.scores, sample_weight=weights))
 
 
-def attribute_table(features: _Features) -> dict[str, NDArray[np.float64]]:
+def attribute_table(
+    features: _Features, grid: Grid = COMMON_TIME
+) -> dict[str, NDArray[np.float64]]:
     """Return every attribute of every window, (N,) each."""
-    beats = beats_of(features)
+    beats = beats_of(features, grid)
     return {name: attribute(beats) for name, attribute in ATTRIBUTES.items()}
 
 
-def feature_gaps(generated: _Features, real: _Features) -> dict[str, dict[str, float]]:
+def feature_gaps(
+    generated: _Features, real: _Features, grid: Grid = COMMON_TIME
+) -> dict[str, dict[str, float]]:
     """Compare the mean of each attribute of drums; see `gaps_between`."""
-    return gaps_between(attribute_table(generated), attribute_table(real))
+    return gaps_between(attribute_table(generated, grid), attribute_table(real, grid))
 
 
 def gaps_between(
@@ -82,6 +86,7 @@ def judge_auc(
     performances: NDArray[np.int64],
     seed: int = 0,
     imitated: NDArray[np.int64] | None = None,
+    grid: Grid = COMMON_TIME,
 ) -> float:
     """Return how well gradient-boosted trees tell samples from real windows; see `judge`.
 
@@ -89,7 +94,7 @@ def judge_auc(
     -------
     Area under the ROC curve of the held-out scores; 0.5 is guessing.
     """
-    return judge(generated, real, performances, seed, imitated).auc()
+    return judge(generated, real, performances, seed, imitated, grid).auc()
 
 
 def judge(
@@ -98,6 +103,7 @@ def judge(
     performances: NDArray[np.int64],
     seed: int = 0,
     imitated: NDArray[np.int64] | None = None,
+    grid: Grid = COMMON_TIME,
 ) -> Verdict:
     """Let gradient-boosted trees tell samples of drums from real windows; see `judge_tables`.
 
@@ -110,8 +116,10 @@ def judge(
         (N, T, F) and (M, T, F) with the same F, 9 or 27.
     performances, seed, imitated
         As `judge_tables`.
+    grid
+        How the steps divide time.
     """
-    tables = _judge_view(generated), _judge_view(real)
+    tables = _judge_view(generated, grid), _judge_view(real, grid)
     return judge_tables(*tables, performances, seed, imitated)
 
 
@@ -165,10 +173,10 @@ def judge_tables(
     return Verdict(labels, scores)
 
 
-def _judge_view(features: _Features) -> NDArray[np.float32]:
+def _judge_view(features: _Features, grid: Grid = COMMON_TIME) -> NDArray[np.float32]:
     """Return what the judge sees of windows (N, T, F): cells first, then attributes."""
-    attributes = np.stack(list(attribute_table(features).values()), axis=1)
-    bars = features.reshape(len(features), -1, STEPS_PER_BAR, features.shape[-1])
+    attributes = np.stack(list(attribute_table(features, grid).values()), axis=1)
+    bars = features.reshape(len(features), -1, grid.steps_per_bar, features.shape[-1])
     cells = bars[:, :: max(1, bars.shape[1] // 2)].reshape(len(features), -1)
     return np.concatenate([cells, attributes], axis=1).astype(np.float32)
 

@@ -109,10 +109,6 @@ class Grid:
 COMMON_TIME = Grid()
 """Sixteenths in 4/4, which all models that ship play."""
 
-BEATS_PER_BAR, STEPS_PER_BEAT = COMMON_TIME.beats_per_bar, COMMON_TIME.steps_per_beat
-STEPS_PER_BAR, TICKS_PER_STEP = COMMON_TIME.steps_per_bar, COMMON_TIME.ticks_per_step
-LATEST_OFFSET = COMMON_TIME.latest_offset
-
 VELOCITY_LEVELS = 127
 """Loudness levels of a MIDI note; a velocity of 1.0 is level 127."""
 

@@ -222,7 +222,7 @@ def _draw_similarity(groove: Groove, key: str) -> None:
 
 def _similarity_figure(groove: Groove) -> go.Figure:
     """Return the map of a groove's bars, counted from 1."""
-    alike = bar_similarity(groove.hits)
+    alike = bar_similarity(groove.hits, groove.grid)
     bars = list(range(1, groove.n_bars + 1))
     heatmap = go.Heatmap(
         x=bars,

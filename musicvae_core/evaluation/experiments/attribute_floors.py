@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from musicvae_core.latent.attribute_vectors import AttributeVectors
 from musicvae_core.latent.steering import Steered, weights_of
-from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.grid import COMMON_TIME
 
 _Array = NDArray[np.float64]
 
@@ -89,10 +89,11 @@ def _density_floor(vectors: AttributeVectors, goals: _Array, before: _Array) -> 
     columns = [vectors.controls.index(name) for name in _VOICES]
     hits, step = before[:, columns], _SHIFTS[:, None, None] * vectors.deviations[columns]
     more, fewer = hits + step, np.maximum(hits - step, 0)  # (shifts, n, voices)
-    struck, is_more = STEPS_PER_BAR * goals, goals > _column(vectors, "step_density", before)
+    density = _column(vectors, "step_density", before)
+    struck, is_more = COMMON_TIME.steps_per_bar * goals, goals > density
     up = (more.sum(axis=-1) >= struck).argmax(axis=0)
     down = (fewer[..., : len(_SINGLE)].max(axis=-1) <= struck).argmax(axis=0)
-    was = STEPS_PER_BAR * _column(vectors, "step_density", before)
+    was = COMMON_TIME.steps_per_bar * density
     sums = struck * hits.sum(axis=-1) / np.maximum(was, 1)
     alike_up = (more.sum(axis=-1) >= sums).argmax(axis=0)
     alike_down = (fewer.sum(axis=-1) <= sums).argmax(axis=0)
@@ -107,7 +108,7 @@ def _fill_floor(vectors: AttributeVectors, goals: _Array, before: _Array) -> tup
     """
     hat, was = (_column(vectors, name, before) for name in ("hat_activity", "fill_ness"))
     deviation = vectors.deviations[vectors.controls.index("hat_activity")]
-    least = np.maximum(0, hat - STEPS_PER_BAR * (1 - goals))
+    least = np.maximum(0, hat - COMMON_TIME.steps_per_bar * (1 - goals))
     remaining = np.minimum(1, (1 - goals) / np.maximum(1 - was, 1e-9))
     return float(least.mean() / deviation), float((hat * (1 - remaining)).mean() / deviation)
 

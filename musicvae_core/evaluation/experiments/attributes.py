@@ -25,7 +25,7 @@ from musicvae_core.latent.steering import Steered, decode_codes, steer
 from musicvae_core.models.checkpoint import Checkpoint
 from musicvae_core.music.attributes import CONTROLS, beats_of, controls_of, measure_controls
 from musicvae_core.music.drums import N_VOICES
-from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.grid import COMMON_TIME
 
 _N_WINDOWS = 512
 _TARGET_CORRELATION, _TARGET_SHARE = 0.9, 1 / 3
@@ -301,7 +301,7 @@ def _judge_view(features: _Features) -> _Array:
     """Return every attribute, and the share of bars that strike each cell of the bar."""
     beats = beats_of(features)
     names = controls_of(features.shape[-1] > N_VOICES)
-    bars = beats.hits.reshape(len(features), -1, STEPS_PER_BAR * N_VOICES).mean(axis=1)
+    bars = beats.hits.reshape(len(features), -1, COMMON_TIME.steps_per_bar * N_VOICES).mean(axis=1)
     return np.concatenate([measure_controls(beats, names), bars], axis=1)
 
 

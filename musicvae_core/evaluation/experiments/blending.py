@@ -33,7 +33,7 @@ from musicvae_core.errors import TooFewExamplesError
 from musicvae_core.latent.codes import Codes, encode_features, refine_path, slerp
 from musicvae_core.models.checkpoint import Checkpoint
 from musicvae_core.music.drums import N_COMBINATIONS, N_VOICES, hits_to_classes
-from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.grid import COMMON_TIME
 
 _FRACTIONS = tuple(float(fraction) for fraction in np.linspace(0, 1, 11))
 _N_HELD_OUT = 500
@@ -214,7 +214,7 @@ def _draw(report: dict[str, Any]) -> go.Figure:
     return figure
 
 
-_MAX_ORDER = STEPS_PER_BAR
+_MAX_ORDER = COMMON_TIME.steps_per_bar
 """The longest contexts come to the same step of the bar before, which every sequence has."""
 
 _STRENGTHS = (1.0, 4.0, 16.0, 64.0)
@@ -280,7 +280,7 @@ class _NgramModel:
     def __init__(self, sequences: Iterable[_Classes], order: int, strength: float = 1.0) -> None:
         self.order, self.strength = order, strength
         classes, places = _laid_end_to_end(sequences)
-        keys = places % STEPS_PER_BAR
+        keys = places % COMMON_TIME.steps_per_bar
         self._levels = [_Level.of(np.zeros_like(keys), classes)]
         for length in range(order):
             self._levels.append(_Level.of(keys[places >= length], classes[places >= length]))
@@ -306,7 +306,7 @@ class _NgramModel:
         uniform = np.full(len(classes), 1 / N_COMBINATIONS)
         always = np.zeros_like(classes)
         probabilities = self._levels[0].interpolated(always, classes, uniform, self.strength)
-        keys, found = places % STEPS_PER_BAR, []
+        keys, found = places % COMMON_TIME.steps_per_bar, []
         for length, level in enumerate(self._levels[1:]):
             contexts = np.where(places < length, _UNKNOWN, level.contexts(keys))
             probabilities = level.interpolated(contexts, classes, probabilities, self.strength)

@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from musicvae_core.music.drums import N_VOICES, OFFSET_SCALE
-from musicvae_core.music.grid import STEPS_PER_BAR, TICKS_PER_STEP, VELOCITY_LEVELS
+from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS
 
+_TICKS_PER_STEP = COMMON_TIME.ticks_per_step
 _Floats = NDArray[np.float32]
 _Doubles = NDArray[np.float64]
 Noise = Literal["none", "independent", "drift"]
@@ -74,7 +75,7 @@ class _Law:
         return float(-np.log(np.maximum(mass[hits], _LEAST_MASS)).mean())
 
     def _laid_out(self, hits: NDArray[np.bool_]) -> tuple[_Doubles, _Doubles]:
-        steps = np.arange(hits.shape[1]) % STEPS_PER_BAR
+        steps = np.arange(hits.shape[1]) % COMMON_TIME.steps_per_bar
         return (
             np.broadcast_to(self.means[steps], hits.shape),
             np.broadcast_to(self.deviations[steps], hits.shape),
@@ -92,7 +93,7 @@ class FeelTable:
     def of(cls, features: _Floats) -> FeelTable:
         """Count windows (N, T, 27) of the train split."""
         hits, velocities, offsets = split_feel(features)
-        level, tick = 1 / VELOCITY_LEVELS, 1 / TICKS_PER_STEP
+        level, tick = 1 / VELOCITY_LEVELS, 1 / _TICKS_PER_STEP
         return cls(
             _law(hits, velocities, level, 1.0, level), _law(hits, offsets, -0.5, 0.5 - tick, tick)
         )
@@ -121,8 +122,12 @@ def split_feel(features: _Floats) -> tuple[NDArray[np.bool_], _Floats, _Floats]:
 def _join_feel(hits: NDArray[np.bool_], velocities: _Doubles, offsets: _Doubles) -> _Floats:
     """Undo `split_feel`, on the bins of MIDI."""
     levels = np.clip(np.rint(velocities * VELOCITY_LEVELS), 1, VELOCITY_LEVELS) / VELOCITY_LEVELS
-    ticks = np.clip(np.rint(offsets * TICKS_PER_STEP), -TICKS_PER_STEP / 2, TICKS_PER_STEP / 2 - 1)
-    parts = [hits, levels * hits, ticks / TICKS_PER_STEP * OFFSET_SCALE * hits]
+    ticks = np.clip(
+        np.rint(offsets * _TICKS_PER_STEP),
+        -_TICKS_PER_STEP / 2,
+        _TICKS_PER_STEP / 2 - 1,
+    )
+    parts = [hits, levels * hits, ticks / _TICKS_PER_STEP * OFFSET_SCALE * hits]
     return np.concatenate(parts, axis=-1).astype(np.float32)
 
 
@@ -143,7 +148,7 @@ def _law(
     hits: NDArray[np.bool_], values: _Floats, lowest: float, highest: float, bin_width: float
 ) -> _Law:
     """Count means and deviations, drawn towards the voice's own where hits are few."""
-    shape = (-1, STEPS_PER_BAR, N_VOICES)
+    shape = (-1, COMMON_TIME.steps_per_bar, N_VOICES)
     struck, played = hits.reshape(shape), np.where(hits, values, 0).reshape(shape).astype(float)
     counts = struck.sum(axis=0)  # (16, 9)
     of_voice = np.maximum(counts.sum(axis=0), 1)
@@ -203,7 +208,7 @@ class PatternTable:
     @classmethod
     def of(cls, hits: _Hits) -> PatternTable:
         """Count the bars of one voice, hits being (N, T)."""
-        bars = hits.reshape(-1, STEPS_PER_BAR)
+        bars = hits.reshape(-1, COMMON_TIME.steps_per_bar)
         counts = Counter(bar.tobytes() for bar in bars)
         return cls(counts, (bars.sum(axis=0) + 1) / (len(bars) + 2))
 
@@ -214,7 +219,7 @@ class PatternTable:
 
     def nats(self, hits: _Hits) -> float:
         """Return the mean negative log likelihood of a bar of hits, (N, T)."""
-        bars = hits.reshape(-1, STEPS_PER_BAR)
+        bars = hits.reshape(-1, COMMON_TIME.steps_per_bar)
         n_seen, n_patterns = self.counts.total(), len(self.counts)
         by_step = np.where(bars, self.struck, 1 - self.struck).prod(axis=1)
         frequencies = np.array([self.counts[bar.tobytes()] for bar in bars])

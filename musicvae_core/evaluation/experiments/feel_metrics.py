@@ -18,7 +18,7 @@ from musicvae_core.lab.tools import Lab
 from musicvae_core.models.checkpoint import LabCheckpoint
 from musicvae_core.models.config import MAX_SEED
 from musicvae_core.music.attributes import ATTRIBUTES, beats_of, measure
-from musicvae_core.music.grid import STEPS_PER_BAR, STEPS_PER_BEAT
+from musicvae_core.music.grid import COMMON_TIME
 from musicvae_core.music.groove import Groove, features_to_groove
 
 _Floats = NDArray[np.float32]
@@ -43,7 +43,7 @@ def errors(played: _Floats, real: Real) -> dict[str, float]:
     """Return the mean absolute errors of timing in ms and of velocity, over all hits."""
     hits, velocities, offsets = split_feel(real.features)
     _, own_velocities, own_offsets = split_feel(played)
-    step_ms = 60_000 / real.tempos_bpm / STEPS_PER_BEAT
+    step_ms = 60_000 / real.tempos_bpm / COMMON_TIME.steps_per_beat
     late_ms = (own_offsets - offsets) * step_ms[:, None, None]
     return {
         "timing_mae_ms": float(np.abs(late_ms)[hits].mean()),
@@ -133,7 +133,7 @@ def bar_jumps(features: _Floats, first_bars: NDArray[np.int64]) -> dict[str, flo
     divided by that at all others; 1 where a seam cannot be noticed.
     """
     hits, velocities, offsets = (
-        part.reshape(len(features), -1, STEPS_PER_BAR * part.shape[-1])
+        part.reshape(len(features), -1, COMMON_TIME.steps_per_bar * part.shape[-1])
         for part in split_feel(features)
     )
     counts = hits.sum(axis=-1)

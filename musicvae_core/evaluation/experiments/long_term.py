@@ -33,7 +33,7 @@ from musicvae_core.models.presets import override, preset
 from musicvae_core.models.reconstruction import reconstruction_metrics
 from musicvae_core.music.drums import N_VOICES
 from musicvae_core.music.forms import bar_similarity
-from musicvae_core.music.grid import STEPS_PER_BAR
+from musicvae_core.music.grid import COMMON_TIME
 from musicvae_core.training.fit_prior import fit_prior
 from musicvae_core.training.train import train
 
@@ -182,7 +182,7 @@ def _accuracy_by_bar(model: MusicVAE, features: NDArray[np.float32]) -> list[flo
     parts = torch.split(torch.from_numpy(features), _BATCH)
     drawn = torch.cat([model.decode(model.encode(part)[0], 0.0) for part in parts]).numpy()
     exact = (_hits(drawn) == _hits(features)).all(axis=-1)  # (N, T)
-    by_bar = exact.reshape(len(exact), -1, STEPS_PER_BAR).mean(axis=(0, 2))
+    by_bar = exact.reshape(len(exact), -1, COMMON_TIME.steps_per_bar).mean(axis=(0, 2))
     accuracies: list[float] = by_bar.tolist()
     return accuracies
 
