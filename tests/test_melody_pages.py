@@ -11,9 +11,13 @@ import torch
 from fake_studio import FakeStudio
 from page_driver import components, newest
 from streamlit.testing.v1 import AppTest
+from test_lines_data import archive
 
 import pages.shared.play_settings as shared
-from musicvae_core.models.checkpoint import Checkpoint, save_checkpoint
+from musicvae_core.data.lines import load_lines
+from musicvae_core.latent.atlas import save_atlas
+from musicvae_core.latent.fit import build_atlas
+from musicvae_core.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from musicvae_core.models.presets import preset
 from musicvae_core.music.drums import SNARE
 from musicvae_core.music.line import Line, Note
@@ -153,3 +157,35 @@ def test_an_edited_line_keeps_the_digits_of_the_notes_that_stay() -> None:
 def test_an_edit_that_does_not_fit_is_told(notes: list) -> None:
     [said] = CARD_EVENTS["edit"].validate_python([["one", 1, [], notes]])
     assert not _fits(said, LINE)
+
+
+@pytest.fixture
+def mapped(models: Path, tmp_path: Path) -> Iterator[None]:
+    rows = [(f"{at}.mid", "cre", "train", walk(at)) for at in range(20)]
+    dataset = load_lines(archive(tmp_path / "melody_walks.zip", rows))
+    checkpoint = load_checkpoint(models / "melody_2bar")
+    path = save_atlas(build_atlas(checkpoint, dataset), models / "melody_2bar")
+    yield
+    path.unlink()
+
+
+def walk(tonic: int) -> Line:
+    """Return four bars up and down a major scale."""
+    degrees = (0, 2, 4, 5, 7, 9, 11, 12, 11, 9, 7, 5, 4, 2, 0, 0)
+    notes = [Note(4 * at, 4, 60 + tonic % 12 + degree, 0.8) for at, degree in enumerate(degrees)]
+    return Line.from_notes(notes, 4)
+
+
+def test_the_map_lays_out_melodies_by_collection_and_key(mapped: None, tunes: None) -> None:
+    app = page("map", "groove_map").run()
+    assert not app.exception
+    assert not app.error
+    colours = app.selectbox(key="map.colour.melody_2bar")
+    assert colours.options[:3] == ["Collection", "Key", "Tempo"]
+    assert "Drummer" not in colours.options
+    colours.select("tonic").run()
+    assert not app.exception
+    assert "60 melodies" in app.caption[0].value
+    [card] = decks(app)[0]["cards"]
+    assert card["plays"] == "line"
+    assert card["name"] == "Irish dance tunes"

@@ -266,8 +266,10 @@ def _atlas(options: argparse.Namespace) -> None:
     from musicvae_core.latent.atlas import save_atlas
     from musicvae_core.latent.fit import build_atlas
     from musicvae_core.models.checkpoint import load_checkpoint
+    from musicvae_core.models.kinds import kind_of
 
-    checkpoint, dataset = load_checkpoint(options.checkpoint), _read_dataset(options.data, options)
+    checkpoint = load_checkpoint(options.checkpoint)
+    dataset = read_data(kind_of(checkpoint.config), options)
     atlas = build_atlas(checkpoint, dataset, n=options.windows, seed=options.seed)
     path = save_atlas(atlas, options.checkpoint)
     size = path.stat().st_size / 2**20

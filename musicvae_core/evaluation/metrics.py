@@ -26,11 +26,11 @@ from musicvae_core.latent.codes import PriorName, encode_features, sample_codes
 from musicvae_core.models.checkpoint import Checkpoint
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.models.reconstruction import reconstruction_metrics
-from musicvae_core.music.drums import DRUM_CLASSES, KICK, N_VOICES
+from musicvae_core.music.drums import DRUM_CLASSES, N_VOICES
 from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.line import FIRST_PITCH_CLASS, LINE_CLASSES, classes_to_line
-from musicvae_core.music.line_attributes import harmony, line_attributes, together
-from musicvae_core.music.piece import BASS, MELODY, Piece, classes_to_trio
+from musicvae_core.music.line_attributes import line_attributes, trio_attributes
+from musicvae_core.music.piece import classes_to_trio
 
 MAX_GENERATED = 1000
 """Samples judged against as many real windows."""
@@ -319,19 +319,8 @@ def _attributes(classes: _Classes, grid: Grid = COMMON_TIME) -> dict[str, NDArra
     if classes.ndim == 2:
         return _columns([line_attributes(classes_to_line(one, grid=grid)) for one in classes])
     drums = attribute_table(DRUM_CLASSES.table[classes[..., 2]], grid)
-    return _columns([_trio_attributes(classes_to_trio(one, grid=grid)) for one in classes]) | {
+    return _columns([trio_attributes(classes_to_trio(one, grid=grid)) for one in classes]) | {
         f"drums_{name}": np.asarray(values, np.float64) for name, values in drums.items()
-    }
-
-
-def _trio_attributes(piece: Piece) -> dict[str, float]:
-    melody, bass, drums = piece.lines[MELODY], piece.lines[BASS], piece.drums
-    assert drums is not None
-    return {
-        **{f"melody_{name}": value for name, value in line_attributes(melody).items()},
-        **{f"bass_{name}": value for name, value in line_attributes(bass).items()},
-        **harmony(melody, bass),
-        **together(bass, drums.hits[:, KICK]),
     }
 
 

@@ -141,7 +141,10 @@ _TINY = np.float32(1e-12)
 
 @dataclass(frozen=True)
 class Performance:
-    """What is known of a performance; beat_type is `beat`, `fill` or empty."""
+    """What is known of a performance; beat_type is `beat`, `fill` or empty.
+
+    Of a tune, `style` is the collection that it is from.
+    """
 
     name: str
     style: str

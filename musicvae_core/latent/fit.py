@@ -6,16 +6,19 @@ scikit-learn and openTSNE are imported where they are used: most commands do wit
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicvae_core.data.dataset import Dataset
-from musicvae_core.data.windows import Windows
+from musicvae_core.data.lines import LineWindows, Tune
+from musicvae_core.data.windows import Windows, WindowSource
 from musicvae_core.latent.atlas import Atlas, Performance, Principal, directions
 from musicvae_core.latent.attribute_vectors import FILL, AttributeVectors
 from musicvae_core.latent.codes import encode_features
 from musicvae_core.models.checkpoint import Checkpoint
+from musicvae_core.models.kinds import kind_of
 from musicvae_core.music.attributes import beats_of, controls_of, measure_controls
 
 _Array = NDArray[np.float64]
@@ -123,7 +126,7 @@ _PERPLEXITY = 50.0
 
 
 def build_atlas(
-    checkpoint: Checkpoint, dataset: Dataset, *, n: int = _N_WINDOWS, seed: int = 0
+    checkpoint: Checkpoint, dataset: WindowSource[Any], *, n: int = _N_WINDOWS, seed: int = 0
 ) -> Atlas:
     """Encode windows of the train split and lay them out.
 
@@ -144,7 +147,9 @@ def build_atlas(
     n_bars = checkpoint.config.n_bars
     windows = dataset.windows("train", n_bars, minimum=_MIN_MAP_CODES)
     some = windows.take(_spread(windows.performance, n))
-    codes = encode_features(checkpoint, some.features).astype(np.float16).astype(np.float32)
+    features = some.features[:]
+    codes = encode_features(checkpoint, features).astype(np.float16).astype(np.float32)
+    attributes = kind_of(checkpoint.config).attributes(features, checkpoint.config)
     present, performance = np.unique(some.performance, return_inverse=True)
     return Atlas(
         fingerprint=checkpoint.fingerprint(),
@@ -153,7 +158,7 @@ def build_atlas(
         performance=performance.astype(np.int64),
         start_bar=some.start_bar,
         performances=tuple(_performance(some, int(index)) for index in present),
-        attributes=_attributes(some, checkpoint.config.has_feel),
+        attributes={name: values.astype(np.float32) for name, values in attributes.items()},
         principal=_fit_principal(codes),
         tsne=_fit_tsne(codes, seed),
     )
@@ -186,17 +191,12 @@ def _spread(performance: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     )
 
 
-def _performance(windows: Windows, index: int) -> Performance:
+def _performance(windows: Windows | LineWindows, index: int) -> Performance:
     label = windows.labels[index]
     tempo_bpm = float(windows.tempos_bpm[windows.performance == index][0])
+    if isinstance(label, Tune):
+        return Performance(label.title or label.name, label.collection, "", "", tempo_bpm)
     return Performance(label.name, label.style, label.drummer, label.beat_type, tempo_bpm)
-
-
-def _attributes(windows: Windows, has_feel: bool) -> dict[str, NDArray[np.float32]]:
-    """Return what can be told of what the model plays of the windows, by the controls' names."""
-    names = controls_of(has_feel)
-    table = measure_controls(beats_of(windows.features, windows.grid), names).astype(np.float32)
-    return dict(zip(names, table.T, strict=True))
 
 
 def _fit_principal(codes: NDArray[np.float32]) -> Principal:

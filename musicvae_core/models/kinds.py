@@ -19,11 +19,13 @@ from musicvae_core.models.config import LabConfig, ModelConfig, TrainConfig
 from musicvae_core.models.heads import AnyHead, CategoricalHead, GrooveHead, PartsHead
 from musicvae_core.models.lab import GrooveLab, LabHead, MeansHead
 from musicvae_core.models.musicvae import MusicVAE
+from musicvae_core.music.attributes import beats_of, controls_of, measure_controls
 from musicvae_core.music.drums import DRUM_CLASSES, Alphabet
 from musicvae_core.music.forms import Plays
-from musicvae_core.music.grid import Grid
+from musicvae_core.music.grid import DEFAULT_TEMPO_BPM, Grid
 from musicvae_core.music.groove import features_to_groove, groove_to_features
 from musicvae_core.music.line import LINE_CLASSES, features_to_line, line_to_features
+from musicvae_core.music.line_attributes import TONIC, best_scale, line_attributes, trio_attributes
 from musicvae_core.music.piece import (
     DRUMS,
     MELODY,
@@ -62,6 +64,9 @@ class Kind:
         Returns the batch of a training step: windows, and all its randomness.
     measure
         Returns the metrics of held-out windows; training keeps the model of the least `loss`.
+    attributes
+        Returns what can be told of windows as features (N, T, F) that a model of a
+        configuration plays, by name, (N,) each: what a map is coloured and searched by.
     """
 
     name: str
@@ -75,6 +80,7 @@ class Kind:
     head: Callable[[Any], AnyHead]
     draw_batch: Callable[[Any, Any, TrainConfig, int], tuple[Any, ...]]
     measure: Callable[[Any, Any, TrainConfig], Mapping[str, float]]
+    attributes: Callable[[NDArray[np.float32], Any], Mapping[str, NDArray[np.float64]]]
 
     def build(self, config: _Config) -> Any:
         """Return an untrained network of a configuration."""
@@ -103,11 +109,38 @@ def _lab_head(config: LabConfig) -> CategoricalHead:
     return LabHead(config.decoder_size, config.feel_size, config.n_mixtures, config.grid)
 
 
-_CODECS: Mapping[Plays, tuple[Callable[[Any, Grid], Any], Callable[[Any, float, Grid], Any]]] = {
-    "drums": (groove_to_features, features_to_groove),
-    "line": (line_to_features, features_to_line),
-    "piece": (trio_to_features, features_to_trio),
+def _drum_attributes(
+    features: NDArray[np.float32], config: ModelConfig
+) -> dict[str, NDArray[np.float64]]:
+    names = controls_of(config.has_feel)
+    table = measure_controls(beats_of(features, config.grid), names)
+    return dict(zip(names, table.T, strict=True))
+
+
+def _line_attributes(
+    features: NDArray[np.float32], config: _Config
+) -> dict[str, NDArray[np.float64]]:
+    lines = [features_to_line(one, DEFAULT_TEMPO_BPM, config.grid) for one in features]
+    return _columns([{TONIC: best_scale(line)[0], **line_attributes(line)} for line in lines])
+
+
+def _trio_attributes(
+    features: NDArray[np.float32], config: _Config
+) -> dict[str, NDArray[np.float64]]:
+    pieces = [features_to_trio(one, DEFAULT_TEMPO_BPM, config.grid) for one in features]
+    return _columns([trio_attributes(piece) for piece in pieces])
+
+
+def _columns(rows: list[dict[str, float]]) -> dict[str, NDArray[np.float64]]:
+    return {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
+
+
+_FORMS: Mapping[Plays, tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]] = {
+    "drums": (groove_to_features, features_to_groove, _drum_attributes),
+    "line": (line_to_features, features_to_line, _line_attributes),
+    "piece": (trio_to_features, features_to_trio, _trio_attributes),
 }
+"""How music of each form becomes features, how these become music, and what is told of them."""
 
 
 def _musicvae(
@@ -117,7 +150,7 @@ def _musicvae(
     plays: Plays = "drums",
 ) -> Kind:
     """Return a kind that differs from the other MusicVAEs in its classes and its head alone."""
-    to_features, to_music = _CODECS[plays]
+    to_features, to_music, attributes = _FORMS[plays]
     return Kind(
         name,
         family="musicvae",
@@ -130,6 +163,7 @@ def _musicvae(
         head=head,
         draw_batch=musicvae.draw_batch,
         measure=reconstruction.measure,
+        attributes=attributes,
     )
 
 
@@ -150,6 +184,7 @@ _ALL = (
         head=_lab_head,
         draw_batch=lab_tasks.draw_batch,
         measure=lab_tasks.measure,
+        attributes=lambda features, config: _drum_attributes(features, ModelConfig()),
     ),
 )
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from musicvae_core.music.drums import KICK
 from musicvae_core.music.grid import Grid
 from musicvae_core.music.line import SILENT, Line
+from musicvae_core.music.piece import BASS, MELODY, Piece
 
 _Array = NDArray[np.float64]
 
@@ -15,6 +17,9 @@ _LARGEST_STEP, _LARGEST_SKIP = 2, 4
 """Semitones: a whole tone is the largest step of a scale, a major third the largest skip."""
 _LAGS = (1, 2, 4, 8)
 _TRIADS = (0, 3, 4, 7)
+
+TONIC = "tonic"
+"""Name of the pitch class that `best_scale` begins with, among attributes of a window."""
 
 
 def line_attributes(line: Line) -> dict[str, float]:
@@ -42,6 +47,18 @@ def best_scale(line: Line) -> tuple[int, ...]:
     counts = np.bincount(line.pitches[line.onsets] % 12, minlength=12)
     root = int(np.argmax([counts[np.roll(_MAJOR, root)].sum() for root in range(12)]))
     return tuple((root + int(degree)) % 12 for degree in np.flatnonzero(_MAJOR))
+
+
+def trio_attributes(piece: Piece) -> dict[str, float]:
+    """Return every attribute of both lines of a trio, and of how its parts go together."""
+    melody, bass, drums = piece.lines[MELODY], piece.lines[BASS], piece.drums
+    assert drums is not None
+    return {
+        **{f"melody_{name}": value for name, value in line_attributes(melody).items()},
+        **{f"bass_{name}": value for name, value in line_attributes(bass).items()},
+        **harmony(melody, bass),
+        **together(bass, drums.hits[:, KICK]),
+    }
 
 
 def harmony(melody: Line, bass: Line) -> dict[str, float]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from musicvae_core.latent.atlas import Atlas, directions, nearest
 from musicvae_core.music.forms import Music
 from musicvae_core.studio import Studio
+from pages.map.figure import fields_of
 from pages.map.points import (
     MAX_STOPS,
     STRIP,
@@ -205,7 +206,7 @@ def _rows_of(atlas: Atlas, points: Sequence[int]) -> dict[str, Sequence[object]]
     """Return the columns of the list."""
     performances = [atlas.performance_of(point) for point in points]
     bars = [bars_phrase(int(atlas.start_bar[point]), atlas.n_bars) for point in points]
-    return {
+    columns: dict[str, Sequence[object]] = {
         "Style": [style_title(one.style) for one in performances],
         "Drummer": [drummer_title(one.drummer) for one in performances],
         "Tempo, bpm": [round(one.tempo_bpm) for one in performances],
@@ -213,6 +214,11 @@ def _rows_of(atlas: Atlas, points: Sequence[int]) -> dict[str, Sequence[object]]
         "Window": bars,
         "Performance": [one.name for one in performances],
     }
+    known = fields_of(atlas)
+    missing = {
+        name for name, key in {"Drummer": "drummer", "Kind": "kind"}.items() if key not in known
+    }
+    return {name: values for name, values in columns.items() if name not in missing}
 
 
 def _summary(atlas: Atlas, points: Sequence[int]) -> str:
@@ -223,10 +229,12 @@ def _summary(atlas: Atlas, points: Sequence[int]) -> str:
     rest = len(counts) - len(styles)
     if rest:
         styles.append(f"{rest} more {'style' if rest == 1 else 'styles'}")
-    n_drummers = len({one.drummer for one in performances})
     tempos = [one.tempo_bpm for one in performances]
-    drummers = "1 drummer" if n_drummers == 1 else f"{n_drummers} drummers"
-    return f"{', '.join(styles)}. {drummers}; {min(tempos):.0f} to {max(tempos):.0f} bpm."
+    said = [f"{min(tempos):.0f} to {max(tempos):.0f} bpm"]
+    if "drummer" in fields_of(atlas):
+        n_drummers = len({one.drummer for one in performances})
+        said.insert(0, "1 drummer" if n_drummers == 1 else f"{n_drummers} drummers")
+    return f"{', '.join(styles)}. {'; '.join(said)}."
 
 
 _N_NEIGHBOURS = 6

@@ -14,6 +14,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from musicvae_core.latent.atlas import Atlas
+from musicvae_core.music.forms import FORMS
 from pages.map.figure import axis_titles, map_figure, place, positions_of
 from pages.map.points import PIECE, STRIP, Actions, MapSettings, Path, Spot, point_of
 from pages.shared.actions import component, last_event, on_event, on_value
@@ -264,7 +265,8 @@ def _placed(settings: MapSettings, codes: Sequence[NDArray[np.float32]]) -> list
 
 def _caption(settings: MapSettings, n_brought: int) -> str:
     n, n_shown = len(settings.atlas), int(settings.shown.sum())
-    count = f"{n_shown:,} of {n:,} grooves" if n_shown < n else f"{n:,} grooves"
+    nouns = FORMS[settings.model.plays].nouns
+    count = f"{n_shown:,} of {n:,} {nouns}" if n_shown < n else f"{n:,} {nouns}"
     says = [f"{count} from real performances"]
     if settings.projection == "tsne":
         says.append("Near is alike, far says little")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from musicvae_core.latent.atlas import Atlas, Performance
 from musicvae_core.music.attributes import CONTROLS
+from musicvae_core.music.line_attributes import TONIC
 from pages.shared.events import View
-from pages.shared.names import UNKNOWN, drummer_title, style_title
+from pages.shared.names import MAJOR_KEYS, UNKNOWN, drummer_title, style_title
 
 _HEIGHT = 640
 _GHOST = "#394056"
@@ -209,7 +210,7 @@ def _layout(atlas: Atlas, projection: str) -> dict[str, Any]:
     }
 
 
-LABELS = {"style": "Style", "drummer": "Drummer", "kind": "Beat or fill"}
+_LABELS = {"style": "Style", "drummer": "Drummer", "kind": "Beat or fill"}
 TEMPO = "tempo"
 _WORD = re.compile(r"[^\W_]+")
 
@@ -243,7 +244,7 @@ class Field:
 
 @lru_cache(maxsize=8)
 def fields_of(atlas: Atlas) -> dict[str, Field]:
-    """Return every field of an atlas by its key, labels first."""
+    """Return every field of an atlas by its key, labels first; one that all lack is left out."""
     performances = atlas.performances
     labels = {
         "style": [style_title(one.style) for one in performances],
@@ -251,12 +252,19 @@ def fields_of(atlas: Atlas) -> dict[str, Field]:
         "kind": [one.beat_type or UNKNOWN for one in performances],
     }
     found = {
-        key: Field(LABELS[key], "", np.array(values)[atlas.performance])
+        key: Field(_LABELS[key], "", np.array(values)[atlas.performance])
         for key, values in labels.items()
+        if key == "style" or set(values) != {UNKNOWN}
     }
+    if TONIC in atlas.attributes:  # melodies
+        found["style"] = replace(found["style"], title="Collection")
+        tonics = atlas.attributes[TONIC].astype(np.int64)
+        found[TONIC] = Field("Key", "", np.array(MAJOR_KEYS)[tonics])
     tempos = np.array([one.tempo_bpm for one in performances])
     found[TEMPO] = Field("Tempo", "bpm", tempos[atlas.performance])
     for name, values in atlas.attributes.items():
+        if name == TONIC:
+            continue
         control = CONTROLS.get(name)
         title = control.title if control else name.replace("_", " ").capitalize()
         scale, unit = (control.scale, control.unit) if control else (1.0, "")
@@ -267,10 +275,7 @@ def fields_of(atlas: Atlas) -> dict[str, Field]:
 @lru_cache(maxsize=8)
 def _hover_texts(atlas: Atlas) -> NDArray[np.str_]:
     """Return what is said of each point under the pointer, (N,)."""
-    said = [
-        f"{style_title(one.style)}, {drummer_title(one.drummer)}<br>{label_of(one)}"
-        for one in atlas.performances
-    ]
+    said = [f"{player_of(one)}<br>{label_of(one)}" for one in atlas.performances]
     return np.array(said)[atlas.performance]
 
 
@@ -295,7 +300,12 @@ def _finds(word: str, known: str) -> bool:
     return known == word or (not word[-1].isdigit() and known.startswith(word))
 
 
+def player_of(performance: Performance) -> str:
+    """Return the style of a performance, and who plays where that is known."""
+    style, drummer = style_title(performance.style), drummer_title(performance.drummer)
+    return style if drummer == UNKNOWN else f"{style}, {drummer}"
+
+
 def label_of(performance: Performance) -> str:
-    """Return tempo and kind of a performance."""
-    kind = performance.beat_type or UNKNOWN
-    return f"{performance.tempo_bpm:.0f} bpm · {kind}"
+    """Return tempo and kind of a performance, or the name where the kind is not known."""
+    return f"{performance.tempo_bpm:.0f} bpm · {performance.beat_type or performance.name}"

@@ -11,7 +11,7 @@ from musicvae_core.latent.atlas import Atlas
 from musicvae_core.studio import Studio
 from pages.map.cards import Sounding, draw_list, draw_neighbours, draw_path_controls, strip_card
 from pages.map.chart import draw_chart
-from pages.map.figure import LABELS, TEMPO, Field, fields_of, matching
+from pages.map.figure import TEMPO, Field, fields_of, matching
 from pages.map.points import (
     PIECE,
     STRIP,
@@ -147,11 +147,11 @@ def _choose_shown(atlas: Atlas, fields: dict[str, Field], model: str) -> NDArray
         width=WIDTH,
         persist_state="session",
         placeholder="rock 120 beat",
-        help="Words of style, drummer, tempo, beat or fill, or the file's name.",
+        help="Words of style, player, tempo, beat or fill, or the name.",
     )
     shown = matching(atlas, search)
     with st.popover("Filter", icon=":material/filter_alt:", key="map.filter"):
-        for key in LABELS:
+        for key in (key for key, field in fields.items() if field.is_label):
             shown &= _choose_labels(fields[key], f"map.{key}.{model}")
         shown &= _choose_range(fields[TEMPO], f"map.tempo.{model}")
         numbers = {key: field for key, field in fields.items() if not field.is_label}

@@ -15,7 +15,7 @@ from musicvae_core.latent.atlas import Atlas, mean_code, nearest
 from musicvae_core.latent.results import ModelInfo
 from musicvae_core.music.forms import Music, Plays, windows
 from musicvae_core.studio import Studio
-from pages.map.figure import label_of
+from pages.map.figure import label_of, player_of
 from pages.shared.collection import (
     Source,
     bars_phrase,
@@ -24,7 +24,6 @@ from pages.shared.collection import (
     first_lively_window,
     library,
 )
-from pages.shared.names import UNKNOWN, drummer_title, style_title
 from pages.shared.session import shelf, take_sent
 
 _Codes = NDArray[np.float32]
@@ -71,12 +70,12 @@ def point_spot(atlas: Atlas, point: int) -> Spot:
     """Return a point of the atlas as a spot."""
     performance = atlas.performance_of(point)
     bars = bars_phrase(int(atlas.start_bar[point]), atlas.n_bars)
-    note = f"{label_of(performance)} · {bars} of {performance.name}"
-    name = style_title(performance.style)
-    drummer = drummer_title(performance.drummer)
+    label = label_of(performance)
+    of = "" if performance.name in label else f" of {performance.name}"
+    note = f"{label} · {bars}{of}"
     return Spot(
         id=f"point.{point}",
-        name=name if drummer == UNKNOWN else f"{name}, {drummer}",
+        name=player_of(performance),
         note=note,
         z=atlas.codes[point],
         tempo_bpm=performance.tempo_bpm,

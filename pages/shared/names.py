@@ -68,6 +68,11 @@ def name_of(z: NDArray[np.float32], taken: Collection[str] = ()) -> str:
 UNKNOWN = "unknown"
 """What a style or a drummer is called where the data set names none."""
 _STYLES = {
+    "cre": "Irish dance tunes",
+    "game_melodies": "game music",
+    "openewld_pd": "lead sheets",
+    "openscore_lieder": "Lieder",
+    "openscore_quartets_violin1": "string quartets, first violin",
     "afrobeat": "Afrobeat",
     "afrocuban": "Afro-Cuban",
     "hiphop": "hip-hop",
@@ -75,7 +80,7 @@ _STYLES = {
     "middleeastern": "Middle Eastern",
     "neworleans": "New Orleans",
 }
-"""Styles of the data set that are spelt otherwise."""
+"""Styles and collections of the data sets that are spelt otherwise."""
 
 
 def style_in_text(style: str) -> str:
@@ -143,6 +148,10 @@ def _describe_notes(line: Line) -> str:
 
 
 _PITCH_CLASSES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
+MAJOR_KEYS = tuple(
+    f"{major} major, {_PITCH_CLASSES[at - 3]} minor" for at, major in enumerate(_PITCH_CLASSES)
+)
+"""The two keys of each major scale, by the pitch class that it begins with."""
 
 
 def _pitch_name(pitch: int) -> str:
