@@ -219,7 +219,7 @@ def _run(options: argparse.Namespace, play: _Play, read: _Read) -> None:
     heard = reading.groove.bars(n_silent, reading.groove.n_bars - n_silent)
     groove = play(Lab(load_checkpoint(options.checkpoint, GrooveLab)), heard, options)
     if n_silent:
-        groove = Groove.joined([Groove.silent(n_silent, groove.tempo_bpm), groove])
+        groove = Groove.joined([Groove.silent(n_silent, groove.tempo_bpm, groove.grid), groove])
     write_content(options.out, write_midi(groove, loop=options.loop, tempo_map=reading.tempo_map))
     kept = "" if reading.tempo_map.is_steady else "; the file's changes of tempo are kept"
     print(f"{options.out}: {groove.n_bars} bars, {groove.n_hits} notes{kept}")
