@@ -137,6 +137,7 @@ _FORMAT_VERSION = 2
 """Raised when older code cannot read what is written: 2 has codes in 8 bits."""
 
 _TINY = np.float32(1e-12)
+_DENSITIES = ("step_density", "note_density")
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,11 @@ class Atlas:
     def windows_of(self, style: str) -> NDArray[np.int64]:
         """Return the indices of the windows of a style."""
         return np.flatnonzero(self._styles == style)
+
+    @property
+    def density(self) -> NDArray[np.float32]:
+        """How many notes each window has for its length, (N,): struck steps, of lines notes."""
+        return next(self.attributes[name] for name in _DENSITIES if name in self.attributes)
 
     @cached_property
     def _styles(self) -> NDArray[np.str_]:

@@ -95,7 +95,7 @@ def sample_codes_like(
     style
         One of `atlas.styles`; None for any.
     busy
-        The share of all windows that strike fewer steps, 0 to 1; None for any.
+        The share of all windows that have fewer notes, 0 to 1; None for any.
     seed
         The same seed gives the same codes, and the first of them whatever n is.
 
@@ -128,7 +128,7 @@ def _windows_like(atlas: Atlas, style: str | None, busy: float | None) -> NDArra
         return windows
     if not 0 <= busy <= 1:
         raise ConfigError(f"How busy is {busy:g}; it must lie in 0 to 1.")
-    density = atlas.attributes["step_density"]
+    density = atlas.density
     far = np.abs(density[windows] - np.quantile(density, busy))
     return windows[np.argsort(far, kind="stable")[:_NEAREST]]
 

@@ -45,7 +45,7 @@ _BUSY: dict[str, float] = {
     "busy": 0.75,
     "packed": 0.95,
 }
-"""What "how busy" means: the share of the drummers' bars with fewer hits."""
+"""What "how busy" means: the share of the players' windows with fewer notes."""
 _PRIORS: dict[PriorName, str] = {
     "learned": "what players play",
     "normal": "the whole space",
@@ -163,7 +163,7 @@ def _read_settings(studio: Studio) -> _Settings:
     with place:
         model = choose_model(studio, details=details)
         style = busy = None
-        if model.plays == "drums":
+        if model.has_atlas:
             style, busy = _choose_style(studio, model), _choose_busy()
         temperature = st.slider(
             "Wildness",
@@ -186,6 +186,8 @@ def _choose_style(studio: Studio, model: ModelInfo) -> str | None:
         styles = studio.atlas(model.name).styles
     except MusicVAEError:
         styles = ()  # without its map a model knows no styles
+    if st.session_state.get("sample.style") not in styles:
+        st.session_state["sample.style"] = _ANY  # a style of another model's
     style = st.selectbox(
         "Style",
         (_ANY, *styles),
@@ -205,7 +207,7 @@ def _choose_busy() -> str | None:
         key="sample.busy",
         width=_WIDTH,
         persist_state="session",
-        help="How many sixteenths are struck, beside all that the drummers played.",
+        help="How many notes there are, beside all that the players played.",
     )
     return busy or None
 
