@@ -269,7 +269,7 @@ def _atlas(options: argparse.Namespace) -> None:
     from musicvae_core.models.kinds import kind_of
 
     checkpoint = load_checkpoint(options.checkpoint)
-    dataset = read_data(kind_of(checkpoint.config), options)
+    dataset = read_data(kind_of(checkpoint.config), options, checkpoint.config.grid)
     atlas = build_atlas(checkpoint, dataset, n=options.windows, seed=options.seed)
     path = save_atlas(atlas, options.checkpoint)
     size = path.stat().st_size / 2**20

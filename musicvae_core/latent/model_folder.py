@@ -76,6 +76,7 @@ class Library:
                 plays=kind_of(config).plays,
                 has_atlas=(self._folder / name / ATLAS_FILE).exists(),
                 parts=tuple(kind_of(config).alphabets),
+                grid=config.grid,
                 has_vectors=(self._folder / name / VECTORS_FILE).exists(),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

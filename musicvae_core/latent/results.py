@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae_core.music.forms import AnyMusic, Music, Plays, form_of, n_notes
+from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.packed import Floats
 
@@ -26,6 +27,7 @@ class ModelInfo:
     has_atlas: bool = True
     has_vectors: bool = True
     parts: tuple[str, ...] = ()
+    grid: Grid = COMMON_TIME
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from musicvae_core.errors import MusicVAEError
+from musicvae_core.errors import GridError, MusicVAEError
 from musicvae_core.latent.atlas import Atlas
 from musicvae_core.studio import Studio
 from pages.map.cards import Sounding, draw_list, draw_neighbours, draw_path_controls, strip_card
@@ -37,7 +37,10 @@ def groove_map() -> None:
         studio = shared_studio()
         settings = _read_map_settings(studio)
         actions = Actions(settings, brought_spots(studio, settings.model))
-        actions.take_sent()
+        try:
+            actions.take_sent()
+        except GridError as error:  # the map is there all the same
+            st.error(as_text(str(error)))
         actions.start()
         sounding = Sounding(studio, settings.model.name)
         with st.container(key="map-columns"):

@@ -111,11 +111,12 @@ def _mine_id(groove: Music) -> str:
 def brought_spots(studio: Studio, model: ModelInfo) -> tuple[Spot, ...]:
     """Return favourites, uploads, samples and whatever was sent, each groove once.
 
-    A longer groove is here by its first lively window, a shorter one repeated.
+    A longer groove is here by its first lively window, a shorter one repeated. What is on another
+    grid than the model's is left out.
     """
     sources: dict[str, Source] = {}
     for source in [*favourites.all().values(), *library().values(), *_sampled(model.plays)]:
-        if source.plays != model.plays:
+        if source.plays != model.plays or source.groove.grid != model.grid:
             continue
         sources.setdefault(fingerprint(source.groove), source)
     codes: dict[str, _Codes] = st.session_state.setdefault(f"kept.map.codes.{model.name}", {})
@@ -312,8 +313,15 @@ class Actions:
         self.keep(self.now.without_path())
 
     def take_sent(self) -> None:
-        """Take in hand what another page sent."""
+        """Take in hand what another page sent.
+
+        Raises
+        ------
+        GridError
+            If something is on another grid than the model's.
+        """
         for source in take_sent("map"):
+            self.settings.model.grid.check(source.groove.grid)
             self.take(_mine_id(source.groove))
 
     def start(self) -> None:
