@@ -196,13 +196,21 @@ def opened(browser: Browser, url: str, **options: object) -> Iterator[Page]:
     page.set_default_timeout(PATIENCE_MS)
     failures: list[str] = []
     page.on("pageerror", lambda error: failures.append(str(error)))
-    page.on("requestfailed", lambda request: failures.append(request.url))
+    page.on(
+        "requestfailed",
+        lambda request: is_left_behind(request) or failures.append(request.url),
+    )
     page.goto(url)
     wait_for_sound(page)
     yield page
     seen = list(failures)  # closing cancels what is still under way
     context.close()
     assert not seen
+
+
+def is_left_behind(request: playwright.Request) -> bool:
+    """Whether a request failed only since its page was left or loaded anew."""
+    return request.failure == "net::ERR_ABORTED"
 
 
 def allowed(seconds: float) -> float:

@@ -9,6 +9,7 @@
 
 import { button, element } from "../deck/elements.js";
 import { preview } from "../deck/preview.js";
+import { Soon } from "../soon.js";
 
 const KEYS_SETTLE_MS = 150; // of quiet, after which the arrow keys count as let go
 
@@ -27,6 +28,7 @@ export function nearest(ahead, value) {
 
 class Slider {
   held = false;
+  #keys = new Soon(() => this.#letGo(Number(this.input.value)), KEYS_SETTLE_MS);
 
   // on: {drag(hits), set(value or null)}.
   constructor(on) {
@@ -51,6 +53,10 @@ class Slider {
     this.input.addEventListener("change", () => this.#settle());
   }
 
+  get isMoving() {
+    return this.held || this.#keys.isWaiting;
+  }
+
   update(data, isUnconfirmed) {
     this.data = data;
     const { title, unit, help, min, max, step, why } = data;
@@ -60,7 +66,7 @@ class Slider {
     this.input.disabled = Boolean(why);
     this.input.title = why || help;
     this.input.setAttribute("aria-label", `${title}, ${unit}`);
-    if (this.held || isUnconfirmed) return;
+    if (this.isMoving || isUnconfirmed) return;
     Object.assign(this.input, { min, max, step }); // before the value, which they limit
     this.input.value = data.value;
     this.#show(data.isSet);
@@ -88,14 +94,13 @@ class Slider {
 
   // `change` comes when a pointer lets go, and with every press of a key.
   #settle() {
-    clearTimeout(this.timer);
-    const wait = this.held ? 0 : KEYS_SETTLE_MS;
+    this.#keys.start();
+    if (this.held) this.#keys.now();
     this.held = false;
-    this.timer = setTimeout(() => this.#letGo(Number(this.input.value)), wait);
   }
 
   #letGo(value) {
-    clearTimeout(this.timer);
+    this.#keys.cancel();
     this.on.set(value);
   }
 }
@@ -119,8 +124,8 @@ class Sliders {
       if (revision <= data.revision) this.#open.delete(name);
     }
     for (const one of data.sliders) this.#sliderOf(one).update(one, this.#open.has(one.name));
-    const isHeld = [...this.#sliders.values()].some((slider) => slider.held);
-    if (!isHeld && !this.#open.size) preview(data, null);
+    const isMoving = [...this.#sliders.values()].some((slider) => slider.isMoving);
+    if (!isMoving && !this.#open.size) preview(data, null);
   }
 
   #sliderOf({ name, group }) {

@@ -218,7 +218,7 @@ class Deck {
       more: ({ card }) => tell("more", card.id),
       change: ({ card }, { tempo = null, humanize = null, locked = [] }) =>
         this.#ask("change", [card.id, tempo, humanize, locked]),
-      send: (card, destination) => tell("send", [card.card.id, destination]),
+      send: (card, destination) => this.#ask("send", [card.card.id, destination]),
       midi: (card) => {
         const isBlend = card.card.morph && card.morph.isBetween;
         const isOld = engine.settings?.isUnconfirmed || card.own.edit?.revision.isUnconfirmed;

@@ -4,6 +4,7 @@ import { LATEST, clamp, findHit, isNote, sameHits, sayCell, sayHit } from "./sco
 import { toggledMark, withHit, withNote, withoutHit } from "./score.js";
 import { History } from "./history.js";
 import { Revision } from "./revision.js";
+import { Soon } from "../soon.js";
 
 const SLOP_PX = 4; // a press that moves less is a click
 const FULL_VELOCITY_PX = 110; // of pointer travel from silence to full
@@ -17,12 +18,12 @@ export class Editor {
   #drag = null;
   #cell = { step: 0, row: 0 };
   revision = new Revision();
-  #timer = null;
 
   // on: {draw(), changed(): by the listener, at once; send(): to Python, soon after; say(text)}.
   constructor(grid, on) {
     this.grid = grid;
     this.on = on;
+    this.sending = new Soon(() => on.send(), SEND_AFTER_MS);
     const { still } = grid;
     still.addEventListener("pointerdown", (event) => this.#onDown(event));
     still.addEventListener("pointermove", (event) => this.#onMove(event));
@@ -234,7 +235,6 @@ export class Editor {
     this.on.draw();
     if (said) this.on.say(said);
     else this.#say();
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.on.send(), SEND_AFTER_MS);
+    this.sending.start();
   }
 }

@@ -2,6 +2,7 @@
 
 import { element } from "./elements.js";
 import { blended, clamp } from "./score.js";
+import { Soon } from "../soon.js";
 
 const KEYS = {
   ArrowLeft: [-1, 0],
@@ -19,7 +20,7 @@ const percent = (share) => `${Math.round(100 * share)}%`;
 export class MorphControl {
   #shape = { rows: 1, columns: 1, ends: [], places: [] };
   #saidAt = ""; // the place that Python said last, or was told
-  #timer = null;
+  #keys = new Soon(() => this.#tell(), SETTLED_MS);
 
   // on: {place(): another groove is chosen, moved([x, y]): it was let go there}.
   constructor(on) {
@@ -39,7 +40,7 @@ export class MorphControl {
     }
     field.addEventListener("lostpointercapture", () => this.#letGo());
     field.addEventListener("keydown", (event) => this.#onKey(event));
-    field.addEventListener("blur", () => this.#settle());
+    field.addEventListener("blur", () => this.#keys.now());
   }
 
   // The nearest groove.
@@ -168,15 +169,7 @@ export class MorphControl {
     const column = clamp(this.column + across, 0, columns - 1);
     const row = clamp(this.row + (rows > 1 ? down : 0), 0, rows - 1);
     this.#goTo(column / Math.max(1, columns - 1), row / Math.max(1, rows - 1));
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#settle(), SETTLED_MS);
-  }
-
-  #settle() {
-    if (this.#timer === null) return;
-    clearTimeout(this.#timer);
-    this.#timer = null;
-    this.#tell();
+    this.#keys.start();
   }
 
   #tell() {

@@ -15,6 +15,7 @@
 import { hearClicks } from "./clicks.js";
 import { rangesOf, viewOf } from "./place.js";
 import { between, placeOnPath } from "./traveller.js";
+import { Soon } from "../soon.js";
 
 const SHAPES = {
   favourite: "M0-9 2.6-2.9 9.1-2.4 4.1 1.9 5.7 8.3 0 4.9-5.7 8.3-4.1 1.9-9.1-2.4-2.6-2.9z",
@@ -43,6 +44,8 @@ class Overlay {
   #now = svg("circle", { class: "now", r: 11 });
   #dot = svg("circle", { class: "dot", r: 8 });
   #heard = new WeakSet(); // charts whose clicks are heard
+  // Not while the view still moves: the answer to an earlier one would move the chart back.
+  #resting = new Soon(() => this.see(rangesOf(this.chart)), REST_MS, (event) => this.#isOnChart(event));
   #items = []; // {node, at} of all that stands still on the map
 
   constructor(parent) {
@@ -73,7 +76,7 @@ class Overlay {
 
   destroy() {
     cancelAnimationFrame(this.frame);
-    clearTimeout(this.moving);
+    this.#resting.cancel();
   }
 
   #showMarks(marks) {
@@ -126,21 +129,15 @@ class Overlay {
   #hear(chart) {
     if (this.#heard.has(chart)) return;
     this.#heard.add(chart);
-    chart.on("plotly_relayout", () => {
-      clearTimeout(this.moving);
-      this.moving = setTimeout(() => this.#tellView(chart), REST_MS);
-    });
+    chart.on("plotly_relayout", () => this.#resting.start());
     hearClicks(chart, (point) => {
-      if (this.moving) this.#tellView(chart);
+      this.#resting.now();
       if (point?.customdata !== undefined) this.pick(`point.${[point.customdata].flat()[0]}`);
     });
   }
 
-  // Not while the view still moves: the answer to an earlier one would move the chart back.
-  #tellView(chart) {
-    clearTimeout(this.moving);
-    this.moving = null;
-    this.see(rangesOf(chart));
+  #isOnChart(event) {
+    return event.composedPath().includes(this.chart);
   }
 
   #lieOver({ box }) {

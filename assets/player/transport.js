@@ -9,6 +9,7 @@
 import { element } from "../deck/elements.js";
 import { isTyped } from "../deck/keyboard.js";
 import { TELL_AGAIN_MS } from "../deck/revision.js";
+import { Soon } from "../soon.js";
 import { chip, clamp, dial, picker } from "./controls.js";
 import { engine } from "./engine.js";
 import { MidiPorts } from "./midi.js";
@@ -29,12 +30,12 @@ class Teller {
   revision = 0;
   send = null;
   #heard = 0; // the last revision that Python has confirmed
-  #timer = null;
+  #soon = new Soon(() => this.now(), TELL_AFTER_MS);
   #again = null; // what tells the last change again
   #known = ""; // what Python said, or was told, last
 
   get isWaiting() {
-    return this.#timer !== null;
+    return this.#soon.isWaiting;
   }
 
   get isUnconfirmed() {
@@ -43,13 +44,11 @@ class Teller {
 
   // After a moment of quiet.
   soon() {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.now(), TELL_AFTER_MS);
+    this.#soon.start();
   }
 
   now() {
-    clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#soon.cancel();
     const now = playedHow();
     if (JSON.stringify(now) === this.#known) return;
     this.#known = JSON.stringify(now);

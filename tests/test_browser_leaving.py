@@ -1,0 +1,107 @@
+"""A change that Python is told a moment later reaches it even so when the listener turns away."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from real_browser import Locator, Page, faked, on, state, until, wait_for_rest, wait_for_sound
+
+pytestmark = pytest.mark.browser
+
+_PRESS_AND_LEAVE = """
+async (control, [key, title]) => {
+    const links = [...document.querySelectorAll("a[data-testid=stTopNavLink]")];
+    const link = links.find((one) => one.textContent.includes(title));
+    control.focus();
+    if (key === "ArrowRight") control.value = Number(control.value) + Number(control.step);
+    const how = { key, bubbles: true, composed: true };
+    control.dispatchEvent(new KeyboardEvent("keydown", how));
+    control.dispatchEvent(new Event("input"));
+    control.dispatchEvent(new Event("change"));
+    link.dispatchEvent(new PointerEvent("pointerdown", { bubbles: true }));
+    await new Promise((resume) => setTimeout(resume, 60));
+    link.click();
+}
+"""
+"""A click on a link that begins at once, and lasts less than any timer."""
+
+
+def go_to(page: Page, title: str) -> None:
+    page.get_by_role("link", name=title, exact=True).click()
+    arrive(page, title)
+
+
+def arrive(page: Page, title: str) -> None:
+    page.wait_for_url(re.compile("/$" if title == "Sample" else title.lower().replace(" ", "_")))
+    wait_for_rest(page)
+
+
+def press_and_leave(control: Locator, key: str) -> None:
+    """Press a key on a control, leave the page at once, and come back."""
+    page = control.page
+    title = page.locator("[data-testid=stTopNavLink][aria-current=page]").inner_text().split()[-1]
+    control.evaluate(_PRESS_AND_LEAVE, [key, "About"])
+    arrive(page, "About")
+    go_to(page, title)
+
+
+def shown(page: Page) -> list[list[float]]:
+    return state(page)["cards"][0]["shown"]["hits"]
+
+
+@faked
+def test_an_edit_by_a_key_reaches_python_though_the_page_is_left_at_once(page: Page) -> None:
+    wait_for_rest(page)
+    before = shown(page)
+    page.locator(".card .edit").first.click()
+    press_and_leave(page.locator(".card canvas.editable").first, "Enter")
+    wait_for_sound(page)
+    until(lambda: shown(page) != before, "the edit")
+
+
+@faked
+def test_a_slider_moved_by_a_key_reaches_python_though_the_page_is_left_at_once(page: Page) -> None:
+    go_to(page, "Attributes")
+    slider = page.locator(".sliders").get_by_role("slider").first
+    before = slider.input_value()
+    press_and_leave(slider, "ArrowRight")
+    after = page.locator(".sliders").get_by_role("slider").first
+    until(lambda: after.input_value() != before, "the slider")
+
+
+@faked
+def test_a_morph_by_a_key_reaches_python_though_the_page_is_left_at_once(page: Page) -> None:
+    go_to(page, "Morph")
+    field = page.locator(".card .field:visible").first
+    before = field.get_attribute("aria-valuenow")
+    press_and_leave(field, "ArrowRight")
+    until(lambda: int(field.get_attribute("aria-valuenow")) == int(before) + 1, "the place")
+
+
+@faked
+def test_the_tempo_reaches_python_though_the_page_is_left_at_once(page: Page) -> None:
+    tempo = page.get_by_role("textbox", name="Tempo in beats a minute")
+    wait_for_rest(page)
+    tempo.evaluate(_PRESS_AND_LEAVE, ["ArrowUp", "About"])
+    arrive(page, "About")
+    page.reload()  # the engine of this window knows it, too
+    wait_for_rest(page)
+    until(lambda: tempo.input_value() == "121", "the tempo")
+
+
+@on("deck")
+@pytest.mark.parametrize("page", ["?show=edit"], indirect=True)
+def test_a_groove_is_sent_as_it_was_edited_a_moment_before(page: Page) -> None:
+    page.locator(".card .edit").first.click()
+    page.locator(".card canvas.editable").first.evaluate(
+        """canvas => {
+            canvas.focus();
+            canvas.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" }));
+            const items = [...canvas.closest(".card").querySelectorAll(".menu .item")];
+            items.find(({ textContent }) => textContent === "Morph").click();
+        }"""
+    )
+    log = page.locator("code").first
+    until(lambda: '"send"' in log.inner_text(), "the groove to be sent")
+    assert log.inner_text().index('"edit"') < log.inner_text().index('"send"')
