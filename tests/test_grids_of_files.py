@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 from test_grid import TRIPLETS, WALTZ, any_groove
-from test_grids_of_models import line_on, music_on
+from test_grids_of_models import FLAT, LAB, checkpoint_on, line_on, music_on
 from tiny_data import write_folder
 
+from musicvae_core.cli.main import main
 from musicvae_core.data.dataset import load_dataset
 from musicvae_core.data.lines import load_lines
 from musicvae_core.data.trios import load_trios
 from musicvae_core.errors import MidiError
+from musicvae_core.models.checkpoint import save_checkpoint
 from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.line_attributes import line_attributes
 from musicvae_core.music.line_midi import read_line, read_piece
@@ -93,3 +95,22 @@ def test_attributes_of_a_line_know_its_beats_and_bars():
     triplets = line_attributes(line_on(TRIPLETS, 4))
     assert triplets["on_the_beat"] == 1
     assert triplets["sixteenth_syncopation"] == triplets["eighth_syncopation"] == 0
+
+
+def test_commands_read_files_on_the_grid_of_their_model(tmp_path):
+    ends = [tmp_path / f"{seed}.mid" for seed in range(2)]
+    for seed, path in enumerate(ends):
+        path.write_bytes(write_midi(any_groove(WALTZ, 2, seed)))
+    for name in (FLAT, LAB):
+        save_checkpoint(checkpoint_on(name, WALTZ), tmp_path / name)
+    out = tmp_path / "humanized.mid"
+    commands = [
+        ["interpolate", tmp_path / FLAT, *ends, "--steps", 3, "--out", tmp_path / "morph"],
+        ["humanize", ends[0], out, "--checkpoint", tmp_path / LAB],
+        ["transfer", ends[0], out, "--feel", ends[1], "--checkpoint", tmp_path / LAB],
+    ]
+    for words in commands:
+        assert main([str(word) for word in words]) == 0
+    written = [out, *(tmp_path / "morph").glob("*.mid")]
+    assert len(written) == 5
+    assert {read_midi(path, grid=WALTZ).groove.grid for path in written} == {WALTZ}

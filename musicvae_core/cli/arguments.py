@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from musicvae_core.errors import DrumMapError, OptionError
 from musicvae_core.models.config import MAX_SEED
-from musicvae_core.music.grid import Grid
+from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.midi.maps import DRUM_MAPS, DrumMap, find_map
 from musicvae_core.music.midi.read import MidiReading, read_midi
 
@@ -109,7 +109,11 @@ def add_loop(parser: argparse.ArgumentParser) -> None:
 
 
 def read_drums(
-    path: Path, options: argparse.Namespace, *, channel_10_first: bool = False
+    path: Path,
+    options: argparse.Namespace,
+    grid: Grid = COMMON_TIME,
+    *,
+    channel_10_first: bool = False,
 ) -> MidiReading:
     """Read a file's drums by the options of `add_track` and `add_map`; see `read_midi`."""
     return read_midi(
@@ -117,4 +121,5 @@ def read_drums(
         treat_as_drums=options.track,
         drum_map=options.map,
         channel_10_first=channel_10_first,
+        grid=grid,
     )

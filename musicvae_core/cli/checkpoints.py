@@ -25,6 +25,7 @@ from musicvae_core.cli.arguments import (
 from musicvae_core.data.files import make_folder
 from musicvae_core.errors import ConfigError, OptionError
 from musicvae_core.models.presets import PRESETS, override, preset
+from musicvae_core.music.grid import COMMON_TIME, Grid
 
 if TYPE_CHECKING:
     from musicvae_core.data.dataset import Dataset
@@ -85,11 +86,11 @@ def _describe_drums(path: Path, options: argparse.Namespace) -> None:
     )
 
 
-def _read_dataset(path: Path, options: argparse.Namespace) -> Dataset:
+def _read_dataset(path: Path, options: argparse.Namespace, grid: Grid = COMMON_TIME) -> Dataset:
     """Read a set of drums as the options of `add_reading` say."""
     from musicvae_core.data.dataset import load_dataset
 
-    return load_dataset(path, tracks=options.track, drum_map=options.map)
+    return load_dataset(path, tracks=options.track, drum_map=options.map, grid=grid)
 
 
 def _read_melodies(path: Path, options: argparse.Namespace) -> LineDataset:
@@ -288,7 +289,9 @@ def _attribute_vectors(options: argparse.Namespace) -> None:
     from musicvae_core.latent.fit import fit_vectors
     from musicvae_core.models.checkpoint import load_checkpoint
 
-    vectors = fit_vectors(load_checkpoint(options.checkpoint), _read_dataset(options.data, options))
+    checkpoint = load_checkpoint(options.checkpoint)
+    dataset = _read_dataset(options.data, options, checkpoint.config.grid)
+    vectors = fit_vectors(checkpoint, dataset)
     path = save_vectors(vectors, options.checkpoint)
     print(f"{path}: {', '.join(vectors.controls)}; {', '.join(vectors.labels)}")
 

@@ -22,12 +22,14 @@ from musicvae_core.data.files import check_file, make_folder, write_content
 from musicvae_core.errors import ConfigError, MidiError, SoundTooLongError
 from musicvae_core.lab.options import Amounts, Chance, Wishes
 from musicvae_core.music.drums import VOICES
+from musicvae_core.music.grid import Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.midi.read import MidiReading, read_midi, read_rhythm
 from musicvae_core.music.midi.scan import MAX_BARS
 from musicvae_core.music.midi.write import write_midi
 
 if TYPE_CHECKING:
+    from musicvae_core.models.config import ModelConfig
     from musicvae_core.studio import Studio
 
 
@@ -68,8 +70,9 @@ def _interpolate(options: argparse.Namespace) -> None:
     make_folder(options.out)
     folder = options.checkpoint.resolve()
     studio = Studio(folder.parent)
-    n_bars = studio.checkpoint(folder.name).config.n_bars
-    ends = [_read_end(path, n_bars, options) for path in options.midi]
+    config = studio.checkpoint(folder.name).config
+    n_bars = config.n_bars
+    ends = [_read_end(path, config, options) for path in options.midi]
     morph = studio.morph(
         folder.name,
         ends,
@@ -88,17 +91,17 @@ def _interpolate(options: argparse.Namespace) -> None:
     _write(studio, steps, piece, options)
 
 
-def _read_end(path: Path, n_bars: int, options: argparse.Namespace) -> Groove:
+def _read_end(path: Path, config: ModelConfig, options: argparse.Namespace) -> Groove:
     """Read a file as a groove of the model's length, and print how it was made so."""
     try:
-        reading = read_drums(path, options, channel_10_first=True)
+        reading = read_drums(path, options, config.grid, channel_10_first=True)
     except MidiError as error:
         raise ConfigError(f"{path}: {error}") from error
     print(f"{path}: {reading.summary}")
     from_bar = options.from_bar
     if from_bar is None:
         reading, from_bar = reading.from_first_hit(), 1
-    groove = reading.groove
+    groove, n_bars = reading.groove, config.n_bars
     if groove.n_bars > n_bars:
         last = groove.n_bars - n_bars + 1
         if not 1 <= from_bar <= last:
@@ -139,7 +142,7 @@ _SHIPPED = Path(__file__).parents[2] / "checkpoints" / "groove_lab"
 
 _Play = Callable[[Any, Groove, argparse.Namespace], Groove]
 """Makes the groove of the file in, with a `Lab`, into that of the file out."""
-_Read = Callable[[Path, argparse.Namespace], MidiReading]
+_Read = Callable[[Path, argparse.Namespace, Grid], MidiReading]
 """Reads a file as the options say."""
 
 
@@ -200,8 +203,8 @@ def _add_names(parser: Any) -> None:
     parser.add_argument("--drummer", help="one of the data set's, drummer1 to drummer10")
 
 
-def _read_rhythm(path: Path, options: argparse.Namespace) -> MidiReading:
-    return read_rhythm(path, track=options.track)
+def _read_rhythm(path: Path, options: argparse.Namespace, grid: Grid) -> MidiReading:
+    return read_rhythm(path, track=options.track, grid=grid)
 
 
 def _run(options: argparse.Namespace, play: _Play, read: _Read) -> None:
@@ -212,12 +215,13 @@ def _run(options: argparse.Namespace, play: _Play, read: _Read) -> None:
 
     limit_threads()
     check_file(options.out)
-    reading = read(options.midi, options)
+    lab = Lab(load_checkpoint(options.checkpoint, GrooveLab))
+    reading = read(options.midi, options, lab.grid)
     print(f"{options.midi}: {reading.notes_summary}")
     # silent first bars are left out, but keep their place; --bars counts from bar 1
     n_silent = 0 if getattr(options, "bars", None) else reading.n_silent_bars
     heard = reading.groove.bars(n_silent, reading.groove.n_bars - n_silent)
-    groove = play(Lab(load_checkpoint(options.checkpoint, GrooveLab)), heard, options)
+    groove = play(lab, heard, options)
     if n_silent:
         groove = Groove.joined([Groove.silent(n_silent, groove.tempo_bpm, groove.grid), groove])
     write_content(options.out, write_midi(groove, loop=options.loop, tempo_map=reading.tempo_map))
@@ -240,7 +244,9 @@ def _drumify(lab: Any, groove: Groove, options: argparse.Namespace) -> Groove:
 def _transfer(lab: Any, groove: Groove, options: argparse.Namespace) -> Groove:
     if options.feel is None:
         return _humanize(lab, groove, options)
-    feel = read_midi(options.feel, treat_as_drums=options.feel_track, drum_map=options.map)
+    feel = read_midi(
+        options.feel, treat_as_drums=options.feel_track, drum_map=options.map, grid=lab.grid
+    )
     feel = feel.from_first_hit()
     print(f"{options.feel}: {feel.summary}")
     made: Groove = lab.transfer(

@@ -32,6 +32,7 @@ from musicvae_core.models.conditioning import (
     taps_of,
 )
 from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.grid import Grid
 from musicvae_core.music.groove import Groove, groove_to_features
 
 _MAX_CONTINUED_BARS = 64
@@ -58,6 +59,11 @@ class Lab:
 
     def __init__(self, checkpoint: LabCheckpoint) -> None:
         self.checkpoint = checkpoint
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of the grooves that it plays."""
+        return self.checkpoint.config.grid
 
     @property
     def styles(self) -> tuple[str, ...]:
@@ -260,7 +266,7 @@ class Lab:
         n_draws: int = 1,
     ) -> list[Groove]:
         """Complete a groove in several ways, and put back what is kept as it was."""
-        self.checkpoint.config.grid.check(groove.grid)
+        self.grid.check(groove.grid)
         draws = np.zeros(n_draws, np.int64)
         features = complete(
             self.checkpoint.model,
@@ -287,7 +293,7 @@ class Lab:
     def listen(self, feel: Groove) -> Example:
         """Return what the model hears in a groove, at the window most like all others."""
         config, model = self.checkpoint.config, self.checkpoint.model
-        config.grid.check(feel.grid)
+        self.grid.check(feel.grid)
         windows = _sounding_windows(feel, config.n_bars)
         features = np.concatenate([_features(window) for window in windows])
         controls = self._controls(feel, ANYTHING).take(np.zeros(len(windows), np.int64))
