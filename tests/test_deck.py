@@ -13,7 +13,8 @@ from musicvae_core.music.groove import Groove
 from pages.shared.actions import checked
 from pages.shared.card import Card, Morph, _hits_as_sent, payload
 from pages.shared.deck import _revisions_of_card, _tell
-from pages.shared.events import CARD_EVENTS, N_CHANNELS
+from pages.shared.edits import CARD_EVENTS
+from pages.shared.events import N_CHANNELS
 from pages.shared.names import describe
 from pages.shared.transport import VOICE_LABELS, Transport
 

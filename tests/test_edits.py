@@ -14,7 +14,7 @@ from musicvae_core.music.groove import Groove
 from pages.shared import edits
 from pages.shared.card import Card, Morph
 from pages.shared.collection import Source
-from pages.shared.events import Change
+from pages.shared.edits import Change
 
 GROOVE = groove_at(np.ones(4, np.float32), 96.0)
 OTHER = groove_at(np.full(4, 2, np.float32), 96.0)

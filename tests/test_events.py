@@ -17,12 +17,12 @@ from pydantic import TypeAdapter
 from musicvae_core.errors import InvalidGrooveError
 from musicvae_core.music.forms import taps_to_groove
 from pages.map.points import point_of
-from pages.shared import events
+from pages.shared import edits, events
 from pages.shared.actions import action, checked, on_event, on_value
 
 PAGES = Path(__file__).parents[1] / "pages"
 SCHEMAS = {name: one for name, one in vars(events).items() if isinstance(one, TypeAdapter)} | {
-    f"a card's {name}": one for name, one in events.CARD_EVENTS.items()
+    f"a card's {name}": one for name, one in edits.CARD_EVENTS.items()
 }
 NUMBERS = some.sampled_from([0, 1, 2, 0.5, -1, 1e308, float("inf"), float("nan"), 10**400, True])
 TEXTS = some.sampled_from(["one", "point.3", "point.²", "\ud800", "x" * 500]) | some.text()
@@ -110,13 +110,13 @@ def test_what_names_no_point_is_no_point(spot: str) -> None:
 
 def test_an_event_that_comes_late_does_nothing() -> None:
     done: list[Any] = []
-    on_event("sample.deck", "more", events.CARD_EVENTS["more"], done.append)()
+    on_event("sample.deck", "more", edits.CARD_EVENTS["more"], done.append)()
     on_value("sample.choice", events.TEXT, done.append)()
     st.session_state["sample.deck"] = {"more": "3"}
-    on_event("sample.deck", "keep", events.CARD_EVENTS["keep"], done.append)()
+    on_event("sample.deck", "keep", edits.CARD_EVENTS["keep"], done.append)()
     assert done == []
-    on_event("sample.deck", "more", events.CARD_EVENTS["more"], done.append)()
-    assert done == [[events.More("3")]]
+    on_event("sample.deck", "more", edits.CARD_EVENTS["more"], done.append)()
+    assert done == [[edits._More("3")]]
 
 
 def test_what_the_server_has_no_files_for_is_passed_over() -> None:

@@ -18,8 +18,9 @@ from musicvae_core.lab.options import Chance
 from musicvae_core.models.checkpoint import WEIGHTS_FILE, load_checkpoint, save_checkpoint
 from musicvae_core.models.conditioning import N_KINDS, Kept, taps_of, untold
 from musicvae_core.models.config import LabConfig
-from musicvae_core.models.lab import GrooveLab, _CodeNoise
+from musicvae_core.models.lab import GrooveLab
 from musicvae_core.models.presets import preset
+from musicvae_core.models.prior import CodeNoise
 from musicvae_core.training import fit_prior as fit_prior_module
 from musicvae_core.training.fit_prior import _GaussianTraining, fit_prior
 from musicvae_core.training.run import Run
@@ -54,7 +55,7 @@ def test_what_is_hidden_is_of_one_kind(windows):
 
 def test_noise_that_is_not_fitted_is_left_alone():
     noise, kinds = torch.randn(6, Z), torch.tensor([0, 1, 2, 3, 4, 0])
-    code_noise = _CodeNoise(Z)
+    code_noise = CodeNoise(Z)
     assert torch.equal(code_noise(noise, kinds), noise)
     expected = Normal(0.0, 1.0).log_prob(noise).sum(dim=-1)
     assert torch.allclose(code_noise.log_prob(noise, kinds), expected, atol=1e-5)
@@ -64,7 +65,7 @@ def test_noise_has_the_law_that_was_set():
     torch.manual_seed(0)
     mean, mixing = torch.randn(Z), torch.randn(Z, Z)
     covariance = mixing @ mixing.T
-    code_noise = _CodeNoise(Z)
+    code_noise = CodeNoise(Z)
     code_noise.set_law(2, mean, covariance)
     drawn = code_noise(torch.randn(40_000, Z), torch.full((40_000,), 2))
     assert torch.allclose(drawn.mean(dim=0), mean, atol=0.05)
@@ -125,14 +126,14 @@ def test_a_lab_keeps_its_noise_in_its_file_and_older_files_have_none(fitted, tmp
     older = {name: one for name, one in tensors.items() if not name.startswith("code_noise")}
     save_file(older, path, header)
     unfitted = load_checkpoint(tmp_path / "fitted", GrooveLab).model.code_noise
-    assert torch.equal(unfitted.roots, _CodeNoise(Z).roots)
+    assert torch.equal(unfitted.roots, CodeNoise(Z).roots)
     assert not torch.allclose(loaded.roots, unfitted.roots, atol=1e-2)
 
 
 def test_a_run_begins_without_the_noise(fitted):
     run = Run(preset("groove_lab_tiny"), fabric_on())
     run.start_from(fitted)
-    assert torch.equal(run.model.code_noise.roots, _CodeNoise(Z).roots)
+    assert torch.equal(run.model.code_noise.roots, CodeNoise(Z).roots)
     assert torch.equal(run.model.to_prior.weight, fitted.model.to_prior.weight)
 
 
@@ -146,7 +147,7 @@ def test_the_command_fits_the_prior_of_a_lab(midi_folder, tmp_path, capsys, monk
     assert "leave out --steps" in capsys.readouterr().err
     assert main(command) == 0
     roots = load_checkpoint(own, GrooveLab).model.code_noise.roots
-    assert not torch.allclose(roots, _CodeNoise(Z).roots, atol=1e-2)
+    assert not torch.allclose(roots, CodeNoise(Z).roots, atol=1e-2)
 
 
 def test_the_tiny_preset_has_the_size_that_is_assumed():

@@ -24,8 +24,7 @@ from musicvae_core.music.line import Line, Note
 from musicvae_core.studio import Studio
 from pages.shared.card import Card, payload
 from pages.shared.collection import Source
-from pages.shared.deck import _edited, _fits
-from pages.shared.events import CARD_EVENTS, Edit
+from pages.shared.edits import CARD_EVENTS, Edit, _edited, _fits
 
 LINE = Line.from_notes([Note(4 * beat, 3, 60 + beat, 0.51234567) for beat in range(8)], 2)
 

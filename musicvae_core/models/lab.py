@@ -8,13 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.distributions import MultivariateNormal
 from torch.nn import functional
 
 from musicvae_core.models import mixture
 from musicvae_core.models.arithmetic import on_whole_blocks
 from musicvae_core.models.conditioning import (
-    N_KINDS,
     Controls,
     Kept,
     condition_features,
@@ -30,6 +28,7 @@ from musicvae_core.models.heads import (
     velocity_to_unit,
 )
 from musicvae_core.models.losses import gaussian_kl_nats
+from musicvae_core.models.prior import CodeNoise
 from musicvae_core.music.drums import N_COMBINATIONS, N_VOICES
 from musicvae_core.music.grid import COMMON_TIME, Grid
 
@@ -210,7 +209,7 @@ class GrooveLab(nn.Module):
 
     A bidirectional LSTM reads what is kept; the decoder hears its state at every step, beside
     z and its own last output. The prior over z is a Gaussian that depends on what is kept, with
-    correlations that are fitted last (`_CodeNoise`); the posterior hears the whole groove as well.
+    correlations that are fitted last (`CodeNoise`); the posterior hears the whole groove as well.
 
     Source: the encoder, z and decoder are MusicVAE's (Roberts et al. 2018, section 3.1), the
     tasks GrooVAE's (Gillick et al. 2019, section 4); Sohn et al. 2015 for the conditional
@@ -235,7 +234,7 @@ class GrooveLab(nn.Module):
         self.reader = nn.LSTM(n_condition, config.reader_size, bidirectional=True, batch_first=True)
         self.to_context = nn.Linear(2 * config.reader_size, config.context_size)
         self.to_prior = nn.Linear(2 * config.reader_size, 2 * config.z_size)
-        self.code_noise = _CodeNoise(config.z_size)
+        self.code_noise = CodeNoise(config.z_size)
         self.encoder = BidirectionalEncoder(
             n_features + n_condition, config.encoder_size, 1, config.z_size
         )
@@ -354,59 +353,3 @@ class GrooveLab(nn.Module):
 
         features: Tensor = on_whole_blocks(decode, z, context, *known)
         return features
-
-
-class _CodeNoise(nn.Module):
-    """A Gaussian with correlations, one for each kind of what is hidden, see `Kept.kinds`.
-
-    The prior that is trained has independent dimensions, so that a code drawn from it lies
-    between the codes of real grooves where these lie on a slant: velocities and timing then
-    differ less from groove to groove than they do in truth. Here the noise gets the mean and
-    the covariance that the codes of the train split have beside that prior. Until it is
-    fitted it is N(0, I), and changes nothing.
-
-    Source: ours; a density fitted to the codes of a finished model is Ghosh et al. 2020,
-    section 4.
-
-    Parameters
-    ----------
-    z_size
-        Latent dimensions.
-    """
-
-    means: Tensor
-    roots: Tensor
-
-    def __init__(self, z_size: int) -> None:
-        super().__init__()
-        self.register_buffer("means", torch.zeros(N_KINDS, z_size))
-        self.register_buffer("roots", torch.eye(z_size).repeat(N_KINDS, 1, 1))
-        self.register_load_state_dict_pre_hook(_leave_unfitted)  # type: ignore[no-untyped-call]
-
-    def forward(self, noise: Tensor, kinds: Tensor) -> Tensor:
-        """Return standard normal noise (B, Z) as that of grooves of the kinds (B,)."""
-        turned = self.roots[kinds] @ noise.unsqueeze(-1)  # (B, Z, 1)
-        return self.means[kinds] + turned.squeeze(-1)
-
-    def log_prob(self, residuals: Tensor, kinds: Tensor) -> Tensor:
-        """Return the log density (B,) of noise (B, Z)."""
-        roots = self.roots[kinds]
-        law = MultivariateNormal(self.means[kinds], covariance_matrix=roots @ roots)
-        density: Tensor = law.log_prob(residuals)  # type: ignore[no-untyped-call]
-        return density
-
-    def set_law(self, kind: int, mean: Tensor, covariance: Tensor) -> None:
-        """Set the mean (Z,) and the covariance (Z, Z) of one kind.
-
-        Its symmetric root is the one that moves noise the least, so that the code of a long
-        groove stays near itself where the kind changes from one stretch to the next.
-        """
-        values, vectors = torch.linalg.eigh(covariance)
-        self.means[kind] = mean
-        self.roots[kind] = vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.T
-
-
-def _leave_unfitted(noise: _CodeNoise, tensors: dict[str, Tensor], prefix: str, *_: Any) -> None:
-    """Read N(0, I) from checkpoints that are older than this noise."""
-    for name, law in _CodeNoise(noise.means.shape[1]).named_buffers():
-        tensors.setdefault(prefix + name, law)

@@ -13,33 +13,25 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from musicvae_core.data.files import file_stem
-from musicvae_core.music.forms import Music, form_of, parts_of
-from musicvae_core.music.grid import VELOCITY_LEVELS
+from musicvae_core.music.forms import Music
 from musicvae_core.music.groove import Groove
-from musicvae_core.music.line import Line, Note
-from musicvae_core.music.piece import Part
 from pages.shared.actions import component, on_event
-from pages.shared.card import Card, as_sent, midi_as_heard, payload
+from pages.shared.card import Card, midi_as_heard, payload
 from pages.shared.collection import Source, favourites, page_of
-from pages.shared.edits import changed, edited_card, edited_source, keep_edit
-from pages.shared.events import (
+from pages.shared.edits import (
     CARD_EVENTS,
     CardEvent,
     Change,
     Edit,
-    EditedNote,
-    Hit,
     Keep,
-    LoopBar,
-    More,
-    Move,
-    Rename,
-    Save,
-    Send,
+    arguments_of,
+    changed,
+    edited_card,
+    edited_source,
+    keep_edit,
 )
 from pages.shared.play_settings import shared_studio
 from pages.shared.session import destinations, forms_taken, send
@@ -148,8 +140,6 @@ def deck(
     )
 
 
-_LATEST_OFFSET = 0.499
-"""As in `assets/deck/score.js`: offsets are below half a step, the next step has the rest."""
 _REVISED = ("edit", "keep")
 """Events that tell, with a number, what several cards are like by now."""
 
@@ -198,91 +188,11 @@ def _tell(
             continue
         if isinstance(one, Edit | Keep):
             _revisions(key, event)[card.id] = one.revision
-        arguments = _arguments_of(one, card, destinations)
+        arguments = arguments_of(one, card, destinations)
         if arguments is None:
             _log.warning("A %s of %s does not fit its card and is ignored.", event, key)
         else:
             callback(card.id, *arguments)
-
-
-def _arguments_of(
-    said: CardEvent, card: Card, destinations: Mapping[str, str]
-) -> tuple[Any, ...] | None:
-    """Return what a page's callback is called with after the card's id; None for what cannot be."""
-    match said:
-        case More():
-            return ()
-        case Keep(kept=kept):
-            return (kept,)
-        case Rename(name=name):
-            return (name,)
-        case Send(destination=destination) if destination in destinations:
-            return (destination,)
-        case Move(x=x, y=y) if card.morph:
-            return (card.morph.settled((x, y)),)
-        case LoopBar(bar=bar) if bar is None or bar < card.groove.n_bars:
-            return (bar,)
-        case Save(which=which) if (groove := card.groove_of(which)) is not None:
-            return (groove, card.file_name_of(which))
-        case Edit() if card.editable and _fits(said, card.groove):
-            return (_edited(said, card.groove),)
-        case Change() if card.editable and isinstance(card.groove, Groove):
-            return (said,)
-    return None
-
-
-def _fits(said: Edit, music: Music) -> bool:
-    """Return whether an edit is of music of this length, with as many lines."""
-    n_lines = sum(isinstance(part, Line) for part in parts_of(music).values())
-    ends = [hit.step + 1 for hit in said.hits]
-    ends += [note.step + note.n_steps for line in said.lines for note in line]
-    return len(said.lines) == n_lines and max(ends, default=0) <= music.n_steps
-
-
-def _edited(said: Edit, like: Music) -> Music:
-    """Return music of `like`'s length, tempo, grid and parts with other notes.
-
-    The browser knows `like` in rounded numbers: those that it sends back as it had them keep all
-    their digits.
-
-    Raises
-    ------
-    InvalidLineError
-        If two notes of a line begin together.
-    """
-    lines = iter(said.lines)
-    parts: dict[str, Part] = {
-        name: _edited_drums(said.hits, part)
-        if isinstance(part, Groove)
-        else _edited_line(next(lines), part)
-        for name, part in parts_of(like).items()
-    }
-    music: Music = form_of(like).of_parts(parts)
-    return music
-
-
-def _edited_line(notes: Sequence[EditedNote], like: Line) -> Line:
-    exact = {(note.step, as_sent(note.velocity)): note.velocity for note in like.notes()}
-    made = []
-    for note in notes:
-        velocity = exact.get((note.step, note.velocity), max(note.velocity, 1 / VELOCITY_LEVELS))
-        made.append(Note(note.step, note.n_steps, note.pitch, velocity))
-    return Line.from_notes(made, like.n_bars, like.tempo_bpm, like.program, like.grid)
-
-
-def _edited_drums(hits: Sequence[Hit], like: Groove) -> Groove:
-    """Return drums with these hits; of two in one cell the last counts."""
-    are_hit = np.zeros_like(like.hits)
-    velocities, offsets = np.zeros_like(like.velocities), np.zeros_like(like.offsets)
-    for hit in hits:
-        cell = hit.step, hit.voice
-        velocity, offset = float(like.velocities[cell]), float(like.offsets[cell])
-        if not (like.hits[cell] and hit.velocity == as_sent(velocity)):
-            velocity = max(hit.velocity, 1 / VELOCITY_LEVELS)
-        if not (like.hits[cell] and hit.offset == as_sent(offset)):
-            offset = min(hit.offset, _LATEST_OFFSET)
-        are_hit[cell], velocities[cell], offsets[cell] = True, velocity, offset
-    return Groove(are_hit, velocities, offsets, like.tempo_bpm, like.grid)
 
 
 _mount = component("deck")

@@ -1,4 +1,4 @@
-"""What the listener makes of a card's groove by hand: notes, tempo, a part drawn anew, more feel.
+"""What the browser says of a card, and what the listener makes of its groove by hand.
 
 On every page alike: the groove that the page shows stays what it is, and the edited one takes its
 place on the card, in files, among the favourites and on its way to other pages.
@@ -7,20 +7,240 @@ place on the card, in files, among the favourites and on its way to other pages.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Annotated, Any, Literal, NamedTuple
 
+import numpy as np
 import streamlit as st
+from pydantic import BeforeValidator, Field, TypeAdapter
 
 from musicvae_core.lab.options import Amounts, Chance
 from musicvae_core.lab.tools import Lab
 from musicvae_core.music.drums import N_VOICES
-from musicvae_core.music.forms import AnyMusic, Music
+from musicvae_core.music.forms import AnyMusic, Music, form_of, parts_of
+from musicvae_core.music.grid import (
+    MAX_STEPS_PER_BAR,
+    MAX_TEMPO_BPM,
+    MIN_TEMPO_BPM,
+    VELOCITY_LEVELS,
+)
 from musicvae_core.music.groove import Groove
-from pages.shared.card import Card
+from musicvae_core.music.line import Line, Note
+from musicvae_core.music.piece import Part
+from pages.shared.card import Card, as_sent
 from pages.shared.collection import Source, fingerprint
-from pages.shared.events import Change
+from pages.shared.events import Flag, Name, Revision, Share, Voice
 from pages.shared.lasting import lasting
+
+_MAX_BARS = 256
+"""Of the longest piece that a deck shows."""
+_MAX_STEPS = _MAX_BARS * MAX_STEPS_PER_BAR
+_MAX_HITS, _MAX_NOTES = 2**16, 2**14
+"""Of an edit: more than the fullest piece in 4/4 has on a grid of sixteenths."""
+_MAX_CARDS = 1024
+_Bar = Annotated[int, Field(strict=True, ge=0, lt=_MAX_BARS)]
+_LATEST_OFFSET = 0.499
+"""As in `assets/deck/score.js`: offsets are below half a step, the next step has the rest."""
+
+
+class _Hit(NamedTuple):
+    """One hit of an edited groove, its offset in steps."""
+
+    step: Annotated[int, Field(strict=True, ge=0, lt=_MAX_STEPS)]
+    voice: Voice
+    velocity: Share
+    offset: Annotated[float, Field(strict=True, ge=-0.5, le=0.5)]
+
+
+class _EditedNote(NamedTuple):
+    """One note of an edited line, as in a card."""
+
+    step: Annotated[int, Field(strict=True, ge=0, lt=_MAX_STEPS)]
+    n_steps: Annotated[int, Field(strict=True, ge=1, le=_MAX_STEPS)]
+    pitch: Annotated[int, Field(strict=True, ge=0, le=127)]
+    velocity: Share
+
+
+_EditedLine = Annotated[list[_EditedNote], Field(max_length=_MAX_NOTES)]
+_MAX_LINES = 16
+
+
+class _More(NamedTuple):
+    """More grooves like a card's are asked for."""
+
+    card: Name
+
+
+class Keep(NamedTuple):
+    """A star was given, or taken away."""
+
+    card: Name
+    revision: Revision
+    kept: Flag
+
+
+class _Rename(NamedTuple):
+    """A card has another name."""
+
+    card: Name
+    name: Name
+
+
+class _Move(NamedTuple):
+    """The pointer of a card's morph was let go."""
+
+    card: Name
+    x: Share
+    y: Share
+
+
+class Edit(NamedTuple):
+    """The hits of a card were edited, or the notes of its lines."""
+
+    card: Name
+    revision: Revision
+    hits: Annotated[list[_Hit], Field(max_length=_MAX_HITS)]
+    lines: Annotated[list[_EditedLine], Field(max_length=_MAX_LINES)] = []  # noqa: RUF012
+
+
+class _Send(NamedTuple):
+    """A card is to go to another page."""
+
+    card: Name
+    destination: Name
+
+
+class _LoopBar(NamedTuple):
+    """A bar loops alone, or the whole again."""
+
+    card: Name
+    bar: _Bar | None
+
+
+class _Save(NamedTuple):
+    """A file of one of a card's grooves is wanted: see `card.Which`."""
+
+    card: Name
+    which: Literal["now", "before"] | tuple[Share, Share]
+
+
+class Change(NamedTuple):
+    """A tool of a card was used: one of a tempo, how much to humanize, or voices to hold.
+
+    With voices, all others are drawn anew.
+    """
+
+    card: Name
+    tempo: Annotated[float, Field(strict=True, ge=MIN_TEMPO_BPM, le=MAX_TEMPO_BPM)] | None
+    humanize: Share | None
+    locked: Annotated[list[Voice], Field(max_length=N_VOICES)]
+
+
+CardEvent = _More | Keep | _Rename | _Move | Edit | _Send | _LoopBar | _Save | Change
+
+
+def _one(value: Any) -> list[Any]:
+    return [value]
+
+
+_OF_ONE = BeforeValidator(_one)
+_OF_SEVERAL = Field(max_length=_MAX_CARDS)
+CARD_EVENTS: dict[str, TypeAdapter[Any]] = {
+    "more": TypeAdapter(Annotated[list[Annotated[_More, _OF_ONE]], _OF_ONE]),
+    "keep": TypeAdapter(Annotated[list[Keep], _OF_SEVERAL]),
+    "rename": TypeAdapter(Annotated[list[_Rename], _OF_ONE]),
+    "move": TypeAdapter(Annotated[list[_Move], _OF_ONE]),
+    "edit": TypeAdapter(Annotated[list[Edit], _OF_SEVERAL]),
+    "send": TypeAdapter(Annotated[list[_Send], _OF_ONE]),
+    "bar": TypeAdapter(Annotated[list[_LoopBar], _OF_ONE]),
+    "wav": TypeAdapter(Annotated[list[_Save], _OF_ONE]),
+    "midi": TypeAdapter(Annotated[list[_Save], _OF_ONE]),
+    "change": TypeAdapter(Annotated[list[Change], _OF_ONE]),
+    "stems": TypeAdapter(Annotated[list[_Save], _OF_ONE]),
+}
+"""What a deck says of its cards, as a list of `CardEvent`, by the names in `deck.js`."""
+
+
+def arguments_of(
+    said: CardEvent, card: Card, destinations: Mapping[str, str]
+) -> tuple[Any, ...] | None:
+    """Return what a page's callback is called with after the card's id; None for what cannot be."""
+    match said:
+        case _More():
+            return ()
+        case Keep(kept=kept):
+            return (kept,)
+        case _Rename(name=name):
+            return (name,)
+        case _Send(destination=destination) if destination in destinations:
+            return (destination,)
+        case _Move(x=x, y=y) if card.morph:
+            return (card.morph.settled((x, y)),)
+        case _LoopBar(bar=bar) if bar is None or bar < card.groove.n_bars:
+            return (bar,)
+        case _Save(which=which) if (groove := card.groove_of(which)) is not None:
+            return (groove, card.file_name_of(which))
+        case Edit() if card.editable and _fits(said, card.groove):
+            return (_edited(said, card.groove),)
+        case Change() if card.editable and isinstance(card.groove, Groove):
+            return (said,)
+    return None
+
+
+def _fits(said: Edit, music: Music) -> bool:
+    """Return whether an edit is of music of this length, with as many lines."""
+    n_lines = sum(isinstance(part, Line) for part in parts_of(music).values())
+    ends = [hit.step + 1 for hit in said.hits]
+    ends += [note.step + note.n_steps for line in said.lines for note in line]
+    return len(said.lines) == n_lines and max(ends, default=0) <= music.n_steps
+
+
+def _edited(said: Edit, like: Music) -> Music:
+    """Return music of `like`'s length, tempo, grid and parts with other notes.
+
+    The browser knows `like` in rounded numbers: those that it sends back as it had them keep all
+    their digits.
+
+    Raises
+    ------
+    InvalidLineError
+        If two notes of a line begin together.
+    """
+    lines = iter(said.lines)
+    parts: dict[str, Part] = {
+        name: _edited_drums(said.hits, part)
+        if isinstance(part, Groove)
+        else _edited_line(next(lines), part)
+        for name, part in parts_of(like).items()
+    }
+    music: Music = form_of(like).of_parts(parts)
+    return music
+
+
+def _edited_line(notes: Sequence[_EditedNote], like: Line) -> Line:
+    exact = {(note.step, as_sent(note.velocity)): note.velocity for note in like.notes()}
+    made = []
+    for note in notes:
+        velocity = exact.get((note.step, note.velocity), max(note.velocity, 1 / VELOCITY_LEVELS))
+        made.append(Note(note.step, note.n_steps, note.pitch, velocity))
+    return Line.from_notes(made, like.n_bars, like.tempo_bpm, like.program, like.grid)
+
+
+def _edited_drums(hits: Sequence[_Hit], like: Groove) -> Groove:
+    """Return drums with these hits; of two in one cell the last counts."""
+    are_hit = np.zeros_like(like.hits)
+    velocities, offsets = np.zeros_like(like.velocities), np.zeros_like(like.offsets)
+    for hit in hits:
+        cell = hit.step, hit.voice
+        velocity, offset = float(like.velocities[cell]), float(like.offsets[cell])
+        if not (like.hits[cell] and hit.velocity == as_sent(velocity)):
+            velocity = max(hit.velocity, 1 / VELOCITY_LEVELS)
+        if not (like.hits[cell] and hit.offset == as_sent(offset)):
+            offset = min(hit.offset, _LATEST_OFFSET)
+        are_hit[cell], velocities[cell], offsets[cell] = True, velocity, offset
+    return Groove(are_hit, velocities, offsets, like.tempo_bpm, like.grid)
+
 
 _EDITS = "kept.edits"
 _MAX_EDITS = 256
