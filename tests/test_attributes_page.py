@@ -19,11 +19,10 @@ from pages.shared.sources import demo_sources
 PAGE = """
 import streamlit as st
 from pages.attributes.page import attributes
-from pages.attributes.page import _set_targets
-from pages.shared.events import Targets
+from pages.attributes.page import _set_targets, _Targets
 
 if said := st.session_state.pop("said", None):
-    _set_targets(said["groove"], Targets(**said))
+    _set_targets(said["groove"], _Targets(**said))
 attributes()
 """
 APP = Path(__file__).parents[1] / "app.py"

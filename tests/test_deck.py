@@ -14,9 +14,8 @@ from pages.shared.actions import checked
 from pages.shared.card import Card, Morph, _hits_as_sent, payload
 from pages.shared.deck import _revisions_of_card, _tell
 from pages.shared.edits import CARD_EVENTS
-from pages.shared.events import N_CHANNELS
 from pages.shared.names import describe
-from pages.shared.transport import VOICE_LABELS, Transport
+from pages.shared.transport import _N_CHANNELS, VOICE_LABELS, Transport
 
 GROOVE = groove_at(np.ones(4, np.float32), 96.0)
 
@@ -243,7 +242,7 @@ def test_a_pointer_stays_between_the_grooves_of_a_pad_and_at_one_of_a_strip() ->
 
 
 def test_what_is_soloed_or_else_what_is_not_muted_is_heard() -> None:
-    assert Transport().gains == (1.0,) * N_CHANNELS
+    assert Transport().gains == (1.0,) * _N_CHANNELS
     assert Transport(muted=(KICK,), levels=(1.0, 0.5, *[1.0] * 7)).gains[:3] == (0.0, 0.25, 1.0)
     alone = Transport(muted=(KICK,), soloed=(CLOSED_HAT,)).gains
     assert [voice for voice, gain in enumerate(alone) if gain] == [CLOSED_HAT]

@@ -16,14 +16,20 @@ from pydantic import TypeAdapter
 
 from musicvae_core.errors import InvalidGrooveError
 from musicvae_core.music.forms import taps_to_groove
+from pages.attributes import page as attributes_page
+from pages.groove_lab import page as groove_lab_page
+from pages.map import chart
 from pages.map.points import point_of
-from pages.shared import edits, events
+from pages.shared import edits, events, transport, uploads
 from pages.shared.actions import action, checked, on_event, on_value
 
 PAGES = Path(__file__).parents[1] / "pages"
-SCHEMAS = {name: one for name, one in vars(events).items() if isinstance(one, TypeAdapter)} | {
-    f"a card's {name}": one for name, one in edits.CARD_EVENTS.items()
-}
+SCHEMAS = {
+    f"{module.__name__}.{name}": one
+    for module in (events, attributes_page, chart, groove_lab_page, transport, uploads)
+    for name, one in vars(module).items()
+    if isinstance(one, TypeAdapter)
+} | {f"a card's {name}": one for name, one in edits.CARD_EVENTS.items()}
 NUMBERS = some.sampled_from([0, 1, 2, 0.5, -1, 1e308, float("inf"), float("nan"), 10**400, True])
 TEXTS = some.sampled_from(["one", "point.3", "point.²", "\ud800", "x" * 500]) | some.text()
 JSON = some.recursive(
@@ -72,7 +78,7 @@ TAPS = {"tempo": 120, "bars": 2, "taps": [[0, 0.8], [4, 1]]}
     ids=str,
 )
 def test_a_recording_that_none_can_have_made_is_ignored(changed: dict[str, Any]) -> None:
-    assert checked(events.TAPS, TAPS | changed, "taps") is None
+    assert checked(groove_lab_page._TAPS, TAPS | changed, "taps") is None
 
 
 @settings(max_examples=200, deadline=None)
@@ -81,7 +87,7 @@ def test_taps_that_fit_become_a_groove_or_are_refused_by_name(
     tempo: Any, bars: Any, taps: Any
 ) -> None:
     for one in (TAPS | {"taps": taps}, {"tempo": tempo, "bars": bars, "taps": taps}):
-        said = checked(events.TAPS, one, "taps")
+        said = checked(groove_lab_page._TAPS, one, "taps")
         if said is None:
             continue
         with suppress(InvalidGrooveError):
@@ -89,9 +95,9 @@ def test_taps_that_fit_become_a_groove_or_are_refused_by_name(
 
 
 def test_the_schemas_take_what_the_components_send() -> None:
-    assert checked(events.TAPS, TAPS, "taps").bars == 2
-    assert checked(events.PICKED, ["point.40", 1_700_000_000_000], "picked").spot == "point.40"
-    assert checked(events.VIEW, [0, 1.5, -2, 3], "view") == (0, 1.5, -2, 3)
+    assert checked(groove_lab_page._TAPS, TAPS, "taps").bars == 2
+    assert checked(chart._PICKED, ["point.40", 1_700_000_000_000], "picked").spot == "point.40"
+    assert checked(chart._VIEW, [0, 1.5, -2, 3], "view") == (0, 1.5, -2, 3)
     lasso = {"points": [{"customdata": 3}, {"customdata": [4]}, {"x": 1}], "lasso": [{}], "box": []}
     assert checked(events.SELECTION, {"selection": lasso}, "lasso").enclosed == [3, 4]
     click = lasso | {"lasso": []}
@@ -105,7 +111,7 @@ def test_the_schemas_take_what_the_components_send() -> None:
 )
 def test_what_names_no_point_is_no_point(spot: str) -> None:
     assert point_of(spot) is None
-    assert checked(events.PICKED, [spot, 1], "picked") is None or point_of(spot) is None
+    assert checked(chart._PICKED, [spot, 1], "picked") is None or point_of(spot) is None
 
 
 def test_an_event_that_comes_late_does_nothing() -> None:

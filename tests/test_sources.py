@@ -160,14 +160,13 @@ def edited_map() -> None:
     import streamlit as st
 
     from musicvae_core.music.midi.maps import STANDARD
-    from pages.shared.events import TableEdits
-    from pages.shared.uploads import _chosen_map, _draw_map_choice, _edit
+    from pages.shared.uploads import _chosen_map, _draw_map_choice, _edit, _TableEdits
 
     edits = {62: {"Drum": "ride"}, 54: {"Drum": "left out"}, 300: {"Drum": "kick"}}
     if st.button("Edit"):
-        _edit(dict(STANDARD.voices), TableEdits(edited_rows=edits))
+        _edit(dict(STANDARD.voices), _TableEdits(edited_rows=edits))
     if st.button("Nonsense"):
-        _edit(dict(STANDARD.voices), TableEdits(edited_rows={36: {"Drum": "harp"}}))
+        _edit(dict(STANDARD.voices), _TableEdits(edited_rows={36: {"Drum": "harp"}}))
     _draw_map_choice("map")
     voices = _chosen_map().voices if _chosen_map() else {}
     st.text(f"{voices.get(62)} {voices.get(54)} {voices.get(36)} {voices.get(300)}")

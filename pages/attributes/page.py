@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import streamlit as st
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.latent.attribute_vectors import FILL, AttributeVectors
@@ -24,7 +25,7 @@ from pages.shared.actions import action, component, on_event
 from pages.shared.card import Card
 from pages.shared.collection import Source, favourites
 from pages.shared.deck import source_deck
-from pages.shared.events import TARGETS, Targets
+from pages.shared.events import Name, Revision
 from pages.shared.names import as_text, style_in_text
 from pages.shared.play_settings import HASHED, choose_model, shared_studio
 from pages.shared.session import draw_undo
@@ -209,7 +210,7 @@ def _draw_sliders(panel: _Panel, deck: str, card: str, ahead: _Ahead) -> None:
                 for name, control in CONTROLS.items()
             ],
         },
-        on_set_change=on_event(_KEY, "set", TARGETS, partial(_set_targets, panel.groove)),
+        on_set_change=on_event(_KEY, "set", _TARGETS, partial(_set_targets, panel.groove)),
     )
 
 
@@ -251,7 +252,23 @@ def _packed_hits(groove: Groove) -> list[int]:
     return packed
 
 
-def _set_targets(groove: str, said: Targets) -> None:
+class _Targets(BaseModel):
+    """Where sliders of Attributes were put, in shown units; None lets one rest."""
+
+    model_config = ConfigDict(frozen=True)
+
+    groove: Annotated[str, Field(strict=True, max_length=400)]
+    revision: Revision
+    targets: Annotated[
+        dict[Name, Annotated[float, Field(strict=True, ge=-1e4, le=1e4)] | None],
+        Field(max_length=64),
+    ]
+
+
+_TARGETS = TypeAdapter(_Targets)
+
+
+def _set_targets(groove: str, said: _Targets) -> None:
     """Ask of a groove what its sliders say; those of one that has left the page are ignored."""
     if said.groove != groove:
         return

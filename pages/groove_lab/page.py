@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import streamlit as st
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.music.forms import (
@@ -17,7 +19,7 @@ from musicvae_core.music.forms import (
     taps_to_groove,
     with_drums,
 )
-from musicvae_core.music.grid import COMMON_TIME, MAX_TEMPO_BPM, MIN_TEMPO_BPM
+from musicvae_core.music.grid import COMMON_TIME, MAX_STEPS_PER_BAR, MAX_TEMPO_BPM, MIN_TEMPO_BPM
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.midi.maps import DrumMap
 from musicvae_core.music.midi.read import MidiReading
@@ -41,12 +43,30 @@ from pages.shared.card import Card, grid_as_sent
 from pages.shared.collection import Source, add_to_library, favourites, page_of, slots
 from pages.shared.deck import source_deck
 from pages.shared.edits import edited_source
-from pages.shared.events import MAX_TAPPED_BARS, TAPS
+from pages.shared.events import Share
 from pages.shared.names import as_text
 from pages.shared.play_settings import WIDTH, shared_studio
 from pages.shared.session import draw_undo
 from pages.shared.sources import choose_groove
 from pages.shared.uploads import draw_report, draw_uploader
+
+_MAX_TAPPED_BARS = 8
+_MAX_TAPS = 2048
+_Place = Annotated[float, Field(strict=True, ge=-0.5, le=_MAX_TAPPED_BARS * MAX_STEPS_PER_BAR)]
+
+
+class _Taps(BaseModel):
+    """A recording of the tap pad: (steps from the first beat, velocity) of each tap."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tempo: Annotated[float, Field(strict=True, ge=MIN_TEMPO_BPM, le=MAX_TEMPO_BPM)]
+    bars: Annotated[int, Field(strict=True, ge=1, le=_MAX_TAPPED_BARS)]
+    taps: Annotated[list[tuple[_Place, Share]], Field(max_length=_MAX_TAPS)]
+
+
+_TAPS = TypeAdapter(_Taps)
+
 
 _GROOVE = "groove_lab.groove"
 _N_MADE = "kept.groove_lab.made"
@@ -253,7 +273,7 @@ def _draw_rhythms(studio: Studio, key: str) -> None:
 
 _TAPPED_GRID = COMMON_TIME
 """As the lab that ships plays."""
-_BARS = (1, 2, 4, MAX_TAPPED_BARS)
+_BARS = (1, 2, 4, _MAX_TAPPED_BARS)
 _MOST_LATE_MS = 250
 
 
@@ -298,7 +318,7 @@ def _draw_tap_pad(key: str, on_taps: Callable[[Groove], None]) -> None:
             "grid": grid_as_sent(_TAPPED_GRID),
         },
         on_taps_change=on_event(
-            *(f"{key}.pad", "taps", TAPS),
+            *(f"{key}.pad", "taps", _TAPS),
             lambda sent: on_taps(taps_to_groove(sent.taps, sent.bars, sent.tempo, _TAPPED_GRID)),
         ),
     )

@@ -6,19 +6,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import Thread
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
+from pydantic import Field, TypeAdapter
 
 from musicvae_core.latent.atlas import Atlas
 from musicvae_core.music.forms import FORMS
-from pages.map.figure import axis_titles, map_figure, place, positions_of
+from pages.map.figure import View, axis_titles, map_figure, place, positions_of
 from pages.map.points import PIECE, STRIP, Actions, MapSettings, Path, Spot, point_of
 from pages.shared.actions import component, last_event, on_event, on_value
-from pages.shared.events import FLAG, PICKED, SELECTION, VIEW, Picked, Selection, View
+from pages.shared.events import SELECTION, Flag, Selection
 
 _Positions = NDArray[np.float32]
 
@@ -91,19 +92,19 @@ def _map_overlay(
     }
     heard = f"{key}.heard"
 
-    def pick(picked: Picked) -> None:
+    def pick(picked: _Picked) -> None:
         if picked != st.session_state.get(heard):
             st.session_state[heard] = picked
             on_pick(picked.spot)
 
-    picking = on_event(key, "picked", PICKED, pick)
+    picking = on_event(key, "picked", _PICKED, pick)
     _mount(
         key=key,
         data=data,
         default={"view": None, "webgl": True, "picked": None},
         on_picked_change=picking,
-        on_view_change=on_event(key, "view", VIEW, lambda _: None),
-        on_webgl_change=on_event(key, "webgl", FLAG, lambda _: None),
+        on_view_change=on_event(key, "view", _VIEW, lambda _: None),
+        on_webgl_change=on_event(key, "webgl", _FLAG, lambda _: None),
     )
     before = st.session_state.get(heard)
     picking()  # a change that comes as another run ends can pass without its callback
@@ -113,12 +114,12 @@ def _map_overlay(
 
 def _view_of(key: str) -> View | None:
     """Return what the chart under the overlay of that key shows; None for all, or a space."""
-    return last_event(key, "view", VIEW)
+    return last_event(key, "view", _VIEW)
 
 
 def _has_webgl(key: str) -> bool:
     """Return whether the browser under the overlay of that key draws with WebGL."""
-    return last_event(key, "webgl", FLAG) is not False
+    return last_event(key, "webgl", _FLAG) is not False
 
 
 def _mark(mark: _Mark) -> dict[str, object]:
@@ -131,6 +132,21 @@ def _numbers(positions: _Positions) -> list[Any]:
 
 
 _mount = component("map")
+
+
+_Coordinate = Annotated[float, Field(strict=True, ge=-1e6, le=1e6)]
+
+
+class _Picked(NamedTuple):
+    """A mark or a point of the map was clicked, at so many milliseconds."""
+
+    spot: Annotated[str, Field(strict=True, pattern=r"^[a-z]{1,16}\.[0-9a-f]{1,32}$")]
+    when: Annotated[float, Field(strict=True, ge=0, le=2**53)]
+
+
+_PICKED = TypeAdapter(_Picked)
+_VIEW: TypeAdapter[View] = TypeAdapter(tuple[_Coordinate, _Coordinate, _Coordinate, _Coordinate])
+_FLAG: TypeAdapter[bool] = TypeAdapter(Flag)
 
 
 _AREA = "map-area"

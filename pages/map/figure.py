@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from musicvae_core.latent.atlas import Atlas, Performance
 from musicvae_core.music.attributes import CONTROLS
 from musicvae_core.music.line_attributes import TONIC
-from pages.shared.events import View
 from pages.shared.names import MAJOR_KEYS, UNKNOWN, drummer_title, style_title
 
+View = tuple[float, float, float, float]
+"""What a flat chart shows: from x and to x, from y and to y."""
 _HEIGHT = 640
 _GHOST = "#394056"
 _BACKGROUND, _TEXT, _LINE = "#12141b", "#b9b4a8", "#303545"

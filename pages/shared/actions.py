@@ -124,7 +124,7 @@ def checked(schema: TypeAdapter[_T], value: object, what: str) -> _T | None:
     Parameters
     ----------
     schema
-        One of `pages.shared.events`.
+        The type of what fits.
     value
         What the browser sent.
     what

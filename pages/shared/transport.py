@@ -11,7 +11,7 @@ import json
 import struct
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import numpy as np
 import streamlit as st
@@ -24,20 +24,17 @@ from musicvae_core.music.forms import Music, parts_of, performed
 from musicvae_core.music.grid import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 from musicvae_core.music.groove import Groove
 from pages.shared.actions import component, on_event
-from pages.shared.events import (
-    CHOSEN_KIT,
-    N_CHANNELS,
-    Channel,
-    ChosenKit,
-    Flag,
-    Revision,
-    Share,
-    Voice,
-)
+from pages.shared.events import Flag, Name, Revision, Share, Voice
 from pages.shared.lasting import lasting
 
 VOICE_LABELS = ("kick", "snare", "hat", "open", "low", "mid", "high", "crash", "ride")
 """Short names of `VOICES`, in their order."""
+
+_MIXED_LINES = 4
+_N_CHANNELS = N_VOICES + _MIXED_LINES
+"""What the mixer has: the drums, and the lines after them."""
+_Channel = Annotated[int, Field(strict=True, ge=0, lt=_N_CHANNELS)]
+
 
 _STATE = "kept.transport"
 _KIT = "kept.kit"
@@ -62,11 +59,11 @@ class Transport(BaseModel):
     tempo: Annotated[float, Field(ge=MIN_TEMPO_BPM, le=MAX_TEMPO_BPM)] | None = None
     swing: Share = 0.0
     feel: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] = 1.0
-    muted: tuple[Channel, ...] = ()
-    soloed: tuple[Channel, ...] = ()
-    levels: Annotated[tuple[Share, ...], Field(min_length=N_VOICES, max_length=N_CHANNELS)] = (
+    muted: tuple[_Channel, ...] = ()
+    soloed: tuple[_Channel, ...] = ()
+    levels: Annotated[tuple[Share, ...], Field(min_length=N_VOICES, max_length=_N_CHANNELS)] = (
         1.0,
-    ) * N_CHANNELS
+    ) * _N_CHANNELS
     volume: Share = 1.0
     clicks: Flag = False
     count_in: Flag = False
@@ -81,7 +78,7 @@ class Transport(BaseModel):
     @property
     def gains(self) -> tuple[float, ...]:
         """The amplitude of each channel in the mix."""
-        heard = self.soloed or set(range(N_CHANNELS)) - set(self.muted)
+        heard = self.soloed or set(range(_N_CHANNELS)) - set(self.muted)
         return tuple(level**2 if at in heard else 0.0 for at, level in enumerate(self.levels))
 
 
@@ -112,6 +109,16 @@ class Sounds(Protocol):
         voice_kits: Mapping[int, str] | None = None,
     ) -> bytes:
         """Return music as a WAV file."""
+
+
+class _ChosenKit(NamedTuple):
+    """The kit of a voice, of all for None; no kit for a voice to play that of all again."""
+
+    kit: Name | None
+    voice: Voice | None
+
+
+_CHOSEN_KIT = TypeAdapter(_ChosenKit)
 
 
 def transport() -> Transport:
@@ -234,7 +241,7 @@ def draw_transport(open_sounds: Callable[[], Sounds]) -> None:
             "revision": transport().revision,
         },
         on_set_change=on_event(_KEY, "set", _SCHEMA, _keep),
-        on_kit_change=on_event(_KEY, "kit", CHOSEN_KIT, _choose),
+        on_kit_change=on_event(_KEY, "kit", _CHOSEN_KIT, _choose),
     )
 
 
@@ -278,7 +285,7 @@ def _keep(said: Transport) -> None:
     st.session_state[_STATE] = said
 
 
-def _choose(chosen: ChosenKit) -> None:
+def _choose(chosen: _ChosenKit) -> None:
     choose_kit(chosen.kit, chosen.voice)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import streamlit as st
+from pydantic import BaseModel, Field, TypeAdapter
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.typing import UploadedFile
 
@@ -20,7 +21,7 @@ from musicvae_core.music.midi.read import MidiReading
 from musicvae_core.music.midi.tracks import TrackChoice
 from pages.shared.actions import action, on_value
 from pages.shared.collection import Source, add_to_library
-from pages.shared.events import FILES, TABLE_EDITS, TEXT, TableEdits
+from pages.shared.events import FILES, TEXT, Name
 from pages.shared.lasting import lasting
 from pages.shared.names import as_text
 
@@ -78,6 +79,15 @@ def _draw_map_choice(key: str) -> None:
             _draw_table(f"{key}.table.{choice.name}.{choice.n_edits}")
 
 
+class _TableEdits(BaseModel):
+    """The cells of a table that were edited, by row and then by column."""
+
+    edited_rows: Annotated[dict[int, dict[Name, Name | None]], Field(max_length=128)] = {}
+
+
+_TABLE_EDITS = TypeAdapter(_TableEdits)
+
+
 def _draw_table(key: str) -> None:
     """Draw the voice of each pitch."""
     voices = (_chosen_map() or STANDARD).voices
@@ -98,7 +108,7 @@ def _draw_table(key: str) -> None:
         column_config={
             "Drum": st.column_config.SelectboxColumn(options=[*VOICES, _LEFT_OUT], required=True)
         },
-        on_change=on_value(key, TABLE_EDITS, partial(_edit, dict(voices))),
+        on_change=on_value(key, _TABLE_EDITS, partial(_edit, dict(voices))),
     )
 
 
@@ -107,7 +117,7 @@ def _choose(name: str) -> None:
         st.session_state[_KEY] = replace(_choice(), name=name)
 
 
-def _edit(voices: Mapping[int, int], edits: TableEdits) -> None:
+def _edit(voices: Mapping[int, int], edits: _TableEdits) -> None:
     """Make the map that was shown, with its edited cells, the listener's own."""
     mine: dict[int, int | None] = {pitch: voices.get(pitch) for pitch in _PITCHES}
     for pitch, cells in edits.edited_rows.items():
