@@ -9,16 +9,8 @@ class MusicVAEError(Exception):
     """Root of every error that this package raises on purpose."""
 
 
-class InvalidGrooveError(MusicVAEError, ValueError):
-    """Arrays that are not a groove, or a groove of a length that does not suit."""
-
-
-class InvalidLineError(MusicVAEError, ValueError):
-    """Arrays that are not a line: wrong shape or range, or a pitch that changes unstruck."""
-
-
-class InvalidPieceError(MusicVAEError, ValueError):
-    """Parts that are no piece: of different lengths, tempos or grids, or none at all."""
+class InvalidMusicError(MusicVAEError, ValueError):
+    """No groove, line or piece: of a wrong shape or range, or of a length that does not suit."""
 
 
 class GridError(MusicVAEError, ValueError):
@@ -89,15 +81,7 @@ class TooFewExamplesError(DataError):
 
 
 class CheckpointError(MusicVAEError):
-    """A checkpoint that is damaged, foreign or of a later version."""
-
-
-class CheckpointNotFoundError(CheckpointError):
-    """No checkpoint at the path."""
-
-
-class SideFileError(MusicVAEError):
-    """A file beside a checkpoint, its atlas or vectors, is missing, damaged or of other weights."""
+    """A checkpoint, or a file beside it, is missing, damaged, foreign or of a later version."""
 
 
 class TrainingError(MusicVAEError):

@@ -138,7 +138,7 @@ class Studio:
 
         Raises
         ------
-        ConfigError, CheckpointError, SideFileError
+        ConfigError, CheckpointError
             If a value is out of its range, there is no such model, or its atlas is needed and
             missing.
         """
@@ -236,7 +236,7 @@ class Studio:
 
         Raises
         ------
-        ConfigError, CheckpointError, InvalidGrooveError
+        ConfigError, CheckpointError, InvalidMusicError
             If a value is out of its range, there is no such model, or an end has another length.
         """
         return morph(
@@ -290,7 +290,7 @@ class Studio:
         ------
         ConfigError
             If the model has no such attribute or label.
-        SideFileError, CheckpointError
+        CheckpointError
             See `attribute_vectors`.
         """
         vectors = self.attribute_vectors(model)
@@ -309,7 +309,7 @@ class Studio:
 
         Raises
         ------
-        SideFileError, CheckpointError
+        CheckpointError
             See `attribute_vectors`.
         """
         vectors = self.attribute_vectors(model)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from musicvae_core.errors import (
-    SideFileError,
+    CheckpointError,
     TooFewExamplesError,
 )
 from musicvae_core.latent.atlas import (
@@ -113,7 +113,7 @@ def test_what_is_saved_is_loaded(atlas, folder):
 
 
 def test_a_missing_atlas_says_how_to_make_it(tmp_path):
-    with pytest.raises(SideFileError, match="musicvae_core atlas"):
+    with pytest.raises(CheckpointError, match="musicvae_core atlas"):
         load_atlas(tmp_path, "")
 
 
@@ -121,7 +121,7 @@ def test_an_atlas_cut_short_anywhere_is_named(atlas, folder):
     whole = (folder / ATLAS_FILE).read_bytes()
     for length in [0, 1, 100, *np.linspace(200, len(whole) - 1, 40).astype(int)]:
         (folder / ATLAS_FILE).write_bytes(whole[:length])
-        with pytest.raises(SideFileError, match="make it again"):
+        with pytest.raises(CheckpointError, match="make it again"):
             load_atlas(folder, atlas.fingerprint)
 
 
@@ -135,7 +135,7 @@ def test_flipped_bytes_are_named_or_harmless(atlas, folder):
         (folder / ATLAS_FILE).write_bytes(flipped)
         try:
             again = load_atlas(folder, atlas.fingerprint)
-        except SideFileError:
+        except CheckpointError:
             refused += 1
         else:
             np.testing.assert_array_equal(again.codes, codes)
@@ -155,15 +155,15 @@ def test_flipped_bytes_are_named_or_harmless(atlas, folder):
 )
 def test_parts_that_do_not_fit_are_named(atlas, folder, wrong):
     damaged(folder, **wrong)
-    with pytest.raises(SideFileError):
+    with pytest.raises(CheckpointError):
         load_atlas(folder, atlas.fingerprint)
 
 
 def test_a_later_version_and_other_weights_are_named(atlas, folder):
-    with pytest.raises(SideFileError, match="other weights"):
+    with pytest.raises(CheckpointError, match="other weights"):
         load_atlas(folder, "another")
     damaged(folder, about={"format_version": 99})
-    with pytest.raises(SideFileError, match="update"):
+    with pytest.raises(CheckpointError, match="update"):
         load_atlas(folder, atlas.fingerprint)
 
 
@@ -188,7 +188,7 @@ def test_the_studio_loads_an_atlas_once_and_refuses_one_of_other_weights(
         save_atlas(atlas, tmp_path / name)
     studio = Studio(tmp_path)
     assert studio.atlas("groove_2bar") is studio.atlas("groove_2bar")
-    with pytest.raises(SideFileError):
+    with pytest.raises(CheckpointError):
         studio.atlas("a_flow")
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from musicvae_core.cli.main import main
 from musicvae_core.errors import (
+    CheckpointError,
     MusicVAEError,
-    SideFileError,
     TooFewExamplesError,
 )
 from musicvae_core.latent.attribute_vectors import (
@@ -124,13 +124,13 @@ def test_vectors_come_back_from_their_file(tmp_path):
 
 def test_what_is_wrong_with_a_file_is_named_with_the_remedy(tmp_path):
     remedy = "attribute-vectors"
-    with pytest.raises(SideFileError, match=remedy):
+    with pytest.raises(CheckpointError, match=remedy):
         load_vectors(tmp_path, "abc")
     path = save_vectors(some_vectors(), tmp_path)
-    with pytest.raises(SideFileError, match=remedy):
+    with pytest.raises(CheckpointError, match=remedy):
         load_vectors(tmp_path, "other weights")
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(SideFileError, match=remedy):
+    with pytest.raises(CheckpointError, match=remedy):
         load_vectors(tmp_path, "abc")
 
 
@@ -151,10 +151,10 @@ def test_any_changed_byte_is_named_or_harmless(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"format_version": 99}, SideFileError),
-        ({"format": "something else"}, SideFileError),
-        ({"controls": ["kick_activity"]}, SideFileError),
-        ({"labels": []}, SideFileError),
+        ({"format_version": 99}, CheckpointError),
+        ({"format": "something else"}, CheckpointError),
+        ({"controls": ["kick_activity"]}, CheckpointError),
+        ({"labels": []}, CheckpointError),
     ],
     ids=str,
 )
@@ -171,7 +171,7 @@ def test_a_file_that_promises_something_else_is_refused(tmp_path, changes, error
 def test_numbers_that_are_not_finite_are_refused(tmp_path):
     broken = dataclasses.replace(some_vectors(), metric=np.full((2, 2), np.nan))
     save_vectors(broken, tmp_path)
-    with pytest.raises(SideFileError, match="finite"):
+    with pytest.raises(CheckpointError, match="finite"):
         load_vectors(tmp_path, "abc")
 
 
@@ -182,7 +182,7 @@ def test_a_pickled_array_is_refused(tmp_path):
         content = evil.read("plain.npy")
     with zipfile.ZipFile(path, "a") as target:
         target.writestr("extra.npy", content)
-    with pytest.raises(SideFileError):
+    with pytest.raises(CheckpointError):
         load_vectors(tmp_path, "abc")
 
 

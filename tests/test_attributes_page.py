@@ -10,7 +10,7 @@ from fake_studio import FakeStudio, fake_vectors
 from page_driver import components, newest
 from streamlit.testing.v1 import AppTest
 
-from musicvae_core.errors import SideFileError
+from musicvae_core.errors import CheckpointError
 from musicvae_core.music.attributes import CONTROLS
 from pages.attributes.page import _amount, _in_words, _shown, _slider_range
 from pages.attributes.wishes import MAX_PRESSES, Wishes
@@ -251,7 +251,7 @@ def test_every_disabled_control_says_why(page: AppTest, studio: FakeStudio) -> N
 def test_a_model_without_vectors_is_one_sentence_and_another_can_be_chosen(
     page: AppTest, studio: FakeStudio
 ) -> None:
-    studio.error = SideFileError("There are no vectors: fit them.")
+    studio.error = CheckpointError("There are no vectors: fit them.")
     page.run()
     assert not page.exception
     assert [error.value for error in page.error] == ["There are no vectors: fit them."]

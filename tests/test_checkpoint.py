@@ -11,7 +11,6 @@ from safetensors.torch import load_file, save_file
 from musicvae_core.data import files as files_module
 from musicvae_core.errors import (
     CheckpointError,
-    CheckpointNotFoundError,
 )
 from musicvae_core.latent.model_folder import Library
 from musicvae_core.models.checkpoint import (
@@ -127,7 +126,7 @@ def test_the_weights_file_alone_is_enough(saved):
 def test_nothing_there_is_not_found(tmp_path, saved):
     (tmp_path / "empty").mkdir()
     for folder in (tmp_path / "nowhere", tmp_path / "empty", saved / WEIGHTS_FILE):
-        with pytest.raises(CheckpointNotFoundError, match="no checkpoint at"):
+        with pytest.raises(CheckpointError, match="no checkpoint at"):
             load_checkpoint(folder)
 
 

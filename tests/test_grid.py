@@ -6,7 +6,7 @@ import mido
 import numpy as np
 import pytest
 
-from musicvae_core.errors import ConfigError, GridError, InvalidGrooveError
+from musicvae_core.errors import ConfigError, GridError, InvalidMusicError
 from musicvae_core.music.attributes import Beats, _fill_ness, _hat_activity, _swing, measure
 from musicvae_core.music.attributes import _eighth_syncopation as eighths
 from musicvae_core.music.attributes import _sixteenth_syncopation as sixteenths
@@ -69,9 +69,9 @@ def test_a_grid_tells_grooves_apart_and_has_whole_bars():
     assert np.array_equal(twelve[0].hits, twelve[1].hits)
     assert twelve[0] != twelve[1]
     assert len(set(twelve)) == 2
-    with pytest.raises(InvalidGrooveError, match="different grids"):
+    with pytest.raises(InvalidMusicError, match="different grids"):
         Groove.joined(twelve)
-    with pytest.raises(InvalidGrooveError, match="multiple of 12 steps"):
+    with pytest.raises(InvalidMusicError, match="multiple of 12 steps"):
         Groove.from_hits(np.zeros((16, N_VOICES), bool), grid=WALTZ)
 
 
@@ -177,7 +177,7 @@ def test_taps_lie_on_their_grid():
     groove = taps_to_groove([(0.1, 0.5), (23.6, 0.9)], 2, 100.0, WALTZ)
     assert (groove.grid, groove.n_bars) == (WALTZ, 2)
     assert np.argwhere(groove.hits).tolist() == [[0, SNARE]]
-    with pytest.raises(InvalidGrooveError, match="record again"):
+    with pytest.raises(InvalidMusicError, match="record again"):
         taps_to_groove([(24.5, 0.5)], 2, 100.0, WALTZ)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tiny_data import random_groove
 
-from musicvae_core.errors import InvalidGrooveError
+from musicvae_core.errors import InvalidMusicError
 from musicvae_core.music.drums import KICK, N_VOICES, SNARE
 from musicvae_core.music.groove import Groove
 
@@ -26,14 +26,14 @@ def valid_fields(n_steps=16):
     "shape", [(), (16,), (16, 8), (0, 9), (15, 9), (17, 9), (2, 16, 9)], ids=str
 )
 def test_hits_of_another_shape_are_refused(shape):
-    with pytest.raises(InvalidGrooveError, match="hits has shape"):
+    with pytest.raises(InvalidMusicError, match="hits has shape"):
         Groove(np.zeros(shape, bool), np.zeros(shape), np.zeros(shape), 120.0)
 
 
 @pytest.mark.parametrize("name", ["velocities", "offsets"])
 def test_arrays_of_unequal_shape_are_refused(name):
     fields = valid_fields() | {name: np.zeros((32, N_VOICES))}
-    with pytest.raises(InvalidGrooveError, match=f"{name} has shape"):
+    with pytest.raises(InvalidMusicError, match=f"{name} has shape"):
         Groove(**fields)
 
 
@@ -55,13 +55,13 @@ def test_arrays_of_unequal_shape_are_refused(name):
 def test_a_bad_cell_is_refused(name, cell, value, message):
     fields = valid_fields()
     fields[name][cell] = value
-    with pytest.raises(InvalidGrooveError, match=message):
+    with pytest.raises(InvalidMusicError, match=message):
         Groove(**fields)
 
 
 @pytest.mark.parametrize("tempo_bpm", [0.0, 19.9, 400.1, -120.0, np.nan, np.inf])
 def test_a_tempo_that_no_music_has_is_refused(tempo_bpm):
-    with pytest.raises(InvalidGrooveError, match="tempo is"):
+    with pytest.raises(InvalidMusicError, match="tempo is"):
         Groove(**valid_fields() | {"tempo_bpm": tempo_bpm})
 
 
@@ -146,7 +146,7 @@ def test_bars_cut_and_repeated_joins_again():
     ("start_bar", "n_bars"), [(1, 2), (2, 1), (0, 3), (5, 1), (-1, 1), (-1, 2), (0, 0), (1, -1)]
 )
 def test_bars_that_are_not_there_are_refused_with_those_that_are(start_bar, n_bars):
-    with pytest.raises(InvalidGrooveError, match=r"the groove has bars 0 to 1:"):
+    with pytest.raises(InvalidMusicError, match=r"the groove has bars 0 to 1:"):
         Groove.silent(2).bars(start_bar, n_bars)
 
 
@@ -179,7 +179,7 @@ def test_padding_adds_silence_behind():
     assert padded.bars(0, 1) == groove
     assert padded.bars(1, 2) == Groove.silent(2, groove.tempo_bpm)
     assert groove.padded(1) == groove
-    with pytest.raises(InvalidGrooveError, match="3 bars, more than 2"):
+    with pytest.raises(InvalidMusicError, match="3 bars, more than 2"):
         padded.padded(2)
 
 
@@ -187,5 +187,5 @@ def test_joining_undoes_cutting():
     groove = random_groove(np.random.default_rng(7), 4)
     assert Groove.joined([groove.bars(0, 1), groove.bars(1, 3)]) == groove
     assert Groove.joined([groove, groove.at_tempo(90)]).tempo_bpm == groove.tempo_bpm
-    with pytest.raises(InvalidGrooveError, match="no groove to join"):
+    with pytest.raises(InvalidMusicError, match="no groove to join"):
         Groove.joined([])

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Selectbox
 from tiny_data import drummed_groove
 
-from musicvae_core.errors import CheckpointNotFoundError, InvalidGrooveError
+from musicvae_core.errors import CheckpointError, InvalidMusicError
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, OPEN_HAT
 from musicvae_core.music.groove import Groove
 from pages.shared.collection import Source
@@ -292,7 +292,7 @@ def test_what_is_sent_stands_there(page: AppTest) -> None:
 
 
 def test_without_a_lab_the_page_says_so_in_a_sentence(studio: FakeStudio) -> None:
-    studio.lab_error = CheckpointNotFoundError("There is no checkpoint at checkpoints/groove_lab.")
+    studio.lab_error = CheckpointError("There is no checkpoint at checkpoints/groove_lab.")
     page = AppTest.from_string(PAGE, default_timeout=30).run()
     assert [error.value for error in page.error] == [str(studio.lab_error)]
     assert not page.exception
@@ -306,7 +306,7 @@ def test_what_cannot_be_done_is_said_and_the_groove_stays(
     choose(page, "drumify")
 
     def refuse(*_: object, **__: object) -> None:
-        raise InvalidGrooveError("The rhythm is silent: choose one that has notes.")
+        raise InvalidMusicError("The rhythm is silent: choose one that has notes.")
 
     studio.lab = lambda: type("Lab", (), {"styles": (), "drummers": (), "drumify": refuse})()
     press(page)

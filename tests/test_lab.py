@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tiny_data import random_groove
 from tiny_lab import N_BARS, any_groove, cells_of, differing, tiny_lab
 
-from musicvae_core.errors import ConfigError, InvalidGrooveError
+from musicvae_core.errors import ConfigError, InvalidMusicError
 from musicvae_core.lab.options import Amounts, Chance, Wishes
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, SNARE
 from musicvae_core.music.grid import COMMON_TIME
@@ -153,9 +153,9 @@ def test_silence_stays_silent_and_can_be_filled(n_bars):
 
 def test_a_silent_rhythm_or_feel_is_refused():
     some = random_groove(np.random.default_rng(0))
-    with pytest.raises(InvalidGrooveError, match="The rhythm is silent"):
+    with pytest.raises(InvalidMusicError, match="The rhythm is silent"):
         tiny_lab().drumify(Groove.silent(2))
-    with pytest.raises(InvalidGrooveError, match="whose feel is wanted is silent"):
+    with pytest.raises(InvalidMusicError, match="whose feel is wanted is silent"):
         tiny_lab().transfer(Groove.silent(2), some)
 
 

@@ -9,7 +9,7 @@ import torch
 from fake_studio import fake_atlas
 from tiny_data import drummed_groove
 
-from musicvae_core.errors import ConfigError, InvalidGrooveError
+from musicvae_core.errors import ConfigError, InvalidMusicError
 from musicvae_core.latent.codes import (
     encode_music,
     nearby_codes,
@@ -140,7 +140,7 @@ def test_a_model_without_feel_hears_hits_alone(checkpoints_dir):
 @pytest.mark.parametrize("n_bars", [1, 3])
 def test_a_groove_of_another_length_is_refused_by_name(checkpoints_dir, n_bars):
     checkpoint = load_checkpoint(checkpoints_dir / "groove_2bar")
-    with pytest.raises(InvalidGrooveError, match=rf"{n_bars} bars .* hears 2"):
+    with pytest.raises(InvalidMusicError, match=rf"{n_bars} bars .* hears 2"):
         encode_music(checkpoint, [Groove.silent(2), Groove.silent(n_bars)])
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tiny_data import drummed_groove
 
-from musicvae_core.errors import ConfigError, InvalidGrooveError
+from musicvae_core.errors import ConfigError, InvalidMusicError
 from musicvae_core.latent import morph as latent_path
 from musicvae_core.latent.codes import encode_music
 from musicvae_core.latent.morph import MAX_PATH_BARS, Route, Stop, play_path
@@ -133,5 +133,5 @@ def test_bad_numbers_are_refused(checkpoint, given, route, message):
 
 def test_grooves_of_another_length_are_refused(checkpoint):
     given = [Stop(drummed_groove(RNG, 4), 4), Stop(GROOVES[0], 4)]
-    with pytest.raises(InvalidGrooveError, match="hears 2"):
+    with pytest.raises(InvalidMusicError, match="hears 2"):
         play_path(checkpoint, given, Route(), 120)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicvae_core.errors import InvalidLineError
+from musicvae_core.errors import InvalidMusicError
 from musicvae_core.music.line import (
     _HIGHEST_PITCH,
     _LOWEST_PITCH,
@@ -71,7 +71,7 @@ def test_the_ends_of_the_piano_are_the_first_and_the_last_pitch():
     line = Line.from_notes([Note(0, 1, _LOWEST_PITCH, 1.0), Note(1, 15, _HIGHEST_PITCH, 1.0)], 1)
     assert line_to_classes(line)[:2].tolist() == [FIRST_PITCH_CLASS, N_LINE_CLASSES - 1]
     for pitch in (_LOWEST_PITCH - 1, _HIGHEST_PITCH + 1):
-        with pytest.raises(InvalidLineError, match=f"{pitch}.*21 to 108"):
+        with pytest.raises(InvalidMusicError, match=f"{pitch}.*21 to 108"):
             line_to_classes(Line.from_notes([Note(0, 1, pitch, 1.0)], 1))
 
 
@@ -91,7 +91,7 @@ def test_a_note_tied_over_a_bar_line_is_one_note_and_begins_anew_where_it_is_cut
     second = list(line.bars(1, 1).notes())
     assert second == [Note(0, 4, 64, 0.5), Note(8, 8, 65, pytest.approx(0.7))]
     assert list(line.bars(2, 1).notes()) == [Note(0, 12, 65, pytest.approx(0.7))]
-    with pytest.raises(InvalidLineError, match="bars 0 to 2"):
+    with pytest.raises(InvalidMusicError, match="bars 0 to 2"):
         line.bars(2, 2)
 
 
@@ -100,7 +100,7 @@ def test_a_line_is_repeated_and_transposed():
     twice = line.repeated(3).transposed(-5)
     assert [(note.step, note.pitch) for note in twice.notes()] == [(0, 55), (16, 55), (32, 55)]
     assert twice.program == 73
-    with pytest.raises(InvalidLineError, match="semitones"):
+    with pytest.raises(InvalidMusicError, match="semitones"):
         line.transposed(80)
 
 
@@ -124,15 +124,15 @@ def test_what_is_no_line_is_refused_with_the_reason(changes, words):
         "velocities": np.zeros(16),
         "tempo_bpm": 120.0,
     }
-    with pytest.raises(InvalidLineError, match=words):
+    with pytest.raises(InvalidMusicError, match=words):
         Line(**silence | changes)
 
 
 def test_a_velocity_beyond_its_range_is_refused():
     for velocity in (0.0, 1.5, np.nan):
-        with pytest.raises(InvalidLineError, match="velocities"):
+        with pytest.raises(InvalidMusicError, match="velocities"):
             Line.from_notes([Note(0, 1, 60, velocity)], 1)
-    with pytest.raises(InvalidLineError, match="shares its onset"):
+    with pytest.raises(InvalidMusicError, match="shares its onset"):
         Line.from_notes([Note(0, 1, 60, 1.0), Note(0, 1, 64, 1.0)], 1)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny_data import drummed_groove
 
-from musicvae_core.errors import ConfigError, InvalidGrooveError
+from musicvae_core.errors import ConfigError, InvalidMusicError
 from musicvae_core.latent.codes import slerp
 from musicvae_core.latent.long_form import _embed, _splice
 from musicvae_core.models.checkpoint import Checkpoint, save_checkpoint
@@ -199,5 +199,5 @@ def test_bad_numbers_are_refused(studio, piece):
         studio.morph_pieces(piece, piece, 2)
     with pytest.raises(ConfigError, match="temperature"):
         studio.sample_piece(piece.model, temperature=2.5)
-    with pytest.raises(InvalidGrooveError, match="hears 16"):
+    with pytest.raises(InvalidMusicError, match="hears 16"):
         studio.piece_of(piece.model, Groove.silent(4))

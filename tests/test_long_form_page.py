@@ -12,7 +12,7 @@ from long_page import PAGE, bar_of, decks, groove_of, press
 from page_driver import components, found_by_pages, newest
 from streamlit.testing.v1 import AppTest
 
-from musicvae_core.errors import CheckpointNotFoundError
+from musicvae_core.errors import CheckpointError
 from musicvae_core.music.forms import bar_similarity
 from pages.long_form.piece import _similarity_figure
 from pages.shared.collection import Source
@@ -232,7 +232,7 @@ def test_an_error_is_one_sentence_and_the_piece_stays(
     page: AppTest, studio: FakeLongStudio
 ) -> None:
     before = decks(page)[0]
-    studio.error = CheckpointNotFoundError("The model is gone: bring it back.")
+    studio.error = CheckpointError("The model is gone: bring it back.")
     for name in ("sample", "change"):
         press(page, name)
         assert [error.value for error in page.error] == ["The model is gone: bring it back."]

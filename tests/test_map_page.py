@@ -12,7 +12,7 @@ from page_driver import components
 from streamlit.testing.v1 import AppTest
 from tiny_data import drummed_groove
 
-from musicvae_core.errors import SideFileError
+from musicvae_core.errors import CheckpointError
 from musicvae_core.latent.atlas import mean_code
 from musicvae_core.music.groove import Groove
 from musicvae_core.studio import Studio
@@ -290,7 +290,7 @@ def test_each_model_has_a_hand_of_its_own(page: AppTest) -> None:
 def test_a_missing_atlas_is_one_sentence_and_other_models_can_be_chosen(
     page: AppTest, studio: FakeStudio
 ) -> None:
-    studio.error = SideFileError("There is no atlas: make it with the atlas command.")
+    studio.error = CheckpointError("There is no atlas: make it with the atlas command.")
     page.run()
     assert [error.value for error in page.error] == [str(studio.error)]
     studio.error = None

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny_data import drummed_groove
 
-from musicvae_core.errors import CheckpointNotFoundError, ConfigError, InvalidGrooveError
+from musicvae_core.errors import CheckpointError, ConfigError, InvalidMusicError
 from musicvae_core.latent.codes import decode_alike
 from musicvae_core.latent.morph import (
     _compare,
@@ -196,9 +196,9 @@ def test_at_temperature_0_the_ends_are_their_reconstructions(studio, ends):
 def test_what_cannot_be_morphed_is_refused_by_name(studio, ends):
     with pytest.raises(ConfigError, match="between 3 grooves"):
         studio.morph("groove_2bar", ends[:3])
-    with pytest.raises(InvalidGrooveError):
+    with pytest.raises(InvalidMusicError):
         studio.morph("groove_2bar", [ends[0], ends[1].repeated(3)])
     with pytest.raises(ConfigError, match="no curve"):
         studio.morph("groove_2bar", ends[:2], curve="bezier")
-    with pytest.raises(CheckpointNotFoundError):
+    with pytest.raises(CheckpointError):
         studio.morph("gone", ends[:2])

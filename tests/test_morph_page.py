@@ -14,7 +14,7 @@ from page_driver import components
 from streamlit.testing.v1 import AppTest
 from tiny_data import drummed_groove
 
-from musicvae_core.errors import CheckpointNotFoundError
+from musicvae_core.errors import CheckpointError
 from musicvae_core.latent.results import ModelInfo
 from musicvae_core.music.drums import CLOSED_HAT, N_VOICES
 from musicvae_core.music.groove import Groove
@@ -237,7 +237,7 @@ def test_without_sound_the_page_draws_and_says_so_once(page: AppTest, studio: Fa
 
 
 def test_an_error_is_one_sentence(page: AppTest, studio: FakeStudio) -> None:
-    studio.error = CheckpointNotFoundError("The model is gone: bring it back.")
+    studio.error = CheckpointError("The model is gone: bring it back.")
     page.slider(key="morph.n_steps").set_value(5).run()
     assert [error.value for error in page.error] == ["The model is gone: bring it back."]
     assert not page.exception

@@ -15,7 +15,7 @@ from page_driver import components, transport_bar
 from streamlit.testing.v1 import AppTest
 
 from musicvae_core.data.files import file_stem
-from musicvae_core.errors import CheckpointNotFoundError
+from musicvae_core.errors import CheckpointError
 from musicvae_core.music.drums import KICK, SNARE, VOICES
 from musicvae_core.music.grid import COMMON_TIME
 from musicvae_core.music.groove import Groove
@@ -209,7 +209,7 @@ def test_undo_brings_back_the_seed_and_the_next_sample_the_grooves_it_took_away(
 
 def test_an_error_is_one_sentence_and_the_grooves_stay(app: AppTest, studio: FakeStudio) -> None:
     before = names(app.run())
-    studio.error = CheckpointNotFoundError("The model is gone: bring it back.")
+    studio.error = CheckpointError("The model is gone: bring it back.")
     press(app, "sample")
     assert [error.value for error in app.error] == ["The model is gone: bring it back."]
     assert names(app) == before

@@ -13,7 +13,7 @@ from test_line_midi import midi, quarters
 
 from musicvae_core.errors import (
     ConfigError,
-    InvalidPieceError,
+    InvalidMusicError,
     MidiError,
     NoMelodyError,
     ShareCodeError,
@@ -65,9 +65,9 @@ def test_parts_are_of_one_length_tempo_and_grid():
     wrong += [{"a": line, "b": other} for other in (line.at_tempo(80), line.bars(0, 1), waltz)]
     wrong.append({str(index): line for index in range(_MAX_LINES + 1)})
     for parts in wrong:
-        with pytest.raises(InvalidPieceError):
+        with pytest.raises(InvalidMusicError):
             Piece(parts)
-    with pytest.raises(InvalidPieceError):
+    with pytest.raises(InvalidMusicError):
         piece.only([])
 
 

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Selectbox
 from tiny_data import drummed_groove
 
-from musicvae_core.errors import CheckpointNotFoundError
+from musicvae_core.errors import CheckpointError
 from musicvae_core.music.drums import KICK, RIDE
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.midi.read import read_midi
@@ -228,7 +228,7 @@ def test_a_fresh_sample_brings_its_code(app: AppTest, studio: FakeStudio) -> Non
     assert (now["origin"], now["has_z"]) == ("sample", True)
     first = now["name"]
     assert press(app, f"{KEY}.sample")["name"] != first
-    studio.error = CheckpointNotFoundError("The model is gone: bring it back.")
+    studio.error = CheckpointError("The model is gone: bring it back.")
     now = press(app, f"{KEY}.sample")
     assert [error.value for error in app.error] == ["The model is gone: bring it back."]
 

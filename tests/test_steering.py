@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from musicvae_core.errors import ConfigError, SideFileError
+from musicvae_core.errors import CheckpointError, ConfigError
 from musicvae_core.latent import steering
 from musicvae_core.latent.attribute_vectors import (
     AttributeVectors,
@@ -171,7 +171,7 @@ def test_the_studio_names_what_it_cannot_steer(steerable):
         steerable.steer("drums_2bar", z, {"swing": 0.1})
     with pytest.raises(ConfigError, match="polka"):
         steerable.steer("drums_2bar", z, {}, styles={"polka": 1.0})
-    with pytest.raises(SideFileError, match="attribute-vectors"):
+    with pytest.raises(CheckpointError, match="attribute-vectors"):
         steerable.steer("a_flow", z, {})
 
 

@@ -13,7 +13,7 @@ from tiny_data import dataset_of, drummed_groove
 
 from musicvae_core.data.lines import _transpose
 from musicvae_core.data.trios import holds_trios, load_trios
-from musicvae_core.errors import ConfigError, DataError, InvalidGrooveError, InvalidPieceError
+from musicvae_core.errors import ConfigError, DataError, InvalidMusicError
 from musicvae_core.evaluation.experiments.reconstruction import reconstruction
 from musicvae_core.evaluation.metrics import _attributes, _copied_share, evaluate_lines
 from musicvae_core.latent.codes import decode_alike
@@ -89,7 +89,7 @@ def test_classes_and_a_trio_are_two_ways_to_write_one_thing():
     assert [note.pitch for note in again["bass"].notes()] == [
         note.pitch for note in piece["bass"].notes()
     ]
-    with pytest.raises(InvalidPieceError, match="drums"):
+    with pytest.raises(InvalidMusicError, match="drums"):
         trio_to_classes(piece.only(["melody", "bass"]))
 
 
@@ -225,7 +225,7 @@ def test_a_studio_samples_encodes_morphs_and_writes_pieces(studio):
     assert codes.shape == (2, TINY.model.z_size)
     morph = studio.morph("trio_16bar", [first.groove, second.groove], 5)
     assert [step.n_bars for step in morph.grooves] == [16] * 5
-    with pytest.raises(InvalidGrooveError, match="15 bars"):
+    with pytest.raises(InvalidMusicError, match="15 bars"):
         studio.encode("trio_16bar", [first.groove.bars(0, 15)])
 
 

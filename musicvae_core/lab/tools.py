@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from musicvae_core.errors import ConfigError, InvalidGrooveError
+from musicvae_core.errors import ConfigError, InvalidMusicError
 from musicvae_core.lab.completion import Example, complete
 from musicvae_core.lab.options import (
     ANYTHING,
@@ -122,7 +122,7 @@ class Lab:
 
         Raises
         ------
-        InvalidGrooveError
+        InvalidMusicError
             If the rhythm is silent.
         ConfigError
             If there is no such style or drummer.
@@ -158,7 +158,7 @@ class Lab:
 
         Raises
         ------
-        InvalidGrooveError
+        InvalidMusicError
             If the first groove is silent.
 
         The posterior mean of the first groove's most typical window stands in for z, and two of
@@ -366,7 +366,7 @@ def _place(kind: str, name: str | None, names: tuple[str, ...]) -> int:
 
 def _check_sounds(groove: Groove, name: str) -> None:
     if not groove.n_hits:
-        raise InvalidGrooveError(f"The {name} is silent: choose one that has notes.")
+        raise InvalidMusicError(f"The {name} is silent: choose one that has notes.")
 
 
 def _check_choice(kind: str, chosen: Collection[int], n: int) -> None:

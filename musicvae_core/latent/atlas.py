@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae_core.data.files import DAMAGED, check_arrays, read_arrays, write_arrays
-from musicvae_core.errors import SideFileError
+from musicvae_core.errors import CheckpointError
 
 _Codes = NDArray[np.float32]
 _Positions = NDArray[np.float32]
@@ -276,27 +276,27 @@ def load_atlas(folder: Path, fingerprint: str) -> Atlas:
 
     Raises
     ------
-    SideFileError
+    CheckpointError
         Each says which file is at fault and what to do.
     """
     path = Path(folder) / ATLAS_FILE
     remedy = f"python -m musicvae_core atlas {folder} --data PATH"
     if not path.is_file():
-        raise SideFileError(f"There is no atlas at {path}: make it with {remedy}")
+        raise CheckpointError(f"There is no atlas at {path}: make it with {remedy}")
     try:
         about, arrays = read_arrays(path, _FORMAT)
         if about["format_version"] > _FORMAT_VERSION:
-            raise SideFileError(
+            raise CheckpointError(
                 f"{path} was written by a later version of this program; "
                 f"update it, or make the atlas again with {remedy}"
             )
         atlas = _assembled(about, arrays)
     except DAMAGED as error:
-        raise SideFileError(
+        raise CheckpointError(
             f"{path} is damaged or cut short ({error}); make it again with {remedy}"
         ) from error
     if atlas.fingerprint != fingerprint:
-        raise SideFileError(
+        raise CheckpointError(
             f"{path} was made for other weights than the model's; make it again with {remedy}"
         )
     return atlas

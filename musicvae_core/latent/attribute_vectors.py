@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae_core.data.files import DAMAGED, check_arrays, read_arrays, write_arrays
-from musicvae_core.errors import SideFileError
+from musicvae_core.errors import CheckpointError
 
 VECTORS_FILE = "attribute_vectors.npz"
 _FORMAT = "musicvae_core attribute vectors"
@@ -106,27 +106,27 @@ def load_vectors(folder: Path, fingerprint: str) -> AttributeVectors:
 
     Raises
     ------
-    SideFileError
+    CheckpointError
         Each says which file is at fault and what to do.
     """
     path = Path(folder) / VECTORS_FILE
     remedy = f"python -m musicvae_core attribute-vectors {folder} --data PATH"
     if not path.is_file():
-        raise SideFileError(f"There are no attribute vectors at {path}: fit them with {remedy}")
+        raise CheckpointError(f"There are no attribute vectors at {path}: fit them with {remedy}")
     try:
         about, arrays = read_arrays(path, _FORMAT)
         if about["format_version"] > _FORMAT_VERSION:
-            raise SideFileError(
+            raise CheckpointError(
                 f"{path} was written by a later version of this program; "
                 f"update it, or fit the vectors again with {remedy}"
             )
         vectors = _assembled(about, arrays)
     except DAMAGED as error:
-        raise SideFileError(
+        raise CheckpointError(
             f"{path} is damaged or cut short ({error}); fit the vectors again with {remedy}"
         ) from error
     if vectors.fingerprint != fingerprint:
-        raise SideFileError(
+        raise CheckpointError(
             f"{path} was fitted to other weights than the model's; fit it again with {remedy}"
         )
     return vectors

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from musicvae_core.errors import ConfigError, InvalidGrooveError
+from musicvae_core.errors import ConfigError, InvalidMusicError
 from musicvae_core.latent.atlas import Atlas
 from musicvae_core.models.checkpoint import Checkpoint
 from musicvae_core.models.config import MAX_TEMPERATURE
@@ -140,9 +140,9 @@ def encode_music(checkpoint: Checkpoint, music: Sequence[Music]) -> Codes:
     ------
     ConfigError
         If the model plays another form of music.
-    InvalidGrooveError
+    InvalidMusicError
         If one is not as long as the model's own.
-    InvalidLineError
+    InvalidMusicError
         If a line has pitches that the model does not know.
     GridError
         If the music is on another grid than the model's.
@@ -153,7 +153,7 @@ def encode_music(checkpoint: Checkpoint, music: Sequence[Music]) -> Codes:
     for one in music:
         _check_form(checkpoint, one)
         if one.n_bars != config.n_bars:
-            raise InvalidGrooveError(
+            raise InvalidMusicError(
                 f"The {form_of(one).noun} has {one.n_bars} bars and the model {checkpoint.name} "
                 f"hears {config.n_bars}: choose {config.n_bars} of its bars, or repeat it."
             )
@@ -272,7 +272,7 @@ def decode_music(
 
     Raises
     ------
-    ConfigError, InvalidGrooveError, InvalidLineError
+    ConfigError, InvalidMusicError
         If the temperature or the tempo is out of its range.
     """
     check_temperature(temperature)

@@ -66,7 +66,7 @@ def piece_of(
 
     Raises
     ------
-    ConfigError, InvalidGrooveError
+    ConfigError, InvalidMusicError
         If the model has no conductor, or the groove another length.
     """
     code = encode_music(checkpoint, [groove])[0] if z is None else z

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from musicvae_core.data.files import parse_json
-from musicvae_core.errors import CheckpointNotFoundError
+from musicvae_core.errors import CheckpointError
 from musicvae_core.lab.tools import Lab
 from musicvae_core.latent.atlas import ATLAS_FILE, Atlas, load_atlas
 from musicvae_core.latent.attribute_vectors import VECTORS_FILE, AttributeVectors, load_vectors
@@ -94,7 +94,7 @@ class Library:
         with self._lock:
             if model not in self._loaded:
                 if model == ".." or Path(model).name != model:
-                    raise CheckpointNotFoundError(f"There is no model {model!r}.")
+                    raise CheckpointError(f"There is no model {model!r}.")
                 self._loaded[model] = load_checkpoint(self._folder / model)
             return self._loaded[model]
 
@@ -116,7 +116,7 @@ class Library:
 
         Raises
         ------
-        SideFileError, CheckpointError
+        CheckpointError
             If it is missing, damaged or of other weights, or the model is missing or damaged.
         """
         return self._beside(model, self._atlases, load_atlas)
@@ -126,7 +126,7 @@ class Library:
 
         Raises
         ------
-        SideFileError, CheckpointError
+        CheckpointError
             If it is missing, damaged or of other weights, or the model is missing or damaged.
         """
         return self._beside(model, self._vectors, load_vectors)

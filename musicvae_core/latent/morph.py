@@ -317,7 +317,7 @@ def play_path(
 
     Raises
     ------
-    ConfigError, InvalidGrooveError
+    ConfigError, InvalidMusicError
         If a number is out of its range, or a groove has another length.
     """
     _check_path(stops, route)

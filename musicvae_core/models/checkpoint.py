@@ -27,7 +27,6 @@ from typing_extensions import TypeVar
 from musicvae_core.data.files import parse_json, write_atomically
 from musicvae_core.errors import (
     CheckpointError,
-    CheckpointNotFoundError,
     ConfigError,
 )
 from musicvae_core.models.config import LabConfig, ModelConfig, TrainConfig
@@ -90,7 +89,7 @@ class Checkpoint(Generic[ModelT, _ConfigT]):
         ------
         GridError
             If the music is on another grid than the model's.
-        InvalidGrooveError, InvalidLineError, InvalidPieceError
+        InvalidMusicError
             If the model does not know it otherwise.
         """
         config: Any = self.config
@@ -185,7 +184,7 @@ def load_checkpoint(folder: Path, network: type[Any] = MusicVAE) -> Checkpoint[A
 
     Raises
     ------
-    CheckpointNotFoundError, CheckpointError
+    CheckpointError
         Each says which file is at fault and what to do.
     """
     path, about, tensors = _read(folder)
@@ -236,7 +235,7 @@ def family_of(about: Mapping[str, Any]) -> str:
 def _read(folder: Path) -> tuple[Path, dict[str, Any], dict[str, Tensor]]:
     path = Path(folder) / WEIGHTS_FILE
     if not path.is_file():
-        raise CheckpointNotFoundError(f"There is no checkpoint at {folder}: {path} is missing.")
+        raise CheckpointError(f"There is no checkpoint at {folder}: {path} is missing.")
     try:
         with safe_open(path, framework="pt") as stored:
             header = stored.metadata() or {}

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PlainSerializer, PlainValidator
 
-from musicvae_core.errors import InvalidGrooveError, NoDrumsError
+from musicvae_core.errors import InvalidMusicError, NoDrumsError
 from musicvae_core.music.drums import N_VOICES, SNARE
 from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS, Grid
 from musicvae_core.music.groove import Groove
@@ -126,7 +126,7 @@ def joined(pieces: Sequence[Music]) -> Any:
 
     Raises
     ------
-    InvalidGrooveError, InvalidLineError, InvalidPieceError
+    InvalidMusicError
         If their grids differ, or their parts.
     """
     parts: list[Mapping[str, Any]] = [parts_of(one) for one in pieces]
@@ -257,14 +257,14 @@ def taps_to_groove(
 
     Raises
     ------
-    InvalidGrooveError
+    InvalidMusicError
         If a tap is no place in the recording, or a velocity is not in (0, 1].
     """
     n_steps = n_bars * grid.steps_per_bar
     arrays = np.zeros((3, n_steps, N_VOICES), np.float32)  # hits, velocities, offsets
     for place, velocity in taps:
         if not (-0.5 <= place <= n_steps and 0 < velocity <= 1):
-            raise InvalidGrooveError(
+            raise InvalidMusicError(
                 f"A tap at step {place:g} with velocity {velocity:g} is not of a recording of "
                 f"{n_bars} bars: record again."
             )

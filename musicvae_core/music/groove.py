@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from musicvae_core.errors import InvalidGrooveError
+from musicvae_core.errors import InvalidMusicError
 from musicvae_core.music.drums import N_VOICES, OFFSET_SCALE
 from musicvae_core.music.grid import (
     COMMON_TIME,
@@ -47,7 +47,7 @@ class Groove(WrittenAsText):
 
     Raises
     ------
-    InvalidGrooveError
+    InvalidMusicError
         If any of the above does not hold.
     """
 
@@ -73,13 +73,13 @@ class Groove(WrittenAsText):
     def _check_shapes(self) -> None:
         shape, steps_per_bar = self.hits.shape, self.grid.steps_per_bar
         if len(shape) != 2 or shape[1] != N_VOICES or shape[0] == 0 or shape[0] % steps_per_bar:
-            raise InvalidGrooveError(
+            raise InvalidMusicError(
                 f"hits has shape {shape}; a groove is (steps, {N_VOICES}) "
                 f"with a positive multiple of {steps_per_bar} steps."
             )
         for name in ("velocities", "offsets"):
             if getattr(self, name).shape != shape:
-                raise InvalidGrooveError(
+                raise InvalidMusicError(
                     f"{name} has shape {getattr(self, name).shape}; "
                     f"hits has {shape}: make them equal."
                 )
@@ -87,23 +87,23 @@ class Groove(WrittenAsText):
     def _check_ranges(self) -> None:
         velocities, offsets = self.velocities, self.offsets
         if not (np.isfinite(velocities).all() and np.isfinite(offsets).all()):
-            raise InvalidGrooveError("velocities and offsets must be finite numbers.")
+            raise InvalidMusicError("velocities and offsets must be finite numbers.")
         struck = velocities[self.hits]
         if struck.size and (struck.min() <= 0 or struck.max() > 1):
-            raise InvalidGrooveError(
+            raise InvalidMusicError(
                 f"velocities of hits span {struck.min():.3f} to {struck.max():.3f}; "
                 "they must lie in (0, 1]."
             )
         if offsets.size and (offsets.min() < -0.5 or offsets.max() >= 0.5):
-            raise InvalidGrooveError(
+            raise InvalidMusicError(
                 f"offsets span {offsets.min():.3f} to {offsets.max():.3f} of a step; "
                 "they must lie in [-0.5, 0.5): move the hit to the nearest step."
             )
         n_loud = np.count_nonzero(velocities)  # those of hits all are
         if n_loud > struck.size or (offsets.any() and offsets[~self.hits].any()):
-            raise InvalidGrooveError("velocities and offsets must be 0 where there is no hit.")
+            raise InvalidMusicError("velocities and offsets must be 0 where there is no hit.")
         if not MIN_TEMPO_BPM <= self.tempo_bpm <= MAX_TEMPO_BPM:
-            raise InvalidGrooveError(
+            raise InvalidMusicError(
                 f"tempo is {self.tempo_bpm:g} bpm; "
                 f"it must lie in {MIN_TEMPO_BPM:g} to {MAX_TEMPO_BPM:g}."
             )
@@ -213,11 +213,11 @@ class Groove(WrittenAsText):
 
         Raises
         ------
-        InvalidGrooveError
+        InvalidMusicError
             If a bar does not exist, or none is given.
         """
         if not 0 <= start_bar < start_bar + n_bars <= self.n_bars:
-            raise InvalidGrooveError(
+            raise InvalidMusicError(
                 f"There are not {n_bars} bars from bar {start_bar} on; "
                 f"the groove has bars 0 to {self.n_bars - 1}: ask for one or more of these."
             )
@@ -239,13 +239,13 @@ class Groove(WrittenAsText):
 
         Raises
         ------
-        InvalidGrooveError
+        InvalidMusicError
             If there are none, or their grids differ.
         """
         if not grooves:
-            raise InvalidGrooveError("There is no groove to join: give one or more.")
+            raise InvalidMusicError("There is no groove to join: give one or more.")
         if len({groove.grid for groove in grooves}) > 1:
-            raise InvalidGrooveError("The grooves to join have different grids: give one grid.")
+            raise InvalidMusicError("The grooves to join have different grids: give one grid.")
         return cls(
             np.concatenate([groove.hits for groove in grooves]),
             np.concatenate([groove.velocities for groove in grooves]),
@@ -266,11 +266,11 @@ class Groove(WrittenAsText):
 
         Raises
         ------
-        InvalidGrooveError
+        InvalidMusicError
             If the groove is longer than that.
         """
         if self.n_bars > n_bars:
-            raise InvalidGrooveError(
+            raise InvalidMusicError(
                 f"The groove has {self.n_bars} bars, more than {n_bars}: choose some of them."
             )
         silence = ((0, n_bars * self.grid.steps_per_bar - self.n_steps), (0, 0))

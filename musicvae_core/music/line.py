@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae_core.errors import ConfigError, InvalidLineError
+from musicvae_core.errors import ConfigError, InvalidMusicError
 from musicvae_core.music.drums import Alphabet
 from musicvae_core.music.grid import (
     COMMON_TIME,
@@ -89,7 +89,7 @@ class Line(WrittenAsText):
 
     Raises
     ------
-    InvalidLineError
+    InvalidMusicError
         If any of the above does not hold.
     """
 
@@ -111,23 +111,23 @@ class Line(WrittenAsText):
         self._check_shapes()
         self._check_notes()
         if not MIN_TEMPO_BPM <= self.tempo_bpm <= MAX_TEMPO_BPM:
-            raise InvalidLineError(
+            raise InvalidMusicError(
                 f"The tempo is {self.tempo_bpm:g} bpm; "
                 f"it must lie in {MIN_TEMPO_BPM:g} to {MAX_TEMPO_BPM:g}."
             )
         if not 0 <= self.program <= 127:
-            raise InvalidLineError(f"The program is {self.program}; it must be 0 to 127.")
+            raise InvalidMusicError(f"The program is {self.program}; it must be 0 to 127.")
 
     def _check_shapes(self) -> None:
         shape, steps_per_bar = self.pitches.shape, self.grid.steps_per_bar
         if len(shape) != 1 or shape[0] == 0 or shape[0] % steps_per_bar:
-            raise InvalidLineError(
+            raise InvalidMusicError(
                 f"pitches has shape {shape}; a line has one pitch a step and a positive "
                 f"multiple of {steps_per_bar} steps."
             )
         for name in ("onsets", "velocities"):
             if getattr(self, name).shape != shape:
-                raise InvalidLineError(
+                raise InvalidMusicError(
                     f"{name} has shape {getattr(self, name).shape}; pitches has {shape}: "
                     "make them equal."
                 )
@@ -135,7 +135,7 @@ class Line(WrittenAsText):
     def _check_notes(self) -> None:
         pitches, velocities = self.pitches, self.velocities
         if pitches.min() < SILENT or pitches.max() > 127:
-            raise InvalidLineError(
+            raise InvalidMusicError(
                 f"pitches span {pitches.min()} to {pitches.max()}; they must be 0 to 127, or "
                 f"{SILENT} for silence."
             )
@@ -143,15 +143,15 @@ class Line(WrittenAsText):
         if not np.isfinite(velocities).all() or (
             struck.size and (struck.min() <= 0 or struck.max() > 1)
         ):
-            raise InvalidLineError("The velocities of onsets must lie in (0, 1].")
+            raise InvalidMusicError("The velocities of onsets must lie in (0, 1].")
         if np.count_nonzero(velocities) > struck.size:
-            raise InvalidLineError("velocities must be 0 where no note begins.")
+            raise InvalidMusicError("velocities must be 0 where no note begins.")
         if (pitches[self.onsets] == SILENT).any():
-            raise InvalidLineError("A note begins at a silent step: give it a pitch.")
+            raise InvalidMusicError("A note begins at a silent step: give it a pitch.")
         before = np.concatenate([[SILENT], pitches[:-1]])
         orphans = (pitches != SILENT) & ~self.onsets & (pitches != before)
         if orphans.any():
-            raise InvalidLineError(
+            raise InvalidMusicError(
                 f"The pitch changes at step {int(orphans.argmax())} without an onset: "
                 "begin a note there."
             )
@@ -169,7 +169,7 @@ class Line(WrittenAsText):
 
         Raises
         ------
-        InvalidLineError
+        InvalidMusicError
             If two notes share an onset, or one lies outside the bars.
         """
         n_steps = n_bars * grid.steps_per_bar
@@ -177,7 +177,7 @@ class Line(WrittenAsText):
         onsets, velocities = np.zeros(n_steps, bool), np.zeros(n_steps, np.float32)
         for note in sorted(notes):
             if not 0 <= note.step < n_steps or note.n_steps < 1 or onsets[note.step]:
-                raise InvalidLineError(
+                raise InvalidMusicError(
                     f"The note {tuple(note)} shares its onset with another, is empty, or lies "
                     f"outside of {n_bars} bars."
                 )
@@ -242,11 +242,11 @@ class Line(WrittenAsText):
 
         Raises
         ------
-        InvalidLineError
+        InvalidMusicError
             If a bar does not exist, or none is given.
         """
         if not 0 <= start_bar < start_bar + n_bars <= self.n_bars:
-            raise InvalidLineError(
+            raise InvalidMusicError(
                 f"There are not {n_bars} bars from bar {start_bar} on; "
                 f"the line has bars 0 to {self.n_bars - 1}: ask for one or more of these."
             )
@@ -273,11 +273,11 @@ class Line(WrittenAsText):
 
         Raises
         ------
-        InvalidLineError
+        InvalidMusicError
             If the line is longer than that.
         """
         if self.n_bars > n_bars:
-            raise InvalidLineError(
+            raise InvalidMusicError(
                 f"The line has {self.n_bars} bars, more than {n_bars}: choose some of them."
             )
         return Line.from_notes(self.notes(), n_bars, self.tempo_bpm, self.program, self.grid)
@@ -307,13 +307,13 @@ class Line(WrittenAsText):
 
         Raises
         ------
-        InvalidLineError
+        InvalidMusicError
             If there are none, or their grids differ.
         """
         if not lines:
-            raise InvalidLineError("There is no line to join: give one or more.")
+            raise InvalidMusicError("There is no line to join: give one or more.")
         if len({line.grid for line in lines}) > 1:
-            raise InvalidLineError("The lines to join have different grids: give one grid.")
+            raise InvalidMusicError("The lines to join have different grids: give one grid.")
         return replace(
             lines[0],
             pitches=np.concatenate([line.pitches for line in lines]),
@@ -326,13 +326,13 @@ class Line(WrittenAsText):
 
         Raises
         ------
-        InvalidLineError
+        InvalidMusicError
             If a pitch would leave 0 to 127.
         """
         sounding = self.pitches != SILENT
         moved = np.where(sounding, self.pitches + semitones, SILENT)
         if sounding.any() and not 0 <= moved[sounding].min() <= moved[sounding].max() <= 127:
-            raise InvalidLineError(
+            raise InvalidMusicError(
                 f"Moved by {semitones} semitones the pitches would span "
                 f"{moved[sounding].min()} to {moved[sounding].max()}; they must stay in 0 to 127."
             )
@@ -399,14 +399,14 @@ def line_to_classes(line: Line, grid: Grid = COMMON_TIME) -> NDArray[np.int64]:
 
     Raises
     ------
-    InvalidLineError
+    InvalidMusicError
         If a pitch is not one of the piano's.
     GridError
         If the line is on another grid.
     """
     struck = line.pitches[line.onsets]
     if struck.size and not _LOWEST_PITCH <= struck.min() <= struck.max() <= _HIGHEST_PITCH:
-        raise InvalidLineError(
+        raise InvalidMusicError(
             f"The pitches span {struck.min()} to {struck.max()}; models play "
             f"{_LOWEST_PITCH} to {_HIGHEST_PITCH}: transpose the line."
         )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae_core.errors import InvalidPieceError
+from musicvae_core.errors import InvalidMusicError
 from musicvae_core.music.drums import COMBINATIONS, DRUM_CLASSES, Alphabet, hits_to_classes
 from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.groove import Groove
@@ -46,7 +46,7 @@ class Piece(WrittenAsText):
 
     Raises
     ------
-    InvalidPieceError
+    InvalidMusicError
         If they are not, there are none, a name is empty, or there are two parts of drums.
     """
 
@@ -55,10 +55,10 @@ class Piece(WrittenAsText):
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", MappingProxyType(dict(self.parts)))
         if not self.parts or not all(self.parts):
-            raise InvalidPieceError("A piece has one or more parts, each with a name.")
+            raise InvalidMusicError("A piece has one or more parts, each with a name.")
         n_drums = sum(isinstance(part, Groove) for part in self.parts.values())
         if n_drums > 1 or len(self.parts) - n_drums > _MAX_LINES:
-            raise InvalidPieceError(
+            raise InvalidMusicError(
                 f"A piece has one part of drums and {_MAX_LINES} lines at most; "
                 f"this one has {n_drums} and {len(self.parts) - n_drums}."
             )
@@ -66,7 +66,7 @@ class Piece(WrittenAsText):
             values = {name: getattr(part, what) for name, part in self.parts.items()}
             if len(set(values.values())) > 1:
                 listed = ", ".join(f"{name}: {value}" for name, value in values.items())
-                raise InvalidPieceError(f"The parts differ in {what} ({listed}): make them equal.")
+                raise InvalidMusicError(f"The parts differ in {what} ({listed}): make them equal.")
 
     @classmethod
     def together(cls, parts: Mapping[str, Part], tempo_bpm: float | None = None) -> Piece:
@@ -76,7 +76,7 @@ class Piece(WrittenAsText):
 
         Raises
         ------
-        InvalidPieceError
+        InvalidMusicError
             If the grids differ, or as the class says.
         """
         n_bars = max((part.n_bars for part in parts.values()), default=0)
@@ -151,7 +151,7 @@ class Piece(WrittenAsText):
 
         Raises
         ------
-        InvalidPieceError
+        InvalidMusicError
             If none is left.
         """
         wanted = set(names)
@@ -166,7 +166,7 @@ class Piece(WrittenAsText):
 
         Raises
         ------
-        InvalidLineError, InvalidGrooveError
+        InvalidMusicError
             If a bar does not exist, or none is given.
         """
         return Piece({name: part.bars(start_bar, n_bars) for name, part in self.parts.items()})
@@ -180,7 +180,7 @@ class Piece(WrittenAsText):
 
         Raises
         ------
-        InvalidLineError
+        InvalidMusicError
             If a pitch would leave 0 to 127.
         """
         moved = {name: line.transposed(semitones) for name, line in self.lines.items()}
@@ -217,15 +217,15 @@ def trio_to_classes(piece: Piece, grid: Grid = COMMON_TIME) -> NDArray[np.int64]
 
     Raises
     ------
-    InvalidPieceError
+    InvalidMusicError
         If a part is missing.
-    InvalidLineError
+    InvalidMusicError
         If a line leaves the piano's range.
     GridError
         If the piece is on another grid.
     """
     if set(piece.parts) != set(TRIO) or piece.drums is None:
-        raise InvalidPieceError(
+        raise InvalidMusicError(
             f"A trio has a {MELODY}, a {BASS} and {DRUMS}; this has {', '.join(piece.parts)}."
         )
     lines = [line_to_classes(piece.lines[name], grid) for name in (MELODY, BASS)]

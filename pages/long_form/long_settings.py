@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from musicvae_core.errors import CheckpointNotFoundError
+from musicvae_core.errors import CheckpointError
 from musicvae_core.latent.results import LongTake, ModelInfo
 from musicvae_core.music.groove import Groove
 from musicvae_core.studio import Studio
@@ -46,14 +46,12 @@ def long_model(studio: Studio, name: str) -> ModelInfo:
 
     Raises
     ------
-    CheckpointNotFoundError
+    CheckpointError
         If it is no longer there.
     """
     models = {model.name: model for model in long_models(studio)}
     if name not in models:
-        raise CheckpointNotFoundError(
-            f"The model {name} is gone: put it back into the folder checkpoints."
-        )
+        raise CheckpointError(f"The model {name} is gone: put it back into the folder checkpoints.")
     return models[name]
 
 

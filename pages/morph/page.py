@@ -249,7 +249,7 @@ def _read_morph_settings(studio: Studio, more: DeltaGenerator) -> _MorphSettings
 
     Raises
     ------
-    CheckpointNotFoundError
+    CheckpointError
         If there is no model.
     """
     model = choose_model(studio)

@@ -155,7 +155,7 @@ def _read_settings(studio: Studio) -> _Settings:
 
     Raises
     ------
-    CheckpointNotFoundError
+    CheckpointError
         If there is no model.
     """
     place = st.container(horizontal=True, vertical_alignment="bottom", width="content")

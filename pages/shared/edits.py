@@ -204,7 +204,7 @@ def _edited(said: Edit, like: Music) -> Music:
 
     Raises
     ------
-    InvalidLineError
+    InvalidMusicError
         If two notes of a line begin together.
     """
     lines = iter(said.lines)

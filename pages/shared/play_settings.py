@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from musicvae_core.errors import CheckpointNotFoundError
+from musicvae_core.errors import CheckpointError
 from musicvae_core.latent.results import ModelInfo
 from musicvae_core.music.forms import Plays, music_to_text
 from musicvae_core.music.groove import Groove
@@ -73,12 +73,12 @@ def choose_model(
 
     Raises
     ------
-    CheckpointNotFoundError
+    CheckpointError
         If there is none.
     """
     served = [model for model in studio.models() if serves(model)]
     if not served:
-        raise CheckpointNotFoundError(_NO_MODEL)
+        raise CheckpointError(_NO_MODEL)
     plays = _choose_form([form for form in _FORM_TITLES if any(m.plays == form for m in served)])
     models = {model.name: model for model in served if model.plays == plays}
     if len(models) == 1:

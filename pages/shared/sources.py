@@ -19,7 +19,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from musicvae_core.errors import CheckpointNotFoundError, GridError, MusicVAEError, ShareCodeError
+from musicvae_core.errors import CheckpointError, GridError, MusicVAEError, ShareCodeError
 from musicvae_core.latent.results import ModelInfo
 from musicvae_core.music.forms import FORMS, Music, Plays, padded, windows
 from musicvae_core.music.share import (
@@ -206,7 +206,7 @@ def _add_sample(studio: Studio, key: str, model: ModelInfo | None) -> None:
     """
     models = [one for one in studio.models() if one.plays == "drums"]
     if not (model or models):
-        raise CheckpointNotFoundError("There is no model to sample from: train one first.")
+        raise CheckpointError("There is no model to sample from: train one first.")
     [take] = studio.sample((model or models[0]).name, 1, seed=random.randrange(_MAX_SEED))
     source = Source(name_of(take.z), take.groove, take.z, take.model, "sample")
     add_to_library(source)
