@@ -11,5 +11,5 @@ from fake_studio import FakeStudio  # noqa: E402
 
 import pages.shared.play_settings as shared  # noqa: E402
 
-shared.open_studio = FakeStudio
+shared._open_studio = FakeStudio
 runpy.run_path(str(ROOT / "app.py"), run_name="__main__")

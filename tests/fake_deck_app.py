@@ -27,7 +27,7 @@ from pages.shared.deck import deck  # noqa: E402
 from pages.shared.transport import draw_transport, transport  # noqa: E402
 
 TEMPO_BPM = 120.0
-shared.open_studio = FakeStudio
+shared._open_studio = FakeStudio
 said = st.session_state.setdefault("said", [])
 
 

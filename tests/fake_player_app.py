@@ -45,7 +45,7 @@ class RealSounds(FakeStudio):
 
 
 st.set_page_config(layout="wide")
-shared.open_studio = RealSounds
+shared._open_studio = RealSounds
 deck([Card("one", "one", groove_at(np.ones(4), 100.0))], key="deck")
 load_instruments(PROGRAMS)
 draw_transport(shared.shared_studio)

@@ -14,7 +14,7 @@ from musicvae_core.latent.atlas import Atlas, Performance, Principal
 from musicvae_core.latent.attribute_vectors import FILL, AttributeVectors
 from musicvae_core.latent.morph import Curve, _compare, _lay_codes, _with_exact_ends, journey_codes
 from musicvae_core.latent.results import ModelInfo, Morphed, SteeredTake, Take
-from musicvae_core.music.attributes import Beats, controls_of, measure_controls
+from musicvae_core.music.attributes import _Beats, controls_of, measure_controls
 from musicvae_core.music.drums import CLOSED_HAT, CRASH, KICK, N_VOICES, OPEN_HAT, SNARE
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line_midi import LineReading, read_line
@@ -138,7 +138,7 @@ class FakeStudio:
         self.calls.append({"targets": dict(targets), "styles": dict(styles or {})})
         moved = z + np.float32(sum(targets.values()) + sum((styles or {}).values()))
         groove = groove_at(moved, tempo_bpm)
-        beats = Beats(groove.hits, groove.velocities, groove.offsets)
+        beats = _Beats(groove.hits, groove.velocities, groove.offsets)
         names = self.attribute_vectors(model).controls
         before = dict(zip(names, measure_controls(beats, names).tolist(), strict=True))
         after = before | dict(targets)

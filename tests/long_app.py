@@ -11,5 +11,5 @@ sys.path[:0] = [str(ROOT)]
 import pages.shared.play_settings as shared  # noqa: E402
 from musicvae_core.studio import Studio  # noqa: E402
 
-shared.open_studio = lambda: Studio(Path(os.environ["CHECKPOINTS"]))
+shared._open_studio = lambda: Studio(Path(os.environ["CHECKPOINTS"]))
 runpy.run_path(str(ROOT / "app.py"), run_name="__main__")

@@ -23,7 +23,7 @@ WidgetT = TypeVar("WidgetT", bound=Widget)
 def found_by_pages(fake: StudioT) -> Iterator[StudioT]:
     """Let every page find this `Studio`, with nothing left from another test."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shared, "open_studio", lambda: fake)
+        patch.setattr(shared, "_open_studio", lambda: fake)
         st.cache_resource.clear()
         st.cache_data.clear()
         yield fake

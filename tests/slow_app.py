@@ -34,5 +34,5 @@ if not getattr(FakeStudio, "is_slow", False):
     FakeStudio.is_slow = True
     slowed(FakeStudio, "sample", "steer", "morph")
     slowed(FakeLab, "humanize")
-shared.open_studio = FakeStudio
+shared._open_studio = FakeStudio
 runpy.run_path(str(ROOT / "app.py"), run_name="__main__")

@@ -7,7 +7,7 @@ import pytest
 from tiny_data import drummed_groove, random_groove
 
 from musicvae_core.evaluation.experiments.long_term import _lag_similarity
-from musicvae_core.music.attributes import ATTRIBUTES, Beats, measure
+from musicvae_core.music.attributes import ATTRIBUTES, _Beats, measure
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, SNARE
 from musicvae_core.music.forms import bar_similarity
 from musicvae_core.music.grid import COMMON_TIME
@@ -39,7 +39,7 @@ def test_silence_measures_zero_without_a_warning(name):
 def test_many_grooves_measure_as_one_by_one():
     rng = np.random.default_rng(0)
     grooves = [random_groove(rng) for _ in range(5)] + [Groove.silent(2)]
-    batch = Beats(*(np.stack([getattr(g, name) for g in grooves]) for name in Beats._fields[:3]))
+    batch = _Beats(*(np.stack([getattr(g, name) for g in grooves]) for name in _Beats._fields[:3]))
     for name, attribute in ATTRIBUTES.items():
         values = attribute(batch)
         assert values.shape == (6,)

@@ -22,7 +22,7 @@ from musicvae_core.evaluation.experiments.blending import (
 )
 from musicvae_core.latent.codes import _REFINING, refine_path
 from musicvae_core.models.checkpoint import load_checkpoint
-from musicvae_core.music.drums import N_COMBINATIONS
+from musicvae_core.music.drums import DRUM_CLASSES
 from musicvae_core.music.grid import COMMON_TIME
 
 STEPS_PER_BAR = COMMON_TIME.steps_per_bar
@@ -163,7 +163,7 @@ def cost_slowly(sequences, window, order, strength):
                 counts[(t % STEPS_PER_BAR, *sequence[t - length : t])][one] += 1
     costs = []
     for t, one in enumerate(window):
-        probability = 1 / N_COMBINATIONS
+        probability = 1 / DRUM_CLASSES.n_classes
         contexts = [(t % STEPS_PER_BAR, *window[t - k : t]) for k in range(min(order - 1, t) + 1)]
         for context in [(), *contexts]:
             if context in counts:
@@ -188,8 +188,8 @@ def test_costs_are_those_counted_by_hand(order, strength):
 def test_what_can_follow_has_a_probability_of_one_in_all():
     model = _NgramModel(random_sequences(4, 4), 4)
     window = random_sequences(1, 2)[0]
-    every = np.tile(window, (N_COMBINATIONS, 1))
-    every[:, -1] = np.arange(N_COMBINATIONS)
+    every = np.tile(window, (DRUM_CLASSES.n_classes, 1))
+    every[:, -1] = np.arange(DRUM_CLASSES.n_classes)
     assert np.exp(-model.cost(every)[:, -1]).sum() == pytest.approx(1)
 
 

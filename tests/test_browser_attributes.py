@@ -23,7 +23,7 @@ from real_browser import (
     wait_for_state,
 )
 
-from musicvae_core.music.attributes import CONTROLS, Beats
+from musicvae_core.music.attributes import CONTROLS, _Beats
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.midi.read import read_midi
 from pages.attributes.page import _amount
@@ -54,7 +54,7 @@ def saved(page: Page) -> Groove:
 
 
 def measured(groove: Groove, name: str) -> float:
-    beats = Beats(groove.hits, groove.velocities, groove.offsets)
+    beats = _Beats(groove.hits, groove.velocities, groove.offsets)
     return float(CONTROLS[name].measure(beats)) * CONTROLS[name].scale
 
 

@@ -10,7 +10,7 @@ from tiny_data import random_groove
 from musicvae_core.music.attributes import (
     ATTRIBUTES,
     CONTROLS,
-    Beats,
+    _Beats,
     controls_of,
     measure_controls,
 )
@@ -29,7 +29,7 @@ from musicvae_core.music.groove import Groove
 
 
 def value(name, groove):
-    beats = Beats(groove.hits, groove.velocities, groove.offsets)
+    beats = _Beats(groove.hits, groove.velocities, groove.offsets)
     return float(CONTROLS[name].measure(beats))
 
 
@@ -48,7 +48,7 @@ def test_silence_measures_zero_without_a_warning(name):
 def test_many_grooves_measure_as_one_by_one():
     rng = np.random.default_rng(0)
     grooves = [random_groove(rng) for _ in range(5)] + [Groove.silent(2)]
-    batch = Beats(*(np.stack([getattr(g, name) for g in grooves]) for name in Beats._fields[:3]))
+    batch = _Beats(*(np.stack([getattr(g, name) for g in grooves]) for name in _Beats._fields[:3]))
     table = measure_controls(batch, tuple(CONTROLS))
     assert table.shape == (6, len(CONTROLS))
     assert table.dtype == np.float64

@@ -15,7 +15,7 @@ from pages.shared.card import Card, Morph, _hits_as_sent, payload
 from pages.shared.deck import _revisions_of_card, _tell
 from pages.shared.edits import CARD_EVENTS
 from pages.shared.names import describe
-from pages.shared.transport import _N_CHANNELS, VOICE_LABELS, Transport
+from pages.shared.transport import _N_CHANNELS, VOICE_LABELS, _Transport
 
 GROOVE = groove_at(np.ones(4, np.float32), 96.0)
 
@@ -197,7 +197,7 @@ def test_what_does_not_fit_is_ignored(event: str, value: object) -> None:
     ],
 )
 def test_a_transport_that_does_not_fit_is_ignored(value: object) -> None:
-    assert checked(TypeAdapter(Transport), value, "transport") is None
+    assert checked(TypeAdapter(_Transport), value, "transport") is None
 
 
 def test_places_of_a_pad_lie_row_by_row() -> None:
@@ -242,9 +242,9 @@ def test_a_pointer_stays_between_the_grooves_of_a_pad_and_at_one_of_a_strip() ->
 
 
 def test_what_is_soloed_or_else_what_is_not_muted_is_heard() -> None:
-    assert Transport().gains == (1.0,) * _N_CHANNELS
-    assert Transport(muted=(KICK,), levels=(1.0, 0.5, *[1.0] * 7)).gains[:3] == (0.0, 0.25, 1.0)
-    alone = Transport(muted=(KICK,), soloed=(CLOSED_HAT,)).gains
+    assert _Transport().gains == (1.0,) * _N_CHANNELS
+    assert _Transport(muted=(KICK,), levels=(1.0, 0.5, *[1.0] * 7)).gains[:3] == (0.0, 0.25, 1.0)
+    alone = _Transport(muted=(KICK,), soloed=(CLOSED_HAT,)).gains
     assert [voice for voice, gain in enumerate(alone) if gain] == [CLOSED_HAT]
     assert len(VOICE_LABELS) == len(VOICES)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from musicvae_core.errors import ConfigError, GridError, InvalidMusicError
-from musicvae_core.music.attributes import Beats, _fill_ness, _hat_activity, _swing, measure
+from musicvae_core.music.attributes import _Beats, _fill_ness, _hat_activity, _swing, measure
 from musicvae_core.music.attributes import _eighth_syncopation as eighths
 from musicvae_core.music.attributes import _sixteenth_syncopation as sixteenths
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, SNARE, WRITTEN_PITCHES
@@ -116,7 +116,7 @@ def test_a_groove_on_a_finer_grid_measures_the_same():
 
 
 def beats_of(groove):
-    return Beats(groove.hits, groove.velocities, groove.offsets, groove.grid)
+    return _Beats(groove.hits, groove.velocities, groove.offsets, groove.grid)
 
 
 def struck(grid, steps, voice=CLOSED_HAT, late=0.0):

@@ -7,7 +7,7 @@ from tiny_data import features_of, random_groove
 
 from musicvae_core.models import mixture
 from musicvae_core.models.heads import CategoricalHead, GrooveHead
-from musicvae_core.music.drums import COMBINATIONS, N_VOICES, OFFSET_SCALE, hits_to_classes
+from musicvae_core.music.drums import _COMBINATIONS, N_VOICES, OFFSET_SCALE, hits_to_classes
 from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS
 
 TICKS_PER_STEP = COMMON_TIME.ticks_per_step
@@ -65,7 +65,7 @@ def favour(head, logits):
 
 
 def test_classes_are_those_of_the_codec(head, features):
-    assert torch.equal(head.classes(torch.from_numpy(COMBINATIONS).float()), torch.arange(512))
+    assert torch.equal(head.classes(torch.from_numpy(_COMBINATIONS).float()), torch.arange(512))
     hits = features[..., :N_VOICES].numpy() > 0.5
     assert np.array_equal(head.classes(features).numpy(), hits_to_classes(hits))
 
@@ -84,7 +84,7 @@ def test_temperature_zero_takes_the_most_likely_combination(head):
     drawn = head.sample(states, 0.0, None)[..., :N_VOICES]
     likeliest = head.to_logits(states).argmax(dim=-1)
     assert len(set(likeliest.tolist())) > 1
-    assert np.array_equal(drawn.numpy(), COMBINATIONS[likeliest.numpy()].astype(np.float32))
+    assert np.array_equal(drawn.numpy(), _COMBINATIONS[likeliest.numpy()].astype(np.float32))
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
@@ -158,7 +158,7 @@ def test_feel_depends_on_which_voices_sound(groove_head):
 def test_sampled_feel_hears_the_hits_that_were_sampled(groove_head):
     favour(groove_head, {5: 0.0})
     states = states_of(3)
-    hits = torch.from_numpy(COMBINATIONS[5]).float().expand(3, -1)
+    hits = torch.from_numpy(_COMBINATIONS[5]).float().expand(3, -1)
     values = mixture.mean(feel_of(groove_head, states, hits))
     velocities = ((values[:, :N_VOICES] + 1) / 2 * 126 + 1).round() / 127
     offsets = (values[:, N_VOICES:] * 60).round() / 60

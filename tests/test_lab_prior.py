@@ -16,7 +16,7 @@ from musicvae_core.errors import TooFewExamplesError
 from musicvae_core.lab.completion import complete, nats_of_rest, residuals
 from musicvae_core.lab.options import Chance
 from musicvae_core.models.checkpoint import WEIGHTS_FILE, load_checkpoint, save_checkpoint
-from musicvae_core.models.conditioning import N_KINDS, Kept, taps_of, untold
+from musicvae_core.models.conditioning import Kept, taps_of, untold
 from musicvae_core.models.config import LabConfig
 from musicvae_core.models.lab import GrooveLab
 from musicvae_core.models.presets import preset
@@ -47,7 +47,7 @@ def test_what_is_hidden_is_of_one_kind(windows):
     first = np.arange(one.shape[1])[None] < 16
     tapped = dataclasses.replace(nothing, taps=taps_of(one))
     kinds = [notes, notes.revealing(first), tapped.revealing(first), tapped, nothing]
-    assert [int(kept.kinds()[0]) for kept in kinds] == list(range(N_KINDS))
+    assert [int(kept.kinds()[0]) for kept in kinds] == list(range(Kept.N_KINDS))
     loud = dataclasses.replace(notes, velocities=np.ones_like(notes.hits))
     assert loud.kinds() == 1
     assert Kept.everything(one).kinds() == 1

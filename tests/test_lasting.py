@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from musicvae_core.data.library import Library
 from pages.shared import lasting
 from pages.shared.collection import Source
-from pages.shared.transport import Transport
+from pages.shared.transport import _Transport
 from pages.shared.uploads import _Choice
 
 APP = Path(__file__).parents[1] / "app.py"
@@ -58,7 +58,7 @@ def test_the_next_session_finds_the_shelf_the_settings_and_the_transport(new_ses
     before.slider(key="n").set_value(3)
     before.number_input(key="seed").set_value(41)
     before.button(key="sample").click().run()
-    before.session_state["kept.transport"] = Transport(tempo=93, muted=(1, 2), revision=7)
+    before.session_state["kept.transport"] = _Transport(tempo=93, muted=(1, 2), revision=7)
     before.session_state["kept.drum_map"] = _Choice("My own", {36: 1, 40: None}, 2)
     before.toggle(key="midi_loop").set_value(True).run()
     after = new_session().run()

@@ -18,7 +18,7 @@ from musicvae_core.music.groove import Groove
 from musicvae_core.studio import Studio
 from pages.map.cards import _rows_of, _summary
 from pages.map.figure import fields_of, map_figure, matching
-from pages.map.points import MAX_STOPS, Hand, _middle_spot, _mine_id, point_of, point_spot
+from pages.map.points import Hand, _middle_spot, _mine_id, point_of, point_spot
 from pages.shared.card import _hits_as_sent
 from pages.shared.collection import Source, bars_phrase, fingerprint
 from pages.shared.session import Shelf
@@ -171,11 +171,11 @@ def test_a_path_is_taken_back_stop_by_stop_or_as_a_whole(page: AppTest) -> None:
 
 
 def test_a_path_has_as_many_stops_as_it_may_and_none_twice_in_a_row() -> None:
-    spots = [point_spot(ATLAS, at) for at in range(MAX_STOPS + 3)]
+    spots = [point_spot(ATLAS, at) for at in range(Hand.MAX_STOPS + 3)]
     now = Hand()
     for spot in [spots[0], spots[0], *spots[1:]]:
         now = now.taking(spot, to_path=True)
-    assert [spot.id for spot in now.path] == [spot.id for spot in spots[:MAX_STOPS]]
+    assert [spot.id for spot in now.path] == [spot.id for spot in spots[: Hand.MAX_STOPS]]
     assert now.spot is spots[-1]
     assert not now.taking(spots[0]).is_travelling
 

@@ -40,7 +40,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tunes(models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(shared, "open_studio", lambda: Studio(models))
+    monkeypatch.setattr(shared, "_open_studio", lambda: Studio(models))
     st.cache_resource.clear()
     yield
     st.cache_resource.clear()

@@ -22,7 +22,7 @@ from musicvae_core.music.midi.read import read_midi
 from musicvae_core.music.midi.write import write_midi
 from pages.shared.card import _zip_of
 from pages.shared.collection import Source, fingerprint
-from pages.shared.transport import Transport
+from pages.shared.transport import _Transport
 
 ROOT = Path(__file__).parents[1]
 PAGE = "from pages.{0}.page import {0}\n{0}()"
@@ -203,7 +203,7 @@ def test_the_piece_is_made_when_asked_for_and_holds_every_step(page: AppTest) ->
 
 def test_a_zip_holds_every_step_as_it_is_heard(studio: FakeStudio) -> None:
     st.session_state["kept.kit"] = "jazz"
-    st.session_state["kept.transport"] = Transport(muted=(CLOSED_HAT,), tempo=90)
+    st.session_state["kept.transport"] = _Transport(muted=(CLOSED_HAT,), tempo=90)
     grooves = [some_groove(seed) for seed in range(3)]
     archive = zipfile.ZipFile(io.BytesIO(_zip_of(studio, grooves)))
     assert archive.testzip() is None
@@ -217,7 +217,7 @@ def test_a_zip_holds_every_step_as_it_is_heard(studio: FakeStudio) -> None:
         assert archive.read(f"{at:02d}.wav") == wav
     named = zipfile.ZipFile(io.BytesIO(_zip_of(studio, grooves, ["A b", "", "C!"])))
     assert named.namelist()[::2] == ["00-a-b.mid", "01-groove.mid", "02-c.mid"]
-    st.session_state["kept.transport"] = Transport()
+    st.session_state["kept.transport"] = _Transport()
     rushed = Groove.from_hits(grooves[0].hits, offsets=-0.1)
     for loop in (False, True):
         st.session_state["midi_loop"] = loop

@@ -31,7 +31,7 @@ from pages.shared.names import (
     style_title,
 )
 from pages.shared.session import Shelf
-from pages.shared.transport import VOICE_LABELS, Transport
+from pages.shared.transport import VOICE_LABELS, _Transport
 
 APP = Path(__file__).parents[1] / "app.py"
 
@@ -147,7 +147,7 @@ def test_the_transport_s_tempo_is_that_of_the_files_and_moves_no_notes(
     app: AppTest, studio: FakeStudio
 ) -> None:
     before = cards(app.run())
-    app.session_state["kept.transport"] = Transport(tempo=90)
+    app.session_state["kept.transport"] = _Transport(tempo=90)
     after = cards(app.run())
     assert len(studio.calls) == 1
     for old, new in zip(before, after, strict=True):
@@ -157,7 +157,7 @@ def test_the_transport_s_tempo_is_that_of_the_files_and_moves_no_notes(
 
 
 def test_a_reload_finds_the_mix_and_the_kit_as_they_were(app: AppTest) -> None:
-    app.session_state["kept.transport"] = Transport(muted=(KICK,), volume=0.5, revision=3)
+    app.session_state["kept.transport"] = _Transport(muted=(KICK,), volume=0.5, revision=3)
     app.session_state["kept.kit"] = "jazz"
     bar = transport_bar(app.run())
     assert (bar["set"]["muted"], bar["set"]["volume"], bar["revision"]) == ([KICK], 0.5, 3)

@@ -130,8 +130,6 @@ class AnyWindows(Protocol):
         """Return the features (B, T, F) that a training step learns from."""
 
 
-WindowsT = TypeVar("WindowsT", bound=AnyWindows)
-
 _WindowsT_co = TypeVar("_WindowsT_co", bound=AnyWindows, covariant=True)
 
 

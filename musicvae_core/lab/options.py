@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,6 @@ from musicvae_core.music.grid import VELOCITY_LEVELS
 from musicvae_core.music.groove import Groove
 
 _MAX_SEED = 2**63 - 1
-MAX_HITS_A_BAR = 64.0
 _SOFTEST = 1 / VELOCITY_LEVELS
 
 _Floats = NDArray[np.float32]
@@ -54,13 +54,15 @@ class Wishes:
         How many notes of all voices together, 0 to 64.
     """
 
+    MAX_HITS_A_BAR: ClassVar[float] = 64.0
+
     style: str | None = None
     drummer: str | None = None
     hits_a_bar: float | None = None
 
     def __post_init__(self) -> None:
         if self.hits_a_bar is not None:
-            _check("number of hits a bar", self.hits_a_bar, 0, MAX_HITS_A_BAR)
+            _check("number of hits a bar", self.hits_a_bar, 0, self.MAX_HITS_A_BAR)
 
 
 @dataclass(frozen=True)

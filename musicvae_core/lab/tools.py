@@ -16,7 +16,6 @@ from musicvae_core.lab.completion import Example, complete
 from musicvae_core.lab.options import (
     ANYTHING,
     FULLY,
-    MAX_HITS_A_BAR,
     USUAL,
     Amounts,
     Chance,
@@ -340,7 +339,7 @@ def _recent_hits_a_bar(groove: Groove) -> float | None:
     """
     n_bars = min(groove.n_bars, _DENSITY_BARS)
     n_hits = groove.bars(groove.n_bars - n_bars, n_bars).n_hits
-    return min(n_hits / n_bars, MAX_HITS_A_BAR) if n_hits else None
+    return min(n_hits / n_bars, Wishes.MAX_HITS_A_BAR) if n_hits else None
 
 
 def _features(groove: Groove) -> Floats:

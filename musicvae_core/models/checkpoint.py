@@ -50,12 +50,12 @@ _MIN_INT8, _MAX_INT8, _TINY_SCALE = 2**15, 127, 1e-12
 """Smaller matrices stay in 16 bits: that of mu, alone in 8, costs the drums of `trio_16bar` .05 of
 the steps (.922 to .872 free-running, on the validation split), and saves 24 KB."""
 _Bits = Literal[32, 16, 8]
-ModelT = TypeVar("ModelT", bound=nn.Module, default=MusicVAE)
+_ModelT = TypeVar("_ModelT", bound=nn.Module, default=MusicVAE)
 _ConfigT = TypeVar("_ConfigT", default=ModelConfig)
 
 
 @dataclass
-class Checkpoint(Generic[ModelT, _ConfigT]):
+class Checkpoint(Generic[_ModelT, _ConfigT]):
     """A model of any kind with where it came from.
 
     `metrics` is whatever was measured; `prior` is None where only N(0, I) was fitted.
@@ -63,7 +63,7 @@ class Checkpoint(Generic[ModelT, _ConfigT]):
 
     name: str
     title: str
-    model: ModelT
+    model: _ModelT
     train: TrainConfig = field(default_factory=TrainConfig)
     prior: LatentPrior | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -171,7 +171,7 @@ def save_checkpoint(checkpoint: Checkpoint[Any, Any], folder: Path, *, bits: _Bi
 @overload
 def load_checkpoint(folder: Path) -> Checkpoint: ...
 @overload
-def load_checkpoint(folder: Path, network: type[ModelT]) -> Checkpoint[ModelT, Any]: ...
+def load_checkpoint(folder: Path, network: type[_ModelT]) -> Checkpoint[_ModelT, Any]: ...
 def load_checkpoint(folder: Path, network: type[Any] = MusicVAE) -> Checkpoint[Any, Any]:
     """Load a checkpoint from its folder, in float32, ready to use.
 

@@ -7,7 +7,7 @@ rhythm to be drumified is known as taps alone. Both are arrays here, for a batch
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,6 @@ from musicvae_core.music.grid import COMMON_TIME, Grid
 
 _N_TAP_FEATURES = 3
 UNKNOWN = -1
-N_KINDS = 5
-"""Of what is hidden, see `Kept.kinds`."""
 _TEMPO_CENTRE_BPM, _TEMPO_OCTAVES = 120.0, 1.0
 
 Floats = NDArray[np.float32]
@@ -40,6 +38,9 @@ class Kept:
         (B, T, 3) float32: 1 where a step is tapped, the tap's velocity (0 where unknown) and
         its offset in model units; zeros where there are no taps.
     """
+
+    N_KINDS: ClassVar[int] = 5
+    """Of what is hidden, see `kinds`."""
 
     features: Floats
     hits: Flags

@@ -18,7 +18,7 @@ MAX_TEMPERATURE = 2.0
 """The highest temperature; the lowest, 0, takes the likeliest class."""
 MAX_SEED = 2**32 - 1
 """The greatest seed that NumPy, PyTorch and scikit-learn all accept."""
-ConfigT = TypeVar("ConfigT", bound="Config")
+_ConfigT = TypeVar("_ConfigT", bound="Config")
 
 Size = Annotated[int, Field(ge=1, le=8192)]
 _OptionalSize = Annotated[int, Field(ge=0, le=8192)]

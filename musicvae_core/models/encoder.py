@@ -12,9 +12,6 @@ from torch.nn import functional
 
 from musicvae_core.models.arithmetic import on_whole_blocks
 
-MIN_SIGMA = 1e-4
-"""Added to sigma, so that no posterior collapses to a point."""
-
 
 class _Summary(nn.Module):
     """A bidirectional LSTM whose sequence is told in one vector.
@@ -50,6 +47,9 @@ class _Summary(nn.Module):
 class _Posterior(nn.Module):
     """Linear layers from a summary to mu and, through a softplus, to sigma."""
 
+    MIN_SIGMA = 1e-4
+    """Added to sigma, so that no posterior collapses to a point."""
+
     to_mu: nn.Linear
     to_sigma: nn.Linear
 
@@ -62,7 +62,7 @@ class _Posterior(nn.Module):
 
     def _of_rows(self, summary: Tensor) -> tuple[Tensor, Tensor]:
         mu = self.to_mu(summary).float()
-        return mu, functional.softplus(self.to_sigma(summary).float()) + MIN_SIGMA
+        return mu, functional.softplus(self.to_sigma(summary).float()) + self.MIN_SIGMA
 
     @torch.no_grad()
     def spread(self, mu: Tensor, sigma: float) -> None:

@@ -15,14 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from musicvae_core.models import mixture
-from musicvae_core.music.drums import (
-    DRUM_CLASSES,
-    N_COMBINATIONS,
-    N_FEATURES,
-    N_VOICES,
-    OFFSET_SCALE,
-    Alphabet,
-)
+from musicvae_core.music.drums import DRUM_CLASSES, N_FEATURES, N_VOICES, OFFSET_SCALE, Alphabet
 from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS, Grid
 
 VELOCITY_LATTICE = mixture.Lattice(-1.0, 1.0, half_bin=1 / (VELOCITY_LEVELS - 1))
@@ -328,7 +321,7 @@ class GrooveHead(CategoricalHead):
     def draw_noise(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Noise:
         """Draw the noise of a whole sequence, of leading shape (T, B); see the base class."""
         n_cells = 2 * N_VOICES
-        widths = [N_COMBINATIONS, n_cells * self.n_mixtures, n_cells]
+        widths = [DRUM_CLASSES.n_classes, n_cells * self.n_mixtures, n_cells]
         noise = _uniform(shape, sum(widths), self.table, generator)
         hits, components, values = torch.split(noise, widths, dim=-1)
         components = _to_gumbel(components).view(*shape, n_cells, self.n_mixtures)
@@ -342,7 +335,9 @@ class GrooveHead(CategoricalHead):
 
     def draw(self, projected: Tensor, temperature: float, noise: Noise | None) -> Tensor:
         """Draw hits, then their velocities and offsets: (..., P) to (..., 27)."""
-        logits, feel_states = torch.split(projected, [N_COMBINATIONS, self.feel_size], dim=-1)
+        logits, feel_states = torch.split(
+            projected, [DRUM_CLASSES.n_classes, self.feel_size], dim=-1
+        )
         hits = self._draw_hits(logits, temperature, noise)
         return self._draw_feel(feel_states, hits, temperature, noise)
 

@@ -20,7 +20,7 @@ from musicvae_core.models.conditioning import (
 )
 from musicvae_core.models.config import LabConfig
 from musicvae_core.models.decoders import FlatDecoder, shift_right
-from musicvae_core.models.encoder import MIN_SIGMA, BidirectionalEncoder
+from musicvae_core.models.encoder import BidirectionalEncoder
 from musicvae_core.models.heads import (
     VELOCITY_LATTICE,
     GrooveHead,
@@ -29,7 +29,7 @@ from musicvae_core.models.heads import (
 )
 from musicvae_core.models.losses import gaussian_kl_nats
 from musicvae_core.models.prior import CodeNoise
-from musicvae_core.music.drums import N_COMBINATIONS, N_VOICES
+from musicvae_core.music.drums import DRUM_CLASSES, N_VOICES
 from musicvae_core.music.grid import COMMON_TIME, Grid
 
 _RAREST = 0.03
@@ -131,7 +131,9 @@ class LabHead(GrooveHead):
         sampling (Nguyen et al. 2024, section 3): over 512 of them, the many that are each
         unlikely bring voices into a groove that real ones do not use.
         """
-        logits, feel_states = torch.split(projected, [N_COMBINATIONS, self.feel_size], dim=-1)
+        logits, feel_states = torch.split(
+            projected, [DRUM_CLASSES.n_classes, self.feel_size], dim=-1
+        )
         logits = logits.masked_fill(noise.forbidden, -torch.inf)
         floor = logits.amax(dim=-1, keepdim=True) + math.log(_RAREST)
         logits = logits.masked_fill(logits < floor, -torch.inf)
@@ -287,7 +289,7 @@ class GrooveLab(nn.Module):
         outputs, _ = self.reader(condition)  # (B, T, 2H)
         context: Tensor = self.to_context(outputs)
         mu, sigma = self.to_prior(outputs.mean(dim=1)).float().chunk(2, dim=-1)
-        return context, mu, functional.softplus(sigma) + MIN_SIGMA
+        return context, mu, functional.softplus(sigma) + BidirectionalEncoder.MIN_SIGMA
 
     def encode(self, features: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Return the posterior's mu and sigma, (B, Z), of whole grooves (B, T, 27)."""

@@ -6,19 +6,21 @@ import dataclasses
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic
+from typing import Any, Generic, TypeVar
 
 from musicvae_core.errors import ConfigError
-from musicvae_core.models.config import Config, ConfigT, LabConfig, ModelConfig, TrainConfig
+from musicvae_core.models.config import Config, LabConfig, ModelConfig, TrainConfig
+
+_ConfigT = TypeVar("_ConfigT", bound=Config)
 
 
 @dataclass(frozen=True)
-class Preset(Generic[ConfigT]):
+class Preset(Generic[_ConfigT]):
     """A model and its training under one name."""
 
     name: str
     title: str
-    model: ConfigT
+    model: _ConfigT
     train: TrainConfig = field(default_factory=TrainConfig)
 
 
@@ -204,7 +206,7 @@ def preset(name: str) -> Preset[Any]:
     return PRESETS[name]
 
 
-def override(preset: Preset[ConfigT], assignments: Iterable[str]) -> Preset[ConfigT]:
+def override(preset: Preset[_ConfigT], assignments: Iterable[str]) -> Preset[_ConfigT]:
     """Return the preset with `name=value` assignments applied to its fields, all at once.
 
     Raises

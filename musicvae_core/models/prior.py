@@ -27,7 +27,7 @@ from torch.distributions import MultivariateNormal
 
 from musicvae_core.errors import ConfigError
 from musicvae_core.models.arithmetic import on_whole_blocks
-from musicvae_core.models.conditioning import N_KINDS
+from musicvae_core.models.conditioning import Kept
 from musicvae_core.models.config import Config, Size
 
 _N_FREQUENCIES = 16
@@ -250,8 +250,8 @@ class CodeNoise(nn.Module):
 
     def __init__(self, z_size: int) -> None:
         super().__init__()
-        self.register_buffer("means", torch.zeros(N_KINDS, z_size))
-        self.register_buffer("roots", torch.eye(z_size).repeat(N_KINDS, 1, 1))
+        self.register_buffer("means", torch.zeros(Kept.N_KINDS, z_size))
+        self.register_buffer("roots", torch.eye(z_size).repeat(Kept.N_KINDS, 1, 1))
         self.register_load_state_dict_pre_hook(_leave_unfitted)  # type: ignore[no-untyped-call]
 
     def forward(self, noise: Tensor, kinds: Tensor) -> Tensor:

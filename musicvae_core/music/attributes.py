@@ -29,7 +29,7 @@ from musicvae_core.music.groove import Groove
 _Array = NDArray[np.float64]
 
 
-class Beats(NamedTuple):
+class _Beats(NamedTuple):
     """The arrays of grooves: hits (..., T, 9) bool, velocities and offsets (..., T, 9) float.
 
     grid is how their steps divide time.
@@ -44,13 +44,13 @@ class Beats(NamedTuple):
 _TOMS = [LOW_TOM, MID_TOM, HIGH_TOM]
 
 
-def beats_of(features: NDArray[np.float32], grid: Grid = COMMON_TIME) -> Beats:
+def beats_of(features: NDArray[np.float32], grid: Grid = COMMON_TIME) -> _Beats:
     """Return the arrays of model features (..., T, 27), or of hits alone (..., T, 9)."""
     hits = features[..., :N_VOICES] > 0.5
     if features.shape[-1] == N_VOICES:
-        return Beats(hits, hits.astype(np.float32), np.zeros_like(features), grid)
+        return _Beats(hits, hits.astype(np.float32), np.zeros_like(features), grid)
     velocities, offsets = np.split(features[..., N_VOICES:], 2, axis=-1)
-    return Beats(hits, velocities, offsets / np.float32(OFFSET_SCALE), grid)
+    return _Beats(hits, velocities, offsets / np.float32(OFFSET_SCALE), grid)
 
 
 def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> _Array:
@@ -70,12 +70,12 @@ def _spread_of(values: NDArray[np.floating], where: NDArray[np.bool_]) -> _Array
     return np.asarray(np.sqrt(variance))
 
 
-def _struck(beats: Beats) -> NDArray[np.bool_]:
+def _struck(beats: _Beats) -> NDArray[np.bool_]:
     """Return the steps with a hit of any voice, (..., T)."""
     return np.asarray(beats.hits.any(axis=-1))
 
 
-def _step_density(beats: Beats) -> _Array:
+def _step_density(beats: _Beats) -> _Array:
     """Return the share of steps with a hit, 0 to 1.
 
     Source: Roberts et al. 2018, section 5.3 (note density, as onsets a step).
@@ -83,12 +83,12 @@ def _step_density(beats: Beats) -> _Array:
     return np.asarray(_struck(beats).mean(axis=-1))
 
 
-def _voices_used(beats: Beats) -> _Array:
+def _voices_used(beats: _Beats) -> _Array:
     """Return how many of the nine voices sound at least once."""
     return np.asarray(beats.hits.any(axis=-2).sum(axis=-1), np.float64)
 
 
-def _syncopation(beats: Beats) -> _Array:
+def _syncopation(beats: _Beats) -> _Array:
     """Return the share of struck steps that syncopate by a step, 0 to 1.
 
     A step, a sixteenth in common time, does so where it is struck, lies between two eighths,
@@ -102,14 +102,14 @@ def _syncopation(beats: Beats) -> _Array:
     return _ratio(syncopated.sum(axis=-1), struck.sum(axis=-1))
 
 
-def _between_eighths(beats: Beats) -> NDArray[np.bool_]:
+def _between_eighths(beats: _Beats) -> NDArray[np.bool_]:
     """Return the steps, (T,), that lie on no eighth."""
     steps_per_beat = beats.grid.steps_per_beat
     places = np.arange(beats.hits.shape[-2]) % steps_per_beat
     return np.asarray(2 * places % steps_per_beat != 0)
 
 
-def _sixteenth_syncopation(beats: Beats) -> _Array:
+def _sixteenth_syncopation(beats: _Beats) -> _Array:
     """Return the share of hits that syncopate by a sixteenth in their own voice, 0 to 1.
 
     A hit does so between two eighths, with no hit of its voice on the step before.
@@ -122,7 +122,7 @@ def _sixteenth_syncopation(beats: Beats) -> _Array:
     return _ratio(syncopated.sum(axis=(-2, -1)), hits.sum(axis=(-2, -1)))
 
 
-def _eighth_syncopation(beats: Beats) -> _Array:
+def _eighth_syncopation(beats: _Beats) -> _Array:
     """Return the share of hits that syncopate by an eighth in their own voice, 0 to 1.
 
     A hit does so on the second eighth of a beat, with no hit of its voice before it in the
@@ -136,7 +136,7 @@ def _eighth_syncopation(beats: Beats) -> _Array:
     return _ratio(syncopated.sum(axis=(-2, -1)), beats.hits.sum(axis=(-2, -1)))
 
 
-def _swing(beats: Beats) -> _Array:
+def _swing(beats: _Beats) -> _Array:
     """Return how much later the second sixteenths of the eighths come than the first, in steps.
 
     The mean offset of hits between eighths less that of hits on them; positive swings. 0
@@ -148,29 +148,29 @@ def _swing(beats: Beats) -> _Array:
     return np.where(has_both, later, 0.0)
 
 
-def _by_eighths(beats: Beats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _by_eighths(beats: _Beats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return the hits on eighths and those between, each in an array of full size."""
     is_between = _between_eighths(beats)[:, None]
     return beats.hits & ~is_between, beats.hits & is_between
 
 
-def _by_beat(beats: Beats) -> NDArray[np.bool_]:
+def _by_beat(beats: _Beats) -> NDArray[np.bool_]:
     """Return the hits as (..., beats, steps of a beat, 9)."""
     *leading, _, n_voices = beats.hits.shape
     return beats.hits.reshape(*leading, -1, beats.grid.steps_per_beat, n_voices)
 
 
-def _laid_backness(beats: Beats) -> _Array:
+def _laid_backness(beats: _Beats) -> _Array:
     """Return the mean offset of all hits in steps; positive is behind the beat."""
     return _mean_of(beats.offsets, beats.hits)
 
 
-def _timing_looseness(beats: Beats) -> _Array:
+def _timing_looseness(beats: _Beats) -> _Array:
     """Return the standard deviation of the offsets in steps."""
     return _spread_of(beats.offsets, beats.hits)
 
 
-def _looseness(beats: Beats) -> _Array:
+def _looseness(beats: _Beats) -> _Array:
     """Return the standard deviation of the offsets in steps, swing aside.
 
     Offsets are taken from the mean of the hits on eighths and of those between, so
@@ -183,52 +183,52 @@ def _looseness(beats: Beats) -> _Array:
     return np.asarray(np.sqrt(_ratio(sum(variances), beats.hits.sum(axis=(-2, -1)))))
 
 
-def _mean_velocity(beats: Beats) -> _Array:
+def _mean_velocity(beats: _Beats) -> _Array:
     """Return the mean velocity of the hits, 0 to 1."""
     return _mean_of(beats.velocities, beats.hits)
 
 
-def _dynamic_range(beats: Beats) -> _Array:
+def _dynamic_range(beats: _Beats) -> _Array:
     """Return the standard deviation of the velocities."""
     return _spread_of(beats.velocities, beats.hits)
 
 
-def _kick_activity(beats: Beats) -> _Array:
+def _kick_activity(beats: _Beats) -> _Array:
     """Return the kicks a bar."""
     return _activity(beats, [KICK])
 
 
-def _snare_activity(beats: Beats) -> _Array:
+def _snare_activity(beats: _Beats) -> _Array:
     """Return the snare hits a bar, ghost notes and all."""
     return _activity(beats, [SNARE])
 
 
-def _hat_activity(beats: Beats) -> _Array:
+def _hat_activity(beats: _Beats) -> _Array:
     """Return the hi-hat hits a bar, closed and open."""
     return _activity(beats, [CLOSED_HAT, OPEN_HAT])
 
 
-def _open_hat_share(beats: Beats) -> _Array:
+def _open_hat_share(beats: _Beats) -> _Array:
     """Return the share of the hi-hat hits that are open, 0 to 1; 0 without a hi-hat."""
     return _ratio(_hits_of(beats, [OPEN_HAT]), _hits_of(beats, [CLOSED_HAT, OPEN_HAT]))
 
 
-def _ride_activity(beats: Beats) -> _Array:
+def _ride_activity(beats: _Beats) -> _Array:
     """Return the ride hits a bar."""
     return _activity(beats, [RIDE])
 
 
-def _crash_activity(beats: Beats) -> _Array:
+def _crash_activity(beats: _Beats) -> _Array:
     """Return the crash hits a bar; the other cymbal has its own `_ride_activity`."""
     return _activity(beats, [CRASH])
 
 
-def _tom_activity(beats: Beats) -> _Array:
+def _tom_activity(beats: _Beats) -> _Array:
     """Return the hits of the three toms a bar."""
     return _activity(beats, _TOMS)
 
 
-def _fill_ness(beats: Beats) -> _Array:
+def _fill_ness(beats: _Beats) -> _Array:
     """Return the share of beats in which snare or toms play and nothing keeps time, 0 to 1.
 
     The hi-hat, closed or open, and the ride keep time.
@@ -242,16 +242,16 @@ def _fill_ness(beats: Beats) -> _Array:
     return np.asarray((leaves_time & sounding[..., [SNARE, *_TOMS]].any(axis=-1)).mean(axis=-1))
 
 
-def _hits_of(beats: Beats, voices: list[int] | slice) -> _Array:
+def _hits_of(beats: _Beats, voices: list[int] | slice) -> _Array:
     return np.asarray(beats.hits[..., voices].sum(axis=(-2, -1)), np.float64)
 
 
-def _activity(beats: Beats, voices: list[int]) -> _Array:
+def _activity(beats: _Beats, voices: list[int]) -> _Array:
     n_bars = beats.hits.shape[-2] / beats.grid.steps_per_bar
     return np.asarray(_hits_of(beats, voices) / n_bars)
 
 
-ATTRIBUTES: Mapping[str, Callable[[Beats], _Array]] = MappingProxyType(
+ATTRIBUTES: Mapping[str, Callable[[_Beats], _Array]] = MappingProxyType(
     {
         "velocity_mean": _mean_velocity,
         "velocity_spread": _dynamic_range,
@@ -268,7 +268,7 @@ ATTRIBUTES: Mapping[str, Callable[[Beats], _Array]] = MappingProxyType(
 
 def measure(groove: Groove) -> dict[str, float]:
     """Return every attribute of one groove."""
-    beats = Beats(groove.hits, groove.velocities, groove.offsets, groove.grid)
+    beats = _Beats(groove.hits, groove.velocities, groove.offsets, groove.grid)
     return {name: float(attribute(beats)) for name, attribute in ATTRIBUTES.items()}
 
 
@@ -294,7 +294,7 @@ class Control:
         Whether it is about velocity or timing, which not every model plays.
     """
 
-    measure: Callable[[Beats], _Array]
+    measure: Callable[[_Beats], _Array]
     title: str
     unit: str
     scale: float
@@ -389,6 +389,6 @@ def controls_of(has_feel: bool) -> tuple[str, ...]:
     return tuple(name for name, control in CONTROLS.items() if has_feel or not control.of_feel)
 
 
-def measure_controls(beats: Beats, names: Sequence[str]) -> _Array:
+def measure_controls(beats: _Beats, names: Sequence[str]) -> _Array:
     """Return the named controls of grooves (..., T, 9) in their own units, (..., K)."""
     return np.stack([CONTROLS[name].measure(beats) for name in names], axis=-1)

@@ -30,7 +30,7 @@ VOICES: tuple[str, ...] = (
     "ride",
 )
 N_VOICES = len(VOICES)
-N_COMBINATIONS = 2**N_VOICES
+_N_COMBINATIONS = 2**N_VOICES
 """Every set of voices that can sound at one step is one class: bit v is voice v."""
 
 KICK, SNARE, CLOSED_HAT, OPEN_HAT, LOW_TOM, MID_TOM, HIGH_TOM, CRASH, RIDE = range(N_VOICES)
@@ -66,7 +66,7 @@ OFFSET_SCALE = 2.0
 
 _BITS = 2 ** np.arange(N_VOICES)
 
-COMBINATIONS: NDArray[np.bool_] = ((np.arange(N_COMBINATIONS)[:, None] & _BITS) > 0).copy()
+_COMBINATIONS: NDArray[np.bool_] = ((np.arange(_N_COMBINATIONS)[:, None] & _BITS) > 0).copy()
 """(512, 9) bool: the voices that each class sounds; the inverse of `hits_to_classes`."""
 
 
@@ -102,7 +102,7 @@ class Alphabet:
         return int(self.table.shape[1])
 
 
-DRUM_CLASSES = Alphabet("hits", slice(0, N_VOICES), COMBINATIONS.astype(np.float32), _BITS)
+DRUM_CLASSES = Alphabet("hits", slice(0, N_VOICES), _COMBINATIONS.astype(np.float32), _BITS)
 """The 512 combinations of the nine voices."""
 
 

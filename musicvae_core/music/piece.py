@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae_core.errors import InvalidMusicError
-from musicvae_core.music.drums import COMBINATIONS, DRUM_CLASSES, Alphabet, hits_to_classes
+from musicvae_core.music.drums import DRUM_CLASSES, Alphabet, hits_to_classes
 from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import LINE_CLASSES, Line, classes_to_line, line_to_classes
@@ -243,7 +243,7 @@ def classes_to_trio(
         name: classes_to_line(classes[:, column], tempo_bpm, programs[name], grid=grid)
         for column, name in enumerate((MELODY, BASS))
     }
-    drums = Groove.from_hits(COMBINATIONS[classes[:, 2]], tempo_bpm=tempo_bpm, grid=grid)
+    drums = Groove.from_hits(DRUM_CLASSES.table[classes[:, 2]] > 0, tempo_bpm=tempo_bpm, grid=grid)
     return Piece({**lines, DRUMS: drums})
 
 

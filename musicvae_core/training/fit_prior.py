@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import singledispatch
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,14 +20,16 @@ from musicvae_core.data.windows import AnyWindows, FeatureRows, Windows
 from musicvae_core.errors import ConfigError, TooFewExamplesError
 from musicvae_core.lab.completion import residuals
 from musicvae_core.models.arithmetic import is_fast_at_bfloat16
-from musicvae_core.models.checkpoint import Checkpoint, LabCheckpoint, ModelT
-from musicvae_core.models.conditioning import N_KINDS, Kept, untold
+from musicvae_core.models.checkpoint import Checkpoint, LabCheckpoint
+from musicvae_core.models.conditioning import Kept, untold
 from musicvae_core.models.config import LabConfig, ModelConfig
 from musicvae_core.models.kinds import kind_of
 from musicvae_core.models.lab import GrooveLab
 from musicvae_core.models.lab_tasks import hide
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.models.prior import LatentPrior, PriorConfig
+
+_ModelT = TypeVar("_ModelT", bound=nn.Module)
 
 _ENCODE_BATCH, _HIDING_BATCH = 512, 256
 _AVERAGED = 10
@@ -132,8 +134,8 @@ def _prior_config(model: ModelConfig) -> PriorConfig:
 
 
 def fit_prior(
-    checkpoint: Checkpoint[ModelT, Any], windows: AnyWindows, training: Any = None, **options: Any
-) -> Checkpoint[ModelT, Any]:
+    checkpoint: Checkpoint[_ModelT, Any], windows: AnyWindows, training: Any = None, **options: Any
+) -> Checkpoint[_ModelT, Any]:
     """Return a checkpoint of any kind with its prior fitted to the codes of windows.
 
     Parameters
@@ -148,7 +150,7 @@ def fit_prior(
         See `_fit_flow`; a lab has none.
     """
     training = training or prior_training(checkpoint.config)
-    fitted: Checkpoint[ModelT, Any] = _fit(
+    fitted: Checkpoint[_ModelT, Any] = _fit(
         checkpoint.model, checkpoint, windows, training, **options
     )
     return fitted
@@ -263,7 +265,7 @@ def _fit_gaussian(
     ]
     kinds, mu, sigma = (np.concatenate(one) for one in zip(*parts, strict=True))
     fitted = copy.deepcopy(model)
-    for kind in range(N_KINDS):
+    for kind in range(Kept.N_KINDS):
         own = kinds == kind
         if own.sum() <= mu.shape[1]:
             raise TooFewExamplesError(

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,13 +19,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from musicvae_core.data.files import remove_parts, write_atomically
-from musicvae_core.data.windows import AnyWindows, WindowSource, WindowsT
+from musicvae_core.data.windows import AnyWindows, WindowSource
 from musicvae_core.errors import ConfigError, TooFewExamplesError, TrainingError
 from musicvae_core.models.checkpoint import load_checkpoint
 from musicvae_core.models.losses import elbo_losses
 from musicvae_core.models.musicvae import map_batch
 from musicvae_core.models.presets import Preset
 from musicvae_core.training.run import Run
+
+_WindowsT = TypeVar("_WindowsT", bound=AnyWindows)
 
 _STATE_FILE, LOG_FILE = "training.pt", "log.jsonl"
 _MIN_TRAIN_WINDOWS = 16
@@ -339,7 +341,7 @@ def _validate(run: Run, held_out: AnyWindows) -> _Metrics:
     return {f"validation/{name}": value for name, value in measured.items()}
 
 
-def _validation_windows(dataset: WindowSource[WindowsT], n_bars: int) -> WindowsT:
+def _validation_windows(dataset: WindowSource[_WindowsT], n_bars: int) -> _WindowsT:
     """Return evenly spread validation windows; a data set too small for them lends its own."""
     try:
         windows = dataset.windows("validation", n_bars)
@@ -348,6 +350,6 @@ def _validation_windows(dataset: WindowSource[WindowsT], n_bars: int) -> Windows
     return _evenly(windows, _N_VALIDATION)
 
 
-def _evenly(windows: WindowsT, n: int) -> WindowsT:
+def _evenly(windows: _WindowsT, n: int) -> _WindowsT:
     """Return n evenly spread windows, or all where there are fewer."""
     return windows.take(np.linspace(0, len(windows) - 1, min(n, len(windows))))

@@ -40,7 +40,7 @@ from pages.groove_lab.request import (
 )
 from pages.shared.actions import action, component, on_event, run_to_completion
 from pages.shared.card import Card, grid_as_sent
-from pages.shared.collection import Source, add_to_library, favourites, page_of, slots
+from pages.shared.collection import Source, favourites, library, page_of, slots
 from pages.shared.deck import source_deck
 from pages.shared.edits import edited_source
 from pages.shared.events import Share
@@ -218,7 +218,7 @@ def _use(after: Source | None) -> None:
     if after is None:
         return
     after = edited_source(after)
-    add_to_library(after)
+    library.add(after)
     slots.fill(_GROOVE, after)
 
 
@@ -251,7 +251,7 @@ def _draw_rhythms(studio: Studio, key: str) -> None:
 
     def place_taps(groove: Groove) -> None:
         source = Source("Taps", groove, origin="tapped", note=f"{groove.n_hits} taps")
-        add_to_library(source)
+        library.add(source)
         slots.fill(key, source)
 
     with st.expander("Tap a rhythm, or bring one", icon=":material/touch_app:", expanded=True):

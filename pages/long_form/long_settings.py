@@ -92,13 +92,6 @@ def read_long_settings(studio: Studio, models: list[ModelInfo]) -> LongSettings:
     return LongSettings(model, temperature, seed)
 
 
-def take_next_long_seed() -> None:
-    """Move on to the next seed when these settings were the last to be sampled."""
-    now = Pieces().now
-    if now and now.sampled == what_to_sample():
-        st.session_state[_SEED] = next_seed(_SEED)
-
-
 def what_to_sample() -> tuple[object, ...]:
     """Return the values that decide which piece comes out, the seed last."""
     return tuple(st.session_state.get(key) for key in (_MODEL, "temperature", _SEED))
@@ -210,6 +203,11 @@ class Pieces:
             st.session_state[_PIECES] = [
                 replace(one, name=name.strip()) if one.id == now.id else one for one in self._all
             ]
+
+    def take_next_seed(self) -> None:
+        """Move on to the next seed when these settings were the last to be sampled."""
+        if self.now and self.now.sampled == what_to_sample():
+            st.session_state[_SEED] = next_seed(_SEED)
 
     @property
     def can_take_back(self) -> bool:

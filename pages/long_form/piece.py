@@ -19,7 +19,6 @@ from pages.long_form.long_settings import (
     long_model,
     long_models,
     read_long_settings,
-    take_next_long_seed,
     what_to_sample,
 )
 from pages.shared.actions import action, run_to_completion
@@ -103,7 +102,7 @@ def _do_what_was_asked(studio: Studio, settings: LongSettings, change: _Change |
 
 def _draw_sample_button(settings: LongSettings) -> None:
     def ask() -> None:
-        take_next_long_seed()
+        Pieces().take_next_seed()
         st.session_state[_ASKED] = True
 
     st.button(

@@ -15,16 +15,7 @@ from musicvae_core.latent.atlas import Atlas, directions, nearest
 from musicvae_core.music.forms import Music
 from musicvae_core.studio import Studio
 from pages.map.figure import fields_of
-from pages.map.points import (
-    MAX_STOPS,
-    STRIP,
-    Actions,
-    Hand,
-    MapSettings,
-    Path,
-    Spot,
-    point_spot,
-)
+from pages.map.points import Actions, Hand, MapSettings, Path, Spot, point_spot
 from pages.shared.actions import action, on_value
 from pages.shared.card import Card, Morph
 from pages.shared.collection import bars_phrase, favourites
@@ -71,7 +62,7 @@ def strip_card(path: Path, at: tuple[float, float]) -> Card:
     morph = Morph(path.grooves, 1, len(path.grooves), path.ends, at)
     groove = path.grooves[morph.index_at(at)]
     note = f"{len(path.grooves)} steps"
-    return Card(STRIP, path.name, groove, note, favourites.has(groove), morph=morph)
+    return Card(Path.STRIP, path.name, groove, note, favourites.has(groove), morph=morph)
 
 
 def _path_of(sounding: Sounding, hand: Hand, steps_a_leg: int) -> Path | None:
@@ -110,7 +101,7 @@ def draw_path_controls(sounding: Sounding, actions: Actions) -> Path | None:
         return None
     names = [as_text(stop.name) for stop in now.path]
     stops = " → ".join(f"**{at}** {name}" for at, name in enumerate(names, start=1))
-    full = " That is as many as a path has." if n_stops == MAX_STOPS else ""
+    full = " That is as many as a path has." if n_stops == Hand.MAX_STOPS else ""
     st.caption(f"{stops}{full}")
     steps = _choose_steps(n_stops) if n_stops > 1 else 1
     with st.container(horizontal=True, gap="xsmall"):

@@ -16,8 +16,8 @@ from pydantic import Field, TypeAdapter
 
 from musicvae_core.latent.atlas import Atlas
 from musicvae_core.music.forms import FORMS
-from pages.map.figure import View, axis_titles, map_figure, place, positions_of
-from pages.map.points import PIECE, STRIP, Actions, MapSettings, Path, Spot, point_of
+from pages.map.figure import View, axis_titles, map_figure, place
+from pages.map.points import Actions, MapSettings, Path, Spot, point_of
 from pages.shared.actions import component, last_event, on_event, on_value
 from pages.shared.events import SELECTION, Flag, Selection
 
@@ -237,7 +237,7 @@ def _draw_overlay(settings: MapSettings, actions: Actions, path: Path | None) ->
     if now.path:
         stops = _where(settings, now.path)
         trail = _trail(settings, stops, path) if path else stops
-        shown = _PathShown(stops, trail, STRIP, PIECE)
+        shown = _PathShown(stops, trail, Path.STRIP, Path.PIECE)
     _map_overlay(
         key=_OVERLAY,
         chart=_AREA,
@@ -250,7 +250,7 @@ def _draw_overlay(settings: MapSettings, actions: Actions, path: Path | None) ->
 
 def _where(settings: MapSettings, spots: Sequence[Spot]) -> _Positions:
     """Return where spots lie on the map, (n, 2) or (n, 3); new codes are placed once."""
-    positions = positions_of(settings.atlas, settings.projection)
+    positions = place(settings.atlas, settings.projection)
     placed = _placed(settings, [spot.z for spot in spots if point_of(spot.id) is None])
     new = iter(placed)
     found = [

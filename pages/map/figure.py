@@ -37,19 +37,13 @@ _EDGE = 0.05
 _LEGEND_PX, _COLOUR_BAR_PX = 96, 72
 
 
-def positions_of(atlas: Atlas, projection: str) -> NDArray[np.float32]:
-    """Return where the points lie, (N, 2) or (N, 3)."""
+def place(
+    atlas: Atlas, projection: str, codes: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """Return where codes (n, Z) lie on the map, (n, 2) or (n, 3); by default the atlas's own."""
     if projection == "tsne":
-        return atlas.tsne
-    placed = atlas.principal.place(atlas.codes)
-    return placed if projection == "pca3" else placed[:, :2]
-
-
-def place(atlas: Atlas, projection: str, codes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return where codes (n, Z) lie on the map that `positions_of` draws."""
-    if projection == "tsne":
-        return atlas.tsne_map.place(codes)
-    placed = atlas.principal.place(codes)
+        return atlas.tsne if codes is None else atlas.tsne_map.place(codes)
+    placed = atlas.principal.place(atlas.codes if codes is None else codes)
     return placed if projection == "pca3" else placed[:, :2]
 
 
@@ -80,7 +74,7 @@ def map_figure(
     Parameters
     ----------
     atlas, projection
-        What to draw, and how; see `positions_of`.
+        What to draw, and how; see `place`.
     colour
         One of `fields_of`.
     shown
@@ -90,7 +84,7 @@ def map_figure(
     webgl
         Whether a flat chart is drawn with WebGL; without it thousands of points are slow.
     """
-    positions = positions_of(atlas, projection)
+    positions = place(atlas, projection)
     figure = go.Figure(
         [
             *_ghosts(positions, np.flatnonzero(~shown)),

@@ -12,15 +12,7 @@ from musicvae_core.studio import Studio
 from pages.map.cards import Sounding, draw_list, draw_neighbours, draw_path_controls, strip_card
 from pages.map.chart import draw_chart
 from pages.map.figure import TEMPO, Field, fields_of, matching
-from pages.map.points import (
-    PIECE,
-    STRIP,
-    Actions,
-    MapSettings,
-    Path,
-    Spot,
-    brought_spots,
-)
+from pages.map.points import Actions, MapSettings, Path, Spot, brought_spots
 from pages.shared.card import Card, piece_card
 from pages.shared.collection import Source
 from pages.shared.deck import source_deck
@@ -76,7 +68,7 @@ def _draw_hand(sounding: Sounding, actions: Actions, path: Path | None) -> None:
         cards,
         sources.__getitem__,
         key="map.deck",
-        play=(PIECE if now.is_travelling else in_hand, token) if now.n_chosen else None,
+        play=(Path.PIECE if now.is_travelling else in_hand, token) if now.n_chosen else None,
         on_move=lambda _, at: st.session_state.update({_AT: at}),
     )
 
@@ -91,7 +83,7 @@ def _sources(
     for card in cards:
         if path and card.morph:
             z = path.codes[card.morph.index_at(card.morph.at)]
-            found[STRIP] = Source(path.name, card.groove, z, sounding.model, "map")
+            found[Path.STRIP] = Source(path.name, card.groove, z, sounding.model, "map")
     return found
 
 

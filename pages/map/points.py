@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from typing import ClassVar
 
 import numpy as np
 import streamlit as st
@@ -115,7 +116,7 @@ def brought_spots(studio: Studio, model: ModelInfo) -> tuple[Spot, ...]:
     grid than the model's is left out.
     """
     sources: dict[str, Source] = {}
-    for source in [*favourites.all().values(), *library().values(), *_sampled(model.plays)]:
+    for source in [*favourites.all().values(), *library.all().values(), *_sampled(model.plays)]:
         if source.plays != model.plays or source.groove.grid != model.grid:
             continue
         sources.setdefault(fingerprint(source.groove), source)
@@ -157,9 +158,6 @@ def _fitted(groove: Music, n_bars: int) -> Music:
     return fitted
 
 
-MAX_STOPS = 8
-
-
 @dataclass(frozen=True, eq=False)
 class Hand:
     """What is in hand.
@@ -178,6 +176,8 @@ class Hand:
         Whether the path was asked to be played through, and not yet left again.
     """
 
+    MAX_STOPS: ClassVar[int] = 8
+
     spot: Spot | None = None
     path: tuple[Spot, ...] = ()
     inside: tuple[int, ...] = ()
@@ -187,7 +187,7 @@ class Hand:
     def taking(self, spot: Spot, *, to_path: bool = False) -> Hand:
         """Return the hand with another groove in it, and on the path where that is wanted."""
         path = self.path
-        if to_path and len(path) < MAX_STOPS and (not path or path[-1].id != spot.id):
+        if to_path and len(path) < self.MAX_STOPS and (not path or path[-1].id != spot.id):
             path = (*path, spot)
         return replace(self, spot=spot, path=path, n_chosen=self.n_chosen + 1, is_travelling=False)
 
@@ -340,13 +340,13 @@ class Actions:
         return next((spot for spot in known if spot.id == spot_id), None)
 
 
-STRIP, PIECE = "strip", "piece"
-"""Ids of the cards of a path."""
-
-
 @dataclass(frozen=True, eq=False)
 class Path:
     """A path through the stops in hand: codes (n, Z) and a groove for each."""
+
+    STRIP: ClassVar[str] = "strip"
+    PIECE: ClassVar[str] = "piece"
+    """Ids of its cards."""
 
     name: str
     ends: tuple[str, str]

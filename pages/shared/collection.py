@@ -133,13 +133,17 @@ class _Slots:
         if key not in now or other not in now:
             return
         chosen = {
-            choice_key(to, kind, now[of]): st.session_state[choice_key(of, kind, now[of])]
+            self.choice_key(to, kind, now[of]): st.session_state[self.choice_key(of, kind, now[of])]
             for of, to in ((key, other), (other, key))
             for kind in _CHOICES
-            if choice_key(of, kind, now[of]) in st.session_state
+            if self.choice_key(of, kind, now[of]) in st.session_state
         }
         st.session_state.update(chosen)
         self.fill_all({key: now[other], other: now[key]})
+
+    def choice_key(self, key: str, kind: str, source: Source) -> str:
+        """Return the session key of one of `_CHOICES`, of the source in a slot."""
+        return f"{key}.{kind}.{source.id}"
 
     def can_undo(self, page: str, keys: Sequence[str] | None = None) -> bool:
         """Return whether a slot of the page, or one of `keys`, has held something else."""
@@ -183,11 +187,6 @@ class _Slots:
 
 
 slots = _Slots()
-
-
-def choice_key(key: str, kind: str, source: Source) -> str:
-    """Return the session key of one of `_CHOICES`, of the source in a slot."""
-    return f"{key}.{kind}.{source.id}"
 
 
 def _differs(now: dict[str, Source], then: dict[str, Source], keys: Sequence[str] | None) -> bool:
@@ -277,17 +276,22 @@ _MAX_RECENT = 100
 """Uploads, samples and grooves that were sent; the oldest make room."""
 
 
-def library() -> dict[str, Source]:
-    """Return what was uploaded, sampled or sent, by its id, the newest first."""
-    kept: dict[str, Source] = st.session_state.setdefault(_LIBRARY, {})
-    return kept
+class _Library:
+    """What was uploaded, sampled or sent in this session, offered on every page."""
+
+    def all(self) -> dict[str, Source]:
+        """Return the sources by their ids, the newest first."""
+        kept: dict[str, Source] = st.session_state.setdefault(_LIBRARY, {})
+        return kept
+
+    def add(self, source: Source) -> None:
+        """Offer a source on every page from now on."""
+        rest = {id_: other for id_, other in self.all().items() if id_ != source.id}
+        recent = [(source.id, source), *rest.items()][:_MAX_RECENT]
+        st.session_state[_LIBRARY] = dict(recent)
 
 
-def add_to_library(source: Source) -> None:
-    """Offer a source on every page from now on."""
-    rest = {id_: other for id_, other in library().items() if id_ != source.id}
-    recent = [(source.id, source), *rest.items()][:_MAX_RECENT]
-    st.session_state[_LIBRARY] = dict(recent)
+library = _Library()
 
 
 def as_long_as(groove: Music, n_bars: int) -> Music:

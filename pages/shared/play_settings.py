@@ -29,7 +29,7 @@ _NO_MODEL = (
 )
 
 
-def open_studio() -> Studio:
+def _open_studio() -> Studio:
     """Load the shipped models and the system's SoundFont."""
     limit_threads()
     return Studio()
@@ -38,7 +38,7 @@ def open_studio() -> Studio:
 @st.cache_resource(show_spinner="Loading the models…")
 def shared_studio() -> Studio:
     """Return the app's `Studio`, loaded once."""
-    return open_studio()
+    return _open_studio()
 
 
 HASHED: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(

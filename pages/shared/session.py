@@ -15,7 +15,7 @@ from streamlit.navigation.page import StreamlitPage
 from musicvae_core.latent.results import ModelInfo, Take
 from musicvae_core.music.forms import FORMS, Plays
 from pages.shared.actions import action
-from pages.shared.collection import Source, add_to_library
+from pages.shared.collection import Source, library
 from pages.shared.lasting import lasting, lasting_settings
 from pages.shared.names import name_of
 
@@ -234,7 +234,7 @@ def send(destination: str, *sources: Source) -> None:
         st.session_state[_TO_SHARE] = sources[0]
         return
     for source in reversed(sources):
-        add_to_library(source)
+        library.add(source)
     choose_form(sources[0].plays)
     inbox = st.session_state.setdefault(_inbox(destination), [])
     waiting = {source.id for source in inbox}

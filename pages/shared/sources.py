@@ -33,9 +33,7 @@ from musicvae_core.studio import Studio
 from pages.shared.actions import component, on_value, run_to_completion
 from pages.shared.collection import (
     Source,
-    add_to_library,
     bars_phrase,
-    choice_key,
     favourites,
     first_lively_window,
     library,
@@ -133,7 +131,7 @@ def _fit_to(source: Source, model: ModelInfo, key: str) -> Source:
 def _draw_choice(key: str, label: str, demos: Sequence[Source], forms: Sequence[Plays]) -> None:
     """Draw the list of all that is there, the slot's own contents chosen."""
     now = slots.contents(page_of(key)).get(key)
-    offered = [*favourites.all().values(), *library().values(), *demos, *([now] if now else [])]
+    offered = [*favourites.all().values(), *library.all().values(), *demos, *([now] if now else [])]
     sources = {source.id: source for source in offered if source.plays in forms}
     labels = _labels(sources)
     chosen = now.id if now else None
@@ -209,7 +207,7 @@ def _add_sample(studio: Studio, key: str, model: ModelInfo | None) -> None:
         raise CheckpointError("There is no model to sample from: train one first.")
     [take] = studio.sample((model or models[0]).name, 1, seed=random.randrange(_MAX_SEED))
     source = Source(name_of(take.z), take.groove, take.z, take.model, "sample")
-    add_to_library(source)
+    library.add(source)
     slots.fill(key, source)
 
 
@@ -220,7 +218,7 @@ def _choose_window(source: Source, n_bars: int, key: str) -> Source:
         range(len(found)),
         first_lively_window(found),
         format_func=lambda start: bars_phrase(start, n_bars),
-        key=choice_key(key, "window", source),
+        key=slots.choice_key(key, "window", source),
         width=_WINDOW_WIDTH,
         persist_state="session",
         help="Which bars to take",
@@ -236,7 +234,7 @@ def _fill_up(source: Source, n_bars: int, key: str) -> Source:
         _FILLINGS,
         default="repeats",
         required=True,
-        key=choice_key(key, "filling", source),
+        key=slots.choice_key(key, "filling", source),
         persist_state="session",
         help="What follows a groove that is too short",
     )
@@ -354,7 +352,7 @@ def _read(studio: Studio, key: str, text: str, place: Callable[[Source], None]) 
         return
     name = shared.name.strip() or "Shared groove"
     source = Source(name, shared.music, model=shared.model or None, origin="code")
-    add_to_library(source)
+    library.add(source)
     place(source)
     _take_over(studio, shared)
     st.session_state[f"{key}.code"] = ""

@@ -46,7 +46,7 @@ _DOWNLOAD = "transport.download"
 _KEY = "transport"
 
 
-class Transport(BaseModel):
+class _Transport(BaseModel):
     """How everything is played; also the schema of what the browser says of it.
 
     `tempo` is None where each groove has its own; `swing` is a share of a triplet, `feel` of the
@@ -121,9 +121,9 @@ class _ChosenKit(NamedTuple):
 _CHOSEN_KIT = TypeAdapter(_ChosenKit)
 
 
-def transport() -> Transport:
+def transport() -> _Transport:
     """Return how everything is played in this session."""
-    kept: Transport = st.session_state.setdefault(_STATE, Transport())
+    kept: _Transport = st.session_state.setdefault(_STATE, _Transport())
     return kept
 
 
@@ -281,7 +281,7 @@ def _packed(header: dict[str, Any], data: bytes) -> bytes:
     return struct.pack("<I", len(text)) + text + data
 
 
-def _keep(said: Transport) -> None:
+def _keep(said: _Transport) -> None:
     st.session_state[_STATE] = said
 
 
@@ -289,8 +289,8 @@ def _choose(chosen: _ChosenKit) -> None:
     choose_kit(chosen.kit, chosen.voice)
 
 
-_SCHEMA = TypeAdapter(Transport)
-lasting(_STATE, Transport)
+_SCHEMA = TypeAdapter(_Transport)
+lasting(_STATE, _Transport)
 lasting(_KIT, str)
 lasting(_VOICE_KITS, dict[Voice, str])
 lasting(_LOOP, bool)

@@ -20,7 +20,7 @@ from musicvae_core.music.midi.maps import DRUM_MAPS, STANDARD, DrumMap, drum_nam
 from musicvae_core.music.midi.read import MidiReading
 from musicvae_core.music.midi.tracks import TrackChoice
 from pages.shared.actions import action, on_value
-from pages.shared.collection import Source, add_to_library
+from pages.shared.collection import Source, library
 from pages.shared.events import FILES, TEXT, Name
 from pages.shared.lasting import lasting
 from pages.shared.names import as_text
@@ -336,7 +336,7 @@ def free_upload(file_id: str) -> None:
 
 def _take(found: Sequence[Source], place: _Place) -> None:
     for source in reversed(found):
-        add_to_library(source)
+        library.add(source)
     if found:
         place(found)
 

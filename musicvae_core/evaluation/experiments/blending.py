@@ -32,7 +32,7 @@ from musicvae_core.data.windows import Split, Windows
 from musicvae_core.errors import TooFewExamplesError
 from musicvae_core.latent.codes import Codes, encode_features, refine_path, slerp
 from musicvae_core.models.checkpoint import Checkpoint
-from musicvae_core.music.drums import N_COMBINATIONS, N_VOICES, hits_to_classes
+from musicvae_core.music.drums import DRUM_CLASSES, N_VOICES, hits_to_classes
 from musicvae_core.music.grid import COMMON_TIME
 
 _FRACTIONS = tuple(float(fraction) for fraction in np.linspace(0, 1, 11))
@@ -246,7 +246,7 @@ class _Level:
         """Count contexts, given as keys, and the classes that followed them."""
         unique, indices = np.unique(keys, return_inverse=True)
         pairs, counts = np.unique(_joined(indices, classes), return_counts=True)
-        distinct = np.bincount(pairs // N_COMBINATIONS, minlength=len(unique))
+        distinct = np.bincount(pairs // DRUM_CLASSES.n_classes, minlength=len(unique))
         return cls(unique, np.bincount(indices), distinct, pairs, counts)
 
     def contexts(self, keys: _Classes) -> _Classes:
@@ -303,7 +303,7 @@ class _NgramModel:
         n_windows, n_steps = windows.shape
         classes = windows.ravel()
         places = np.tile(np.arange(n_steps), n_windows)
-        uniform = np.full(len(classes), 1 / N_COMBINATIONS)
+        uniform = np.full(len(classes), 1 / DRUM_CLASSES.n_classes)
         always = np.zeros_like(classes)
         probabilities = self._levels[0].interpolated(always, classes, uniform, self.strength)
         keys, found = places % COMMON_TIME.steps_per_bar, []
@@ -354,7 +354,7 @@ def _longer(contexts: _Classes, classes: _Classes, distance: int) -> _Classes:
 
 
 def _joined(contexts: _Classes, classes: _Classes) -> _Classes:
-    return np.asarray(contexts * N_COMBINATIONS + classes)
+    return np.asarray(contexts * DRUM_CLASSES.n_classes + classes)
 
 
 def _find(table: _Classes, keys: _Classes) -> _Classes:
