@@ -17,8 +17,10 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from scripts.soak import CHROMIUM, FLAGS, ROOT, memory_bytes, serving
+from scripts.soak import CHROMIUM, FLAGS, memory_bytes, serving
 from scripts.wire import Wire, counted
+
+_ROOT = Path(__file__).parents[1]
 
 _PATIENCE_MS = 60_000
 _N_SESSIONS = 8
@@ -232,7 +234,7 @@ def _measure(page: Page, tries: int) -> dict[str, float]:
     _go_to(page, "Map")
     note("Map: click to sound", lambda at: _map_click(page, at))
     _go_to(page, "Morph")
-    demos = sorted((ROOT / "assets" / "demo").glob("*.mid"))
+    demos = sorted((_ROOT / "assets" / "demo").glob("*.mid"))
     pairs = [(demos[at + 2], demos[at + 3]) for at in range(tries)]
     note("Two uploads to a playing morph", lambda at: _uploads(page, pairs[at]))
     return rows

@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 from playwright.async_api import Browser, Error, Page, async_playwright
 
-ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[1]
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--mute-audio"]
 _MAX_SESSIONS, _MAX_MINUTES = 40, 60
@@ -148,7 +148,7 @@ def serving(log: Path) -> Iterator[tuple[str, int]]:
     with log.open("wb") as file:
         server = subprocess.Popen(
             [*command, f"--server.port={port}"],
-            cwd=ROOT,
+            cwd=_ROOT,
             stdout=file,
             stderr=file,
             env={

@@ -24,7 +24,7 @@ from musicvae_core.models.presets import override, preset
 from musicvae_core.models.reconstruction import reconstruction_metrics
 from musicvae_core.music.drums import DRUM_CLASSES
 from musicvae_core.music.line import FIRST_PITCH_CLASS
-from musicvae_core.music.line_attributes import harmony, together
+from musicvae_core.music.line_attributes import _harmony, _together
 from musicvae_core.music.midi.write import write_piece
 from musicvae_core.music.piece import TRIO, TRIO_CLASSES, Piece, classes_to_trio, trio_to_classes
 from musicvae_core.studio import Studio
@@ -258,12 +258,12 @@ def test_a_trio_without_a_conductor_or_an_even_z_is_refused():
 
 def test_attributes_tell_how_parts_go_together():
     piece = song()
-    found = harmony(piece["melody"], piece["melody"].transposed(-12))
+    found = _harmony(piece["melody"], piece["melody"].transposed(-12))
     assert found == {"chord_fit": 1.0, "octave_fit": 1.0}
-    assert harmony(piece["melody"], piece["melody"].transposed(-1))["chord_fit"] == 0.0
-    assert harmony(piece["melody"], piece["melody"].transposed(-7))["chord_fit"] == 1.0
+    assert _harmony(piece["melody"], piece["melody"].transposed(-1))["chord_fit"] == 0.0
+    assert _harmony(piece["melody"], piece["melody"].transposed(-7))["chord_fit"] == 1.0
     kicks = piece["bass"].onsets
-    assert together(piece["bass"], kicks) == {"bass_with_kick": 1.0, "kick_with_bass": 1.0}
+    assert _together(piece["bass"], kicks) == {"bass_with_kick": 1.0, "kick_with_bass": 1.0}
     classes = np.array([trio_to_classes(song(16, seed)) for seed in range(3)])
     columns = _attributes(classes)
     assert {len(values) for values in columns.values()} == {3}

@@ -56,12 +56,12 @@ def trio_attributes(piece: Piece) -> dict[str, float]:
     return {
         **{f"melody_{name}": value for name, value in line_attributes(melody).items()},
         **{f"bass_{name}": value for name, value in line_attributes(bass).items()},
-        **harmony(melody, bass),
-        **together(bass, drums.hits[:, KICK]),
+        **_harmony(melody, bass),
+        **_together(bass, drums.hits[:, KICK]),
     }
 
 
-def harmony(melody: Line, bass: Line) -> dict[str, float]:
+def _harmony(melody: Line, bass: Line) -> dict[str, float]:
     """Return how a melody goes with a bass by name, over the notes that begin above one.
 
     `chord_fit` is the share of them on the bass's pitch class or a third or a fifth above it,
@@ -72,7 +72,7 @@ def harmony(melody: Line, bass: Line) -> dict[str, float]:
     return {"chord_fit": _mean(np.isin(above, _TRIADS)), "octave_fit": _mean(above == 0)}
 
 
-def together(line: Line, kicks: NDArray[np.bool_]) -> dict[str, float]:
+def _together(line: Line, kicks: NDArray[np.bool_]) -> dict[str, float]:
     """Return how a bass goes with a bass drum, struck at some steps (T,), by name.
 
     They are the shares of its notes, and of the kicks, that begin with one of the other.
