@@ -265,7 +265,7 @@ def _ways(lab: Lab, seed: int) -> dict[str, _Way]:
     def heard(n_bars: int) -> _Way:
         def play(feel: Groove, groove: Groove) -> Groove:
             example = lab.listen(feel)
-            bars = example.features[:, : 16 * n_bars]
+            bars = example.features[:, : COMMON_TIME.steps_per_bar * n_bars]
             return lab.play_like(Example(example.z, bars), groove, chance)
 
         return play
