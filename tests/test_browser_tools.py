@@ -43,6 +43,25 @@ def test_the_card_that_plays_is_large_and_focus_moves_none(page: Page) -> None:
 
 
 @faked
+def test_a_card_says_what_no_button_says_and_the_key_help_has_all_of_it(page: Page) -> None:
+    hint = page.locator(".card.large .hint")
+    assert hint.is_visible()
+    for gesture in ("plays from there", "number loops", "voice mutes", "name renames", "Drag MIDI"):
+        assert gesture in hint.inner_text()
+    box, within = hint.bounding_box(), hint.evaluate("hint => hint.scrollWidth")
+    assert within <= box["width"] + 1, "all of it is read"
+    page.keyboard.press("?")
+    text = page.get_by_role("dialog", name="Keys and gestures").inner_text()
+    for gesture in ("Play from there", "Loop that bar", "Mute it", "Rename it", "Out of a card"):
+        assert gesture in text
+    page.keyboard.press("Escape")
+    page.set_viewport_size({"width": 390, "height": 844})
+    until(lambda: hint.evaluate("hint => hint.scrollWidth <= hint.clientWidth + 1"), "a phone")
+    page.locator(".card .edit").first.click()
+    assert "cell sets a hit" in hint.inner_text()
+
+
+@faked
 def test_the_tools_of_a_card_work_alike_on_every_page(page: Page) -> None:
     for title in ("Sample", "Attributes", "Groove lab"):
         if title != "Sample":

@@ -46,7 +46,7 @@ export class CardView {
         this.shape,
         this.undo,
         this.redo,
-        element("i"),
+        this.hint,
         this.send.root,
         this.midi,
         this.wav,
@@ -211,6 +211,7 @@ export class CardView {
     const { act } = this;
     this.name = element("input", { class: "name", maxlength: "60", spellcheck: "false" });
     this.note = element("p", { class: "note" });
+    this.hint = element("p", { class: "hint" });
     this.grid = new Grid({
       seek: (step) => act.seek(this, step),
       bar: (bar) => act.bar(this, this.bar === bar ? null : bar),
@@ -299,7 +300,20 @@ export class CardView {
     this.#showModes();
   }
 
+  // What a click does where no button says it.
+  #hint() {
+    const { can } = this.data;
+    const gestures = [
+      this.editing ? "cell sets a hit" : "picture plays from there",
+      this.bars > 1 && "bar number loops it",
+      "voice mutes",
+      can.rename && "name renames",
+    ];
+    return `Click: ${gestures.filter(Boolean).join(" · ")}. Drag MIDI out. More: ?`;
+  }
+
   #showModes() {
+    this.hint.textContent = this.hint.title = this.#hint();
     this.edit.setAttribute("aria-pressed", String(this.editing));
     this.shape.setAttribute("aria-expanded", String(this.tools.isOpen));
   }
