@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from real_browser import (
 )
 
 from musicvae_core.music.drums import KICK
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.midi.read import read_midi
 
 pytestmark = pytest.mark.browser
 
@@ -143,3 +146,33 @@ def test_a_file_is_of_what_was_set_just_before_it_was_asked_for(page: Page) -> N
     )
     wait_for_rest(page)
     assert slower_notes == saved("MIDI") != notes
+
+
+_DRAG_OUT = """
+(card, key) => {
+    const canvas = card.querySelector("canvas.editable");
+    if (key) canvas.dispatchEvent(new KeyboardEvent("keydown", { key }));
+    const [midi] = [...card.querySelectorAll("button.file")];
+    const dataTransfer = new DataTransfer();
+    const how = { dataTransfer, bubbles: true, cancelable: true };
+    const isDragged = midi.dispatchEvent(new DragEvent("dragstart", how));
+    return isDragged ? dataTransfer.getData("DownloadURL") : null;
+}
+"""
+
+
+@faked
+def test_midi_that_is_dragged_out_is_never_older_than_what_the_card_shows(page: Page) -> None:
+    wait_for_rest(page)
+    card = page.locator(".card").first
+    card.locator(".edit").click()
+    card.locator("canvas.editable").wait_for()
+
+    def dragged(key: str = "") -> Groove | None:
+        address = card.evaluate(_DRAG_OUT, key)
+        return address and read_midi(base64.b64decode(address.rpartition(",")[2])).groove
+
+    assert dragged().n_hits == len(shown(page))
+    assert dragged("Enter") is None, "the notes of before the edit"
+    until(lambda: dragged() is not None, "the notes of the edit")
+    assert dragged().n_hits == len(shown(page))

@@ -220,17 +220,21 @@ class Deck {
         this.#ask("change", [card.id, tempo, humanize, locked]),
       send: (card, destination) => this.#ask("send", [card.card.id, destination]),
       midi: (card) => {
-        const isBlend = card.card.morph && card.morph.isBetween;
-        const isOld = engine.settings?.isUnconfirmed || card.own.edit?.revision.isUnconfirmed;
-        if (isBlend || isOld) return this.#ask("midi", [card.card.id, card.which]);
+        if (!hasNotes(card)) return this.#ask("midi", [card.card.id, card.which]);
         const { file, midi } = card.shown;
         const bytes = Uint8Array.from(atob(midi), (letter) => letter.charCodeAt(0));
         save(new Blob([bytes], { type: "audio/midi" }), `${file}.mid`);
       },
       wav: (card) => this.#ask("wav", [card.card.id, card.which]),
-      midiFile: ({ shown: { file, midi } }) => {
-        const [name, type] = [`${file}.mid`, "audio/midi"];
-        return midi ? { name, type, url: `data:${type};base64,${midi}` } : null;
+      // A drag cannot wait for Python: without the notes that are shown there is none.
+      midiFile: (card) => {
+        if (!hasNotes(card)) {
+          this.#isSettled();
+          this.#announce("These notes are new: drag again in a moment, or click MIDI");
+          return null;
+        }
+        const [name, type] = [`${card.shown.file}.mid`, "audio/midi"];
+        return { name, type, url: `data:${type};base64,${card.shown.midi}` };
       },
       prepareWav: (card) => prepareWav(patternOf(card)),
       wavFile: (card) => preparedWav(`${card.shown.file}.wav`, patternOf(card)),
@@ -417,6 +421,13 @@ function patternOf({ bar, card, shown }) {
 }
 
 const beatsOf = ({ steps, stepsPerBeat }) => steps / stepsPerBeat;
+
+// Whether the MIDI file that Python has sent is of what a card shows, as it is played now.
+function hasNotes({ card, morph, own, shown }) {
+  const isBlend = card.morph && morph.isBetween;
+  const isOld = engine.settings?.isUnconfirmed || own.edit?.revision.isUnconfirmed;
+  return Boolean(shown.midi) && !isBlend && !isOld;
+}
 
 function samePattern(some, other) {
   const same = (key) => JSON.stringify(some[key]) === JSON.stringify(other[key]);
