@@ -18,9 +18,11 @@ from real_browser import (
     Page,
     download,
     faked,
+    ids,
     in_real_time,
     on,
     play,
+    state,
     until,
     wait_for_rest,
     wait_for_sound,
@@ -246,3 +248,28 @@ def volume_after_a_reload(page: Page) -> float:
     wait_for_sound(page)
     wait_for_rest(page)
     return float(bar_of(page).get_by_label("Volume").input_value())
+
+
+@faked
+def test_a_rerun_asks_nothing_of_the_engine_that_plays(page: Page) -> None:
+    wait_for_rest(page)
+    play(page)
+    page.locator(".deck").first.evaluate(
+        """deck => {
+            const { engine } = deck.deck;
+            window.asked = [];
+            for (const name of ["play", "replace", "stop", "setHow", "setMix", "setKit"]) {
+                const does = engine[name].bind(engine);
+                engine[name] = (...how) => (window.asked.push(name), does(...how));
+            }
+        }"""
+    )
+    page.locator(".card .keep").first.click()
+    page.locator(".card .keep[aria-pressed=true]").first.wait_for()
+    wait_for_rest(page)
+    assert page.evaluate("window.asked") == []
+    engine(page, "toggleVoice(0)")
+    until(lambda: not engine(page, "settings.isUnconfirmed"), "Python to confirm it")
+    assert engine(page, "isMuted(0)")
+    assert page.evaluate("window.asked") == ["setMix"], "the click itself"
+    assert state(page)["playing"] == ids(page)[0]

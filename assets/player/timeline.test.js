@@ -181,3 +181,42 @@ test("a stop ends the notes that sound, and the clock", () => {
   const last = midi.port.sent.slice(-2).map(([, ...bytes]) => bytes);
   assert.deepEqual(last, [[0x89, 36, 0], [0xfc]]);
 });
+
+test("mute, swing there and back, and the same pattern again move no hit by a frame", () => {
+  const end = 40 * BEAT;
+  timeline.start(PATTERN, 0);
+  const undisturbed = timeline.eventsBetween(0, end + BEAT);
+  const acts = [
+    () => (how.hears = (channel) => channel !== 0),
+    () => (how.hears = () => true),
+    () => (how.swing = 0.5),
+    () => (how.swing = 0),
+    () => {},
+  ];
+  const heard = [];
+  const muted = [];
+  let from = 0;
+  for (let at = 0; at < 60; at += 1) {
+    const to = Math.floor(((at + 1) * end) / 60 + 137 * (at % 3)); // never on a beat for long
+    const act = acts[at % acts.length];
+    act();
+    if (at % acts.length === 4) timeline.replace(structuredClone(PATTERN), from);
+    else timeline.remake(from);
+    heard.push(...timeline.eventsBetween(from, to));
+    if (!how.hears(0)) muted.push([from, to]);
+    from = to;
+  }
+  const isMuted = ({ frame }) => muted.some(([start, stop]) => start <= frame && frame < stop);
+  const expected = undisturbed.filter((event) => event.frame < from && !isMuted(event));
+  assert.deepEqual(heard.map(({ frame }) => frame), expected.map(({ frame }) => frame));
+});
+
+test("a tempo there and back leaves the music where the beats that passed have brought it", () => {
+  timeline.start(PATTERN, 0);
+  how.tempo = 60;
+  timeline.remake(3 * BEAT);
+  how.tempo = null;
+  timeline.remake(7 * BEAT); // two beats on
+  assert.ok(Math.abs(timeline.passesAt(7 * BEAT) * 8 - 5) < 1e-3);
+  assert.deepEqual(struck(7 * BEAT + 1, 10 * BEAT), [[8, 0], [9, 0]]);
+});
