@@ -20,9 +20,10 @@ PAGE = """
 import streamlit as st
 from pages.attributes.page import attributes
 from pages.attributes.page import _set_targets, _Targets
+from musicvae_core.music.attributes import CONTROLS
 
 if said := st.session_state.pop("said", None):
-    _set_targets(said["groove"], _Targets(**said))
+    _set_targets(said["groove"], CONTROLS, _Targets(**said))
 attributes()
 """
 APP = Path(__file__).parents[1] / "app.py"
@@ -286,15 +287,15 @@ def test_amounts_have_units(name: str, value: float, words: str) -> None:
 
 def test_wishes_in_words() -> None:
     wishes = Wishes({"swing": 0.2, "kick_activity": 4.0}, {"fill": 2, "neworleans": 1})
-    assert _in_words(wishes) == (
+    assert _in_words(wishes, CONTROLS) == (
         "Swing 20% of a step, Kick 4.0 hits a bar, more of a fill (2), more New Orleans"
     )
 
 
 def test_a_slider_reaches_to_the_value_it_stands_at() -> None:
     vectors = fake_vectors(True)
-    assert _slider_range(vectors, "kick_activity", 3.0) == (0.0, 12.0)
-    assert _slider_range(vectors, "kick_activity", 13.2) == (0.0, 13.5)
-    assert _slider_range(vectors, "swing", -0.415)[0] == -42.0
+    assert _slider_range(vectors, "kick_activity", CONTROLS["kick_activity"], 3.0) == (0.0, 12.0)
+    assert _slider_range(vectors, "kick_activity", CONTROLS["kick_activity"], 13.2) == (0.0, 13.5)
+    assert _slider_range(vectors, "swing", CONTROLS["swing"], -0.415)[0] == -42.0
     assert _shown(CONTROLS["kick_activity"], 3.3) == 3.5
     assert _shown(CONTROLS["swing"], 0.123) == 12.0

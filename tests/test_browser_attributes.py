@@ -23,7 +23,7 @@ from real_browser import (
     wait_for_state,
 )
 
-from musicvae_core.music.attributes import CONTROLS, _Beats
+from musicvae_core.music.attributes import CONTROLS, _Beats, measure_controls
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.midi.read import read_midi
 from pages.attributes.page import _amount
@@ -55,7 +55,7 @@ def saved(page: Page) -> Groove:
 
 def measured(groove: Groove, name: str) -> float:
     beats = _Beats(groove.hits, groove.velocities, groove.offsets)
-    return float(CONTROLS[name].measure(beats)) * CONTROLS[name].scale
+    return float(measure_controls(beats, [name])[..., 0]) * CONTROLS[name].scale
 
 
 def move(page: Page, name: str, presses: int) -> float:

@@ -30,7 +30,7 @@ from musicvae_core.music.groove import Groove
 
 def value(name, groove):
     beats = _Beats(groove.hits, groove.velocities, groove.offsets)
-    return float(CONTROLS[name].measure(beats))
+    return float(measure_controls(beats, [name])[..., 0])
 
 
 def struck(*cells, n_steps=16):

@@ -16,11 +16,13 @@ from test_lines_data import archive
 import pages.shared.play_settings as shared
 from musicvae_core.data.lines import load_lines
 from musicvae_core.latent.atlas import save_atlas
-from musicvae_core.latent.fit import build_atlas
+from musicvae_core.latent.attribute_vectors import save_vectors
+from musicvae_core.latent.fit import build_atlas, fit_vectors
 from musicvae_core.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from musicvae_core.models.presets import preset
 from musicvae_core.music.drums import SNARE
 from musicvae_core.music.line import Line, Note
+from musicvae_core.music.line_attributes import LINE_CONTROLS
 from musicvae_core.studio import Studio
 from pages.shared.card import Card, payload
 from pages.shared.collection import Source
@@ -163,9 +165,14 @@ def mapped(models: Path, tmp_path: Path) -> Iterator[None]:
     rows = [(f"{at}.mid", "cre", "train", walk(at)) for at in range(20)]
     dataset = load_lines(archive(tmp_path / "melody_walks.zip", rows))
     checkpoint = load_checkpoint(models / "melody_2bar")
-    path = save_atlas(build_atlas(checkpoint, dataset), models / "melody_2bar")
+    folder = models / "melody_2bar"
+    made = [
+        save_atlas(build_atlas(checkpoint, dataset), folder),
+        save_vectors(fit_vectors(checkpoint, dataset), folder),
+    ]
     yield
-    path.unlink()
+    for path in made:
+        path.unlink()
 
 
 def walk(tonic: int) -> Line:
@@ -188,3 +195,16 @@ def test_the_map_lays_out_melodies_by_collection_and_key(mapped: None, tunes: No
     [card] = decks(app)[0]["cards"]
     assert card["plays"] == "line"
     assert card["name"] == "Irish dance tunes"
+
+
+def test_a_melody_is_steered_by_the_attributes_of_melodies(mapped: None, tunes: None) -> None:
+    app = page("attributes", "attributes")
+    app.session_state["plays"] = "line"
+    app.run()
+    assert not app.exception
+    assert not app.error
+    [sliders] = [data["sliders"] for data in components(app) if "sliders" in data]
+    assert [one["name"] for one in sliders] == list(LINE_CONTROLS)
+    assert "c_diatonic" in {one["name"] for one in sliders if not one["why"]}
+    [card] = decks(app)[0]["cards"]
+    assert card["plays"] == "line"

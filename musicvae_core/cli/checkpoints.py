@@ -288,9 +288,10 @@ def _attribute_vectors(options: argparse.Namespace) -> None:
     from musicvae_core.latent.attribute_vectors import save_vectors
     from musicvae_core.latent.fit import fit_vectors
     from musicvae_core.models.checkpoint import load_checkpoint
+    from musicvae_core.models.kinds import kind_of
 
     checkpoint = load_checkpoint(options.checkpoint)
-    dataset = _read_dataset(options.data, options, checkpoint.config.grid)
+    dataset = read_data(kind_of(checkpoint.config), options, checkpoint.config.grid)
     vectors = fit_vectors(checkpoint, dataset)
     path = save_vectors(vectors, options.checkpoint)
     print(f"{path}: {', '.join(vectors.controls)}; {', '.join(vectors.labels)}")

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae_core.data.dataset import Dataset
 from musicvae_core.data.lines import LineWindows, Tune
-from musicvae_core.data.windows import Windows, WindowSource
+from musicvae_core.data.windows import Label, Windows, WindowSource
+from musicvae_core.errors import ConfigError
 from musicvae_core.latent.atlas import Atlas, Performance, Principal, directions
 from musicvae_core.latent.attribute_vectors import FILL, AttributeVectors
 from musicvae_core.latent.codes import encode_features
 from musicvae_core.models.checkpoint import Checkpoint
 from musicvae_core.models.kinds import kind_of
-from musicvae_core.music.attributes import beats_of, controls_of, measure_controls
+from musicvae_core.music.forms import FORMS
 
 _Array = NDArray[np.float64]
 
@@ -32,9 +32,11 @@ _RIDGE = 0.05
 _OVERLAP = 1e-3
 """Added to the attributes' own covariance, in variances: two that are nearly one stay apart."""
 _TAIL = 0.025
+_MAX_FITTED = 20_000
+"""Windows at most, evenly spread: as many as hold a gigabyte of features of melodies and less."""
 
 
-def fit_vectors(checkpoint: Checkpoint, dataset: Dataset) -> AttributeVectors:
+def fit_vectors(checkpoint: Checkpoint, dataset: WindowSource[Any]) -> AttributeVectors:
     """Fit plain and corrected vectors of every attribute, and one of every label.
 
     A plain vector is a difference of means, and moves whatever goes with its attribute. To
@@ -47,15 +49,24 @@ def fit_vectors(checkpoint: Checkpoint, dataset: Dataset) -> AttributeVectors:
     ------
     TooFewExamplesError
         If the train split has hardly any window of the model's length.
+    ConfigError
+        If there is nothing to steer music of the model's form by.
 
     Source: Roberts et al. 2018, section 5.3 (plain vectors, quartiles); the correction is
     generalised least squares.
     """
     config = checkpoint.config
     windows = dataset.windows("train", config.n_bars, minimum=_MIN_CODES)
-    codes = encode_features(checkpoint, windows.features).astype(np.float64)
-    names = np.array(controls_of(config.has_feel))
-    table = measure_controls(beats_of(windows.features, config.grid), tuple(names))
+    if len(windows) > _MAX_FITTED:
+        windows = windows.take(np.linspace(0, len(windows) - 1, _MAX_FITTED))
+    features = windows.features[:]
+    codes = encode_features(checkpoint, features).astype(np.float64)
+    kind = kind_of(config)
+    attributes = kind.attributes(features, config)
+    names = np.array([name for name in FORMS[kind.plays].controls if name in attributes])
+    if not len(names):
+        raise ConfigError(f"There is nothing to steer a model of {FORMS[kind.plays].nouns} by.")
+    table = np.stack([attributes[name] for name in names], axis=1)
     varies = table.std(axis=0) > 0
     names, table = names[varies], table[:, varies]
     lowest, highest = np.quantile(table, [_TAIL, 1 - _TAIL], axis=0)
@@ -105,9 +116,10 @@ def _correct(attributes: _Array, codes: _Array) -> tuple[_Array, _Array]:
     return metric @ (covariance @ weights).T, metric
 
 
-def _label_vectors(windows: Windows, codes: _Array) -> Iterator[tuple[str, _Array]]:
+def _label_vectors(windows: Windows | LineWindows, codes: _Array) -> Iterator[tuple[str, _Array]]:
     """Yield each label that is heard often enough, styles by how often, with its vector."""
-    of_window = [windows.labels[index] for index in windows.performance]
+    known = [_performance(label, 0.0) for label in windows.labels]
+    of_window = [known[index] for index in windows.performance]
     styles = np.array([label.style for label in of_window])
     named, counts = np.unique(styles, return_counts=True)
     masks = {str(named[at]): styles == named[at] for at in np.argsort(-counts, kind="stable")}
@@ -157,7 +169,10 @@ def build_atlas(
         codes=codes,
         performance=performance.astype(np.int64),
         start_bar=some.start_bar,
-        performances=tuple(_performance(some, int(index)) for index in present),
+        performances=tuple(
+            _performance(some.labels[at], float(some.tempos_bpm[some.performance == at][0]))
+            for at in present
+        ),
         attributes={name: values.astype(np.float32) for name, values in attributes.items()},
         principal=_fit_principal(codes),
         tsne=_fit_tsne(codes, seed),
@@ -191,9 +206,7 @@ def _spread(performance: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     )
 
 
-def _performance(windows: Windows | LineWindows, index: int) -> Performance:
-    label = windows.labels[index]
-    tempo_bpm = float(windows.tempos_bpm[windows.performance == index][0])
+def _performance(label: Label | Tune, tempo_bpm: float) -> Performance:
     if isinstance(label, Tune):
         return Performance(label.title or label.name, label.collection, "", "", tempo_bpm)
     return Performance(label.name, label.style, label.drummer, label.beat_type, tempo_bpm)

@@ -20,7 +20,7 @@ from musicvae_core.errors import ConfigError
 from musicvae_core.latent.attribute_vectors import AttributeVectors
 from musicvae_core.latent.results import SteeredTake, Take
 from musicvae_core.models.checkpoint import Checkpoint
-from musicvae_core.music.attributes import beats_of, measure_controls
+from musicvae_core.models.kinds import kind_of
 from musicvae_core.music.groove import Groove
 
 _Array = NDArray[np.float64]
@@ -150,7 +150,8 @@ def look_ahead(
 
 def _measured(checkpoint: Checkpoint, vectors: AttributeVectors, features: _Features) -> _Array:
     """Return what features (n, T, F) measure of each of `vectors.controls`, (n, K)."""
-    return measure_controls(beats_of(features, checkpoint.config.grid), vectors.controls)
+    attributes = kind_of(checkpoint.config).attributes(features, checkpoint.config)
+    return np.stack([attributes[name] for name in vectors.controls], axis=1)
 
 
 def steer(

@@ -278,8 +278,6 @@ class Control:
 
     Parameters
     ----------
-    measure
-        Gives the attribute in its own unit.
     title, unit
         What it is called, and in what it is shown.
     scale
@@ -294,7 +292,6 @@ class Control:
         Whether it is about velocity or timing, which not every model plays.
     """
 
-    measure: Callable[[_Beats], _Array]
     title: str
     unit: str
     scale: float
@@ -307,74 +304,69 @@ class Control:
 CONTROLS: Mapping[str, Control] = MappingProxyType(
     {
         "step_density": Control(
-            _step_density,
             *("How busy", "% of steps", 100, 1, "Rhythm"),
             "Fewer sixteenths pass in silence.",
         ),
         "sixteenth_syncopation": Control(
-            _sixteenth_syncopation,
             *("16th syncopation", "% of hits", 100, 1, "Rhythm"),
             "More hits on the “e” and the “a” whose voice was silent just before.",
         ),
         "eighth_syncopation": Control(
-            _eighth_syncopation,
             *("8th syncopation", "% of hits", 100, 1, "Rhythm"),
             "More hits on the “and” whose voice was silent on the beat.",
         ),
         "fill_ness": Control(
-            _fill_ness,
             *("Fills", "% of beats", 100, 5, "Rhythm"),
             "More beats of snare and toms that no hi-hat or ride keeps time for.",
         ),
         "kick_activity": Control(
-            _kick_activity, "Kick", "hits a bar", 1, 0.5, "Voices", "More kicks."
+            *("Kick", "hits a bar", 1, 0.5, "Voices"),
+            "More kicks.",
         ),
         "snare_activity": Control(
-            _snare_activity, "Snare", "hits a bar", 1, 0.5, "Voices", "More snare, ghosts included."
+            "Snare", "hits a bar", 1, 0.5, "Voices", "More snare, ghosts included."
         ),
         "hat_activity": Control(
-            _hat_activity, "Hi-hat", "hits a bar", 1, 0.5, "Voices", "A busier hi-hat."
+            *("Hi-hat", "hits a bar", 1, 0.5, "Voices"),
+            "A busier hi-hat.",
         ),
         "open_hat_share": Control(
-            _open_hat_share,
             *("Open hi-hat", "% of the hi-hat", 100, 1, "Voices"),
             "More of the hi-hat is played open.",
         ),
         "ride_activity": Control(
-            _ride_activity, "Ride", "hits a bar", 1, 0.5, "Voices", "A busier ride."
+            *("Ride", "hits a bar", 1, 0.5, "Voices"),
+            "A busier ride.",
         ),
         "crash_activity": Control(
-            _crash_activity, "Crash", "hits a bar", 1, 0.5, "Voices", "More crashes."
+            *("Crash", "hits a bar", 1, 0.5, "Voices"),
+            "More crashes.",
         ),
         "tom_activity": Control(
-            _tom_activity, "Toms", "hits a bar", 1, 0.5, "Voices", "More of the three toms."
+            *("Toms", "hits a bar", 1, 0.5, "Voices"),
+            "More of the three toms.",
         ),
         "swing": Control(
-            _swing,
             *("Swing", "% of a step", 100, 1, "Feel"),
             "The “e” and the “a” come later than the beat and the “and”.",
             of_feel=True,
         ),
         "laid_backness": Control(
-            _laid_backness,
             *("Laid-back", "% of a step", 100, 1, "Feel"),
             "Behind the beat to the right, ahead of it to the left.",
             of_feel=True,
         ),
         "looseness": Control(
-            _looseness,
             *("Tight to loose", "% of a step", 100, 1, "Feel"),
             "Hits stray further from their places in time, swing aside.",
             of_feel=True,
         ),
         "velocity_mean": Control(
-            _mean_velocity,
             *("Loudness", "velocity", VELOCITY_LEVELS, 1, "Feel"),
             "Played harder on average.",
             of_feel=True,
         ),
         "velocity_spread": Control(
-            _dynamic_range,
             *("Dynamic range", "velocity", VELOCITY_LEVELS, 1, "Feel"),
             "A wider gap between accents and ghosts.",
             of_feel=True,
@@ -384,6 +376,29 @@ CONTROLS: Mapping[str, Control] = MappingProxyType(
 """What can be steered, in the order of the sliders; names as in `ATTRIBUTES` mean the same."""
 
 
+_MEASURES: Mapping[str, Callable[[_Beats], _Array]] = MappingProxyType(
+    {
+        "step_density": _step_density,
+        "sixteenth_syncopation": _sixteenth_syncopation,
+        "eighth_syncopation": _eighth_syncopation,
+        "fill_ness": _fill_ness,
+        "kick_activity": _kick_activity,
+        "snare_activity": _snare_activity,
+        "hat_activity": _hat_activity,
+        "open_hat_share": _open_hat_share,
+        "ride_activity": _ride_activity,
+        "crash_activity": _crash_activity,
+        "tom_activity": _tom_activity,
+        "swing": _swing,
+        "laid_backness": _laid_backness,
+        "looseness": _looseness,
+        "velocity_mean": _mean_velocity,
+        "velocity_spread": _dynamic_range,
+    }
+)
+"""Each gives the control of its name in the control's own unit."""
+
+
 def controls_of(has_feel: bool) -> tuple[str, ...]:
     """Return the names of the controls that a model with or without feel can follow."""
     return tuple(name for name, control in CONTROLS.items() if has_feel or not control.of_feel)
@@ -391,4 +406,4 @@ def controls_of(has_feel: bool) -> tuple[str, ...]:
 
 def measure_controls(beats: _Beats, names: Sequence[str]) -> _Array:
     """Return the named controls of grooves (..., T, 9) in their own units, (..., K)."""
-    return np.stack([CONTROLS[name].measure(beats) for name in names], axis=-1)
+    return np.stack([_MEASURES[name](beats) for name in names], axis=-1)

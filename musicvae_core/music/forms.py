@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from pydantic import PlainSerializer, PlainValidator
 
 from musicvae_core.errors import InvalidMusicError, NoDrumsError
+from musicvae_core.music.attributes import CONTROLS, Control
 from musicvae_core.music.drums import N_VOICES, SNARE
 from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS, Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line
+from musicvae_core.music.line_attributes import LINE_CONTROLS
 from musicvae_core.music.midi.write import write_line, write_midi, write_piece
 from musicvae_core.music.piece import DRUMS, MELODY, Part, Piece
 
@@ -46,6 +48,8 @@ class _Form:
         Returns the parts of music, by name.
     of_parts
         Undoes `parts`.
+    controls
+        What can be steered, by the names of attributes, in the order of the sliders.
     """
 
     name: Plays
@@ -56,6 +60,7 @@ class _Form:
     write: Callable[[Any, bool], bytes]
     parts: Callable[[Any], Mapping[str, Part]]
     of_parts: Callable[[Mapping[str, Part]], Any]
+    controls: Mapping[str, Control]
 
 
 _ALL = (
@@ -68,6 +73,7 @@ _ALL = (
         write=lambda groove, loop: write_midi(groove, loop=loop),
         parts=lambda groove: {DRUMS: groove},
         of_parts=lambda parts: parts[DRUMS],
+        controls=CONTROLS,
     ),
     _Form(
         "line",
@@ -78,6 +84,7 @@ _ALL = (
         write=lambda line, loop: write_line(line),
         parts=lambda line: {MELODY: line},
         of_parts=lambda parts: parts[MELODY],
+        controls=LINE_CONTROLS,
     ),
     _Form(
         "piece",
@@ -88,6 +95,7 @@ _ALL = (
         write=lambda piece, loop: write_piece(piece, loop=loop),
         parts=lambda piece: piece.parts,
         of_parts=Piece,
+        controls={},
     ),
 )
 FORMS: Mapping[str, _Form] = MappingProxyType({form.name: form for form in _ALL})

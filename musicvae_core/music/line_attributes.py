@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 from numpy.typing import NDArray
 
+from musicvae_core.music.attributes import Control
 from musicvae_core.music.drums import KICK
 from musicvae_core.music.grid import Grid
 from musicvae_core.music.line import SILENT, Line
@@ -18,6 +22,31 @@ _LARGEST_STEP, _LARGEST_SKIP = 2, 4
 _LAGS = (1, 2, 4, 8)
 _TRIADS = (0, 3, 4, 7)
 
+LINE_CONTROLS: Mapping[str, Control] = MappingProxyType(
+    {
+        "note_density": Control(
+            *("How busy", "notes a bar", 1, 0.5, "Rhythm"),
+            "More notes.",
+        ),
+        "sixteenth_syncopation": Control(
+            *("16th syncopation", "% of notes", 100, 1, "Rhythm"),
+            "More notes on the “e” and the “a” with none just before.",
+        ),
+        "eighth_syncopation": Control(
+            *("8th syncopation", "% of notes", 100, 1, "Rhythm"),
+            "More notes on the “and” with none on the beat.",
+        ),
+        "average_interval": Control(
+            *("Intervals", "semitones", 1, 0.5, "Pitch"),
+            "Wider intervals from note to note.",
+        ),
+        "c_diatonic": Control(
+            *("C major", "% of notes", 100, 1, "Pitch"),
+            "More notes of the scale of C major.",
+        ),
+    }
+)
+"""What can be steered of a melody: the five attributes of Roberts et al. 2018, section 5.3."""
 TONIC = "tonic"
 """Name of the pitch class that `best_scale` begins with, among attributes of a window."""
 

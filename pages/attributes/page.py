@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.latent.attribute_vectors import FILL, AttributeVectors
 from musicvae_core.latent.results import ModelInfo, SteeredTake
-from musicvae_core.music.attributes import CONTROLS, Control
-from musicvae_core.music.forms import Music
+from musicvae_core.music.attributes import Control
+from musicvae_core.music.forms import FORMS, Music, form_of
 from musicvae_core.music.grid import VELOCITY_LEVELS
 from musicvae_core.music.groove import Groove
 from musicvae_core.studio import Studio
@@ -64,7 +64,9 @@ def attributes() -> None:
             _draw_buttons(panel)
             _draw_styles(panel)
         # Last, so that nothing waits for it: what the sliders will do is decoded ahead.
-        ahead = _ahead(studio, steered, model, source.groove, *followed.as_key())
+        ahead: _Ahead = {}
+        if isinstance(source.groove, Groove):
+            ahead = _ahead(studio, steered, model, source.groove, *followed.as_key())
         _draw_sliders(panel, _DECK, _CARD, ahead)
     except MusicVAEError as error:
         st.error(as_text(str(error)))
@@ -104,7 +106,9 @@ def _draw_deck(steered: SteeredTake, source: Source, wishes: Wishes) -> None:
     take, groove = steered.take, steered.take.groove
     name = f"{source.name}, steered" if wishes else source.name
     result = Source(name, groove, take.z, take.model, "steered")
-    card = Card(_CARD, name, groove, _in_words(wishes), favourites.has(groove))
+    card = Card(
+        _CARD, name, groove, _in_words(wishes, form_of(groove).controls), favourites.has(groove)
+    )
     source_deck(
         [replace(card, before=source.groove, before_name=source.name)],
         lambda _: result,
@@ -130,7 +134,8 @@ def _draw_buttons(panel: _Panel) -> None:
             lambda: asked.take_back(known),
         )
     if waiting := asked.now.beyond(known):
-        st.caption(f"Waits for a model that can follow: {_in_words(waiting)}")
+        said = _in_words(waiting, FORMS[panel.model.plays].controls)
+        st.caption(f"Waits for a model that can follow: {said}")
 
 
 _Ahead = Mapping[str, Sequence[tuple[float, Groove]]]
@@ -198,6 +203,8 @@ def _draw_sliders(panel: _Panel, deck: str, card: str, ahead: _Ahead) -> None:
         See `Studio.steer_ahead`.
     """
     revision = st.session_state.get(_REVISION, 0)
+    controls = FORMS[panel.model.plays].controls
+    set_targets = partial(_set_targets, panel.groove, controls)
     _mount(
         key=_KEY,
         data={
@@ -207,10 +214,10 @@ def _draw_sliders(panel: _Panel, deck: str, card: str, ahead: _Ahead) -> None:
             "revision": revision,
             "sliders": [
                 _slider(panel, name, control, ahead.get(name, ()))
-                for name, control in CONTROLS.items()
+                for name, control in controls.items()
             ],
         },
-        on_set_change=on_event(_KEY, "set", _TARGETS, partial(_set_targets, panel.groove)),
+        on_set_change=on_event(_KEY, "set", _TARGETS, set_targets),
     )
 
 
@@ -227,7 +234,7 @@ def _slider(
     measured = panel.steered.after[name]
     is_set = name in panel.wishes.targets
     value = panel.wishes.targets.get(name, measured)
-    low, high = _slider_range(panel.vectors, name, value)
+    low, high = _slider_range(panel.vectors, name, control, value)
     is_off = is_set and abs(measured - value) * control.scale > control.step
     return title | {
         "help": control.help,
@@ -268,19 +275,19 @@ class _Targets(BaseModel):
 _TARGETS = TypeAdapter(_Targets)
 
 
-def _set_targets(groove: str, said: _Targets) -> None:
+def _set_targets(groove: str, controls: Mapping[str, Control], said: _Targets) -> None:
     """Ask of a groove what its sliders say; those of one that has left the page are ignored."""
     if said.groove != groove:
         return
     st.session_state[_REVISION] = said.revision
     asked = Asked(groove)
     wishes = asked.now
-    for name in said.targets.keys() & CONTROLS.keys():
+    for name in said.targets.keys() & controls.keys():
         value = said.targets[name]
         if value is None:
             wishes = wishes.without_target(name)
         else:
-            wishes = wishes.with_target(name, value / CONTROLS[name].scale)
+            wishes = wishes.with_target(name, value / controls[name].scale)
     asked.ask(wishes)
 
 
@@ -289,9 +296,11 @@ def _press(groove: str, label: str, by: int) -> None:
     asked.ask(asked.now.pressed(label, by))
 
 
-def _slider_range(vectors: AttributeVectors, name: str, value: float) -> tuple[float, float]:
+def _slider_range(
+    vectors: AttributeVectors, name: str, control: Control, value: float
+) -> tuple[float, float]:
     """Return the ends of a slider in shown units: where music lies, and the value with it."""
-    control, at = CONTROLS[name], vectors.controls.index(name)
+    at = vectors.controls.index(name)
     lowest, highest = min(vectors.lowest[at], value), max(vectors.highest[at], value)
     low = control.step * math.floor(lowest * control.scale / control.step)
     high = control.step * math.ceil(highest * control.scale / control.step)
@@ -309,10 +318,10 @@ def _amount(control: Control, value: float) -> str:
     return f"{number}{control.unit}" if control.unit.startswith("%") else f"{number} {control.unit}"
 
 
-def _in_words(wishes: Wishes) -> str:
+def _in_words(wishes: Wishes, controls: Mapping[str, Control]) -> str:
     """Return what is asked for in a line."""
     parts = [
-        f"{CONTROLS[name].title} {_amount(CONTROLS[name], value)}"
+        f"{controls[name].title} {_amount(controls[name], value)}"
         for name, value in wishes.targets.items()
     ]
     for label, count in wishes.presses.items():

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from musicvae_core.latent.atlas import Atlas, Performance
 from musicvae_core.music.attributes import CONTROLS
-from musicvae_core.music.line_attributes import TONIC
+from musicvae_core.music.line_attributes import LINE_CONTROLS, TONIC
 from pages.shared.names import MAJOR_KEYS, UNKNOWN, drummer_title, style_title
 
 View = tuple[float, float, float, float]
@@ -257,10 +257,11 @@ def fields_of(atlas: Atlas) -> dict[str, Field]:
         found[TONIC] = Field("Key", "", np.array(MAJOR_KEYS)[tonics])
     tempos = np.array([one.tempo_bpm for one in performances])
     found[TEMPO] = Field("Tempo", "bpm", tempos[atlas.performance])
+    controls = LINE_CONTROLS if TONIC in atlas.attributes else CONTROLS
     for name, values in atlas.attributes.items():
         if name == TONIC:
             continue
-        control = CONTROLS.get(name)
+        control = controls.get(name)
         title = control.title if control else name.replace("_", " ").capitalize()
         scale, unit = (control.scale, control.unit) if control else (1.0, "")
         found[name] = Field(title, unit, values.astype(np.float64) * scale)
