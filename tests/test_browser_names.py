@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 NAME = "1. www.a.de me@b.de :material/home: &lt;b&gt; **y** _z_"
 FILE = "2. www.c.de me@d.de &lt;b&gt; **y** _z_.mid"
-DESTINATIONS = ("Morph", "Attributes", "Map", "Groove lab")
+DESTINATIONS = ("Morph", "Attributes", "Map", "Long form", "Groove lab")
 _SEEN = """
 () => {
     const texts = [], made = [];
@@ -55,7 +55,10 @@ def test_names_are_text_on_every_page(page: Page) -> None:
         card.get_by_role("button", name="Send").click()
         card.get_by_role("menuitem", name=title, exact=True).click()
         page.wait_for_url(re.compile(f"/{title.lower().replace(' ', '_')}$"))
-        page.locator(".card:visible").first.wait_for()
+        if title == "Long form":  # one groove is no path yet: it stands in the list alone
+            page.get_by_text("Add a second groove").wait_for()
+        else:
+            page.locator(".card:visible").first.wait_for()
         look(page, NAME)
     page.get_by_role("link", name="Library", exact=True).click()
     page.locator(".card:visible").first.wait_for()

@@ -53,7 +53,7 @@ def about() -> None:
         for model in shared_studio().models():
             bars = "1 bar" if model.n_bars == 1 else f"{model.n_bars} bars"
             feel = "loudness and timing of its own" if model.has_feel else "hits alone"
-            st.markdown(f"- **{model.title}** (`{model.name}`): {bars}, {feel}")
+            st.markdown(f"- **{as_text(model.title)}** (`{model.name}`): {bars}, {feel}")
     except MusicVAEError as error:
         st.error(as_text(str(error)))
     st.markdown(_WHOSE)
