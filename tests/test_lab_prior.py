@@ -13,7 +13,7 @@ from torch.distributions import MultivariateNormal, Normal
 
 from musicvae_core.cli.main import main
 from musicvae_core.errors import TooFewExamplesError
-from musicvae_core.lab.completion import complete, nats_of_rest, residuals
+from musicvae_core.lab.completion import complete, nats_of_rest
 from musicvae_core.lab.options import Chance
 from musicvae_core.models.checkpoint import WEIGHTS_FILE, load_checkpoint, save_checkpoint
 from musicvae_core.models.conditioning import Kept, taps_of, untold
@@ -22,7 +22,7 @@ from musicvae_core.models.lab import GrooveLab
 from musicvae_core.models.presets import preset
 from musicvae_core.models.prior import CodeNoise
 from musicvae_core.training import fit_prior as fit_prior_module
-from musicvae_core.training.fit_prior import _GaussianTraining, fit_prior
+from musicvae_core.training.fit_prior import _GaussianTraining, _residuals, fit_prior
 from musicvae_core.training.run import Run
 from musicvae_core.training.train import fabric_on
 
@@ -78,7 +78,7 @@ def test_noise_has_the_law_that_was_set():
 
 def test_the_fit_has_the_moments_of_the_posteriors(windows, fitted):
     with torch.inference_mode():
-        mu, sigma = residuals(
+        mu, sigma = _residuals(
             tiny_checkpoint().model, Kept.notes(windows.features), untold(windows.tempos_bpm)
         )
     torch.manual_seed(0)

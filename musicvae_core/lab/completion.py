@@ -199,14 +199,6 @@ def nats_of_rest(
     return math.log(n_draws) - torch.logsumexp(torch.stack(weights), dim=0)
 
 
-def residuals(model: GrooveLab, kept: Kept, controls: Controls) -> tuple[Tensor, Tensor]:
-    """Return the posteriors' mu and sigma, (B, Z) each, in units of the trained prior."""
-    features = torch.from_numpy(kept.features)
-    inference = model.infer(model.condition(kept, controls), features)
-    scale = inference.prior_sigma
-    return (inference.mu - inference.prior_mu) / scale, inference.sigma / scale
-
-
 def _log_ratio(model: GrooveLab, inference: Inference, z: Tensor, kinds: Tensor) -> Tensor:
     """Return the log of the prior's density at z over the posterior's, (B,)."""
     noise = (z - inference.prior_mu) / inference.prior_sigma

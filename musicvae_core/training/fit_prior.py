@@ -18,10 +18,9 @@ from tqdm import tqdm
 
 from musicvae_core.data.windows import AnyWindows, FeatureRows, Windows
 from musicvae_core.errors import ConfigError, TooFewExamplesError
-from musicvae_core.lab.completion import residuals
 from musicvae_core.models.arithmetic import is_fast_at_bfloat16
 from musicvae_core.models.checkpoint import Checkpoint, LabCheckpoint
-from musicvae_core.models.conditioning import Kept, untold
+from musicvae_core.models.conditioning import Controls, Kept, untold
 from musicvae_core.models.config import LabConfig, ModelConfig
 from musicvae_core.models.kinds import kind_of
 from musicvae_core.models.lab import GrooveLab
@@ -260,7 +259,7 @@ def _fit_gaussian(
         If a kind of what is hidden has no more windows than z has dimensions.
     """
     parts = [
-        (kept.kinds(), *residuals(model, kept, untold(tempos_bpm)))
+        (kept.kinds(), *_residuals(model, kept, untold(tempos_bpm)))
         for kept, tempos_bpm in _tasks(windows, training)
     ]
     kinds, mu, sigma = (np.concatenate(one) for one in zip(*parts, strict=True))
@@ -274,6 +273,14 @@ def _fit_gaussian(
             )
         fitted.code_noise.set_law(kind, *_moments(mu[own], sigma[own]))
     return replace(checkpoint, model=fitted)
+
+
+def _residuals(model: GrooveLab, kept: Kept, controls: Controls) -> tuple[Tensor, Tensor]:
+    """Return the posteriors' mu and sigma, (B, Z) each, in units of the trained prior."""
+    features = torch.from_numpy(kept.features)
+    inference = model.infer(model.condition(kept, controls), features)
+    scale = inference.prior_sigma
+    return (inference.mu - inference.prior_mu) / scale, inference.sigma / scale
 
 
 def _moments(mu: np.ndarray, sigma: np.ndarray) -> tuple[Tensor, Tensor]:
