@@ -106,7 +106,7 @@ def test_plays_only_after_a_click_and_then_loops_without_a_gap(page: Page) -> No
 @everywhere
 def test_a_downloaded_midi_file_is_the_groove_on_the_card(page: Page) -> None:
     card = state(page)["cards"][0]
-    name, data = download(page, page.locator(".card").first.get_by_text("MIDI"))
+    name, data = download(page, page.locator(".card").first.get_by_text("MIDI", exact=True))
     assert name == f"{card['file']}.mid"
     groove = read_midi(data).groove
     assert groove.tempo_bpm == pytest.approx(card["tempo"], rel=1e-4)

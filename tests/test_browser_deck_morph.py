@@ -137,7 +137,7 @@ def test_the_pad_is_dragged_in_both_directions_and_saves_what_is_under_the_point
     [[name, (across, down)]] = wait_until_said(page, "move")
     assert (name, across, down) == ("pad", 0.5, pytest.approx(37 / 48)), "between two rows"
     hits = card(page)["shown"]["hits"]
-    _, midi = download(page, page.locator(".card").get_by_text("MIDI"))
+    _, midi = download(page, page.locator(".card").get_by_text("MIDI", exact=True))
     assert read_midi(midi).groove.n_hits == len(hits)
     _, data = download(page, page.locator(".card").get_by_text("WAV"))
     pcm, rate = soundfile.read(io.BytesIO(data), dtype="int16")

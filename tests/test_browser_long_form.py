@@ -136,7 +136,7 @@ def test_a_piece_is_saved_and_read_back(page: Page) -> None:
     press(page, "sample")
     wait_for_state(page, "now.cards[0].note.startsWith('seed 1')")
     card = state(page)["cards"][0]
-    name, midi = download(page, page.locator(".card").first.get_by_text("MIDI"))
+    name, midi = download(page, page.locator(".card").first.get_by_text("MIDI", exact=True))
     assert name == f"{card['file']}.mid"
     read = read_midi(midi).groove
     cells = {(step, voice) for step, voice, _, _ in card["hits"]}

@@ -93,7 +93,7 @@ def test_three_parts_are_heard_one_is_muted_and_they_are_saved_as_named_tracks(p
     melody, bass, kick = loudness()
     assert (melody, kick) == pytest.approx((whole[0], whole[2]), rel=0.01)
     assert bass < whole[1] / 100
-    _, midi = download(page, page.locator(".card").first.get_by_text("MIDI"))
+    _, midi = download(page, page.locator(".card").first.get_by_text("MIDI", exact=True))
     assert list(read_piece(midi).piece.parts) == ["melody", "bass", "drums"]
 
 
@@ -108,7 +108,7 @@ def test_a_melody_is_heard_at_its_pitches_saved_kept_and_shared(page: Page) -> N
     assert loudest(page, 2.0) > AUDIBLE
     assert np.median(heard_pitches(rendered(page), notes, n_steps)) < 0.1
 
-    _, midi = download(page, page.locator(".card").first.get_by_text("MIDI"))
+    _, midi = download(page, page.locator(".card").first.get_by_text("MIDI", exact=True))
     read = read_line(midi).line
     assert [list(note[:3]) for note in read.notes()] == [note[:3] for note in notes]
     _, wav = download(page, page.locator(".card").first.get_by_text("WAV"))

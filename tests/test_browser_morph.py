@@ -117,7 +117,7 @@ def notes(groove: Groove) -> list[tuple[int, ...]]:
 
 def midi_of(page: Page, card_id: str) -> Groove:
     """What the card's MIDI button saves."""
-    _, data = download(page, card(page, card_id).get_by_text("MIDI"))
+    _, data = download(page, card(page, card_id).get_by_text("MIDI", exact=True))
     return read_midi(data).groove
 
 
