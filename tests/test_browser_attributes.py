@@ -50,7 +50,8 @@ def slider_of(page: Page, name: str) -> Locator:
 
 def saved(page: Page) -> Groove:
     """What the card's MIDI button saves."""
-    return read_midi(download(page, page.locator(".card").get_by_text("MIDI", exact=True))[1]).groove
+    _, midi = download(page, page.locator(".card").get_by_text("MIDI", exact=True))
+    return read_midi(midi).groove
 
 
 def measured(groove: Groove, name: str) -> float:
