@@ -102,7 +102,7 @@ def test_what_misses_a_target_is_said(two_sliders):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["groove_2bar", "drums_2bar"])
 def test_the_report_and_its_files(checkpoints_dir, tiny_dataset, tmp_path, monkeypatch, name):
-    monkeypatch.setattr(experiment, "_draw_matrices", lambda report, path: path.write_text("drawn"))
+    monkeypatch.setattr(experiment, "_draw_matrices", lambda _, __, path: path.write_text("drawn"))
     checkpoint = load_checkpoint(checkpoints_dir / name)
     vectors = fit_vectors(checkpoint, tiny_dataset)
     report = attribute_experiment(checkpoint, vectors, tiny_dataset, tmp_path / "out", n=6)
@@ -139,7 +139,7 @@ def test_styles_that_music_does_not_have_are_left_out(checkpoints_dir, styles):
 
 
 def test_the_command(checkpoints_dir, midi_folder, tmp_path, own_cache, capsys, monkeypatch):
-    monkeypatch.setattr(experiment, "_draw_matrices", lambda report, path: None)
+    monkeypatch.setattr(experiment, "_draw_matrices", lambda *_: None)
     folder = shutil.copytree(checkpoints_dir / "drums_2bar", tmp_path / "drums_2bar")
     data = ["--data", str(midi_folder)]
     assert main(["attribute-vectors", str(folder), *data]) == 0
@@ -154,7 +154,8 @@ def test_the_figure_has_a_cell_for_every_pair(tmp_path, monkeypatch):
     monkeypatch.setattr(experiment, "write_figure", lambda figure, path: drawn.append(figure))
     table = [[2.0, -0.5], [0.1, 1.0]]
     report = {"controls": ["kick_activity", "swing"], "plain": table, "corrected": table}
-    experiment._draw_matrices(report | {"moved": [[2.0, 0.5], [0.1, 1.0]]}, tmp_path / "x.svg")
+    report["moved"] = [[2.0, 0.5], [0.1, 1.0]]
+    experiment._draw_matrices(report, ["Kick", "Swing"], tmp_path / "x.svg")
     [figure] = drawn
     plain, _, sliders = figure.data
     assert list(plain.x) == ["Kick", "Swing"]

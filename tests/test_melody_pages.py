@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from test_lines_data import archive
 
 import pages.shared.play_settings as shared
+from musicvae_core.data.dataset import Dataset
 from musicvae_core.data.lines import load_lines
 from musicvae_core.latent.atlas import save_atlas
 from musicvae_core.latent.attribute_vectors import save_vectors
@@ -161,7 +162,7 @@ def test_an_edit_that_does_not_fit_is_told(notes: list) -> None:
 
 
 @pytest.fixture
-def mapped(models: Path, tmp_path: Path) -> Iterator[None]:
+def mapped(models: Path, tmp_path: Path, tiny_dataset: Dataset) -> Iterator[None]:
     rows = [(f"{at}.mid", "cre", "train", walk(at)) for at in range(20)]
     dataset = load_lines(archive(tmp_path / "melody_walks.zip", rows))
     checkpoint = load_checkpoint(models / "melody_2bar")
@@ -169,6 +170,9 @@ def mapped(models: Path, tmp_path: Path) -> Iterator[None]:
     made = [
         save_atlas(build_atlas(checkpoint, dataset), folder),
         save_vectors(fit_vectors(checkpoint, dataset), folder),
+        save_vectors(
+            fit_vectors(load_checkpoint(models / "drums_2bar"), tiny_dataset), models / "drums_2bar"
+        ),
     ]
     yield
     for path in made:
@@ -198,9 +202,10 @@ def test_the_map_lays_out_melodies_by_collection_and_key(mapped: None, tunes: No
 
 
 def test_a_melody_is_steered_by_the_attributes_of_melodies(mapped: None, tunes: None) -> None:
-    app = page("attributes", "attributes")
-    app.session_state["plays"] = "line"
-    app.run()
+    app = page("attributes", "attributes").run()
+    [drums] = decks(app)[0]["cards"]
+    assert drums["plays"] == "drums"
+    app.segmented_control(key="plays").set_value("line").run()
     assert not app.exception
     assert not app.error
     [sliders] = [data["sliders"] for data in components(app) if "sliders" in data]

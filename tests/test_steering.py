@@ -58,7 +58,7 @@ def bent(monkeypatch):
         return np.repeat(codes[:, None].astype(np.float32), 2, axis=1)
 
     monkeypatch.setattr(steering, "decode_codes", decode)
-    monkeypatch.setattr(steering, "_measured", lambda *given: measure(given[-1][:, 0]))
+    monkeypatch.setattr(steering, "measured", lambda *given: measure(given[-1][:, 0]))
     told = np.linalg.pinv(true) + 0.1 * rng.standard_normal((K, Z))
     return measure, vectors_of(told, deviations)
 

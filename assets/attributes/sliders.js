@@ -118,6 +118,7 @@ class Sliders {
 
   update(data) {
     if (this.data && this.data.groove !== data.groove) this.#open.clear();
+    if (namesOf(data) !== namesOf(this.data)) this.#clear();
     this.data = data;
     this.#revision = Math.max(this.#revision, data.revision);
     for (const [name, { revision }] of this.#open) {
@@ -126,6 +127,13 @@ class Sliders {
     for (const one of data.sliders) this.#sliderOf(one).update(one, this.#open.has(one.name));
     const isMoving = [...this.#sliders.values()].some((slider) => slider.isMoving);
     if (!isMoving && !this.#open.size) preview(data, null);
+  }
+
+  // For another form of music, which is steered by something else.
+  #clear() {
+    this.#open.clear();
+    this.#sliders.clear();
+    this.root.replaceChildren();
   }
 
   #sliderOf({ name, group }) {
@@ -158,6 +166,10 @@ class Sliders {
     const targets = Object.fromEntries([...this.#open].map(([key, open]) => [key, open.value]));
     this.send("set", { groove: this.data.groove, revision: this.#revision, targets });
   }
+}
+
+function namesOf(data) {
+  return (data?.sliders ?? []).map(({ name, unit }) => name + unit).join();
 }
 
 const mounted = new Map(); // parent element → Sliders

@@ -184,17 +184,18 @@ def _interpolation(options: argparse.Namespace) -> None:
 
 
 def _attributes(options: argparse.Namespace) -> None:
-    from musicvae_core.data.dataset import load_dataset
+    from musicvae_core.data.trios import load_data
     from musicvae_core.evaluation.experiments.attributes import attribute_experiment, misses
     from musicvae_core.latent.attribute_vectors import load_vectors
     from musicvae_core.models.checkpoint import load_checkpoint
+    from musicvae_core.models.kinds import kind_of
 
     make_folder(options.out)
     checkpoint = load_checkpoint(options.checkpoint)
     report = attribute_experiment(
         checkpoint,
         load_vectors(options.checkpoint, checkpoint.fingerprint()),
-        load_dataset(options.data),
+        load_data(kind_of(checkpoint.config).plays, options.data, grid=checkpoint.config.grid),
         options.out,
         split=options.split,
         n=options.windows,

@@ -111,8 +111,8 @@ def steer_take(
     found = steer(checkpoint, vectors, start, goal)
     take = Take(checkpoint.to_music(found.features[0], tempo_bpm), found.codes[0], model, 0, 0.0)
     before, after = (
-        dict(zip(vectors.controls, map(float, measured[0]), strict=True))
-        for measured in (found.before, found.after)
+        dict(zip(vectors.controls, map(float, values[0]), strict=True))
+        for values in (found.before, found.after)
     )
     return SteeredTake(take, before, after)
 
@@ -131,16 +131,16 @@ def look_ahead(
     reach from `vectors.lowest` to `vectors.highest` as far as one vector leads there.
     """
     names = vectors.controls
-    [here] = _measured(checkpoint, vectors, decode_codes(checkpoint, z[None]))
+    [here] = measured(checkpoint, vectors, decode_codes(checkpoint, z[None]))
     ways = _OVERSHOOT * (np.stack([vectors.lowest, vectors.highest]) - here) / vectors.deviations
     strengths = np.linspace(np.minimum(ways[0], 0), np.maximum(ways[1], 0), n_positions)
     codes = z + strengths[..., None] * vectors.corrected  # (n, K, Z)
     features = decode_codes(checkpoint, codes.reshape(-1, z.size).astype(np.float32))
-    measured = _measured(checkpoint, vectors, features)
+    values = measured(checkpoint, vectors, features)
     ahead: dict[str, tuple[tuple[float, Groove], ...]] = {}
     for at, name in enumerate(names):
         rows = range(at, len(features), len(names))
-        by_value = {float(measured[row, at]): row for row in rows}
+        by_value = {float(values[row, at]): row for row in rows}
         ahead[name] = tuple(
             (value, checkpoint.to_music(features[by_value[value]], tempo_bpm))
             for value in sorted(by_value)
@@ -148,7 +148,7 @@ def look_ahead(
     return ahead
 
 
-def _measured(checkpoint: Checkpoint, vectors: AttributeVectors, features: _Features) -> _Array:
+def measured(checkpoint: Checkpoint, vectors: AttributeVectors, features: _Features) -> _Array:
     """Return what features (n, T, F) measure of each of `vectors.controls`, (n, K)."""
     attributes = kind_of(checkpoint.config).attributes(features, checkpoint.config)
     return np.stack([attributes[name] for name in vectors.controls], axis=1)
@@ -185,7 +185,7 @@ def steer(
 
     def decode(z: _Array) -> tuple[_Array, _Features]:
         features = decode_codes(checkpoint, z.astype(np.float32))
-        return _measured(checkpoint, vectors, features), features
+        return measured(checkpoint, vectors, features), features
 
     before, features = decode(codes.astype(np.float64))
     is_set = ~np.isnan(targets)

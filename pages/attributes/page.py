@@ -31,7 +31,6 @@ from pages.shared.play_settings import HASHED, choose_model, shared_studio
 from pages.shared.session import draw_undo
 from pages.shared.sources import choose_groove
 
-_GROOVE = "attributes.groove"
 _PRESS = 1.0
 """How much of a style's vector one press of its button adds."""
 _MAX_STEERED = 64
@@ -49,9 +48,11 @@ def attributes() -> None:
         details = st.container(horizontal=True, vertical_alignment="bottom", key="details")
         with settings:
             model = choose_model(studio, lambda model: model.has_vectors)
-            source = choose_groove(_GROOVE, "Groove", model=model, details=details)
+            noun = FORMS[model.plays].noun
+            label = noun.capitalize()
+            source = choose_groove(_slot(model), label, model=model, details=details)
             if source is None:
-                st.info("Choose a groove to steer.")
+                st.info(f"Choose a {noun} to steer.")
                 return
         vectors = studio.attribute_vectors(model.name)
         followed = Asked(source.id).now.limited_to(vectors.names)
@@ -70,6 +71,12 @@ def attributes() -> None:
         _draw_sliders(panel, _DECK, _CARD, ahead)
     except MusicVAEError as error:
         st.error(as_text(str(error)))
+
+
+def _slot(model: ModelInfo) -> str:
+    """Return the slot of what is steered, of the form of the model."""
+    page = "attributes" if model.plays == "drums" else f"attributes.{model.plays}"
+    return f"{page}.groove"
 
 
 @st.cache_resource(max_entries=_MAX_STEERED, show_spinner=False, hash_funcs=HASHED)

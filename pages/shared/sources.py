@@ -19,7 +19,13 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from musicvae_core.errors import CheckpointError, GridError, MusicVAEError, ShareCodeError
+from musicvae_core.errors import (
+    CheckpointError,
+    GridError,
+    InvalidMusicError,
+    MusicVAEError,
+    ShareCodeError,
+)
 from musicvae_core.latent.results import ModelInfo
 from musicvae_core.music.forms import FORMS, Music, Plays, padded, windows
 from musicvae_core.music.share import (
@@ -97,17 +103,25 @@ def choose_groove(
     if demos:
         slots.start_with(key, demos[default % len(demos)])
     for sent in take_sent(page_of(key)):
-        slots.fill(key, sent)
+        if sent.plays in wanted:
+            slots.fill(key, sent)
 
     def place(found: Sequence[Source]) -> None:
-        slots.fill(key, found[0])
+        take(found[0])
+
+    def take(found: Source) -> None:
+        if found.plays not in wanted:
+            raise InvalidMusicError(
+                f"This is a {FORMS[found.plays].noun}, and here {FORMS[plays].nouns} are wanted."
+            )
+        slots.fill(key, found)
 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", width="content"):
         _draw_choice(key, label, demos, wanted)
         with st.popover("Add", icon=":material/add:", help="Upload, or draw a sample"):
             draw_uploader(studio, f"{key}.upload", "Drop MIDI files", place, plays=plays)
             _draw_sampler(studio, key, model)
-            _draw_code_field(studio, key, lambda found: slots.fill(key, found))
+            _draw_code_field(studio, key, take)
     with details or nullcontext():
         draw_report(studio, f"{key}.upload", place)
         source = slots.contents(page_of(key)).get(key)

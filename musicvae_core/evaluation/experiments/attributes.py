@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +16,24 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from musicvae_core.data.dataset import Dataset
 from musicvae_core.data.files import make_folder, write_content, write_figure
-from musicvae_core.data.windows import Split, Windows
+from musicvae_core.data.windows import Split, Windows, WindowSource
 from musicvae_core.evaluation.experiments.attribute_floors import definition_floors, nearest_real
 from musicvae_core.evaluation.realism import judge_auc
 from musicvae_core.latent.attribute_vectors import FILL, AttributeVectors
 from musicvae_core.latent.codes import Codes, encode_features
-from musicvae_core.latent.steering import Steered, decode_codes, steer
+from musicvae_core.latent.steering import Steered, decode_codes, measured, steer
 from musicvae_core.models.checkpoint import Checkpoint
-from musicvae_core.music.attributes import CONTROLS, beats_of, controls_of, measure_controls
+from musicvae_core.models.kinds import kind_of
+from musicvae_core.music.attributes import beats_of, controls_of, measure_controls
 from musicvae_core.music.drums import N_VOICES
+from musicvae_core.music.forms import FORMS
 from musicvae_core.music.grid import COMMON_TIME
 
 _N_WINDOWS = 512
 _TARGET_CORRELATION, _TARGET_SHARE = 0.9, 1 / 3
 """What a slider should reach, and how much of its own movement others may share at most."""
+_N_REAL = 20_000
+"""Windows of the train split at most that are laid beside steered ones, evenly spread."""
 _N_TOGETHER = 3
 """Sliders that are set at once in the second part of the experiment."""
 _AMOUNTS = (1.0, 2.0, 3.0, 4.0)
@@ -49,7 +53,7 @@ _log = logging.getLogger(__name__)
 def attribute_experiment(
     checkpoint: Checkpoint,
     vectors: AttributeVectors,
-    dataset: Dataset,
+    dataset: WindowSource[Any],
     out: Path,
     *,
     split: Split = "test",
@@ -78,12 +82,13 @@ def attribute_experiment(
     attribute under every slider; `real`, the same rows for real grooves of the train split in
     place of steered ones, see `nearest_real`; `floors`, see `definition_floors`; `together`,
     their `_spearman` and `error` for every fourth window with `_N_TOGETHER` set at once;
-    `realism`, see `_realism`; `styles`, see `_style_rows`.
+    `realism`, see `_realism`; `styles`, see `_style_rows`. Of melodies there are no `floors`,
+    `realism` and `styles`.
     """
     make_folder(out)
     windows = dataset.windows(split, checkpoint.config.n_bars)
     windows = windows.take(np.linspace(0, len(windows) - 1, min(n, len(windows))))
-    codes = encode_features(checkpoint, windows.features)
+    codes = encode_features(checkpoint, windows.features[:])
     report: dict[str, Any] = {
         "checkpoint": checkpoint.name,
         "split": split,
@@ -99,25 +104,28 @@ def attribute_experiment(
     report["sliders"], report["moved"] = _slider_rows(vectors, asked, alone)
     _log.info("sliders %s", report["sliders"])
     train = dataset.windows("train", checkpoint.config.n_bars)
-    played = train.features[..., : checkpoint.model.n_features]
-    table = measure_controls(beats_of(played), vectors.controls)
+    some_real = train.take(np.linspace(0, len(train) - 1, min(len(train), _N_REAL)))
+    played = some_real.features[:][..., : checkpoint.model.n_features]
+    table = measured(checkpoint, vectors, played)
     report["real"], _ = _slider_rows(vectors, asked, nearest_real(vectors, table, asked, alone))
-    report["floors"] = definition_floors(vectors, asked, alone.before)
     some = codes[::_ONE_IN]
     asked_together, together = _set_sliders(checkpoint, vectors, some, _N_TOGETHER, rng)
     rows, _ = _slider_rows(vectors, asked_together, together)
     kept = ("spearman", "error")
     report["together"] = {name: {key: row[key] for key in kept} for name, row in rows.items()}
-    report["realism"] = _realism(checkpoint, windows, codes, alone)
-    report["styles"] = _style_rows(checkpoint, vectors, train, windows, codes)
+    if isinstance(dataset, Dataset):
+        report["floors"] = definition_floors(vectors, asked, alone.before)
+        report["realism"] = _realism(checkpoint, windows, codes, alone)
+        report["styles"] = _style_rows(checkpoint, vectors, train, windows, codes)
     write_content(out / "attributes.json", json.dumps(report, indent=1) + "\n")
-    _draw_matrices(report, out / "attributes.svg")
+    controls = FORMS[kind_of(checkpoint.config).plays].controls
+    titles = [controls[name].title for name in vectors.controls]
+    _draw_matrices(report, titles, out / "attributes.svg")
     return report
 
 
 def _measure(checkpoint: Checkpoint, vectors: AttributeVectors, codes: _Array) -> _Array:
-    features = decode_codes(checkpoint, codes.astype(np.float32))
-    return measure_controls(beats_of(features), vectors.controls)
+    return measured(checkpoint, vectors, decode_codes(checkpoint, codes.astype(np.float32)))
 
 
 def _response(
@@ -328,7 +336,7 @@ _SCALE = 2.5
 """Standard deviations at which the colour is full."""
 
 
-def _draw_matrices(report: Mapping[str, Any], path: Path) -> Path:
+def _draw_matrices(report: Mapping[str, Any], titles: Sequence[str], path: Path) -> Path:
     """Draw the experiment's three matrices side by side, and return the file.
 
     Rows are what was moved, columns what was measured. The sliders' changes have no sign, so
@@ -336,7 +344,6 @@ def _draw_matrices(report: Mapping[str, Any], path: Path) -> Path:
 
     Source: after Roberts et al. 2018, figure 6.
     """
-    titles = [CONTROLS[name].title for name in report["controls"]]
     moved = np.array(report["moved"])
     tables = {
         "plain": np.array(report["plain"]),
