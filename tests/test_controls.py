@@ -8,6 +8,7 @@ from test_attributes import groove_of, hats
 from tiny_data import random_groove
 
 from musicvae_core.music.attributes import (
+    _MEASURES,
     ATTRIBUTES,
     CONTROLS,
     _Beats,
@@ -59,7 +60,7 @@ def test_many_grooves_measure_as_one_by_one():
 def test_a_name_means_the_same_to_the_judge_and_to_a_slider():
     shared = set(ATTRIBUTES) & set(CONTROLS)
     assert {"swing", "velocity_mean"} <= shared
-    assert all(ATTRIBUTES[name] is CONTROLS[name].measure for name in shared)
+    assert all(ATTRIBUTES[name] is _MEASURES[name] for name in shared)
 
 
 @pytest.mark.parametrize(
