@@ -219,7 +219,8 @@ def sent_of(page: Page) -> dict[int, list[float]]:
 @faked
 def test_a_change_just_before_another_page_reaches_python(page: Page) -> None:
     bar_of(page).get_by_label("Volume").fill("0.5")
-    page.get_by_test_id("stTopNavLink").filter(has_text="Morph").click()
+    link = page.get_by_test_id("stTopNavLink").filter(has_text="Morph")
+    link.click(delay=60)  # as a press takes: Python is told at its beginning
     page.wait_for_url("**/morph")
     wait_for_rest(page)
     wait_for_sound(page)
