@@ -7,9 +7,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny networks only wait for mor
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import tiny_data
+
+# A busy machine is slow now and then; tests that are about time set a deadline of their own.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 @pytest.fixture(autouse=True)
