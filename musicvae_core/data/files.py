@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
@@ -27,7 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from musicvae_core.errors import ConfigError, DataError
+from musicvae_core.errors import CheckpointError, ConfigError, DataError
+
+_Made = TypeVar("_Made")
 
 _log = logging.getLogger(__name__)
 
@@ -153,7 +155,7 @@ def write_arrays(
     target
         The file to make or replace.
     about
-        The description, as JSON; `read_arrays` checks its `format`.
+        The description, as JSON; `_read_arrays` checks its `format`.
     arrays
         The arrays by name; `about` is taken.
     """
@@ -163,7 +165,7 @@ def write_arrays(
     write_atomically(target, lambda part: part.write_bytes(content.getbuffer()))
 
 
-def read_arrays(path: Path, form: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def _read_arrays(path: Path, form: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return what `write_arrays` wrote, each array checked against its sum before it is parsed.
 
     Raises
@@ -190,6 +192,67 @@ def check_arrays(arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[
             raise ValueError(f"{name} has shape {arrays[name].shape} in place of {shape}")
         if not np.isfinite(arrays[name]).all():
             raise ValueError(f"not every number of {name} is finite")
+
+
+def holds(path: Path, name: str) -> bool:
+    """Say whether a folder or a zip has a file of this name at its top."""
+    if path.is_dir():
+        return (path / name).is_file()
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return name in archive.namelist()
+
+
+def read_side_file(
+    path: Path,
+    *,
+    form: str,
+    version: int,
+    fingerprint: str,
+    assembled: Callable[[dict[str, Any], dict[str, NDArray[Any]]], _Made],
+    remedy: str,
+) -> _Made:
+    """Return what lies beside the weights of a checkpoint and was made for them.
+
+    Parameters
+    ----------
+    path
+        Where `write_arrays` wrote it.
+    form, version
+        Its format, and the newest version of that which can be read.
+    fingerprint
+        `Checkpoint.fingerprint` of the model beside it.
+    assembled
+        Makes it of what the file says of itself and of the arrays; ValueError where they do not
+        fit together.
+    remedy
+        The command that makes the file.
+
+    Raises
+    ------
+    CheckpointError
+        Each says which file is at fault and what to do.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"There is no {path.name} in {path.parent}: make it with {remedy}")
+    try:
+        about, arrays = _read_arrays(path, form)
+        if about["format_version"] > version:
+            raise CheckpointError(
+                f"{path} was written by a later version of this program; "
+                f"update it, or make the file again with {remedy}"
+            )
+        made = assembled(about, arrays)
+    except DAMAGED as error:
+        raise CheckpointError(
+            f"{path} is damaged or cut short ({error}); make it again with {remedy}"
+        ) from error
+    if about["fingerprint"] != fingerprint:
+        raise CheckpointError(
+            f"{path} was made for other weights than the model's; make it again with {remedy}"
+        )
+    return made
 
 
 _ARCHIVE_URL = (

@@ -22,6 +22,7 @@ from musicvae_core.data.dataset import (
     describe_skipped,
     random_splits,
 )
+from musicvae_core.data.files import holds
 from musicvae_core.data.windows import SPLITS, Split
 from musicvae_core.errors import (
     DamagedDataError,
@@ -272,12 +273,7 @@ def _transpose(
 
 def holds_lines(path: Path) -> bool:
     """Say whether a path is a set of melodies with a table, or a folder of zips of such."""
-    if path.is_dir():
-        return (path / _TABLE).is_file() or any(path.glob(_ARCHIVES))
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return _TABLE in archive.namelist()
+    return holds(path, _TABLE) or (path.is_dir() and any(path.glob(_ARCHIVES)))
 
 
 def load_lines(path: Path, *, grid: Grid = COMMON_TIME) -> LineDataset:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from musicvae_core.data.dataset import archive_member, describe_skipped, load_dataset
+from musicvae_core.data.files import holds
 from musicvae_core.data.lines import LineWindows, Tune, load_lines, tune_files
 from musicvae_core.data.windows import Split, WindowSource
 from musicvae_core.errors import (
@@ -157,12 +158,7 @@ def holds_trios(path: Path) -> bool:
 
     A folder of zips of melodies may hold some of trios as well, and is taken for the former.
     """
-    if path.is_dir():
-        return (path / _WINDOWS_TABLE).is_file()
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return _WINDOWS_TABLE in archive.namelist()
+    return holds(path, _WINDOWS_TABLE)
 
 
 def load_trios(path: Path, *, grid: Grid = COMMON_TIME) -> _TrioDataset:

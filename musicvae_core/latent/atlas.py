@@ -21,8 +21,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae_core.data.files import DAMAGED, check_arrays, read_arrays, write_arrays
-from musicvae_core.errors import CheckpointError
+from musicvae_core.data.files import check_arrays, read_side_file, write_arrays
 
 _Codes = NDArray[np.float32]
 _Positions = NDArray[np.float32]
@@ -137,7 +136,8 @@ _FORMAT_VERSION = 2
 """Raised when older code cannot read what is written: 2 has codes in 8 bits."""
 
 _TINY = np.float32(1e-12)
-_DENSITIES = ("step_density", "note_density")
+_DENSITIES = ("step_density", "note_density", "melody_note_density")
+"""The attribute of drums, of a line and of a band that tells how busy they are."""
 
 
 @dataclass(frozen=True)
@@ -277,29 +277,16 @@ def load_atlas(folder: Path, fingerprint: str) -> Atlas:
     Raises
     ------
     CheckpointError
-        Each says which file is at fault and what to do.
+        As `read_side_file`.
     """
-    path = Path(folder) / ATLAS_FILE
-    remedy = f"python -m musicvae_core atlas {folder} --data PATH"
-    if not path.is_file():
-        raise CheckpointError(f"There is no atlas at {path}: make it with {remedy}")
-    try:
-        about, arrays = read_arrays(path, _FORMAT)
-        if about["format_version"] > _FORMAT_VERSION:
-            raise CheckpointError(
-                f"{path} was written by a later version of this program; "
-                f"update it, or make the atlas again with {remedy}"
-            )
-        atlas = _assembled(about, arrays)
-    except DAMAGED as error:
-        raise CheckpointError(
-            f"{path} is damaged or cut short ({error}); make it again with {remedy}"
-        ) from error
-    if atlas.fingerprint != fingerprint:
-        raise CheckpointError(
-            f"{path} was made for other weights than the model's; make it again with {remedy}"
-        )
-    return atlas
+    return read_side_file(
+        Path(folder) / ATLAS_FILE,
+        form=_FORMAT,
+        version=_FORMAT_VERSION,
+        fingerprint=fingerprint,
+        assembled=_assembled,
+        remedy=f"python -m musicvae_core atlas {folder} --data PATH",
+    )
 
 
 def _assembled(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Atlas:

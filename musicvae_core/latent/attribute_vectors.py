@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae_core.data.files import DAMAGED, check_arrays, read_arrays, write_arrays
-from musicvae_core.errors import CheckpointError
+from musicvae_core.data.files import check_arrays, read_side_file, write_arrays
 
 VECTORS_FILE = "attribute_vectors.npz"
 _FORMAT = "musicvae_core attribute vectors"
@@ -107,29 +106,16 @@ def load_vectors(folder: Path, fingerprint: str) -> AttributeVectors:
     Raises
     ------
     CheckpointError
-        Each says which file is at fault and what to do.
+        As `read_side_file`.
     """
-    path = Path(folder) / VECTORS_FILE
-    remedy = f"python -m musicvae_core attribute-vectors {folder} --data PATH"
-    if not path.is_file():
-        raise CheckpointError(f"There are no attribute vectors at {path}: fit them with {remedy}")
-    try:
-        about, arrays = read_arrays(path, _FORMAT)
-        if about["format_version"] > _FORMAT_VERSION:
-            raise CheckpointError(
-                f"{path} was written by a later version of this program; "
-                f"update it, or fit the vectors again with {remedy}"
-            )
-        vectors = _assembled(about, arrays)
-    except DAMAGED as error:
-        raise CheckpointError(
-            f"{path} is damaged or cut short ({error}); fit the vectors again with {remedy}"
-        ) from error
-    if vectors.fingerprint != fingerprint:
-        raise CheckpointError(
-            f"{path} was fitted to other weights than the model's; fit it again with {remedy}"
-        )
-    return vectors
+    return read_side_file(
+        Path(folder) / VECTORS_FILE,
+        form=_FORMAT,
+        version=_FORMAT_VERSION,
+        fingerprint=fingerprint,
+        assembled=_assembled,
+        remedy=f"python -m musicvae_core attribute-vectors {folder} --data PATH",
+    )
 
 
 def _assembled(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> AttributeVectors:

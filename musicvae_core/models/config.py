@@ -244,6 +244,11 @@ class LabConfig(_GridConfig):
         return "lab"
 
     @property
+    def has_feel(self) -> bool:
+        """Whether the model models velocity and timing: a lab always does."""
+        return True
+
+    @property
     def style_names(self) -> tuple[str, ...]:
         """The styles that can be chosen."""
         return tuple(self.styles.split(","))

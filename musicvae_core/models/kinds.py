@@ -110,7 +110,7 @@ def _lab_head(config: LabConfig) -> CategoricalHead:
 
 
 def _drum_attributes(
-    features: NDArray[np.float32], config: ModelConfig
+    features: NDArray[np.float32], config: _Config
 ) -> dict[str, NDArray[np.float64]]:
     names = controls_of(config.has_feel)
     table = measure_controls(beats_of(features, config.grid), names)
@@ -184,7 +184,7 @@ _ALL = (
         head=_lab_head,
         draw_batch=lab_tasks.draw_batch,
         measure=lab_tasks.measure,
-        attributes=lambda features, config: _drum_attributes(features, ModelConfig()),
+        attributes=_drum_attributes,
     ),
 )
 

@@ -23,7 +23,7 @@ from musicvae_core.studio import Studio
 from pages.attributes.wishes import MAX_PRESSES, Asked, Wishes
 from pages.shared.actions import action, component, on_event
 from pages.shared.card import Card
-from pages.shared.collection import Source, favourites
+from pages.shared.collection import Source, favourites, slots
 from pages.shared.deck import source_deck
 from pages.shared.events import Name, Revision
 from pages.shared.names import as_text, style_in_text
@@ -50,7 +50,8 @@ def attributes() -> None:
             model = choose_model(studio, lambda model: model.has_vectors)
             noun = FORMS[model.plays].noun
             label = noun.capitalize()
-            source = choose_groove(_slot(model), label, model=model, details=details)
+            [slot] = slots.keys("attributes", model.plays, ["groove"])
+            source = choose_groove(slot, label, model=model, details=details)
             if source is None:
                 st.info(f"Choose a {noun} to steer.")
                 return
@@ -71,12 +72,6 @@ def attributes() -> None:
         _draw_sliders(panel, _DECK, _CARD, ahead)
     except MusicVAEError as error:
         st.error(as_text(str(error)))
-
-
-def _slot(model: ModelInfo) -> str:
-    """Return the slot of what is steered, of the form of the model."""
-    page = "attributes" if model.plays == "drums" else f"attributes.{model.plays}"
-    return f"{page}.groove"
 
 
 @st.cache_resource(max_entries=_MAX_STEERED, show_spinner=False, hash_funcs=HASHED)

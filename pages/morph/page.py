@@ -338,8 +338,7 @@ def _morphed(_studio: Studio, settings: _MorphSettings, ends: tuple[Music, ...])
 
 def _end_keys(settings: _MorphSettings) -> list[str]:
     """Return the slots of two ends, or of four corners row by row, of the form of the model."""
-    page = "morph" if settings.model.plays == "drums" else f"morph.{settings.model.plays}"
-    return [f"{page}.{end}" for end in "abcd"[: settings.n_ends]]
+    return slots.keys("morph", settings.model.plays, "abcd"[: settings.n_ends])
 
 
 def _choose_ends(studio: Studio, settings: _MorphSettings) -> list[Source]:

@@ -7,7 +7,7 @@ key is its title in small letters, with underscores.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
@@ -93,6 +93,11 @@ def page_of(key: str) -> str:
 
 class _Slots:
     """What stands in the slots of the pages of this session, with an undo for each page."""
+
+    def keys(self, page: str, plays: Plays, names: Iterable[str]) -> list[str]:
+        """Return the keys of a page's slots, by their names; each form of music has its own."""
+        place = page if plays == "drums" else f"{page}.{plays}"
+        return [f"{place}.{name}" for name in names]
 
     def contents(self, page: str) -> dict[str, Source]:
         """Return what stands in the slots of a page, by the slots' keys."""
