@@ -1,73 +1,121 @@
-"""Measure training from a store of windows, and of ten times as many made by augmentation.
+"""Measure training on windows in files, of a set and of ten times as much made by augmentation.
 
-    python -m scripts.bench_store FOLDER [--windows 16000] [--steps 60] [--preset groove_2bar]
+    python -m scripts.bench_store FOLDER [--preset melody_2bar] [--files 200] [--steps 60]
 
-prints, for each, the windows, the resident MiB of the process and the examples a second.
+Writes both sets as MIDI under FOLDER, cuts their windows into a store, and then trains from it,
+each time in a process of its own. Prints for each set its windows, the seconds that the store
+took to build and to be found again, the resident MiB of training and its examples a second, the
+better of two runs; and how the larger set compares.
 """
 
+from __future__ import annotations
+
 import argparse
+import json
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from musicvae_core.data.windows import StoredRows, Windows, augment, write_rows
-from musicvae_core.models.musicvae import draw_batch
+from musicvae_core.data.trios import load_data
+from musicvae_core.models.kinds import Kind, kind_of
 from musicvae_core.models.presets import preset
+from musicvae_core.music.forms import Music, form_of
+from musicvae_core.music.grid import DEFAULT_TEMPO_BPM, Grid
 from musicvae_core.training.run import Run
 from musicvae_core.training.train import fabric_on, train_step
 
-_PART = 1000
+_BARS, _TIMES, _ROUNDS = 80, 10, 2
+_SHARE_OF_EVENTS = 0.3
 
 
-def _random_parts(n: int) -> Iterator[np.ndarray]:
-    """Yield windows as sparse as a drummer's, and augmented copies of them, in parts."""
-    rng = np.random.default_rng(0)
-    for start in range(0, n, _PART):
-        hits = rng.random((min(_PART, n - start), 32, 9)) < 0.13
-        values = rng.uniform(-1, 1, (2, *hits.shape)) * hits
-        features = np.concatenate([hits, np.abs(values[0]), values[1]], axis=-1)
-        yield augment(features.astype(np.float32), 0.9, rng)
+def _music(kind: Kind, grid: Grid, seed: int) -> Music:
+    """Return random music of the kind, about as dense as what people play."""
+    rng = np.random.default_rng(seed)
+    n_steps = _BARS * grid.steps_per_bar
+    parts = []
+    for alphabet in kind.alphabets.values():
+        classes = rng.integers(0, alphabet.n_classes, n_steps)
+        parts.append(alphabet.table[classes * (rng.random(n_steps) < _SHARE_OF_EVENTS)])
+    music: Music = kind.to_music(np.concatenate(parts, axis=-1), DEFAULT_TEMPO_BPM, grid)
+    return music
 
 
-def _measure(path: Path, name: str, n_steps: int) -> None:
-    """Print the figures of a training that reads this store."""
-    rows = StoredRows(path)
-    n = len(rows)
-    zeros = np.zeros(n, np.int64)
-    windows = Windows(rows, np.full(n, 120, np.float32), zeros, zeros, ())  # type: ignore[arg-type]
-    run = Run(preset(name), fabric_on())
+def _write_set(folder: Path, kind: Kind, grid: Grid, n_files: int, n_copies: int) -> None:
+    """Write performances, and copies of each that begin so many bars later and go round."""
+    folder.mkdir(parents=True)
+    for seed in range(n_files):
+        music = _music(kind, grid, seed)
+        for copy in range(n_copies):
+            turned = music.repeated(2 * _BARS).bars(7 * copy, _BARS)
+            path = folder / f"{seed:05d}-{copy}.mid"
+            path.write_bytes(form_of(turned).write(turned, False))
+
+
+def _measure(name: str, source: Path, n_steps: int) -> None:
+    """Print the figures of a training on a set, as JSON."""
+    chosen = preset(name)
+    kind = kind_of(chosen.model)
+    began = time.perf_counter()
+    stored = load_data(
+        kind.plays, source, store=source.with_suffix(".store"), grid=chosen.model.grid
+    )
+    windows = stored.windows("train", chosen.model.n_bars)
+    found = time.perf_counter() - began
+    run = Run(chosen, fabric_on())
     times = []
     for step in range(n_steps):
         began = time.perf_counter()
-        train_step(run, draw_batch(run.model, windows, run.config, step))
+        train_step(run, kind.draw_batch(run.model, windows, run.config, step))
         times.append(time.perf_counter() - began)
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{n} {resident:.0f} {run.config.batch_size / np.median(times):.1f}")
+    figures = {
+        "windows": len(windows),
+        "store_seconds": round(found, 2),
+        "resident_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "examples_per_second": round(run.config.batch_size / float(np.median(times)), 1),
+    }
+    print(json.dumps(figures))
+
+
+def _measured(options: argparse.Namespace, source: Path, n_steps: int) -> dict[str, float]:
+    own = ["--measure", str(source), "--steps", str(n_steps), "--preset", options.preset]
+    command = [sys.executable, "-m", "scripts.bench_store", str(options.folder), *own]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
 def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--windows", type=int, default=16_000)
+    parser.add_argument("--files", type=int, default=200)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--preset", default="groove_2bar")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure is not None:
-        _measure(options.measure, options.preset, options.steps)
+        _measure(options.preset, options.measure, options.steps)
         return
-    print("windows resident_MiB examples_per_second", flush=True)
-    for n in (options.windows, 10 * options.windows):
-        path = options.folder / f"{n}.npy"
-        write_rows(path, _random_parts(n), (n, 32, 27))
-        own = ["--measure", str(path), "--steps", str(options.steps), "--preset", options.preset]
-        command = [sys.executable, "-m", "scripts.bench_store", str(options.folder), *own]
-        subprocess.run(command, check=True)
+    model = preset(options.preset).model
+    sources = [options.folder / f"{options.preset}_{n}" for n in (1, _TIMES)]
+    built = []
+    for source, n_copies in zip(sources, (1, _TIMES), strict=True):
+        _write_set(source, kind_of(model), model.grid, options.files, n_copies)
+        built.append(_measured(options, source, 1)["store_seconds"])
+    rounds = [[_measured(options, one, options.steps) for one in sources] for _ in range(_ROUNDS)]
+    print("windows built_s found_s resident_MiB examples_per_second", flush=True)
+    results = []
+    for seconds, runs in zip(built, zip(*rounds, strict=True), strict=True):
+        memory = max(run["resident_mib"] for run in runs)
+        speed = max(run["examples_per_second"] for run in runs)
+        found = min(run["store_seconds"] for run in runs)
+        results.append((memory, speed))
+        print(f"{runs[0]['windows']} {seconds} {found} {memory} {speed}", flush=True)
+    (memory, speed), (much_memory, much_speed) = results
+    print(f"memory {much_memory / memory - 1:+.1%}, speed {much_speed / speed - 1:+.1%}")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from real_browser import (
 )
 
 from musicvae_core.music.midi.scan import MAX_BYTES
-from scripts.wire import counted
+from scripts.measure_app import counted
 
 pytestmark = pytest.mark.browser
 

@@ -82,8 +82,12 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     add_map(parser)
 
 
-def read_data(kind: Kind, options: argparse.Namespace, grid: Grid) -> WindowSource[AnyWindows]:
+def read_data(
+    kind: Kind, options: argparse.Namespace, grid: Grid, store: Path | None = None
+) -> WindowSource[AnyWindows]:
     """Read the set that models of a kind learn from, as the options of `add_reading` say.
+
+    With `store` its windows are kept in files of that folder, see `StoredSet`.
 
     Raises
     ------
@@ -96,7 +100,7 @@ def read_data(kind: Kind, options: argparse.Namespace, grid: Grid) -> WindowSour
         raise OptionError("--track and --map are for drums, and this is about melodies.")
     from musicvae_core.data.trios import load_data
 
-    return load_data(kind.plays, options.data, grid=grid, **given)
+    return load_data(kind.plays, options.data, store=store, grid=grid, **given)
 
 
 def add_loop(parser: argparse.ArgumentParser) -> None:

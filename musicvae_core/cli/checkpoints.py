@@ -187,17 +187,12 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from musicvae_core.data.dataset import Dataset
     from musicvae_core.models.kinds import kind_of
     from musicvae_core.training.train import train
 
     logging.getLogger("lightning_fabric").setLevel(logging.root.level)
     chosen = override(preset(options.preset), options.set)
-    source = read_data(kind_of(chosen.model), options, chosen.model.grid)
-    if options.store is not None:
-        if not isinstance(source, Dataset):
-            raise ConfigError("--store is for drums: melodies and trios are small in memory.")
-        source.store = options.store
+    source = read_data(kind_of(chosen.model), options, chosen.model.grid, options.store)
     metrics = train(
         chosen,
         source,

@@ -3,46 +3,31 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import logging
 import os
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from io import BytesIO, StringIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from musicvae_core.data.files import DAMAGED, write_atomically
-from musicvae_core.data.windows import (
-    SPLITS,
-    Label,
-    Split,
-    Windows,
-    fingerprint,
-    stored,
-)
-from musicvae_core.errors import (
-    DamagedDataError,
-    DataError,
-    MusicVAEError,
-    TooFewExamplesError,
-)
-from musicvae_core.music.drums import CODEC_VERSION, N_FEATURES
+from musicvae_core.data.store import Cut, SetReader, describe_skipped, fingerprint
+from musicvae_core.data.windows import SPLITS, Label, Split, Windows
+from musicvae_core.errors import DamagedDataError, DataError
+from musicvae_core.music.drums import N_FEATURES
 from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.groove import Groove, stack_features
 from musicvae_core.music.midi.maps import DrumMap
-from musicvae_core.music.midi.read import read_midi
+from musicvae_core.music.midi.read import MidiReading, read_midi
 from musicvae_core.music.midi.tracks import TrackChoice
 
 _FOLDER_SPLIT_SEED = 0
-_READING_VERSION = 3
-"""Raise whenever a file is read differently, or refused with another message."""
 MIDI_SUFFIXES = (".mid", ".midi")
 _TABLE = "info.csv"
 _COLUMNS = ("midi_filename", "split", "drummer", "style", "beat_type", "time_signature")
@@ -59,8 +44,6 @@ class Dataset:
     skipped: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     metres: Counter[str] = field(default_factory=Counter)
-    store: Path | None = None
-    """Where windows are kept in files and not in memory, see `store`; None for memory."""
 
     @property
     def grid(self) -> Grid:
@@ -87,44 +70,11 @@ class Dataset:
         TooFewExamplesError
             If there are fewer than `minimum`.
         """
-        labels, grooves = [], []
-        for label, groove in zip(self.labels, self.grooves, strict=True):
-            if label.split == split:
-                labels.append(label)
-                is_short = 0 < shortest_bars <= groove.n_bars < n_bars
-                # Repeated so that a window fits from each of its own bars on.
-                grooves.append(groove.repeated(n_bars + groove.n_bars - 1) if is_short else groove)
-        starts = [np.arange(groove.n_bars - n_bars + 1) for groove in grooves]
-        counts = [len(bars) for bars in starts]
-        if sum(counts) < minimum:
-            raise TooFewExamplesError(
-                f"The {split} split has {sum(counts)} windows of {n_bars} bars and "
-                f"{minimum} are needed; add MIDI files of at least {n_bars} bars in "
-                f"{self.grid.beats_per_bar}/4."
-            )
-        parts = (_cut(groove, n_bars) for groove in grooves if groove.n_bars >= n_bars)
-        features: Any
-        if self.store is None:
-            features = np.concatenate(list(parts))
-        else:
-            name = fingerprint(grooves, n_bars)
-            shape = (sum(counts), n_bars * self.grid.steps_per_bar, N_FEATURES)
-            features = stored(self.store, name, parts, shape)
-        return Windows(
-            features=features,
-            tempos_bpm=np.repeat([g.tempo_bpm for g in grooves], counts).astype(np.float32),
-            performance=np.repeat(np.arange(len(grooves)), counts),
-            start_bar=np.concatenate(starts),
-            labels=tuple(labels),
-            grid=self.grid,
+        performances = zip(self.labels, self.grooves, strict=True)
+        made: Windows = DRUMS.cut_split(
+            performances, split, n_bars, minimum, shortest_bars, self.grid
         )
-
-
-def _cut(groove: Groove, n_bars: int) -> NDArray[np.float32]:
-    features = stack_features(groove.hits, groove.velocities, groove.offsets)
-    steps_per_bar = groove.grid.steps_per_bar
-    views = np.lib.stride_tricks.sliding_window_view(features, n_bars * steps_per_bar, axis=0)
-    return views[::steps_per_bar].transpose(0, 2, 1)  # (windows, T, 27)
+        return made
 
 
 def load_dataset(
@@ -165,13 +115,14 @@ def load_dataset(
             "or fetch it with: python -m musicvae_core data --download"
         )
     folder = cache_folder or _default_cache_folder()
-    cached = folder / f"{_fingerprint(path, tracks, drum_map, grid)}.npz"
+    voices = sorted(drum_map.voices.items()) if drum_map else None
+    cached = folder / f"{fingerprint(path, tracks, voices, grid)}.npz"
     if cached.exists():
         try:
             return _load_cache(cached)
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
             _log.warning("The cache %s is damaged and will be rebuilt.", cached)
-    dataset = _read(path, tracks, drum_map, grid)
+    dataset = _read(path, {"tracks": tracks, "drum_map": drum_map, "grid": grid})
     if not dataset.labels:
         raise DataError(
             f"No drum MIDI file at {path} could be read. {describe_skipped(dataset.skipped)}"
@@ -183,26 +134,46 @@ def load_dataset(
     return dataset
 
 
-def _read(path: Path, tracks: TrackChoice | None, drum_map: DrumMap | None, grid: Grid) -> Dataset:
+def _read(path: Path, reading: Mapping[str, Any]) -> Dataset:
     dataset = Dataset()
-    for label, content in _files(path):
-        dataset.metres[label.metre] += 1
-        try:
-            reading = read_midi(
-                content,
-                treat_as_drums=tracks,
-                drum_map=drum_map,
-                channel_10_first=True,
-                grid=grid,
-            )
-        except MusicVAEError as error:
-            dataset.skipped[str(error)] += 1
-            _log.info("%s skipped: %s", label.name, error)
-            continue
+
+    def files() -> Iterator[tuple[Label, bytes]]:
+        for label, content in _files(path):
+            dataset.metres[label.metre] += 1
+            yield label, content
+
+    for label, midi in DRUMS.performances(files(), dataset.skipped, **reading):
         dataset.labels.append(label)
-        dataset.grooves.append(reading.groove)
-        dataset.dropped.update(reading.dropped)
+        dataset.grooves.append(midi.groove)
+        dataset.dropped.update(midi.dropped)
     return dataset
+
+
+def _read_file(
+    content: bytes,
+    *,
+    grid: Grid,
+    tracks: TrackChoice | None = None,
+    drum_map: DrumMap | None = None,
+) -> MidiReading:
+    return read_midi(
+        content, treat_as_drums=tracks, drum_map=drum_map, channel_10_first=True, grid=grid
+    )
+
+
+def _cut(performance: MidiReading | Groove, n_bars: int, shortest_bars: int) -> Cut:
+    groove = performance.groove if isinstance(performance, MidiReading) else performance
+    steps_per_bar = groove.grid.steps_per_bar
+    if 0 < shortest_bars <= groove.n_bars < n_bars:
+        # Repeated so that a window fits from each of its own bars on.
+        groove = groove.repeated(n_bars + groove.n_bars - 1)
+    n_steps, n_windows = n_bars * steps_per_bar, max(0, groove.n_bars - n_bars + 1)
+    features = stack_features(groove.hits, groove.velocities, groove.offsets)
+    rows = np.zeros((0, n_steps, N_FEATURES), np.float32)
+    if n_windows:
+        views = np.lib.stride_tricks.sliding_window_view(features, n_steps, axis=0)
+        rows = views[::steps_per_bar].transpose(0, 2, 1)
+    return Cut(rows, np.arange(n_windows), groove.tempo_bpm)
 
 
 def _files(path: Path) -> Iterator[tuple[Label, bytes]]:
@@ -280,31 +251,9 @@ def _broken_table(what: str) -> DamagedDataError:
     )
 
 
-def describe_skipped(counts: Counter[str]) -> str:
-    """Return the commonest reasons why files were not read, in a sentence or more each."""
-    if not counts:
-        return "There is no MIDI file."
-    listed = [f"{n} {'file' if n == 1 else 'files'}: {why}" for why, n in counts.most_common(3)]
-    return " ".join(listed)
-
-
 def _default_cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "musicvae_core"
-
-
-def _fingerprint(
-    path: Path, tracks: TrackChoice | None, drum_map: DrumMap | None, grid: Grid
-) -> str:
-    """Name a source by its files' paths, sizes and times, and by how they are read."""
-    files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file())
-    voices = sorted(drum_map.voices.items()) if drum_map else None
-    how = f"{CODEC_VERSION} {_READING_VERSION} {tracks!r} {voices} {grid!r}"
-    digest = hashlib.sha256(f"{how} {path.resolve()}".encode())
-    for file in files:
-        status = file.stat()
-        digest.update(f"{file} {status.st_size} {status.st_mtime_ns}".encode())
-    return digest.hexdigest()[:24]
 
 
 def _save_cache(dataset: Dataset, target: Path) -> None:
@@ -348,3 +297,7 @@ def _load_cache(source: Path) -> Dataset:
         dropped=Counter(about["dropped"]),
         metres=Counter(about["metres"]),
     )
+
+
+DRUMS = SetReader(_files, _read_file, _cut, Windows, Label, "MIDI files")
+"""How sets of drums are read and cut; a performance is a `Groove`, or the reading of one."""

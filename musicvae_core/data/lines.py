@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import logging
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,20 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae_core.data.dataset import (
-    MIDI_SUFFIXES,
-    archive_member,
-    describe_skipped,
-    random_splits,
-)
+from musicvae_core.data.dataset import MIDI_SUFFIXES, archive_member, random_splits
 from musicvae_core.data.files import holds
+from musicvae_core.data.store import Cut, SetReader, describe_skipped
 from musicvae_core.data.windows import SPLITS, Split
-from musicvae_core.errors import (
-    DamagedDataError,
-    DataError,
-    MusicVAEError,
-    TooFewExamplesError,
-)
+from musicvae_core.errors import DamagedDataError, DataError
 from musicvae_core.music.drums import Alphabet
 from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.line import (
@@ -48,8 +38,6 @@ _COLUMNS = ("file", "title", "collection", "split", "credit")
 _MIN_ON_GRID = 0.9
 _MAX_TRANSPOSITION = 6
 """Semitones that a training window is moved by at most, either way: all keys, near its range."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -98,7 +86,7 @@ class LineWindows:
     Parameters
     ----------
     classes
-        (N, T) uint8, see `music.line`; of pieces (N, T, P) uint16.
+        (N, T) uint8, see `music.line`; of pieces (N, T, P) uint16. An array, or the rows of a file.
     tempos_bpm
         (N,) float32.
     performance
@@ -159,8 +147,9 @@ class LineWindows:
 
     @cached_property
     def _cumulative_weights(self) -> NDArray[np.float64]:
-        _, which, sizes = np.unique(self.collections(), return_inverse=True, return_counts=True)
-        cumulative = np.cumsum(1 / np.sqrt(sizes[which]))
+        names = [label.collection for label in self.labels]
+        which = np.unique(names, return_inverse=True)[1].astype(np.int32)[self.performance]
+        cumulative = np.cumsum((1 / np.sqrt(np.maximum(np.bincount(which), 1)))[which])
         return np.asarray(cumulative / cumulative[-1])
 
 
@@ -171,6 +160,11 @@ class LineDataset:
     labels: list[Tune] = field(default_factory=list)
     readings: list[LineReading] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def grid(self) -> Grid:
+        """Of all tunes."""
+        return self.readings[0].line.grid if self.readings else COMMON_TIME
 
     def n_windows(self, split: str, n_bars: int) -> int:
         """Return how many windows `windows` would cut."""
@@ -202,28 +196,19 @@ class LineDataset:
         TooFewExamplesError
             If there are fewer than `minimum`.
         """
-        labels, windows, counts, tempos, starts = [], [], [], [], []
-        for label, reading in zip(self.labels, self.readings, strict=True):
-            if label.split == split:
-                bars = _window_bars(reading, n_bars)
-                labels.append(label)
-                counts.append(len(bars))
-                starts += bars
-                tempos += [reading.line.tempo_bpm] * len(bars)
-                cut = [reading.line.bars(bar, n_bars) for bar in bars]
-                windows += [line_to_classes(one, one.grid) for one in cut]
-        if len(windows) < minimum:
-            raise TooFewExamplesError(
-                f"The {split} split has {len(windows)} windows of {n_bars} bars and "
-                f"{minimum} are needed; add melodies of at least {n_bars} bars in the metre."
-            )
-        return LineWindows(
-            np.array(windows, np.uint8),
-            np.array(tempos, np.float32),
-            np.repeat(np.arange(len(labels)), counts),
-            np.array(starts, np.int64),
-            tuple(labels),
+        performances = zip(self.labels, self.readings, strict=True)
+        made: LineWindows = LINES.cut_split(
+            performances, split, n_bars, minimum, shortest_bars, self.grid
         )
+        return made
+
+
+def _cut(reading: LineReading, n_bars: int, shortest_bars: int) -> Cut:
+    line, bars = reading.line, _window_bars(reading, n_bars)
+    rows = np.zeros((len(bars), n_bars * line.grid.steps_per_bar), np.uint8)
+    for row, bar in zip(rows, bars, strict=True):
+        row[:] = line_to_classes(line.bars(bar, n_bars), line.grid)
+    return Cut(rows, np.array(bars, np.int64), line.tempo_bpm)
 
 
 def _window_bars(reading: LineReading, n_bars: int) -> list[int]:
@@ -298,26 +283,29 @@ def load_lines(path: Path, *, grid: Grid = COMMON_TIME) -> LineDataset:
     path = Path(path)
     if not path.exists():
         raise DataError(f"There is no data set at {path}; give a zip or a folder.")
-    archives = sorted(path.glob(_ARCHIVES)) if path.is_dir() else [path]
     dataset = LineDataset()
-    for source in archives or [path]:
-        for tune, content in tune_files(source):
-            _add(dataset, tune, content, grid)
+    for tune, reading in LINES.performances(_files(path), dataset.skipped, grid=grid):
+        dataset.labels.append(tune)
+        dataset.readings.append(reading)
     if not dataset.labels:
         raise DataError(f"No melody at {path} could be read. {describe_skipped(dataset.skipped)}")
     return dataset
 
 
-def _add(dataset: LineDataset, tune: Tune, content: bytes, grid: Grid) -> None:
-    try:
-        reading = read_line(content, grid=grid)
-        line_to_classes(reading.line, grid)
-    except MusicVAEError as error:
-        dataset.skipped[str(error)] += 1
-        _log.info("%s skipped: %s", tune.name, error)
-        return
-    dataset.labels.append(tune)
-    dataset.readings.append(reading)
+def _read_file(content: bytes, *, grid: Grid) -> LineReading:
+    reading = read_line(content, grid=grid)
+    line_to_classes(reading.line, grid)  # refuses pitches that no model plays
+    return reading
+
+
+def _files(path: Path) -> Iterator[tuple[Tune, bytes]]:
+    for source in archives_of(path, _ARCHIVES):
+        yield from tune_files(source)
+
+
+def archives_of(path: Path, pattern: str) -> list[Path]:
+    """Return the archives of a set in a folder by the form of their names, or else its path."""
+    return (sorted(path.glob(pattern)) if path.is_dir() else []) or [path]
 
 
 def tune_files(path: Path) -> Iterator[tuple[Tune, bytes]]:
@@ -365,3 +353,19 @@ def _tune(row: dict[str, str | None], source: str) -> Tune:
             f"not in {', '.join(SPLITS)}."
         )
     return Tune(name, split, title, collection, credit)
+
+
+def _windows(
+    rows: NDArray[np.integer[Any]],
+    tempos_bpm: NDArray[np.float32],
+    performance: NDArray[np.int64],
+    start_bars: NDArray[np.int64],
+    labels: tuple[Tune, ...],
+    grid: Grid,
+) -> LineWindows:
+    """Return windows of lines, which are the same on every grid."""
+    return LineWindows(rows, tempos_bpm, performance, start_bars, labels)
+
+
+LINES = SetReader(_files, _read_file, _cut, _windows, Tune, "melodies")
+"""How sets of melodies are read and cut; a performance is the `LineReading` of a tune."""

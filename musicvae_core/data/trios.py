@@ -13,17 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from musicvae_core.data.dataset import archive_member, describe_skipped, load_dataset
+from musicvae_core.data.dataset import DRUMS, archive_member, load_dataset
 from musicvae_core.data.files import holds
-from musicvae_core.data.lines import LineWindows, Tune, load_lines, tune_files
+from musicvae_core.data.lines import LINES, LineWindows, Tune, archives_of, load_lines, tune_files
+from musicvae_core.data.store import Cut, SetReader, StoredSet, describe_skipped
 from musicvae_core.data.windows import Split, WindowSource
-from musicvae_core.errors import (
-    DataError,
-    MusicVAEError,
-    NoMelodyError,
-    TooFewExamplesError,
-)
+from musicvae_core.errors import DataError, NoMelodyError
 from musicvae_core.music.forms import Plays
 from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.groove import Groove
@@ -53,18 +50,19 @@ class _Song:
 
     Parameters
     ----------
-    tune
-        What is known about it; windows are drawn evenly over tunes' collections, so each song
-        is one of its own.
     pieces
         The trio with a melody, by the name of the melody's track.
     starts
         The windows of 16 bars that the data set's table lists; None without one.
     """
 
-    tune: Tune
     pieces: dict[str, Piece]
     starts: _Starts | None
+
+    @property
+    def grid(self) -> Grid:
+        """Of all its pieces."""
+        return next(iter(self.pieces.values())).grid
 
     def window_bars(self, n_bars: int) -> Iterator[tuple[Piece, int]]:
         """Yield the piece and the first bar of every window; see `TrioDataset.windows`."""
@@ -83,18 +81,15 @@ class _Song:
 class _TrioDataset:
     """All songs that could be read, and the count of what could not, by reason."""
 
+    labels: list[Tune] = field(default_factory=list)
     songs: list[_Song] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
 
-    @property
-    def labels(self) -> list[Tune]:
-        """What is known about each song."""
-        return [song.tune for song in self.songs]
-
     def n_windows(self, split: str, n_bars: int) -> int:
         """Return how many windows `windows` would cut."""
+        songs = zip(self.labels, self.songs, strict=True)
         return sum(
-            1 for song in self.songs if song.tune.split == split for _ in song.window_bars(n_bars)
+            1 for tune, song in songs if tune.split == split for _ in song.window_bars(n_bars)
         )
 
     def windows(
@@ -120,26 +115,21 @@ class _TrioDataset:
         TooFewExamplesError
             If there are fewer than `minimum`.
         """
-        songs = [song for song in self.songs if song.tune.split == split]
-        found = [list(song.window_bars(n_bars)) for song in songs]
-        counts = [len(windows) for windows in found]
-        if sum(counts) < minimum:
-            raise TooFewExamplesError(
-                f"The {split} split has {sum(counts)} windows of {n_bars} bars and {minimum} are "
-                f"needed; add songs of at least {n_bars} bars with melody, bass and drums."
-            )
-        every = [window for windows in found for window in windows]
-        return LineWindows(
-            np.array(
-                [trio_to_classes(piece.bars(bar, n_bars), piece.grid) for piece, bar in every],
-                np.uint16,
-            ),
-            np.array([piece.tempo_bpm for piece, _ in every], np.float32),
-            np.repeat(np.arange(len(songs)), counts),
-            np.array([bar for _, bar in every], np.int64),
-            tuple(song.tune for song in songs),
-            tuple(TRIO_CLASSES.values()),
+        performances = zip(self.labels, self.songs, strict=True)
+        grid = self.songs[0].grid if self.songs else COMMON_TIME
+        made: LineWindows = _TRIOS.cut_split(
+            performances, split, n_bars, minimum, shortest_bars, grid
         )
+        return made
+
+
+def _cut(song: _Song, n_bars: int, shortest_bars: int) -> Cut:
+    found = list(song.window_bars(n_bars))
+    rows = np.zeros((len(found), n_bars * song.grid.steps_per_bar, len(TRIO)), np.uint16)
+    for row, (piece, bar) in zip(rows, found, strict=True):
+        row[:] = trio_to_classes(piece.bars(bar, n_bars), piece.grid)
+    piece = next(iter(song.pieces.values()))
+    return Cut(rows, np.array([bar for _, bar in found], np.int64), piece.tempo_bpm)
 
 
 def _all_play(piece: Piece) -> bool:
@@ -183,21 +173,27 @@ def load_trios(path: Path, *, grid: Grid = COMMON_TIME) -> _TrioDataset:
     path = Path(path)
     if not path.exists():
         raise DataError(f"There is no data set at {path}; give a zip or a folder.")
-    archives = sorted(path.glob(_ARCHIVES)) if path.is_dir() else [path]
     dataset = _TrioDataset()
-    for source in archives or [path]:
-        tables = _windows_table(source)
-        for tune, content in tune_files(source):
-            starts = tables.get(tune.name, {}) if tables is not None else None
-            try:
-                dataset.songs.append(_read_song(tune, content, starts, grid))
-            except MusicVAEError as error:
-                dataset.skipped[str(error)] += 1
+    for tune, song in _TRIOS.performances(_files(path), dataset.skipped, grid=grid):
+        dataset.labels.append(tune)
+        dataset.songs.append(song)
     if not dataset.songs:
         raise DataError(
             f"No song at {path} has melody, bass and drums. {describe_skipped(dataset.skipped)}"
         )
     return dataset
+
+
+def _files(path: Path) -> Iterator[tuple[Tune, tuple[bytes, _Starts | None]]]:
+    """Yield every song with its file's content and the windows that are chosen in it.
+
+    Training draws windows evenly over collections, so each song is one of its own.
+    """
+    for source in archives_of(path, _ARCHIVES):
+        tables = _windows_table(source)
+        for tune, content in tune_files(source):
+            starts = tables.get(tune.name, {}) if tables is not None else None
+            yield replace(tune, collection=tune.title or tune.name), (content, starts)
 
 
 def _windows_table(source: Path) -> dict[str, _Starts] | None:
@@ -219,8 +215,9 @@ def _windows_table(source: Path) -> dict[str, _Starts] | None:
     return starts
 
 
-def _read_song(tune: Tune, content: bytes, starts: _Starts | None, grid: Grid) -> _Song:
+def _read_file(file: tuple[bytes, _Starts | None], *, grid: Grid) -> _Song:
     """Read a song once for each track that is the melody of a window."""
+    content, starts = file
     first, *others = list(starts or {}) or [""]
     piece = read_piece(content, tracks={MELODY: first} if first else {}, grid=grid).piece
     missing = set(TRIO) - set(piece.parts)
@@ -232,17 +229,40 @@ def _read_song(tune: Tune, content: bytes, starts: _Starts | None, grid: Grid) -
         pieces[name] = Piece.together({**piece.parts, MELODY: melody}, piece.tempo_bpm)
     for each in pieces.values():
         trio_to_classes(each, grid)  # refuses pitches that no model plays
-    return _Song(replace(tune, collection=tune.title or tune.name), pieces, starts)
+    return _Song(pieces, starts)
 
 
-_LOADERS: Mapping[Plays, Callable[..., WindowSource[Any]]] = {
-    "drums": load_dataset,
-    "line": load_lines,
-    "piece": load_trios,
+def _windows(
+    rows: NDArray[np.integer[Any]],
+    tempos_bpm: NDArray[np.float32],
+    performance: NDArray[np.int64],
+    start_bars: NDArray[np.int64],
+    labels: tuple[Tune, ...],
+    grid: Grid,
+) -> LineWindows:
+    """Return windows of trios, which are the same on every grid."""
+    alphabets = tuple(TRIO_CLASSES.values())
+    return LineWindows(rows, tempos_bpm, performance, start_bars, labels, alphabets)
+
+
+_TRIOS = SetReader(_files, _read_file, _cut, _windows, Tune, "songs with melody, bass and drums")
+
+_LOADERS: Mapping[Plays, tuple[Callable[..., WindowSource[Any]], SetReader]] = {
+    "drums": (load_dataset, DRUMS),
+    "line": (load_lines, LINES),
+    "piece": (load_trios, _TRIOS),
 }
+"""Of each form, what reads a set into memory, and how it is read in parts."""
 
 
-def load_data(plays: Plays, path: Path, **reading: Any) -> WindowSource[Any]:
+def load_data(
+    plays: Plays,
+    path: Path,
+    *,
+    store: Path | None = None,
+    grid: Grid = COMMON_TIME,
+    **reading: Any,
+) -> WindowSource[Any]:
     """Read a set of what models of a form of music learn from.
 
     Parameters
@@ -251,6 +271,10 @@ def load_data(plays: Plays, path: Path, **reading: Any) -> WindowSource[Any]:
         The form, see `Kind.plays`.
     path
         A zip or a folder.
+    store
+        Keep windows in files of this folder, and not in memory; see `StoredSet`.
+    grid
+        What to put the notes on.
     reading
         How drums are read, see `load_dataset`.
 
@@ -259,4 +283,7 @@ def load_data(plays: Plays, path: Path, **reading: Any) -> WindowSource[Any]:
     DataError
         If there is nothing to read.
     """
-    return _LOADERS[plays](path, **reading)
+    load, reader = _LOADERS[plays]
+    if store is None:
+        return load(path, grid=grid, **reading)
+    return StoredSet(reader, path, store, {"grid": grid, **reading})

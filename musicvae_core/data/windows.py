@@ -1,32 +1,16 @@
-"""Windows of performances, in memory or in a file that is read by index, and their batches.
-
-A store is a folder of `.npy` files, NumPy's own format, each (N, T, F) float32 and named by a
-fingerprint of what it was cut from and how. Rows are read with plain reads, not by mapping the
-file: pages of a mapping count as memory of the process, and training touches them all.
-"""
+"""Windows of drums, what training needs of windows of any form, and how drums are augmented."""
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import threading
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Literal, Protocol, Self, TypeVar
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from musicvae_core.data.files import write_atomically
-from musicvae_core.errors import (
-    DamagedDataError,
-)
-from musicvae_core.music.drums import CODEC_VERSION, N_VOICES
+from musicvae_core.music.drums import N_VOICES
 from musicvae_core.music.grid import COMMON_TIME, Grid
-from musicvae_core.music.groove import Groove
 
 Split = Literal["train", "validation", "test"]
 
@@ -55,7 +39,7 @@ class Windows:
     Parameters
     ----------
     features
-        (N, T, 27) float32, see `music.drums`.
+        (N, T, 27) float32, see `music.drums`; an array, or the rows of a file.
     tempos_bpm
         (N,) float32.
     performance
@@ -159,122 +143,6 @@ def _order(seed: int, epoch: int, n_examples: int) -> NDArray[np.int64]:
     order = np.random.default_rng((seed, 1, epoch)).permutation(n_examples)
     order.flags.writeable = False
     return order
-
-
-_VERSION = 2
-_CHUNK_BYTES = 2**24
-
-_log = logging.getLogger(__name__)
-
-
-class StoredRows:
-    """Features (N, T, F) float32 that lie in a `.npy` file; any thread may read them.
-
-    Parameters
-    ----------
-    path
-        The file.
-
-    Raises
-    ------
-    DamagedDataError
-        If it is not such a file, or is cut short.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            with path.open("rb") as file:
-                version = npy.read_magic(file)
-                read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-                self.shape, is_fortran, dtype = read_header[version](file)
-                self._start = file.tell()
-        except (OSError, ValueError, KeyError) as error:
-            raise DamagedDataError(f"{path} is damaged ({error}); delete it.") from error
-        self._row_shape = self.shape[1:]
-        self._row_bytes = int(np.prod(self._row_shape)) * 4
-        size = self._start + len(self) * self._row_bytes
-        if is_fortran or dtype != np.float32 or path.stat().st_size != size:
-            raise DamagedDataError(f"{path} is not a whole store of windows; delete it.")
-        self._file = path.open("rb")
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return int(self.shape[0])
-
-    def __getitem__(self, index: slice | NDArray[np.integer]) -> NDArray[np.float32]:
-        """Return some rows, (n, T, F), in the order asked for."""
-        if isinstance(index, slice):
-            rows = np.arange(*index.indices(len(self)))
-        else:
-            rows = np.where(index < 0, index + len(self), index)
-        if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
-            raise IndexError(f"there are rows 0 to {len(self) - 1}")
-        result = np.empty((len(rows), *self._row_shape), np.float32)
-        with self._lock:
-            for place, first, n in _runs(rows):
-                self._file.seek(self._start + first * self._row_bytes)
-                values = np.frombuffer(self._file.read(n * self._row_bytes), "<f4")
-                result[place : place + n] = values.reshape(n, *self._row_shape)
-        return result
-
-
-def _runs(rows: NDArray[np.integer]) -> Iterator[tuple[int, int, int]]:
-    """Yield, for each run of following rows, its place, its first row and its length."""
-    breaks = np.flatnonzero(np.diff(rows) != 1) + 1
-    for run in np.split(np.arange(len(rows)), breaks):
-        if len(run):
-            yield int(run[0]), int(rows[run[0]]), len(run)
-
-
-def write_rows(path: Path, parts: Iterable[NDArray[np.float32]], shape: tuple[int, ...]) -> None:
-    """Write parts (n, T, F) one after the other as a file of `StoredRows`, whole or not at all.
-
-    Parameters
-    ----------
-    path
-        In a folder that is there.
-    parts
-        Made one at a time, so that they are never all in memory.
-    shape
-        (N, T, F) of all of them together.
-    """
-
-    def write(part: Path) -> None:
-        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-        with part.open("wb") as file:
-            npy.write_array_header_1_0(file, header)
-            for rows in parts:
-                step = max(1, _CHUNK_BYTES // max(1, rows[:1].nbytes))
-                for start in range(0, len(rows), step):
-                    file.write(np.ascontiguousarray(rows[start : start + step], "<f4").tobytes())
-
-    write_atomically(path, write)
-
-
-def fingerprint(grooves: Iterable[Groove], *settings: object) -> str:
-    """Return a name for what is cut from grooves by some settings."""
-    digest = hashlib.blake2b(repr((_VERSION, CODEC_VERSION, settings)).encode(), digest_size=12)
-    for groove in grooves:
-        digest.update(bytes((groove.grid.beats_per_bar, groove.grid.steps_per_beat)))
-        for array in (groove.hits, groove.velocities, groove.offsets):
-            digest.update(np.int64(len(array)).tobytes() + array.tobytes())
-    return digest.hexdigest()
-
-
-def stored(
-    folder: Path, name: str, parts: Iterable[NDArray[np.float32]], shape: tuple[int, ...]
-) -> StoredRows:
-    """Return the rows of a store by name, written first where they are not there or damaged."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.npy"
-    if path.exists():
-        try:
-            return StoredRows(path)
-        except DamagedDataError as error:
-            _log.warning("%s It is written anew.", error)
-    write_rows(path, parts, shape)
-    return StoredRows(path)
 
 
 _MAX_DROPPED = 0.5

@@ -77,6 +77,10 @@ class DrumMap:
     voices: Mapping[int, int]
     is_general_midi: bool = False
 
+    def __reduce__(self) -> tuple[type[DrumMap], tuple[str, dict[int, int], bool]]:
+        """Go to another process with a plain dict, for a read-only one cannot."""
+        return DrumMap, (self.name, dict(self.voices), self.is_general_midi)
+
     def n_fitting(self, pitches: Iterable[int]) -> int:
         """Return how many of the pitches have a voice."""
         return sum(pitch in self.voices for pitch in pitches)
