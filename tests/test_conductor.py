@@ -28,10 +28,13 @@ def head(request):
     return made
 
 
-def conductor_for(head):
+def conductor_for(head, bars_share_z=True):
     torch.manual_seed(1)
     decoder = ConductorDecoder(
-        head.n_features, H, 2, Z, U, 9, BAR, steps_per_bar=STEPS_PER_BAR, step_size=3
+        *(head.n_features, H, 2, Z, U, 9, BAR),
+        steps_per_bar=STEPS_PER_BAR,
+        step_size=3,
+        bars_share_z=bars_share_z,
     )
     with torch.no_grad():
         for name, parameter in decoder.bottom.lstm.named_parameters():
@@ -123,10 +126,24 @@ def test_a_bar_hears_all_of_z_through_the_conductor_and_its_own_part_directly(he
         assert not heard[bar + 1 :].any()
 
 
+def test_with_one_z_all_goes_through_the_conductor(head):
+    decoder, z = conductor_for(head, bars_share_z=False), codes().requires_grad_()
+    for bar in range(U):
+        (whole,) = torch.autograd.grad(decoder.embeddings(z)[:, bar].sum(), z)
+        assert (whole.abs().sum(dim=0) > 0).all()
+    with torch.no_grad():
+        decoder.to_initial.weight.zero_()
+        assert torch.allclose(*decoder.embeddings(z)[:2], atol=1e-6)
+
+
+@pytest.mark.parametrize("bars_share_z", [True, False])
 @torch.no_grad()
-def test_the_encoder_hears_every_step_and_the_order_of_bars():
+def test_the_encoder_hears_every_step_and_the_order_of_bars(bars_share_z):
     torch.manual_seed(0)
-    encoder = HierarchicalEncoder(9, 8, 1, Z, U, BAR, 5, steps_per_bar=STEPS_PER_BAR, step_size=2)
+    sizes = (9, 8, 1, Z, U, BAR, 5)
+    encoder = HierarchicalEncoder(
+        *sizes, steps_per_bar=STEPS_PER_BAR, step_size=2, bars_share_z=bars_share_z
+    )
     features = hits_of(CategoricalHead(H))
     mu, sigma = encoder(features)
     assert mu.shape == sigma.shape == (B, Z)

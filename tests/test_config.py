@@ -23,6 +23,7 @@ REFUSED_BY_MODEL = {
     "step_paths": ["decoder"],
     "encoder_bar_size": [-1, 8193],
     "conductor_size": [-1, 8193],
+    "bars_share_z": ["yes"],
     "bar_size": [0, 8193],
     "drums_layers": [-1, 8193],
     "feel_size": [0, 8193],

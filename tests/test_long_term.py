@@ -67,8 +67,11 @@ def tiny(name):
 
 def test_what_is_trained_is_trained_once(dataset, tmp_path, steps):
     models = train_or_load(dataset, tmp_path, {}, N_STEPS, "cpu")
-    assert steps == ["drums_16bar_flat_tiny"] * N_STEPS + ["drums_16bar_hier_tiny"] * N_STEPS
-    assert [one.config.conductor_size > 0 for one in models.values()] == [False, True]
+    names = ("flat", "one_z", "hier")
+    assert steps == [f"drums_16bar_{name}_tiny" for name in names for _ in range(N_STEPS)]
+    assert [one.config.conductor_size > 0 for one in models.values()] == [False, True, True]
+    assert [one.config.n_z_parts for one in models.values()] == [1, 1, 16]
+    assert [one.prior.config.n_parts for one in models.values()] == [1, 1, 16]
     assert all(one.prior is not None for one in models.values())
     steps.clear()
     again = train_or_load(dataset, tmp_path, {}, N_STEPS, "cpu")
@@ -79,11 +82,11 @@ def test_what_is_trained_is_trained_once(dataset, tmp_path, steps):
 
 def test_what_is_given_is_not_trained(dataset, tmp_path, steps):
     save_checkpoint(tiny("drums_16bar_hier"), tmp_path / "mine")
-    given = {"hierarchical": tmp_path / "mine"}
+    given = dict.fromkeys(("hierarchical", "hierarchical, one z"), tmp_path / "mine")
     models = train_or_load(dataset, tmp_path / "out", given, N_STEPS, "cpu")
     assert set(steps) == {"drums_16bar_flat_tiny"}
     assert models["hierarchical"].prior is None
-    assert list(models) == ["flat", "hierarchical"]
+    assert list(models) == ["flat", "hierarchical, one z", "hierarchical"]
 
 
 def test_models_of_other_lengths_are_refused_before_any_is_measured(dataset, tmp_path):
@@ -168,7 +171,8 @@ def test_the_command_trains_measures_and_prints(dataset, tmp_path, monkeypatch, 
     monkeypatch.setattr("musicvae_core.data.dataset.load_dataset", lambda _: dataset)
     save_checkpoint(tiny("drums_16bar_hier"), tmp_path / "mine")
     words = ["experiment", "long-term", "--data", "x", "--out", tmp_path / "out", "--steps", 2]
-    words += ["--flat", tmp_path / "mine", "--hier", tmp_path / "mine"]
+    for option in ("--flat", "--one-z", "--hier"):
+        words += [option, tmp_path / "mine"]
     words += ["--also", f"no direct paths={tmp_path / 'mine'}"]
     assert main([str(word) for word in words]) == 0
     assert "| no direct paths |" in capsys.readouterr().out

@@ -95,6 +95,7 @@ def _reconstruction(options: argparse.Namespace) -> None:
 def _add_long_term(parser: argparse.ArgumentParser) -> None:
     add_count(parser, "--steps", 1, 10**7, help="of training; by default the presets'")
     parser.add_argument("--flat", type=Path, metavar="CHECKPOINT", help="in place of training it")
+    parser.add_argument("--one-z", type=Path, metavar="CHECKPOINT", help="in place of training it")
     parser.add_argument("--hier", type=Path, metavar="CHECKPOINT", help="in place of training it")
     parser.add_argument(
         "--also", nargs="+", default=[], metavar="NAME=CHECKPOINT", help="further rows"
@@ -151,7 +152,11 @@ def _long_term(options: argparse.Namespace) -> None:
     from musicvae_core.models.checkpoint import load_checkpoint
 
     make_folder(options.out)
-    given = {"flat": options.flat, "hierarchical": options.hier}
+    given = {
+        "flat": options.flat,
+        "hierarchical, one z": options.one_z,
+        "hierarchical": options.hier,
+    }
     given = {name: path for name, path in given.items() if path is not None}
     further = {name: load_checkpoint(path) for name, path in others.items()}
     dataset = load_dataset(options.data)

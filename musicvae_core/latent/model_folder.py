@@ -72,7 +72,7 @@ class Library:
                 about["title"],
                 config.n_bars,
                 config.has_feel,
-                has_conductor=config.conductor_size > 0,
+                has_conductor=config.conductor_size > 0 and config.bars_share_z,
                 plays=kind_of(config).plays,
                 has_atlas=(self._folder / name / ATLAS_FILE).exists(),
                 parts=tuple(kind_of(config).alphabets),

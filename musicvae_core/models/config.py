@@ -36,6 +36,8 @@ _LIMITS = {
     "finite_number": "finite",
     "literal_error": "{expected}",
     "string_type": "a text",
+    "bool_type": "True or False",
+    "bool_parsing": "True or False",
     "int_type": "a whole number",
     "int_parsing": "a whole number",
     "int_from_float": "a whole number",
@@ -123,8 +125,7 @@ class ModelConfig(_GridConfig):
     drums_layers
         Depth of the decoder of a trio's drums; 0 for that of the others.
     z_size
-        Dimensions of the latent space; where the encoder or the decoder knows bars, they share
-        it evenly.
+        Dimensions of the latent space.
     step_size
         Width of the direct paths between z, or a bar's embedding, and every single step, both
         ways; 0 for none, as in the paper.
@@ -135,6 +136,9 @@ class ModelConfig(_GridConfig):
         Width of one direction of the encoder's LSTM over bars; 0 for one LSTM over all steps.
     conductor_size
         Width of the conductor, which gives every bar its embedding; 0 for a flat decoder.
+    bars_share_z
+        Whether every bar has a part of z of its own, where the encoder or the decoder knows bars.
+        Without it z is one whole, as in the paper.
     bar_size
         Width of a bar's embedding, and of what the encoder says of a bar.
     feel_size, n_mixtures
@@ -153,6 +157,7 @@ class ModelConfig(_GridConfig):
     step_paths: _StepPaths = "both"
     encoder_bar_size: _OptionalSize = 0
     conductor_size: _OptionalSize = 0
+    bars_share_z: bool = True
     bar_size: Size = 128
     feel_size: Size = 256
     n_mixtures: Size = 3
@@ -164,12 +169,13 @@ class ModelConfig(_GridConfig):
                 "A trio needs a conductor and an encoder that knows bars: conductor_size is "
                 f"{self.conductor_size} and encoder_bar_size {self.encoder_bar_size}."
             )
+        if self.head == "trio" and not self.bars_share_z:
+            raise ConfigError("The bars of a trio share z: bars_share_z is False.")
         if self.head == "trio" and self.z_size % (3 * self.n_bars):
             raise ConfigError(
                 f"z_size is {self.z_size}; it must be a multiple of 3 * n_bars, {3 * self.n_bars}."
             )
-        knows_bars = self.encoder_bar_size or self.conductor_size
-        if knows_bars and self.z_size % self.n_bars:
+        if self.n_z_parts > 1 and self.z_size % self.n_bars:
             raise ConfigError(
                 f"z_size is {self.z_size}; it must be a multiple of n_bars, {self.n_bars}."
             )
@@ -178,6 +184,12 @@ class ModelConfig(_GridConfig):
     def kind(self) -> str:
         """The model's kind, see `kinds`."""
         return self.head
+
+    @property
+    def n_z_parts(self) -> int:
+        """How many bars share z evenly; 1 where it is one whole."""
+        knows_bars = self.encoder_bar_size or self.conductor_size
+        return self.n_bars if knows_bars and self.bars_share_z else 1
 
     @property
     def n_steps(self) -> int:

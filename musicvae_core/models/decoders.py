@@ -257,9 +257,10 @@ class ConductorDecoder(nn.Module):
 
     Source: Roberts et al. 2018, section 3.2.
 
-    Deviation: every bar has its own part of z, from which a linear layer, the same for all
-    bars, gives the conductor an input; it is also added to the bar's embedding. This is the
-    direct path of `FlatDecoder`, for bars.
+    Deviation: where bars share z, every bar has its own part of it, from which a linear layer,
+    the same for all bars, gives the conductor an input; it is also added to the bar's embedding.
+    This is the direct path of `FlatDecoder`, for bars. Where z is one whole, all goes through the
+    conductor's initial states, as in the paper.
 
     Parameters
     ----------
@@ -274,6 +275,8 @@ class ConductorDecoder(nn.Module):
         Steps of a bar.
     step_size
         Width of the direct path from a bar's embedding to every step; 0 for none.
+    bars_share_z
+        See above; the bars of several parts always do.
     """
 
     def __init__(
@@ -288,17 +291,18 @@ class ConductorDecoder(nn.Module):
         *,
         steps_per_bar: int,
         step_size: int = 0,
+        bars_share_z: bool = True,
     ) -> None:
         super().__init__()
         self.n_bars, self.steps_per_bar = n_bars, steps_per_bar
         self.to_initial = nn.Linear(z_size, 2 * conductor_size)
         of_bar = (bar_size, steps_per_bar, step_size)
-        self.to_bars: nn.Module
+        self.to_bars: nn.Module | None
         self.bottom: Any
         if isinstance(n_features, int):
             assert isinstance(n_layers, int)
             n_parts = 1
-            self.to_bars = nn.Linear(z_size // n_bars, bar_size)
+            self.to_bars = nn.Linear(z_size // n_bars, bar_size) if bars_share_z else None
             self.bottom = FlatDecoder(n_features, size, n_layers, *of_bar)
         else:
             assert not isinstance(n_layers, int)
@@ -314,7 +318,10 @@ class ConductorDecoder(nn.Module):
         return embeddings
 
     def _embeddings(self, z: Tensor) -> Tensor:
-        bars = self.to_bars(z.view(len(z), self.n_bars, -1))  # (B, U, bar size)
+        if self.to_bars is None:
+            bars = z.new_zeros(len(z), self.n_bars, self.conductor.input_size)
+        else:
+            bars = self.to_bars(z.view(len(z), self.n_bars, -1))  # (B, U, bar size)
         hidden, cell = torch.tanh(self.to_initial(z)).unsqueeze(0).chunk(2, dim=-1)
         outputs, _ = self.conductor(bars, (hidden.contiguous(), cell.contiguous()))
         return torch.add(bars, self.to_embedding(outputs))

@@ -148,13 +148,15 @@ class HierarchicalEncoder(_Posterior):
     Parameters
     ----------
     n_features, size, n_layers, z_size
-        Of the LSTM within a bar, as `BidirectionalEncoder`; the bars share z evenly.
+        Of the LSTM within a bar, as `BidirectionalEncoder`.
     n_bars, bar_size, sequence_size
         Bars a sequence, width of a bar's vector, width of one direction of the LSTM over bars.
     steps_per_bar
         Steps of a bar.
     step_size
         Width of the direct path from every step to its bar's vector; 0 for none.
+    bars_share_z
+        Whether every bar tells its own part of z; else all together tell one whole.
     """
 
     def __init__(
@@ -169,15 +171,19 @@ class HierarchicalEncoder(_Posterior):
         *,
         steps_per_bar: int,
         step_size: int = 0,
+        bars_share_z: bool = True,
     ) -> None:
         super().__init__()
-        self.steps_per_bar = steps_per_bar
+        self.steps_per_bar, self.bars_share_z = steps_per_bar, bars_share_z
         self.bar = _Summary(n_features, size, n_layers, steps_per_bar, step_size)
         self.to_bar = nn.Linear(self.bar.n_summary, bar_size)
         self.sequence = nn.LSTM(bar_size, sequence_size, bidirectional=True, batch_first=True)
         n_told = bar_size + 2 * sequence_size
-        self.to_mu = nn.Linear(n_told, z_size // n_bars)
-        self.to_sigma = nn.Linear(n_told, z_size // n_bars)
+        n_inputs, n_outputs = (
+            (n_told, z_size // n_bars) if bars_share_z else (n_bars * n_told, z_size)
+        )
+        self.to_mu = nn.Linear(n_inputs, n_outputs)
+        self.to_sigma = nn.Linear(n_inputs, n_outputs)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return mu and sigma, each (B, Z), of features (B, T, F), T whole bars."""
@@ -189,6 +195,8 @@ class HierarchicalEncoder(_Posterior):
         # (B, U, 2 * sequence size)
         around = on_whole_blocks(lambda bars: self.sequence(bars)[0], vectors)
         told = torch.cat([vectors, around.to(vectors.dtype)], dim=-1)
+        if not self.bars_share_z:
+            return self.posterior(told.flatten(1))
         mu, sigma = self.posterior(told)  # each (B, U, Z / U)
         return mu.flatten(1), sigma.flatten(1)
 

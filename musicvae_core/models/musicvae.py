@@ -184,7 +184,7 @@ def _bar_tensors(model: MusicVAE, index: int | None = None) -> dict[str, Tensor]
     encoder, decoder, head = (
         cast(Any, part) for part in (model.encoder, model.decoder, model.head)
     )
-    if not isinstance(decoder, ConductorDecoder) or not model.config.encoder_bar_size:
+    if not isinstance(decoder, ConductorDecoder) or model.config.n_z_parts == 1:
         raise ConfigError("A part can begin with a model that knows bars alone.")
     own, bottom, to_bars = encoder, decoder.bottom, cast(Any, decoder.to_bars)
     if index is not None:
@@ -221,11 +221,15 @@ def _encoder(
 ) -> BidirectionalEncoder | HierarchicalEncoder | PartsEncoder:
     sizes = (config.encoder_size, config.encoder_layers, config.z_size)
     bars = (config.n_bars, config.bar_size, config.encoder_bar_size)
-    steps = {"steps_per_bar": config.grid.steps_per_bar, "step_size": config.step_size}
+    steps: dict[str, Any] = {
+        "steps_per_bar": config.grid.steps_per_bar,
+        "step_size": config.step_size,
+    }
     if isinstance(head, PartsHead):
         return PartsEncoder(head.part_features, *sizes, *bars, **steps)
     if not config.encoder_bar_size:
         return BidirectionalEncoder(head.n_features, *sizes, config.n_steps, config.step_size)
+    steps["bars_share_z"] = config.bars_share_z
     return HierarchicalEncoder(head.n_features, *sizes, *bars, **steps)
 
 
@@ -233,7 +237,11 @@ def _decoder(config: ModelConfig, head: AnyHead) -> FlatDecoder | ConductorDecod
     step_size = config.step_size if config.step_paths == "both" else 0
     sizes = (config.decoder_size, config.decoder_layers, config.z_size)
     bars = (config.n_bars, config.conductor_size, config.bar_size)
-    steps = {"steps_per_bar": config.grid.steps_per_bar, "step_size": step_size}
+    steps: dict[str, Any] = {
+        "steps_per_bar": config.grid.steps_per_bar,
+        "step_size": step_size,
+        "bars_share_z": config.bars_share_z,
+    }
     if isinstance(head, PartsHead):
         drums_layers = config.drums_layers or config.decoder_layers
         depths = [drums_layers if name == DRUMS else config.decoder_layers for name in head.parts]

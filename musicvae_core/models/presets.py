@@ -89,7 +89,13 @@ _DRUMS_16BAR_HIER = Preset(
 _DRUMS_16BAR_FLAT = Preset(
     "drums_16bar_flat",
     "Drum pieces, 16 bars, without a conductor",
-    _16_BARS.replaced(decoder_size=288, step_paths="encoder"),
+    _16_BARS.replaced(decoder_size=288, step_paths="encoder", bars_share_z=False),
+    _LONG,
+)
+_DRUMS_16BAR_ONE_Z = Preset(
+    "drums_16bar_one_z",
+    "Drum pieces, 16 bars, a conductor of one z",
+    _16_BARS.replaced(conductor_size=384, bars_share_z=False),
     _LONG,
 )
 _GROOVE_16BAR = Preset(
@@ -178,6 +184,7 @@ _MUSICVAES = (
     _GROOVE_2BAR,
     _DRUMS_16BAR_HIER,
     _DRUMS_16BAR_FLAT,
+    _DRUMS_16BAR_ONE_Z,
     _GROOVE_16BAR,
     _MELODY_2BAR,
     _MELODY_16BAR,

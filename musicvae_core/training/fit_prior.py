@@ -105,7 +105,7 @@ def prior_training(config: Any) -> Any:
 
 @prior_training.register
 def _(config: ModelConfig) -> PriorTraining:
-    if not config.conductor_size:
+    if config.n_z_parts == 1:
         return PriorTraining()
     return PriorTraining(
         n_steps=12_000, batch_size=96, learning_rate=3e-3, matrix_learning_rate=0.02
@@ -123,9 +123,9 @@ def _prior_config(model: ModelConfig) -> PriorConfig:
     One over bars where they share z; for melodies a smaller one, to keep the checkpoint small.
     """
     spread = 1.03 if kind_of(model).plays == "drums" else 1.0
-    if model.conductor_size:
+    if model.n_z_parts > 1:
         return PriorConfig(
-            width=256, depth=4, n_parts=model.n_bars, n_solver_steps=16, spread=spread
+            width=256, depth=4, n_parts=model.n_z_parts, n_solver_steps=16, spread=spread
         )
     if kind_of(model).plays == "drums":
         return PriorConfig()

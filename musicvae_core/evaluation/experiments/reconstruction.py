@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from musicvae_core.data.files import make_folder, write_content, write_figure
 from musicvae_core.data.windows import WindowSource
 from musicvae_core.models.checkpoint import Checkpoint
+from musicvae_core.models.config import ModelConfig
 from musicvae_core.models.kinds import Kind, kind_of
 from musicvae_core.models.reconstruction import reconstruction_metrics
 from musicvae_core.music.piece import BASS, DRUMS, MELODY
@@ -97,9 +98,7 @@ def _rows(
                 "checkpoint": checkpoint.name,
                 "part": part,
                 "n_bars": config.n_bars,
-                "decoder": "hierarchical, a portion of z for every bar"
-                if has_conductor
-                else "flat",
+                "decoder": _decoder(config),
                 "n_windows": len(windows),
                 "kl_nats": metrics["kl_nats"],
                 "z_size": config.z_size,
@@ -110,6 +109,14 @@ def _rows(
             }
         )
     return rows
+
+
+def _decoder(config: ModelConfig) -> str:
+    if not config.conductor_size:
+        return "flat, one z"
+    if config.n_z_parts == 1:
+        return "hierarchical, one z"
+    return "hierarchical, a part of z for every bar"
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:
