@@ -3,6 +3,7 @@
 # make test         the tests; ARGS="tests/test_midi.py -x" passes options to pytest
 # make test-lowest  the quick tests with the oldest versions that requirements.txt allows
 # make soak         20 browser sessions for 10 minutes; ARGS="--sessions 5 --minutes 2"
+# make gpu-check    on a machine with a CUDA device: its tests, and one table of its speed
 # make lint         the linters
 # make format       rewrite the code as the linters want it
 # make assets       bundle the browser's side; needs Node
@@ -10,7 +11,7 @@
 PYTHON_IN_VENV := .venv/bin/python
 NOTHING_CHOSEN := 5
 
-.PHONY: assets run test test-core test-browser test-lowest soak lint format app-ready dev-ready
+.PHONY: assets run test test-core test-browser test-lowest soak gpu-check lint format app-ready dev-ready
 
 run: app-ready
 	@exec $(PYTHON_IN_VENV) -m scripts.run_app \
@@ -33,6 +34,14 @@ test-lowest:
 
 soak: dev-ready
 	@$(PYTHON_IN_VENV) -m scripts.soak $(ARGS)
+
+gpu-check: dev-ready
+	@if ! $(PYTHON_IN_VENV) -c "import torch; exit(not torch.cuda.is_available())"; then \
+		echo "gpu-check: PyTorch finds no CUDA device here, so nothing was checked."; \
+	else \
+		$(PYTHON_IN_VENV) -m pytest -m gpu $(ARGS) && \
+		$(PYTHON_IN_VENV) -m musicvae_core bench --device cuda --table; \
+	fi
 
 lint: dev-ready
 	$(PYTHON_IN_VENV) -m ruff check .

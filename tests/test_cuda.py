@@ -8,6 +8,7 @@ from tiny_data import dataset_of, drummed_groove
 from musicvae_core.cli.bench import bench
 from musicvae_core.latent.codes import sample_codes
 from musicvae_core.models.checkpoint import load_checkpoint
+from musicvae_core.models.decoders import compile_model
 from musicvae_core.models.lab import GrooveLab
 from musicvae_core.models.presets import override, preset
 from musicvae_core.music.drums import N_VOICES
@@ -68,6 +69,29 @@ def test_a_seed_repeats_on_cuda():
     first, again, other = (played_on("cuda", model, z, 1.0, seed) for seed in (3, 3, 4))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_compiled_model_plays_what_it_does_otherwise(name):
+    model = load_checkpoint(SHIPPED_CHECKPOINTS / name).model.cuda()
+    z = torch.randn(N_CODES, model.config.z_size, generator=torch.Generator().manual_seed(1))
+    expected = played_on("cuda", model, z, 0.0)
+    compile_model(model)
+    for _ in range(2):  # the graph is made, and then used again
+        assert (played_on("cuda", model, z, 0.0) == expected).all(-1).float().mean() > 0.98
+    assert not torch.equal(played_on("cuda", model, -z, 0.0), expected)
+    first, again, other = (played_on("cuda", model, z, 1.0, seed) for seed in (3, 3, 4))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_compiled_training_on_cuda_is_that_of_the_model(tmp_path):
+    chosen, dataset = override(preset("groove_2bar_tiny"), RUN), dataset_of_bars(20)
+    plain, compiled = (
+        train(chosen, dataset, tmp_path / str(how), device="cuda", compiled=how)
+        for how in (False, True)
+    )
+    assert compiled["validation/loss"] == pytest.approx(plain["validation/loss"], rel=0.05)
 
 
 @pytest.mark.parametrize("name", ["drums_2bar_tiny", "groove_2bar_tiny", "drums_16bar_hier_tiny"])

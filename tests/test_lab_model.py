@@ -14,7 +14,7 @@ from musicvae_core.models.conditioning import UNKNOWN, Controls, Kept, condition
 from musicvae_core.models.config import TrainConfig
 from musicvae_core.models.lab import GrooveLab, LabHead, MeansHead, known_of
 from musicvae_core.models.lab_tasks import _make_batch, draw_batch, hide, told_of
-from musicvae_core.models.losses import elbo_losses
+from musicvae_core.models.musicvae import elbo_losses
 from musicvae_core.models.presets import preset
 from musicvae_core.music.drums import KICK, N_VOICES, SNARE
 from musicvae_core.training.run import Run

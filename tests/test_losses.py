@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from musicvae_core.models.losses import _beyond_free_bits, elbo_losses, kl_nats
+from musicvae_core.models.encoder import kl_nats
+from musicvae_core.models.musicvae import _beyond_free_bits, elbo_losses
 
 B, Z = 5, 7
 

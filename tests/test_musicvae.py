@@ -7,8 +7,7 @@ from tiny_data import drummed_groove, features_of, random_groove
 
 from musicvae_core.models.config import ModelConfig, TrainConfig
 from musicvae_core.models.kinds import build
-from musicvae_core.models.losses import elbo_losses
-from musicvae_core.models.musicvae import make_batch
+from musicvae_core.models.musicvae import elbo_losses, make_batch
 from musicvae_core.models.presets import PRESETS
 from musicvae_core.music.drums import N_VOICES, OFFSET_SCALE
 from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS

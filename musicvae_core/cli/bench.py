@@ -8,6 +8,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ import torch
 
 from musicvae_core.errors import DataError, RenderError
 from musicvae_core.latent.codes import decode_music, sample_codes
+from musicvae_core.models.arithmetic import product_dtype
 from musicvae_core.models.checkpoint import Checkpoint, load_checkpoint
+from musicvae_core.models.decoders import FlatDecoder, compile_model
 from musicvae_core.models.kinds import build, kind_of
 from musicvae_core.models.musicvae import make_batch
 from musicvae_core.models.presets import Preset, preset
@@ -30,6 +33,7 @@ from musicvae_core.training.run import Run
 from musicvae_core.training.train import fabric_on, pick_device, train_step
 
 _BATCHES = (1, 16, 256)
+_GPU_BATCH = 16_384
 _ENCODE_BATCH = 512
 _TRAIN_BATCHES = (64, 512)
 _PIECES = preset("drums_16bar_hier").model.replaced(encoder_size=512, decoder_size=256, z_size=256)
@@ -37,6 +41,7 @@ _PIECES = preset("drums_16bar_hier").model.replaced(encoder_size=512, decoder_si
 _PIECE_BATCHES, _PIECE_TRAIN_BATCH = (1, 256), 64
 _SECONDS = 1.5
 _MATMUL_SHAPE = (256, 1024, 1024)
+_COPIED_BYTES = 2**28
 _N_MIDI_FILES = 200
 _FIRST_SAMPLE = """
 from musicvae_core.studio import Studio
@@ -44,7 +49,9 @@ Studio(__import__("pathlib").Path({folder!r})).sample({name!r}, 1, prior="normal
 """
 
 
-def bench(folder: Path | None, data: Path | None, device_name: str = "cpu") -> dict[str, Any]:
+def bench(
+    folder: Path | None, data: Path | None, device_name: str = "cpu", *, compiled: bool = False
+) -> dict[str, Any]:
     """Measure sampling, encoding, training, rendering, MIDI and start; each the median of runs.
 
     Parameters
@@ -55,6 +62,8 @@ def bench(folder: Path | None, data: Path | None, device_name: str = "cpu") -> d
         A zip or folder of MIDI files; by default a written groove is read.
     device_name
         `cpu` or `cuda`.
+    compiled
+        Whether models are compiled first; see `compile_model`.
 
     Returns
     -------
@@ -65,10 +74,11 @@ def bench(folder: Path | None, data: Path | None, device_name: str = "cpu") -> d
     files = _midi_files(data)
     folder = (folder or SHIPPED_CHECKPOINTS / "drums_2bar").resolve()
     device = pick_device(device_name)
-    checkpoint = load_checkpoint(folder)
+    checkpoint = _loaded(folder, device, compiled=compiled)
     report: dict[str, Any] = {
         "checkpoint": checkpoint.name,
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "device": _device_name(device),
+        "compiled": compiled,
         "threads": torch.get_num_threads(),
         "parameters": sum(one.numel() for one in checkpoint.model.parameters()),
     }
@@ -77,12 +87,92 @@ def bench(folder: Path | None, data: Path | None, device_name: str = "cpu") -> d
         report |= _sampling(checkpoint, device)
         report |= _encoding(checkpoint, device, _ENCODE_BATCH)
     report["peak_mib_sampling"] = _peak_mib()
-    report |= _training(checkpoint, device, _TRAIN_BATCHES)
+    report |= _training(checkpoint, device, _TRAIN_BATCHES, compiled=compiled)
     report["peak_mib_training"] = _peak_mib()
-    report |= _pieces(device)
+    report |= _pieces(device, compiled=compiled)
     report |= _sound_and_files(files)
     report["seconds_from_start_to_first_groove"] = _start_seconds(folder)
     return report
+
+
+def speed_table(folder: Path | None, device_name: str = "cuda") -> str:
+    """Measure decoding and training, as they are and compiled, as a table in Markdown.
+
+    Beside the loops a second that are decoded stands what the memory allows: as many as it can
+    carry the weights, once a step, and each loop's states, noise and features for.
+
+    Parameters
+    ----------
+    folder, device_name
+        As `bench`.
+    """
+    folder = (folder or SHIPPED_CHECKPOINTS / "drums_2bar").resolve()
+    device = pick_device(device_name)
+    sizes = _BATCHES if device.type == "cpu" else (*_BATCHES, _GPU_BATCH)
+    plain, fast = (
+        _speeds(_loaded(folder, device, compiled=compiled), device, sizes, compiled=compiled)
+        for compiled in (False, True)
+    )
+    per_second = _bytes_per_second(device)
+    lines = [
+        f"{folder.name}, {_device_name(device)}, memory {per_second / 1e9:,.0f} GB/s",
+        "",
+        "| a second | batch | as it is | compiled | memory allows | reached |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    model = load_checkpoint(folder).model
+    for size in sizes:
+        own, best = (each[f"decoder_loops_per_second_batch_{size}"] for each in (plain, fast))
+        limit = per_second / _bytes_per_loop(model, size, device)
+        share = max(own, best) / limit
+        lines.append(f"| loops | {size} | {own:,.0f} | {best:,.0f} | {limit:,.0f} | {share:.1%} |")
+    for size in _TRAIN_BATCHES:
+        own, best = (each[f"train_examples_per_second_batch_{size}"] for each in (plain, fast))
+        lines.append(f"| trained on | {size} | {own:,.0f} | {best:,.0f} | | |")
+    return "\n".join(lines)
+
+
+def _speeds(
+    checkpoint: Checkpoint, device: torch.device, sizes: Sequence[int], *, compiled: bool
+) -> dict[str, float]:
+    without_prior = replace(checkpoint, prior=None)
+    with torch.inference_mode():
+        rates = _sampling(without_prior, device, sizes)
+    return rates | _training(checkpoint, device, _TRAIN_BATCHES, compiled=compiled)
+
+
+def _loaded(folder: Path, device: torch.device, *, compiled: bool) -> Checkpoint:
+    checkpoint = load_checkpoint(folder)
+    checkpoint.model.to(device)
+    if compiled:
+        compile_model(checkpoint.model)
+    return checkpoint
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
+
+
+def _bytes_per_second(device: torch.device) -> float:
+    """Return how fast the device's memory is read and written, by copying a tensor."""
+    source = torch.zeros(_COPIED_BYTES, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    copied = _per_second(lambda: target.copy_(source), _COPIED_BYTES, device)
+    return 2 * copied
+
+
+def _bytes_per_loop(model: Any, size: int, device: torch.device) -> float:
+    """Return what decoding must at least read and write for each of so many loops."""
+    item = torch.empty(0, dtype=product_dtype(device)).element_size()
+    noise = sum(part.numel() for part in model.head.draw_noise((1, 1)) if part is not None)
+    total = 4.0 * model.config.n_steps * (noise + model.n_features)
+    for decoder in (one for one in model.decoder.modules() if isinstance(one, FlatDecoder)):
+        weights = sum(one.numel() for one in decoder.lstm.parameters())
+        total += item * decoder.n_steps * weights / size
+        states = decoder.n_layers * decoder.size * (item + 4)  # hidden, and cells in float32
+        total += 2 * model.config.n_steps * states
+    head = sum(one.numel() for one in model.head.parameters())
+    return float(total + item * model.config.n_steps * head / size)
 
 
 def _per_second(work: Callable[[], object], items: int, device: torch.device) -> float:
@@ -117,13 +207,15 @@ def _machine(device: torch.device) -> dict[str, float]:
     return report
 
 
-def _pieces(device: torch.device) -> dict[str, float]:
+def _pieces(device: torch.device, *, compiled: bool) -> dict[str, float]:
     """Measure pieces of 16 bars: decoding, encoding and training."""
-    checkpoint = Checkpoint("pieces", "", build(_PIECES).eval())
+    checkpoint = Checkpoint("pieces", "", build(_PIECES).eval().to(device))
+    if compiled:
+        compile_model(checkpoint.model)
     one, many = _PIECE_BATCHES
     with torch.inference_mode():
         rates = _sampling(checkpoint, device, _PIECE_BATCHES) | _encoding(checkpoint, device, many)
-    rates |= _training(checkpoint, device, (_PIECE_TRAIN_BATCH,))
+    rates |= _training(checkpoint, device, (_PIECE_TRAIN_BATCH,), compiled=compiled)
     trained = f"train_examples_per_second_batch_{_PIECE_TRAIN_BATCH}"
     return {
         "decoder_piece_ms": round(1000 / rates[f"decoder_loops_per_second_batch_{one}"], 2),
@@ -144,7 +236,7 @@ def _sampling(
     report = {}
     model = checkpoint.model.to(device)
     if device.type != "cpu" and sizes is _BATCHES:
-        sizes = (*sizes, 16_384)
+        sizes = (*sizes, _GPU_BATCH)
     n_threads = torch.get_num_threads()
     for size in sizes:
         torch.set_num_threads(1 if size == 1 else n_threads)  # a single loop is not shared out
@@ -179,12 +271,12 @@ def _encoding(checkpoint: Checkpoint, device: torch.device, size: int) -> dict[s
 
 
 def _training(
-    checkpoint: Checkpoint, device: torch.device, sizes: Sequence[int]
+    checkpoint: Checkpoint, device: torch.device, sizes: Sequence[int], *, compiled: bool
 ) -> dict[str, float]:
     report = {}
     for size in sizes:
         config = checkpoint.train.__class__(batch_size=size)
-        run = Run(Preset("bench", "", checkpoint.config, config), fabric_on(device.type))
+        run = Run(Preset("bench", "", checkpoint.config, config), fabric_on(device.type), compiled)
         features = _random_features(checkpoint, size).numpy()
 
         def step(run: Run = run, features: np.ndarray[Any, Any] = features) -> object:

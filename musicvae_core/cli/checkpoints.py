@@ -181,6 +181,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--strategy", default="auto", choices=("auto", "ddp"), help="how")
     parser.add_argument(
+        "--compile", action="store_true", help="compile the model first; pays on a GPU"
+    )
+    parser.add_argument(
         "--set", nargs="+", default=[], metavar="KEY=VALUE", help="change the preset's fields"
     )
     parser.set_defaults(command=_train)
@@ -203,6 +206,7 @@ def _train(options: argparse.Namespace) -> None:
         device=options.device,
         devices=options.devices,
         strategy=options.strategy,
+        compiled=options.compile,
     )
     if int(os.environ.get("LOCAL_RANK", "0")) == 0:
         print(json.dumps(metrics, indent=2))

@@ -220,12 +220,21 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", type=Path, help="by default the shipped drums_2bar")
     parser.add_argument("--data", type=Path, help="measure MIDI reading on these files")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--compile", action="store_true", help="measure compiled models")
+    parser.add_argument(
+        "--table",
+        action="store_true",
+        help="decoding and training alone, as they are and compiled, beside what memory allows",
+    )
     parser.add_argument("--json", action="store_true", help="one line, for programs")
     parser.set_defaults(command=_bench)
 
 
 def _bench(options: argparse.Namespace) -> None:
-    from musicvae_core.cli.bench import bench
+    from musicvae_core.cli.bench import bench, speed_table
 
-    report = bench(options.checkpoint, options.data, options.device)
+    if options.table:
+        print(speed_table(options.checkpoint, options.device))
+        return
+    report = bench(options.checkpoint, options.data, options.device, compiled=options.compile)
     print(json.dumps(report, indent=None if options.json else 2))

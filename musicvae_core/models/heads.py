@@ -336,7 +336,7 @@ class GrooveHead(CategoricalHead):
     def draw(self, projected: Tensor, temperature: float, noise: Noise | None) -> Tensor:
         """Draw hits, then their velocities and offsets: (..., P) to (..., 27)."""
         logits, feel_states = torch.split(
-            projected, [DRUM_CLASSES.n_classes, self.feel_size], dim=-1
+            projected, [self.to_logits.out_features, self.feel_size], dim=-1
         )
         hits = self._draw_hits(logits, temperature, noise)
         return self._draw_feel(feel_states, hits, temperature, noise)
@@ -361,7 +361,8 @@ class GrooveHead(CategoricalHead):
 
 def _argmax(logits: Tensor) -> Tensor:
     """Return the index of the greatest of (..., K), on a CPU by NumPy, which takes a sixth."""
-    if logits.device.type != "cpu" or logits.requires_grad or logits.dtype != torch.float32:
+    is_plain = logits.device.type == "cpu" and logits.dtype == torch.float32
+    if not is_plain or logits.requires_grad or torch.compiler.is_compiling():
         return logits.argmax(dim=-1)
     return torch.as_tensor(logits.numpy().argmax(axis=-1))
 

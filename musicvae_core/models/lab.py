@@ -20,14 +20,13 @@ from musicvae_core.models.conditioning import (
 )
 from musicvae_core.models.config import LabConfig
 from musicvae_core.models.decoders import FlatDecoder, shift_right
-from musicvae_core.models.encoder import BidirectionalEncoder
+from musicvae_core.models.encoder import BidirectionalEncoder, gaussian_kl_nats
 from musicvae_core.models.heads import (
     VELOCITY_LATTICE,
     GrooveHead,
     Noise,
     velocity_to_unit,
 )
-from musicvae_core.models.losses import gaussian_kl_nats
 from musicvae_core.models.prior import CodeNoise
 from musicvae_core.music.drums import DRUM_CLASSES, N_VOICES
 from musicvae_core.music.grid import COMMON_TIME, Grid

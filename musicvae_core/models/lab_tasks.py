@@ -23,8 +23,7 @@ from musicvae_core.data.windows import Windows, batch_indices
 from musicvae_core.models.conditioning import UNKNOWN, Controls, Flags, Floats, Kept, taps_of
 from musicvae_core.models.config import LabConfig, TrainConfig, step_seed
 from musicvae_core.models.lab import GrooveLab, LabBatch, known_of
-from musicvae_core.models.losses import elbo_losses
-from musicvae_core.models.musicvae import map_batch
+from musicvae_core.models.musicvae import elbo_losses, map_batch
 from musicvae_core.music.drums import N_VOICES, OFFSET_SCALE
 from musicvae_core.music.grid import COMMON_TIME, Grid
 

@@ -1,9 +1,9 @@
-"""MusicVAE: a recurrent variational autoencoder, and what one of its training steps learns from."""
+"""MusicVAE: a recurrent variational autoencoder, what a training step learns from, and the loss."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -16,9 +16,13 @@ from musicvae_core.errors import ConfigError
 from musicvae_core.models.arithmetic import product_dtype
 from musicvae_core.models.config import ModelConfig, TrainConfig, step_seed
 from musicvae_core.models.decoders import ConductorDecoder, FlatDecoder, shift_right
-from musicvae_core.models.encoder import BidirectionalEncoder, HierarchicalEncoder, PartsEncoder
+from musicvae_core.models.encoder import (
+    BidirectionalEncoder,
+    HierarchicalEncoder,
+    PartsEncoder,
+    kl_nats,
+)
 from musicvae_core.models.heads import AnyHead, Noise, PartsHead
-from musicvae_core.models.losses import kl_nats
 from musicvae_core.music.piece import DRUMS
 
 _SILENT_SIGMA = math.log(math.expm1(1.0))
@@ -281,3 +285,46 @@ def draw_batch(model: MusicVAE, windows: AnyWindows, config: TrainConfig, step: 
         step, config.batch_size, augmentation=config.augmentation, seed=config.seed
     )
     return make_batch(model, features, config, step)
+
+
+def _beyond_free_bits(kl: Tensor, free_bits: float) -> Tensor:
+    """Return what of a KL (B,) in nats exceeds a budget in bits, per example and in total.
+
+    Source: Roberts et al. 2018, equation 3; the budget is of the sum over z, not of a
+    dimension.
+    """
+    return (kl - free_bits * math.log(2)).clamp(min=0)
+
+
+def elbo_losses(
+    terms: Mapping[str, Tensor],
+    kl_weights: Tensor,
+    *,
+    beta: float,
+    free_bits: float,
+    feel_weight: float,
+) -> dict[str, Tensor]:
+    """Join the terms of the objective, each a mean over the batch in nats an example.
+
+    Parameters
+    ----------
+    terms
+        What a model's `forward` returns, (B,) nats each: `kl`; `hits` or `notes` and, with
+        feel, `velocities` and `offsets`.
+    kl_weights
+        (B,): what multiplies beta for each example.
+    beta, free_bits, feel_weight
+        See `config.TrainConfig`.
+
+    Returns
+    -------
+    `loss/total`, `kl/nats` and a `recon/...` for each term, scalars.
+
+    Source: Roberts et al. 2018, equations 2 and 3. The weight on feel is our addition.
+    """
+    kl = terms["kl"]
+    losses = {f"recon/{name}": term.mean() for name, term in terms.items() if name != "kl"}
+    weights = {"recon/velocities": feel_weight, "recon/offsets": feel_weight}
+    total = torch.stack([weights.get(name, 1.0) * v for name, v in losses.items()]).sum()
+    total = total + beta * (kl_weights * _beyond_free_bits(kl, free_bits)).mean()
+    return {"loss/total": total, "kl/nats": kl.mean(), **losses}

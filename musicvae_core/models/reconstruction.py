@@ -10,8 +10,8 @@ from torch import Tensor
 from musicvae_core.data.windows import AnyWindows
 from musicvae_core.models.config import TrainConfig
 from musicvae_core.models.decoders import shift_right
+from musicvae_core.models.encoder import kl_nats
 from musicvae_core.models.heads import PartsHead
-from musicvae_core.models.losses import kl_nats
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.music.drums import N_VOICES, OFFSET_SCALE
 

@@ -24,6 +24,7 @@ from musicvae_core.errors import CheckpointError, ConfigError, TrainingError
 from musicvae_core.models.arithmetic import is_fast_at_bfloat16
 from musicvae_core.models.checkpoint import Checkpoint, save_checkpoint
 from musicvae_core.models.config import TrainConfig
+from musicvae_core.models.decoders import compile_model
 from musicvae_core.models.kinds import Kind, build, kind_of
 from musicvae_core.models.presets import Preset
 
@@ -41,6 +42,8 @@ class Run:
 
     preset: Preset[Any]
     fabric: Fabric
+    compiled: bool = False
+    """Whether the model is compiled; see `compile_model`."""
     model: Any = field(init=False)
     average: AveragedModel = field(init=False)
     optimiser: torch.optim.AdamW = field(init=False)
@@ -54,6 +57,8 @@ class Run:
         torch.manual_seed(self.preset.train.seed)
         config = self.preset.train
         self.model = build(self.preset.model).to(self.device)
+        if self.compiled:
+            compile_model(self.model)
         self._forward = self.fabric.setup(self.model)
         averaging = get_ema_multi_avg_fn(config.average_decay)  # type: ignore[no-untyped-call]
         self.average = AveragedModel(self.model, multi_avg_fn=averaging)

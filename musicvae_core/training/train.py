@@ -22,8 +22,7 @@ from musicvae_core.data.files import remove_parts, write_atomically
 from musicvae_core.data.windows import AnyWindows, WindowSource
 from musicvae_core.errors import ConfigError, TooFewExamplesError, TrainingError
 from musicvae_core.models.checkpoint import load_checkpoint
-from musicvae_core.models.losses import elbo_losses
-from musicvae_core.models.musicvae import map_batch
+from musicvae_core.models.musicvae import elbo_losses, map_batch
 from musicvae_core.models.presets import Preset
 from musicvae_core.training.run import Run
 
@@ -52,6 +51,7 @@ def train(
     device: str = "auto",
     devices: int = 1,
     strategy: str = "auto",
+    compiled: bool = False,
 ) -> _Metrics:
     """Train a preset, and keep the best and the last checkpoint under `out`.
 
@@ -73,6 +73,8 @@ def train(
         `auto`, `cpu`, `cuda` or `mps`.
     devices, strategy
         Processes that share each batch, and how, as Lightning Fabric names it: `auto` or `ddp`.
+    compiled
+        Compile the model first, which takes a minute and pays on a GPU.
 
     Returns
     -------
@@ -87,7 +89,7 @@ def train(
         raise ConfigError(
             f"batch_size is {config.batch_size}; it must be a multiple of devices, {devices}."
         )
-    run = Run(preset, fabric_on(device, devices, strategy))
+    run = Run(preset, fabric_on(device, devices, strategy), compiled)
     is_new = _begin(run, out, resume=resume)
     minimum = max(_MIN_TRAIN_WINDOWS, config.batch_size)
     windows = source.windows("train", preset.model.n_bars, minimum, config.shortest_bars)
