@@ -20,13 +20,13 @@ from pages.attributes import page as attributes_page
 from pages.groove_lab import page as groove_lab_page
 from pages.map import chart
 from pages.map.points import point_of
-from pages.shared import edits, events, transport, uploads
+from pages.shared import actions, edits, transport, uploads
 from pages.shared.actions import action, checked, on_event, on_value
 
 PAGES = Path(__file__).parents[1] / "pages"
 SCHEMAS = {
     f"{module.__name__}.{name}": one
-    for module in (events, attributes_page, chart, groove_lab_page, transport, uploads)
+    for module in (actions, attributes_page, chart, groove_lab_page, transport, uploads)
     for name, one in vars(module).items()
     if isinstance(one, TypeAdapter)
 } | {f"a card's {name}": one for name, one in edits.CARD_EVENTS.items()}
@@ -99,11 +99,11 @@ def test_the_schemas_take_what_the_components_send() -> None:
     assert checked(chart._PICKED, ["point.40", 1_700_000_000_000], "picked").spot == "point.40"
     assert checked(chart._VIEW, [0, 1.5, -2, 3], "view") == (0, 1.5, -2, 3)
     lasso = {"points": [{"customdata": 3}, {"customdata": [4]}, {"x": 1}], "lasso": [{}], "box": []}
-    assert checked(events.SELECTION, {"selection": lasso}, "lasso").enclosed == [3, 4]
+    assert checked(actions.SELECTION, {"selection": lasso}, "lasso").enclosed == [3, 4]
     click = lasso | {"lasso": []}
-    assert checked(events.SELECTION, {"selection": click}, "click").enclosed == []
+    assert checked(actions.SELECTION, {"selection": click}, "click").enclosed == []
     rows = {"selection": {"rows": [2], "columns": [], "cells": []}}
-    assert checked(events.SELECTION, rows, "rows").rows == [2]
+    assert checked(actions.SELECTION, rows, "rows").rows == [2]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_what_names_no_point_is_no_point(spot: str) -> None:
 def test_an_event_that_comes_late_does_nothing() -> None:
     done: list[Any] = []
     on_event("sample.deck", "more", edits.CARD_EVENTS["more"], done.append)()
-    on_value("sample.choice", events.TEXT, done.append)()
+    on_value("sample.choice", actions.TEXT, done.append)()
     st.session_state["sample.deck"] = {"more": "3"}
     on_event("sample.deck", "keep", edits.CARD_EVENTS["keep"], done.append)()
     assert done == []

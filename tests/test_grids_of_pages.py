@@ -27,8 +27,8 @@ def opened(name: str, *sources: Source) -> AppTest:
     function = {"map": "groove_map"}.get(name, name)
     script = f"from pages.{name}.page import {function}\n{function}()"
     page = AppTest.from_string(script, default_timeout=120)
-    page.session_state[_inbox(name)] = list(sources)
-    page.session_state[_LIBRARY] = {source.id: source for source in sources}
+    page.session_state[_inbox(name).key] = list(sources)
+    page.session_state[_LIBRARY.key] = {source.id: source for source in sources}
     return page.run()
 
 

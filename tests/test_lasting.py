@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from musicvae_core.data.library import Library
 from pages.shared import lasting
 from pages.shared.collection import Source
+from pages.shared.store import History
 from pages.shared.transport import _Transport
 from pages.shared.uploads import _Choice
 
@@ -77,12 +78,12 @@ def test_the_next_session_finds_the_shelf_the_settings_and_the_transport(new_ses
 
 def test_favourites_come_back_exactly_with_what_is_known_of_them(new_session) -> None:
     before = new_session().run()
-    entry = before.session_state["kept.sample.shelf"].entries[0]
+    entry = before.session_state["kept.sample.shelf"].now.entries[0]
     groove, z = entry.take.groove, entry.take.z
     source = Source("mine", groove, z, "a model", "favourite", "a note", ("loud", "fast"), 12.5)
-    before.session_state["kept.favourites"] = {"some id": source}
+    before.session_state["kept.favourites"] = History({"some id": source})
     before.run()
-    found = new_session().run().session_state["kept.favourites"]["some id"]
+    found = new_session().run().session_state["kept.favourites"].now["some id"]
     assert found.groove == groove
     assert np.array_equal(found.z, z)
     for field in ("name", "model", "origin", "note", "tags", "kept_at"):
@@ -93,16 +94,17 @@ def test_two_tabs_add_favourites_and_take_them_away_without_losing_the_other_s(
     new_session, own_library
 ) -> None:
     one = new_session().run()
-    entries = one.session_state["kept.sample.shelf"].entries
+    entries = one.session_state["kept.sample.shelf"].now.entries
     sources = [Source(entry.name, entry.take.groove) for entry in entries[:4]]
-    one.session_state["kept.favourites"] = {"first": sources[0], "second": sources[1]}
+    one.session_state["kept.favourites"] = History({"first": sources[0], "second": sources[1]})
     one.run()
     other = new_session().run()
-    other.session_state["kept.favourites"] = {"second": sources[1], "third": sources[2]}
+    other.session_state["kept.favourites"] = History({"second": sources[1], "third": sources[2]})
     other.run()
-    one.session_state["kept.favourites"] |= {"fourth": sources[3]}
+    favourites = one.session_state["kept.favourites"]
+    one.session_state["kept.favourites"] = favourites.then({**favourites.now, "fourth": sources[3]})
     one.run()
-    found = new_session().run().session_state["kept.favourites"]
+    found = new_session().run().session_state["kept.favourites"].now
     assert set(found) == {"second", "third", "fourth"}
 
 

@@ -15,6 +15,7 @@ from musicvae_core.music.line import Line, Note
 from musicvae_core.music.midi.write import write_line, write_midi
 from pages.library.page import _write_archive
 from pages.shared.collection import Source, fingerprint
+from pages.shared.store import History
 
 PAGE = "from pages.library.page import starred\nstarred()"
 
@@ -30,7 +31,7 @@ def keep(page: AppTest, *names: str) -> list[Source]:
         groove = drummed_groove(np.random.default_rng(at), 1 + at, 80.0 + at)
         sources.append(Source(name, groove, origin="favourite", note="from a test"))
     kept = {fingerprint(source.groove): source for source in sources}
-    page.session_state["kept.favourites"] = kept
+    page.session_state["kept.favourites"] = History(kept)
     return sources
 
 
@@ -70,10 +71,9 @@ def found(page: AppTest) -> list[str]:
 
 def test_search_finds_words_in_names_notes_and_tags(page: AppTest) -> None:
     first, second = keep(page, "Loud march", "Quiet waltz")
-    page.session_state["kept.favourites"] = {
-        "1": replace(first, tags=("intro",)),
-        "2": replace(second, model="groove_2bar"),
-    }
+    page.session_state["kept.favourites"] = History(
+        {"1": replace(first, tags=("intro",)), "2": replace(second, model="groove_2bar")}
+    )
     page.run()
     for words, names in (
         ("", ["Quiet waltz", "Loud march"]),
@@ -101,10 +101,12 @@ def test_search_finds_words_in_names_notes_and_tags(page: AppTest) -> None:
 def test_favourites_stand_in_the_order_that_is_chosen(page: AppTest, order, names) -> None:
     sources = keep(page, "b", "A", "c")  # 1, 2 and 3 bars at 80, 81 and 82 bpm
     times = (30.0, 10.0, 20.0)
-    page.session_state["kept.favourites"] = {
-        str(at): replace(one, kept_at=when)
-        for at, (one, when) in enumerate(zip(sources, times, strict=True))
-    }
+    page.session_state["kept.favourites"] = History(
+        {
+            str(at): replace(one, kept_at=when)
+            for at, (one, when) in enumerate(zip(sources, times, strict=True))
+        }
+    )
     page.run()
     assert found(page.selectbox(key="favourites.order").set_value(order).run()) == names
 
@@ -114,11 +116,11 @@ def test_tags_are_given_to_what_is_chosen_shown_and_filtered_by_and_taken_back(
 ) -> None:
     keep(page, "one", "two")
     page.run()
-    [_, second] = page.session_state["kept.favourites"]
+    [_, second] = page.session_state["kept.favourites"].now
     page.session_state["favourites.to_tag"] = [second]
     page.session_state["favourites.new_tags"] = ["slow ", "intro", " "]
     page.button(key="favourites.tag").click().run()
-    assert page.session_state["kept.favourites"][second].tags == ("slow", "intro")
+    assert page.session_state["kept.favourites"].now[second].tags == ("slow", "intro")
     assert [card["note"] for card in cards(page)] == [
         "from a test · #slow · #intro",
         "from a test",
@@ -129,15 +131,17 @@ def test_tags_are_given_to_what_is_chosen_shown_and_filtered_by_and_taken_back(
     page.session_state["favourites.to_tag"] = []
     page.session_state["favourites.new_tags"] = ["slow"]
     page.button(key="favourites.untag").click().run()
-    assert page.session_state["kept.favourites"][second].tags == ("intro",)
+    assert page.session_state["kept.favourites"].now[second].tags == ("intro",)
     page.button(key="favourites.undo").click().run()
-    assert page.session_state["kept.favourites"][second].tags == ("slow", "intro")
+    assert page.session_state["kept.favourites"].now[second].tags == ("slow", "intro")
 
 
 def test_a_new_name_from_another_page_keeps_tags_and_time(page: AppTest) -> None:
     [source] = keep(page, "old")
-    [id_] = page.session_state["kept.favourites"]
-    page.session_state["kept.favourites"] = {id_: replace(source, tags=("a",), kept_at=5.0)}
+    [id_] = page.session_state["kept.favourites"].now
+    page.session_state["kept.favourites"] = History(
+        {id_: replace(source, tags=("a",), kept_at=5.0)}
+    )
     script = AppTest.from_string(
         "import streamlit as st\n"
         "from pages.shared.collection import favourites\n"
@@ -146,7 +150,7 @@ def test_a_new_name_from_another_page_keeps_tags_and_time(page: AppTest) -> None
     script.session_state["kept.favourites"] = page.session_state["kept.favourites"]
     script.session_state["renamed"] = replace(source, name="new")
     script.run()
-    kept = script.session_state["kept.favourites"][id_]
+    kept = script.session_state["kept.favourites"].now[id_]
     assert (kept.name, kept.tags, kept.kept_at) == ("new", ("a",), 5.0)
 
 
@@ -160,18 +164,18 @@ def test_what_was_saved_is_imported_into_an_empty_library_exactly(page: AppTest)
     sources = keep(page, "one", "two")
     sources[0] = replace(sources[0], tags=("a",), kept_at=5.0, z=np.ones(4, np.float32))
     data = _write_archive(sources)
-    page.session_state["kept.favourites"] = {fingerprint(sources[1].groove): sources[1]}
+    page.session_state["kept.favourites"] = History({fingerprint(sources[1].groove): sources[1]})
     page.run()
     upload(page, ("library.zip", data))
     assert page.success[0].value == "1 groove imported; here already: 1."
-    kept = page.session_state["kept.favourites"]
+    kept = page.session_state["kept.favourites"].now
     assert len(kept) == 2
     mine = kept[fingerprint(sources[0].groove)]
     assert mine.groove == sources[0].groove
     assert np.array_equal(mine.z, sources[0].z)
     assert (mine.name, mine.tags, mine.kept_at) == ("one", ("a",), 5.0)
     page.button(key="favourites.undo").click().run()
-    assert len(page.session_state["kept.favourites"]) == 1
+    assert len(page.session_state["kept.favourites"].now) == 1
 
 
 def test_a_file_that_fails_is_named_and_the_others_come(page: AppTest) -> None:
@@ -186,7 +190,8 @@ def test_a_file_that_fails_is_named_and_the_others_come(page: AppTest) -> None:
 
 def test_undo_brings_a_star_back(page: AppTest) -> None:
     sources = keep(page, "one", "two")
-    page.session_state["kept.favourites.past"] = [{}]
+    kept = page.session_state["kept.favourites"].now
+    page.session_state["kept.favourites"] = History(kept, ({},))
     page.run()
     page.button(key="favourites.undo").click().run()
     assert not page.get("bidi_component")
@@ -198,6 +203,6 @@ def test_a_file_without_drums_is_imported_as_its_melody(page: AppTest) -> None:
     line = Line.from_notes([Note(4 * beat, 4, 60 + beat, 0.8) for beat in range(4)], 1)
     page.run()
     upload(page, ("tune.mid", write_line(line)))
-    [kept] = page.session_state["kept.favourites"].values()
+    [kept] = page.session_state["kept.favourites"].now.values()
     assert (kept.name, kept.plays) == ("tune", "line")
     assert [note[:3] for note in kept.groove.notes()] == [note[:3] for note in line.notes()]

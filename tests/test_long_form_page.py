@@ -16,6 +16,7 @@ from musicvae_core.errors import CheckpointError
 from musicvae_core.music.forms import bar_similarity
 from pages.long_form.piece import _similarity_figure
 from pages.shared.collection import Source
+from pages.shared.store import History
 
 
 @pytest.fixture
@@ -206,9 +207,9 @@ def test_sample_does_not_draw_the_other_piece_of_the_morph(page: AppTest) -> Non
 
 
 def test_a_morph_of_a_piece_with_itself_says_so(page: AppTest) -> None:
-    now = page.session_state["kept.long_form.pieces"][-1].piece
+    now = page.session_state["kept.long_form.pieces"].now.piece
     same = Source("The same", now.groove.at_tempo(80), None, LONG, "favourite")
-    page.session_state["kept.long_form.slots"] = {"long_form.other": same}
+    page.session_state["kept.long_form.slots"] = History({"long_form.other": same})
     page.session_state["long_form.morph"] = True
     page.run()
     assert [info.value for info in page.info] == [

@@ -22,6 +22,7 @@ from pages.map.points import Hand, _middle_spot, _mine_id, point_of, point_spot
 from pages.shared.card import _hits_as_sent
 from pages.shared.collection import Source, bars_phrase, fingerprint
 from pages.shared.session import Shelf
+from pages.shared.store import History
 
 PAGE = "from pages.map.page import groove_map\ngroove_map()"
 MODEL = "groove_2bar"
@@ -257,8 +258,8 @@ def test_what_the_listener_brought_lies_on_the_map_once(page: AppTest, studio: F
     page.session_state["kept.library"] = {
         source.id: source for source in (upload, short, Source("Twin", star.groove))
     }
-    page.session_state["kept.favourites"] = {fingerprint(star.groove): star}
-    page.session_state["kept.sample.shelf"] = Shelf().renewed([sample], "seed 9")
+    page.session_state["kept.favourites"] = History({fingerprint(star.groove): star})
+    page.session_state["kept.sample.shelf"] = History(Shelf().renewed([sample], "seed 9"))
     marks = {mark["name"]: mark for mark in overlay(page.run())["marks"]}
     kinds = {name: marks[name]["kind"] for name in ("Mine", "Short", "Star")}
     assert kinds == {"Mine": "upload", "Short": "other", "Star": "favourite"}

@@ -28,6 +28,7 @@ from musicvae_core.studio import Studio
 from pages.shared.card import Card, payload
 from pages.shared.collection import Source
 from pages.shared.edits import CARD_EVENTS, Edit, _edited, _fits
+from pages.shared.store import History
 
 LINE = Line.from_notes([Note(4 * beat, 3, 60 + beat, 0.51234567) for beat in range(8)], 2)
 
@@ -120,7 +121,9 @@ def test_morph_leads_from_one_demo_melody_to_another(tunes: None) -> None:
 
 def test_a_melody_in_the_groove_lab_gets_a_drummer_and_plays_along(studio: FakeStudio) -> None:
     app = page("groove_lab", "groove_lab")
-    app.session_state["kept.groove_lab.slots"] = {"groove_lab.groove": Source("Tune", LINE)}
+    app.session_state["kept.groove_lab.slots"] = History(
+        {"groove_lab.groove": Source("Tune", LINE)}
+    )
     app.run()
     assert "/Tune/" in newest(app.selectbox, "groove_lab.groove.choice").value
     app.button(key="groove_lab.do").click().run()

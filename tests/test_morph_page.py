@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from musicvae_core.music.midi.read import read_midi
 from musicvae_core.music.midi.write import write_midi
 from pages.shared.card import _zip_of
 from pages.shared.collection import Source, fingerprint
+from pages.shared.store import History
 from pages.shared.transport import _Transport
 
 ROOT = Path(__file__).parents[1]
@@ -154,8 +156,8 @@ def show_ends(page: AppTest, n_ends: int) -> None:
 def test_undo_is_of_the_ends_that_are_shown(page: AppTest) -> None:
     show_ends(page, 4)
     slots = page.session_state["kept.morph.slots"]
-    page.session_state["kept.morph.past"] = [slots]
-    page.session_state["kept.morph.slots"] = slots | {"morph.d": Source("mine", some_groove(8))}
+    changed = {**slots.now, "morph.d": Source("mine", some_groove(8))}
+    page.session_state["kept.morph.slots"] = slots.then(changed)
     show_ends(page, 2)
     assert page.button(key="morph.undo").disabled
     show_ends(page, 4)
@@ -167,7 +169,9 @@ def test_undo_is_of_the_ends_that_are_shown(page: AppTest) -> None:
 def test_undo_of_two_ends_leaves_the_corners_that_are_hidden(page: AppTest) -> None:
     upload(page, a=some_groove(1), b=some_groove(2))
     show_ends(page, 4)
-    page.session_state["kept.morph.slots"] |= {"morph.d": Source("mine", some_groove(8))}
+    slots = page.session_state["kept.morph.slots"]
+    filled = {**slots.now, "morph.d": Source("mine", some_groove(8))}
+    page.session_state["kept.morph.slots"] = replace(slots, now=filled)
     show_ends(page, 2)
     page.button(key="morph.undo").click().run()
     show_ends(page, 4)
@@ -291,9 +295,9 @@ def test_a_favourite_is_starred_and_stays_when_new_ones_are_sampled(
     chosen = decks(sample_page)[0][3]
     groove = studio.sample("groove_2bar", 8, seed=0)[3].groove
     assert not chosen["kept"]
-    sample_page.session_state["kept.favourites"] = {
-        fingerprint(groove): Source("Mine", groove, origin="favourite")
-    }
+    sample_page.session_state["kept.favourites"] = History(
+        {fingerprint(groove): Source("Mine", groove, origin="favourite")}
+    )
     assert [card["kept"] for card in decks(sample_page.run())[0]].index(True) == 3
     sample_page.button(key="sample").click().run()
     cards = decks(sample_page)[0]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
 from fake_studio import FakeStudio, groove_at
 from page_driver import components, transport_bar
 from streamlit.testing.v1 import AppTest
@@ -20,17 +22,17 @@ from musicvae_core.music.drums import KICK, SNARE, VOICES
 from musicvae_core.music.grid import COMMON_TIME
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.midi.read import read_midi
+from pages.shared.actions import as_text
 from pages.shared.collection import fingerprint
 from pages.shared.names import (
     _count_of,
-    as_text,
     describe,
     drummer_title,
     name_of,
     style_in_text,
     style_title,
 )
-from pages.shared.session import Shelf
+from pages.shared.session import Shelf, shelves
 from pages.shared.transport import VOICE_LABELS, _Transport
 
 APP = Path(__file__).parents[1] / "app.py"
@@ -113,7 +115,7 @@ def test_more_like_an_edited_groove_starts_from_the_edit(
     app: AppTest, studio: FakeStudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app.run()
-    first = app.session_state["kept.sample.shelf"].entries[0]
+    first = app.session_state["kept.sample.shelf"].now.entries[0]
     made = groove_at(np.full(4, 9, np.float32), 120.0)
     app.session_state["kept.edits"] = {fingerprint(first.take.groove): made}
     app.session_state["sample.more"] = first.id
@@ -256,8 +258,10 @@ def test_about_gives_credit(studio: FakeStudio) -> None:
 
 
 @pytest.fixture
-def shelf(studio: FakeStudio) -> Shelf:
-    return Shelf().renewed(studio.sample("groove_2bar", 3), "seed 0")
+def shelf(studio: FakeStudio) -> Iterator[Shelf]:
+    st.session_state.clear()
+    yield Shelf().renewed(studio.sample("groove_2bar", 3), "seed 0")
+    st.session_state.clear()
 
 
 def test_neighbours_follow_their_source(shelf: Shelf, studio: FakeStudio) -> None:
@@ -265,7 +269,6 @@ def test_neighbours_follow_their_source(shelf: Shelf, studio: FakeStudio) -> Non
     more = shelf.with_neighbours(source, studio.similar(source.take, 2))
     assert [entry.id for entry in more.entries] == ["0", "1", "3", "4", "2"]
     assert more.entries[2].note == f"near {source.name}"
-    assert more.undone().entries == shelf.entries
 
 
 def test_what_is_kept_stays_and_keeps_its_name(shelf: Shelf, studio: FakeStudio) -> None:
@@ -276,8 +279,28 @@ def test_what_is_kept_stays_and_keeps_its_name(shelf: Shelf, studio: FakeStudio)
 
 
 def test_a_name_given_later_survives_undo(shelf: Shelf, studio: FakeStudio) -> None:
-    fresh = shelf.renewed(studio.sample("groove_2bar", 2, seed=1), "seed 1", {"0"})
-    assert fresh.renamed("0", "Later").undone().entries[0].name == "Later"
+    shelves.change(shelf, "drums")
+    shelves.change(shelf.renewed(studio.sample("groove_2bar", 2, seed=1), "1", {"0"}), "drums")
+    shelves.rename("0", "Later", "drums")
+    shelves.undo("drums")
+    assert shelves.now("drums").entries[0].name == "Later"
+    assert [entry.id for entry in shelves.now("drums").entries] == ["0", "1", "2"]
+
+
+def test_an_id_is_not_given_again_after_an_undo(shelf: Shelf, studio: FakeStudio) -> None:
+    shelves.change(shelf, "drums")
+    takes = studio.sample("groove_2bar", 2, seed=1)
+    shelves.change(shelf.renewed(takes, "seed 1"), "drums")
+    shelves.undo("drums")
+    shelves.change(shelves.now("drums").renewed(takes, "seed 1"), "drums")
+    assert [entry.id for entry in shelves.now("drums").entries] == ["5", "6"]
+
+
+def test_the_first_entries_of_a_shelf_are_no_step_of_the_undo(shelf: Shelf) -> None:
+    shelves.change(shelf, "drums")
+    assert not shelves.can_undo("drums")
+    shelves.undo("drums")
+    assert shelves.now("drums").entries == shelf.entries
 
 
 def test_names_belong_to_z_and_are_told_apart() -> None:
@@ -336,11 +359,6 @@ def test_a_groove_is_described_as_drummers_count() -> None:
 def test_every_voice_has_a_label_and_every_fake_groove_a_hit() -> None:
     assert len(VOICE_LABELS) == len(VOICES)
     assert groove_at(np.zeros(4, np.float32), 120.0).n_hits
-
-
-def test_undo_on_an_empty_past_changes_nothing() -> None:
-    first = Shelf()
-    assert first.undone() is first
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from musicvae_core.errors import MusicVAEError
-from pages.shared.names import as_text
+from pages.shared.actions import as_text
 from pages.shared.play_settings import shared_studio
 
 _WHAT = """

@@ -21,15 +21,15 @@ from musicvae_core.music.grid import VELOCITY_LEVELS
 from musicvae_core.music.groove import Groove
 from musicvae_core.studio import Studio
 from pages.attributes.wishes import MAX_PRESSES, Asked, Wishes
-from pages.shared.actions import action, component, on_event
+from pages.shared.actions import Name, Revision, action, as_text, component, on_event
 from pages.shared.card import Card
 from pages.shared.collection import Source, favourites, slots
 from pages.shared.deck import source_deck
-from pages.shared.events import Name, Revision
-from pages.shared.names import as_text, style_in_text
+from pages.shared.names import style_in_text
 from pages.shared.play_settings import HASHED, choose_model, shared_studio
 from pages.shared.session import draw_undo
 from pages.shared.sources import choose_groove
+from pages.shared.store import SessionVar
 
 _PRESS = 1.0
 """How much of a style's vector one press of its button adds."""
@@ -143,7 +143,7 @@ def _draw_buttons(panel: _Panel) -> None:
 _Ahead = Mapping[str, Sequence[tuple[float, Groove]]]
 """By attribute, what a slider leads to: see `Studio.steer_ahead`."""
 _KEY = "attributes.sliders"
-_REVISION = "attributes.sliders.revision"
+_REVISION = SessionVar("attributes.sliders.revision", 0)
 _NO_FEEL = "{} plays no loudness or timing of its own: choose a model with feel."
 _NO_CHANGE = "The music that this model learned from never varies in it."
 
@@ -204,7 +204,6 @@ def _draw_sliders(panel: _Panel, deck: str, card: str, ahead: _Ahead) -> None:
     ahead
         See `Studio.steer_ahead`.
     """
-    revision = st.session_state.get(_REVISION, 0)
     controls = FORMS[panel.model.plays].controls
     set_targets = partial(_set_targets, panel.groove, controls)
     _mount(
@@ -213,7 +212,7 @@ def _draw_sliders(panel: _Panel, deck: str, card: str, ahead: _Ahead) -> None:
             "groove": panel.groove,
             "deck": deck,
             "card": card,
-            "revision": revision,
+            "revision": _REVISION.get(),
             "sliders": [
                 _slider(panel, name, control, ahead.get(name, ()))
                 for name, control in controls.items()
@@ -281,7 +280,7 @@ def _set_targets(groove: str, controls: Mapping[str, Control], said: _Targets) -
     """Ask of a groove what its sliders say; those of one that has left the page are ignored."""
     if said.groove != groove:
         return
-    st.session_state[_REVISION] = said.revision
+    _REVISION.set(said.revision)
     asked = Asked(groove)
     wishes = asked.now
     for name in said.targets.keys() & controls.keys():

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-import streamlit as st
-
-from pages.shared.lasting import lasting
+from pages.shared.store import History, SessionVar
 
 MAX_PRESSES = 4
 """How often a style can be asked for, either way: further out there is little music."""
-_KEPT = "kept.attributes.wishes"
 
 
 @dataclass(frozen=True)
@@ -70,17 +67,23 @@ _MAX_LASTING = 32
 """Of how many grooves the wishes outlast the session."""
 
 
-def _last_wishes(histories: Mapping[str, list[Wishes]]) -> dict[str, Wishes]:
-    asked = {groove: history[-1] for groove, history in histories.items() if len(history) > 1}
-    return dict(list(asked.items())[-_MAX_LASTING:])
+_Asked = Mapping[str, History[Wishes]]
 
 
-lasting(
-    _KEPT,
-    dict[str, Wishes],
-    _last_wishes,
-    lambda saved: {groove: [Wishes(), wishes] for groove, wishes in saved.items()},
+def _last_wishes(asked: _Asked) -> dict[str, Wishes]:
+    changed = {groove: history.now for groove, history in asked.items() if history.past}
+    return dict(list(changed.items())[-_MAX_LASTING:])
+
+
+_ASKED = SessionVar[_Asked](
+    "kept.attributes.wishes",
+    {},
+    lasts=dict[str, Wishes],
+    saved=_last_wishes,
+    restored=lambda saved: {groove: History(now, (Wishes(),)) for groove, now in saved.items()},
 )
+"""What is asked of each groove, by the grooves' ids."""
+_NOTHING = History(Wishes())
 
 
 @dataclass(frozen=True)
@@ -92,12 +95,11 @@ class Asked:
     @property
     def now(self) -> Wishes:
         """What is asked."""
-        return self._history[-1]
+        return self._history.now
 
     def ask(self, wishes: Wishes) -> None:
         """Ask something else; `take_back` returns to what was asked before."""
-        if wishes != self.now:
-            self._history.append(wishes)
+        self._keep(self._history, wishes)
 
     def reset(self, known: Collection[str]) -> None:
         """Let all rest that a model can follow; what waits for another goes on waiting."""
@@ -105,24 +107,25 @@ class Asked:
 
     def can_take_back(self, known: Collection[str]) -> bool:
         """Return whether something else that a model can follow was asked before."""
-        return self._last_other(known) is not None
+        return self._history.can_undo(self._is_other(known))
 
     def take_back(self, known: Collection[str]) -> None:
         """Return what a model can follow to what it was before; the rest goes on waiting."""
-        at = self._last_other(known)
-        if at is None:
-            return
-        history, waiting = self._history, self.now.beyond(known)
-        del history[at + 1 :]
-        self.ask(history[at].limited_to(known).joined_with(waiting))
+        then = self._history.undone(self._is_other(known))
+        if then is not self._history:
+            waiting = self.now.beyond(known)
+            self._keep(then, then.now.limited_to(known).joined_with(waiting))
 
-    def _last_other(self, known: Collection[str]) -> int | None:
-        """Return where in the history the model was last asked for something else."""
-        followed = [wishes.limited_to(known) for wishes in self._history]
-        places = reversed(range(len(followed)))
-        return next((at for at in places if followed[at] != followed[-1]), None)
+    def _is_other(self, known: Collection[str]) -> Callable[[Wishes], bool]:
+        """Return whether a model was asked for something else by other wishes."""
+        followed = self.now.limited_to(known)
+        return lambda wishes: wishes.limited_to(known) != followed
 
     @property
-    def _history(self) -> list[Wishes]:
-        kept: dict[str, list[Wishes]] = st.session_state.setdefault(_KEPT, {})
-        return kept.setdefault(self.groove, [Wishes()])
+    def _history(self) -> History[Wishes]:
+        return _ASKED.get().get(self.groove, _NOTHING)
+
+    def _keep(self, history: History[Wishes], wishes: Wishes) -> None:
+        """Keep a history with these wishes as its last step, where they are others."""
+        changed = history if wishes == history.now else history.then(wishes)
+        _ASKED.set({**_ASKED.get(), self.groove: changed})

@@ -13,14 +13,16 @@ from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, OPEN_HAT, SNAR
 from musicvae_core.music.forms import drums_of
 from musicvae_core.studio import Studio
 from pages.groove_lab.request import TOOLS, Request
+from pages.shared.actions import as_text
 from pages.shared.collection import Source, page_of, slots
-from pages.shared.lasting import lasting_settings, real, whole
-from pages.shared.names import as_text, drummer_title, style_title
-from pages.shared.play_settings import MAX_SEED, WIDTH, choose_seed, next_seed
+from pages.shared.names import drummer_title, style_title
+from pages.shared.play_settings import MAX_SEED, WIDTH, choose_seed
 from pages.shared.session import draw_undo
 from pages.shared.sources import choose_groove
+from pages.shared.store import SessionVar, lasting_settings, real, whole
 
-_SEED = "groove_lab.seed"
+SEED = SessionVar("groove_lab.seed", 0, lasts=whole(0, MAX_SEED))
+"""The seed that the widgets say."""
 _FEEL = "groove_lab_feel.feel"
 """A slot with a past of its own: it is not always seen, and no undo changes what is not."""
 _FILLS: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -44,7 +46,6 @@ _ONSETS_STAY = "Every onset of the rhythm stays, so this moves little."
 lasting_settings(
     {
         "groove_lab.tool": str,
-        _SEED: whole(0, MAX_SEED),
         "groove_lab.dynamics": whole(0, 200),
         "groove_lab.timing": whole(0, 200),
         "groove_lab.quantise": whole(0, 100),
@@ -93,7 +94,7 @@ def read_request(studio: Studio, tool: str, source: Source, details: DeltaGenera
             request = _choose_feel(studio, request, details)
         else:
             request = replace(request, wishes=_choose_wishes(studio, tool))
-        chance = replace(_choose_temperatures(tool), seed=choose_seed(_SEED, "groove_lab.dice"))
+        chance = replace(_choose_temperatures(tool), seed=choose_seed(SEED, "groove_lab.dice"))
     return replace(request, chance=chance)
 
 
@@ -129,16 +130,6 @@ def _draw_amounts() -> Amounts:
         )
     dynamics, timing, quantise = (percent / 100 for percent in percents)
     return Amounts(dynamics, timing, quantise)
-
-
-def take_next_seed() -> None:
-    """Move on to the next seed; for a callback."""
-    st.session_state[_SEED] = next_seed(_SEED)
-
-
-def set_seed(seed: int) -> None:
-    """Set the seed, for a callback."""
-    st.session_state[_SEED] = seed
 
 
 def _choose_cells(request: Request, n_bars: int) -> Request:

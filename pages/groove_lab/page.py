@@ -26,11 +26,10 @@ from musicvae_core.music.midi.read import MidiReading
 from musicvae_core.music.midi.tracks import TrackChoice
 from musicvae_core.studio import Studio
 from pages.groove_lab.lab_settings import (
+    SEED,
     choose_amounts,
     choose_tool,
     read_request,
-    set_seed,
-    take_next_seed,
 )
 from pages.groove_lab.request import (
     TOOLS,
@@ -38,16 +37,15 @@ from pages.groove_lab.request import (
     Result,
     Results,
 )
-from pages.shared.actions import action, component, on_event, run_to_completion
+from pages.shared.actions import Share, action, as_text, component, on_event, run_to_completion
 from pages.shared.card import Card, grid_as_sent
 from pages.shared.collection import Source, favourites, library, page_of, slots
 from pages.shared.deck import source_deck
 from pages.shared.edits import edited_source
-from pages.shared.events import Share
-from pages.shared.names import as_text
-from pages.shared.play_settings import WIDTH, shared_studio
+from pages.shared.play_settings import WIDTH, shared_studio, take_next_seed
 from pages.shared.session import draw_undo
 from pages.shared.sources import choose_groove
+from pages.shared.store import SessionVar, next_number
 from pages.shared.uploads import draw_report, draw_uploader
 
 _MAX_TAPPED_BARS = 8
@@ -69,8 +67,8 @@ _TAPS = TypeAdapter(_Taps)
 
 
 _GROOVE = "groove_lab.groove"
-_N_MADE = "kept.groove_lab.made"
-"""Session key of how many results there were: each is played when it arrives."""
+_N_MADE = SessionVar("kept.groove_lab.made", 0)
+"""How many results there were: each is played when it arrives."""
 
 
 def groove_lab() -> None:
@@ -109,12 +107,12 @@ def groove_lab() -> None:
 
 @run_to_completion()
 def _do_what_was_asked(studio: Studio, source: Source, request: Request) -> None:
-    if not _was_asked():
+    if not _ASKED.take():
         return
     try:
         heard = _heard_by(request.tool, source.groove)
         Results(source).add(request.fulfilled(studio.lab(), heard))
-        st.session_state[_N_MADE] = st.session_state.get(_N_MADE, 0) + 1
+        next_number(_N_MADE)
     except MusicVAEError as error:
         st.error(as_text(str(error)))
 
@@ -142,7 +140,7 @@ def _draw_deck(source: Source, after: Source) -> None:
         before=before,
         before_name=source.name,
     )
-    n_made = st.session_state.get(_N_MADE, 0)
+    n_made = _N_MADE.get()
     source_deck(
         [card],
         lambda _: after,
@@ -163,13 +161,8 @@ def _heard_by(tool: str, music: Music) -> Groove:
     return rhythm_of(music) if tool == "drumify" else drums_of(music)
 
 
-_ASKED = "groove_lab.asked"
-"""Session key, set when the button was pressed: the next run of the page does what it says."""
-
-
-def _was_asked() -> bool:
-    """Return whether the button was pressed, once a press."""
-    return bool(st.session_state.pop(_ASKED, False))
+_ASKED = SessionVar("groove_lab.asked", False)
+"""Whether the button was pressed: the next run of the page does what it says."""
 
 
 def _draw_buttons(source: Source, request: Request, after: Source | None) -> None:
@@ -203,15 +196,15 @@ def _draw_buttons(source: Source, request: Request, after: Source | None) -> Non
         on_click=action(_use, after),
     )
     is_past = after is not None or slots.can_undo(page_of(_GROOVE))
-    what = "the result" if len(Results(source).all) > 1 else "the groove"
+    what = "the result" if Results(source).n > 1 else "the groove"
     draw_undo("groove_lab.undo", is_past, what, lambda: _undo(source))
 
 
 def _ask(source: Source, request: Request) -> None:
     result = Results(source).newest
     if result and result.request == request:
-        take_next_seed()
-    st.session_state[_ASKED] = True
+        take_next_seed(SEED)
+    _ASKED.set(True)
 
 
 def _use(after: Source | None) -> None:
@@ -225,7 +218,7 @@ def _use(after: Source | None) -> None:
 def _undo(source: Source) -> None:
     if result := Results(source).newest:
         Results(source).take_back()
-        set_seed((Results(source).newest or result).request.chance.seed)
+        SEED.set((Results(source).newest or result).request.chance.seed)
     else:
         slots.undo(page_of(_GROOVE))
 

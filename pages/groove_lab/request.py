@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-import streamlit as st
+from functools import reduce
 
 from musicvae_core.lab.options import ANYTHING, USUAL, Amounts, Chance, Wishes
 from musicvae_core.lab.tools import Lab
 from musicvae_core.music.forms import Music
 from musicvae_core.music.groove import Groove
 from pages.shared.collection import Source
-from pages.shared.lasting import lasting
 from pages.shared.names import drummer_title, style_title
+from pages.shared.store import History, SessionVar
 
 TOOLS = {
     "humanize": "Humanize",
@@ -28,7 +28,6 @@ _DONE = {
     "fill": "filled in",
     "continue": "continued",
 }
-_RESULTS = "kept.groove_lab.results"
 
 
 @dataclass(frozen=True)
@@ -122,11 +121,23 @@ class Result:
 
 _MAX_LASTING = 8
 """Of how many grooves the newest result outlasts the session."""
-lasting(
-    _RESULTS,
-    dict[str, tuple[Result, ...]],
-    lambda results: {id_: of[-1:] for id_, of in list(results.items())[-_MAX_LASTING:]},
+_Made = Mapping[str, History[Result | None]]
+
+
+def _newest_results(made: _Made) -> dict[str, tuple[Result, ...]]:
+    newest = {id_: (of.now,) if of.now else () for id_, of in made.items()}
+    return dict(list(newest.items())[-_MAX_LASTING:])
+
+
+_NOTHING = History[Result | None](None)
+_RESULTS = SessionVar[_Made](
+    "kept.groove_lab.results",
+    {},
+    lasts=dict[str, tuple[Result, ...]],
+    saved=_newest_results,
+    restored=lambda saved: {id_: reduce(History.then, of, _NOTHING) for id_, of in saved.items()},
 )
+"""What was made of each groove, by the grooves' ids; None at first."""
 
 
 @dataclass(frozen=True)
@@ -136,28 +147,26 @@ class Results:
     source: Source
 
     @property
-    def all(self) -> tuple[Result, ...]:
-        """The results, the newest last."""
-        return self._of_all.get(self.source.id, ())
+    def n(self) -> int:
+        """How many there are."""
+        return len(self._history.past)
 
     @property
     def newest(self) -> Result | None:
         """What was made last; None where nothing was."""
-        return self.all[-1] if self.all else None
+        return self._history.now
 
     def add(self, result: Result) -> None:
         """Keep another result."""
-        self._keep((*self.all, result))
+        self._keep(self._history.then(result))
 
     def take_back(self) -> None:
         """Forget the newest; the one before it is shown again."""
-        self._keep(self.all[:-1])
+        self._keep(self._history.undone())
 
     @property
-    def _of_all(self) -> dict[str, tuple[Result, ...]]:
-        """What was made of each groove, by the grooves' ids."""
-        kept: dict[str, tuple[Result, ...]] = st.session_state.setdefault(_RESULTS, {})
-        return kept
+    def _history(self) -> History[Result | None]:
+        return _RESULTS.get().get(self.source.id, _NOTHING)
 
-    def _keep(self, results: tuple[Result, ...]) -> None:
-        st.session_state[_RESULTS] = self._of_all | {self.source.id: results}
+    def _keep(self, history: History[Result | None]) -> None:
+        _RESULTS.set({**_RESULTS.get(), self.source.id: history})

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import stat
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePosixPath
@@ -25,22 +25,24 @@ from musicvae_core.errors import LibraryError, MidiError, MusicVAEError, NoDrums
 from musicvae_core.music.forms import form_of, n_notes
 from musicvae_core.music.midi.scan import MAX_BYTES
 from musicvae_core.studio import Studio
-from pages.shared.actions import action, on_value
+from pages.shared.actions import FILES, action, as_text, on_value
 from pages.shared.card import Card, draw_zip
 from pages.shared.collection import Source, favourites
 from pages.shared.deck import source_deck
-from pages.shared.events import FILES
 from pages.shared.lasting import library_problem
-from pages.shared.names import as_text
 from pages.shared.play_settings import WIDTH, shared_studio
 from pages.shared.session import draw_undo
+from pages.shared.store import SessionVar, next_number
 from pages.shared.uploads import free_upload, read_file
 
 _NOTHING_YET = "Nothing here yet: give a groove a star on any page, or import MIDI files."
 _NOTHING_FOUND = "Nothing in the library fits."
 _MAX_UPLOAD_MEBIBYTES = 32
-_REPORT = "kept.favourites.report"
-_GENERATION = "kept.favourites.imports"
+_REPORT = SessionVar[tuple[str, tuple[str, ...]] | None]("kept.favourites.report", None)
+"""What is to be said of the last import: what came in, and a sentence for each failure."""
+_N_IMPORTS = SessionVar("kept.favourites.imports", 0)
+_TO_TAG = SessionVar[Sequence[str]]("favourites.to_tag", ())
+_NEW_TAGS = SessionVar[Sequence[str]]("favourites.new_tags", ())
 
 _FIELDS: tuple[tuple[str, Literal[True, "directory"], list[str]], ...] = (
     ("A folder of MIDI files", "directory", ["mid", "midi"]),
@@ -81,10 +83,10 @@ def starred() -> None:
         st.error(as_text(str(error)))
 
 
-def _sorted_by(order: str, sources: dict[str, Source]) -> dict[str, Source]:
+def _sorted_by(order: str, sources: Mapping[str, Source]) -> dict[str, Source]:
     """Return favourites in an order of `_ORDERS`; of equals the newest come first."""
     what, reverse = _ORDERS[order]
-    newest = list(reversed(sources.items()))
+    newest = list(sources.items())[::-1]
     if order == "Oldest first":
         newest.reverse()
     return dict(sorted(newest, key=lambda item: what(item[1]), reverse=reverse))
@@ -129,11 +131,11 @@ def _draw_tagging(found: dict[str, Source]) -> None:
             "Grooves",
             found,
             format_func=lambda id_: found[id_].name if id_ in found else "",
-            key="favourites.to_tag",
+            key=_TO_TAG.key,
             placeholder=f"All {len(found)} that are shown",
         )
         st.multiselect(
-            "Tags", _all_tags(), key="favourites.new_tags", accept_new_options=True, placeholder=""
+            "Tags", _all_tags(), key=_NEW_TAGS.key, accept_new_options=True, placeholder=""
         )
         with st.container(horizontal=True, gap="xsmall"):
             shown = tuple(found)
@@ -142,9 +144,8 @@ def _draw_tagging(found: dict[str, Source]) -> None:
 
 
 def _tag(shown: Sequence[str], add: bool) -> None:
-    chosen = st.session_state.get("favourites.to_tag") or shown
-    tags = [one.strip() for one in st.session_state.get("favourites.new_tags") or ()]
-    favourites.tag(chosen, [one for one in tags if one], add=add)
+    tags = [one.strip() for one in _NEW_TAGS.get()]
+    favourites.tag(_TO_TAG.get() or shown, [one for one in tags if one], add=add)
 
 
 def _draw_export(studio: Studio, sources: Sequence[Source]) -> None:
@@ -167,7 +168,7 @@ def _draw_export(studio: Studio, sources: Sequence[Source]) -> None:
 
 
 def _draw_import(studio: Studio) -> None:
-    generation = st.session_state.setdefault(_GENERATION, 0)
+    generation = _N_IMPORTS.get()
     with st.popover("Import", icon=":material/upload:", help="MIDI files, a folder, or a zip"):
         for label, several, kinds in _FIELDS:
             field = f"favourites.import.{kinds[-1]}.{generation}"
@@ -183,7 +184,7 @@ def _draw_import(studio: Studio) -> None:
 
 def _import(studio: Studio, files: Sequence[Any]) -> None:
     """Keep what was uploaded; what is here already stays as it is."""
-    st.session_state[_GENERATION] += 1
+    next_number(_N_IMPORTS)
     given: list[tuple[str, bytes]] = []
     for file in files:
         if isinstance(file, UploadedFile):
@@ -211,13 +212,14 @@ def _import(studio: Studio, files: Sequence[Any]) -> None:
     said = f"{n_new} {'groove' if n_new == 1 else 'grooves'} imported"
     if len(sources) > n_new:
         said += f"; here already: {len(sources) - n_new}"
-    st.session_state[_REPORT] = (said, tuple(failures))
+    _REPORT.set((said, tuple(failures)))
 
 
 def _draw_report() -> None:
-    if _REPORT not in st.session_state:
+    report = _REPORT.take()
+    if report is None:
         return
-    said, failures = st.session_state.pop(_REPORT)
+    said, failures = report
     st.success(f"{said}.")
     if failures:
         st.error("\n".join(f"- {failure}" for failure in failures))

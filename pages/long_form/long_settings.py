@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import cast
 
 import streamlit as st
 
@@ -11,15 +13,16 @@ from musicvae_core.latent.results import LongTake, ModelInfo
 from musicvae_core.music.groove import Groove
 from musicvae_core.studio import Studio
 from pages.shared.collection import fingerprint
-from pages.shared.lasting import lasting, lasting_settings, whole
 from pages.shared.names import name_of
-from pages.shared.play_settings import MAX_SEED, MODEL_WIDTH, WIDTH, next_seed
+from pages.shared.play_settings import MAX_SEED, MODEL_WIDTH, WIDTH, take_next_seed
+from pages.shared.store import History, SessionVar, next_number, whole
 
 SHORTEST_PIECE = 8
 """Bars that a model must have to make pieces."""
 
-_MODEL = "long_form.model"
-_SEED = "long_form.seed"
+LONG_MODEL = SessionVar("long_form.model", "", lasts=str)
+"""The name of the model that is chosen."""
+_SEED = SessionVar("long_form.seed", 0, lasts=whole(0, MAX_SEED))
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,7 @@ def chosen_long_model(studio: Studio) -> ModelInfo | None:
     """Return the model that is chosen, before its choice is drawn; None where there is none."""
     models = {model.name: model for model in long_models(studio)}
     first = next(iter(models.values()), None)
-    return models.get(st.session_state.get(_MODEL, ""), first)
-
-
-def choose_long_model(name: str) -> None:
-    """Choose the model, before its choice is drawn."""
-    st.session_state[_MODEL] = name
+    return models.get(LONG_MODEL.get(), first)
 
 
 def read_long_settings(studio: Studio, models: list[ModelInfo]) -> LongSettings:
@@ -83,7 +81,7 @@ def read_long_settings(studio: Studio, models: list[ModelInfo]) -> LongSettings:
         seed = st.number_input(
             "Seed",
             *(0, MAX_SEED),
-            key=_SEED,
+            key=_SEED.key,
             width=WIDTH,
             persist_state="session",
             help="The same seed and settings give the same piece. Pressing New piece again without "
@@ -94,7 +92,8 @@ def read_long_settings(studio: Studio, models: list[ModelInfo]) -> LongSettings:
 
 def what_to_sample() -> tuple[object, ...]:
     """Return the values that decide which piece comes out, the seed last."""
-    return tuple(st.session_state.get(key) for key in (_MODEL, "temperature", _SEED))
+    keys = (LONG_MODEL.key, "temperature", _SEED.key)
+    return tuple(SessionVar[object](key, None).get() for key in keys)
 
 
 def _draw_long_models(models: list[ModelInfo]) -> ModelInfo:
@@ -105,16 +104,11 @@ def _draw_long_models(models: list[ModelInfo]) -> ModelInfo:
         "Model",
         by_name,
         format_func=lambda name: by_name[name].title,
-        key=_MODEL,
+        key=LONG_MODEL.key,
         width=MODEL_WIDTH,
         persist_state="session",
     )
     return by_name[name]
-
-
-_PIECES = "kept.long_form.pieces"
-_N_MADE = "kept.long_form.n_made"
-_MAX_PAST = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,27 +141,28 @@ class Shown:
         return replace(self, piece=piece, note=note, before=self.piece.groove)
 
 
-lasting(
-    _PIECES,
-    tuple[Shown, ...],
-    lambda pieces: tuple(pieces[-1:]),
-    list,
+_PIECES = SessionVar[History[Shown | None]](
+    "kept.long_form.pieces",
+    History(None),
+    lasts=tuple[Shown, ...],
+    saved=lambda history: (history.now,) if history.now else (),
+    restored=lambda saved: History(saved[-1] if saved else None),
 )
-lasting(_N_MADE, int)
-lasting_settings({_MODEL: str, _SEED: whole(0, MAX_SEED)})
+_N_MADE = SessionVar("kept.long_form.n_made", 0, lasts=int)
 
 
 class Pieces:
-    """The pieces that the page has shown in this session, the last one now."""
+    """The pieces that the page has shown in this session."""
 
     @property
     def now(self) -> Shown | None:
         """The piece on the page; None before the first."""
-        return self._all[-1] if self._all else None
+        return _PIECES.get().now
 
     def show(self, one: Shown) -> None:
         """Put a piece on the page, or the same after a change; `take_back` undoes it."""
-        st.session_state[_PIECES] = [*self._all, one][-_MAX_PAST:]
+        history = _PIECES.get()
+        _PIECES.set(history.then(one) if history.now else History(one))
 
     def show_new(
         self,
@@ -180,17 +175,15 @@ class Pieces:
         before = self.now
         if sampled is None:
             sampled = before.sampled if before else ()
-        n_made = st.session_state.get(_N_MADE, 0)
-        st.session_state[_N_MADE] = n_made + 1
         name = name or name_of(piece.embeddings)
-        self.show(Shown(f"piece.{n_made}", piece, name, note, sampled=sampled))
+        self.show(Shown(f"piece.{next_number(_N_MADE)}", piece, name, note, sampled=sampled))
 
     def show_edited(self, edited: Groove) -> None:
         """Put the piece on the page as it was edited; an edit that was taken back is none."""
-        *past, now = self._all
-        if _is_of(now, edited):
+        now, before = self.now, _PIECES.get().undone().now
+        if now is None or _is_of(now, edited):
             return
-        if past and past[-1].id == now.id and _is_of(past[-1], edited):
+        if before and before.id == now.id and _is_of(before, edited):
             self.take_back()
             return
         piece = replace(now.piece, groove=edited)
@@ -200,32 +193,30 @@ class Pieces:
         """Give the piece another name, here and in its past; that is no step of the undo."""
         now = self.now
         if now and name.strip():
-            st.session_state[_PIECES] = [
-                replace(one, name=name.strip()) if one.id == now.id else one for one in self._all
-            ]
+            named = partial(_named, id_=now.id, name=name.strip())
+            _PIECES.set(_PIECES.get().amended(named))
 
     def take_next_seed(self) -> None:
         """Move on to the next seed when these settings were the last to be sampled."""
         if self.now and self.now.sampled == what_to_sample():
-            st.session_state[_SEED] = next_seed(_SEED)
+            take_next_seed(_SEED)
 
     @property
     def can_take_back(self) -> bool:
         """Whether there was another piece, or the same before a change."""
-        return len(self._all) > 1
+        return _PIECES.get().can_undo()
 
     def take_back(self) -> None:
         """Bring back what was on the page before, and its seed."""
         before = self.now
-        st.session_state[_PIECES] = self._all[:-1] or self._all
+        _PIECES.set(_PIECES.get().undone())
         now = self.now
         if before and now and now.sampled and now.sampled != before.sampled:
-            st.session_state[_SEED] = now.sampled[-1]
+            _SEED.set(cast(int, now.sampled[-1]))
 
-    @property
-    def _all(self) -> list[Shown]:
-        kept: list[Shown] = st.session_state.setdefault(_PIECES, [])
-        return kept
+
+def _named(one: Shown | None, *, id_: str, name: str) -> Shown | None:
+    return replace(one, name=name) if one and one.id == id_ else one
 
 
 def _is_of(one: Shown, groove: Groove) -> bool:

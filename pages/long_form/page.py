@@ -15,28 +15,32 @@ from musicvae_core.music.forms import drums_of
 from musicvae_core.music.groove import Groove
 from musicvae_core.studio import Studio
 from pages.long_form.long_settings import (
+    LONG_MODEL,
     SHORTEST_PIECE,
     Pieces,
-    choose_long_model,
     chosen_long_model,
     long_models,
 )
 from pages.long_form.piece import draw_long_piece
-from pages.shared.actions import action, icon_button, on_value
+from pages.shared.actions import COUNT, action, as_text, icon_button, on_value
 from pages.shared.card import Card
 from pages.shared.collection import Source, as_long_as, favourites, slots
 from pages.shared.deck import source_deck
-from pages.shared.events import COUNT
-from pages.shared.lasting import lasting, lasting_settings, real, whole
-from pages.shared.names import as_text
 from pages.shared.play_settings import HASHED, MAX_SEED, WIDTH, choose_model, shared_studio
 from pages.shared.session import draw_undo, take_sent
 from pages.shared.sources import choose_groove, demo_sources
+from pages.shared.store import (
+    History,
+    SessionVar,
+    lasting_settings,
+    next_number,
+    real,
+    whole,
+)
 from pages.shared.uploads import draw_report, draw_uploader
 
 _VIEWS = {"piece": "A piece", "path": "A path"}
-_VIEW = "long_form.view"
-lasting(_VIEW, str)
+_VIEW = SessionVar("long_form.view", "piece", lasts=str)
 
 
 def long_form() -> None:
@@ -45,13 +49,14 @@ def long_form() -> None:
         studio = shared_studio()
         for sent in take_sent("long_form"):
             _take_in(studio, sent)
-        st.session_state.setdefault(_VIEW, "piece")
+        if not _VIEW.is_set:
+            _VIEW.set(_VIEW.get())
         view = st.segmented_control(
             "Make",
             _VIEWS,
             required=True,
             format_func=_VIEWS.__getitem__,
-            key=_VIEW,
+            key=_VIEW.key,
             persist_state="session",
             label_visibility="collapsed",
         )
@@ -71,7 +76,7 @@ def _take_in(studio: Studio, sent: Source) -> None:
     chosen = chosen_long_model(studio)
     if chosen is None or sent.groove.n_bars < SHORTEST_PIECE:
         _add_parts([sent])
-        st.session_state[_VIEW] = "path"
+        _VIEW.set("path")
         return
     model = next((one for one in long_models(studio) if one.name == sent.model), chosen)
     is_whole = sent.model == model.name and sent.groove.n_bars == model.n_bars
@@ -79,8 +84,8 @@ def _take_in(studio: Studio, sent: Source) -> None:
     piece = studio.piece_of(model.name, drums_of(groove), sent.z if is_whole else None)
     Pieces().show_new(piece, sent.origin or "sent here", sent.name)
     if model != chosen:  # else Sample would see a change, and draw its last seed again
-        choose_long_model(model.name)
-    st.session_state[_VIEW] = "piece"
+        LONG_MODEL.set(model.name)
+    _VIEW.set("piece")
 
 
 _NEXT = "long_form.next"
@@ -137,17 +142,17 @@ def _draw_parts() -> None:
 
 
 def _draw_bars(part: _Part, at: int) -> None:
-    key = f"long_form.bars.{part.id}"
-    st.session_state[key] = part.n_bars
+    bars = SessionVar(f"long_form.bars.{part.id}", part.n_bars)
+    bars.set(part.n_bars)
     st.number_input(
         f"Bars of part {at + 1}",
         min_value=1,
         max_value=part.n_bars + MAX_PATH_BARS - _n_bars_of_path(),
-        key=key,
+        key=bars.key,
         width=120,
         label_visibility="collapsed",
         help="Bars",
-        on_change=on_value(key, COUNT, partial(_set_bars, part.id)),
+        on_change=on_value(bars.key, COUNT, partial(_set_bars, part.id)),
     )
 
 
@@ -167,7 +172,7 @@ def _draw_adding(studio: Studio, model: ModelInfo) -> None:
         )
         with st.popover("Several files", icon=":material/upload_file:"):
             draw_uploader(studio, _FILES, "Drop MIDI files", _add_parts)
-        draw_undo("long_form.path_undo", _can_undo_path(), "the path", _undo_path)
+        draw_undo("long_form.path_undo", _PATH.get().can_undo(), "the path", _undo_path)
     draw_report(studio, _FILES, _add_parts)
 
 
@@ -203,9 +208,6 @@ def _draw_deck(studio: Studio, model: ModelInfo, route: Route) -> None:
     )
 
 
-_PATHS = "kept.long_form.paths"
-_N_PARTS = "kept.long_form.n_parts"
-_MAX_PAST = 64
 _USUAL_BARS = 4
 
 
@@ -218,8 +220,14 @@ class _Part:
     n_bars: int
 
 
-lasting(_PATHS, tuple[_Part, ...], lambda paths: paths[-1], lambda last: [last])
-lasting(_N_PARTS, int)
+_PATH = SessionVar[History[tuple[_Part, ...]]](
+    "kept.long_form.paths",
+    History(()),
+    lasts=tuple[_Part, ...],
+    saved=lambda history: history.now,
+    restored=History,
+)
+_N_PARTS = SessionVar("kept.long_form.n_parts", 0, lasts=int)
 lasting_settings(
     {
         "long_form.glide": whole(0, 100),
@@ -234,7 +242,7 @@ lasting_settings(
 
 def _parts() -> tuple[_Part, ...]:
     """Return the stops in order."""
-    return _kept()[-1]
+    return _PATH.get().now
 
 
 def _n_bars_of_path() -> int:
@@ -244,8 +252,8 @@ def _n_bars_of_path() -> int:
 
 def _start_path_with(sources: Sequence[Source]) -> None:
     """Fill a path that was never touched; that is no step of the undo."""
-    if len(_kept()) == 1 and not _parts():
-        st.session_state[_PATHS] = [_extended((), sources)]
+    if not (_PATH.get().past or _parts()):
+        _PATH.set(History(_extended((), sources)))
 
 
 def _add_parts(sources: Sequence[Source]) -> None:
@@ -277,14 +285,9 @@ def _move_part_up(part_id: int) -> None:
         _keep(order)
 
 
-def _can_undo_path() -> bool:
-    """Return whether the path was changed."""
-    return len(_kept()) > 1
-
-
 def _undo_path() -> None:
     """Bring back the path from before the last change."""
-    st.session_state[_PATHS] = _kept()[:-1] or _kept()
+    _PATH.set(_PATH.get().undone())
 
 
 def _extended(before: Sequence[_Part], sources: Sequence[Source]) -> tuple[_Part, ...]:
@@ -293,19 +296,12 @@ def _extended(before: Sequence[_Part], sources: Sequence[Source]) -> tuple[_Part
         n_left = MAX_PATH_BARS - sum(part.n_bars for part in made)
         if len(made) == MAX_STOPS or not n_left:
             break
-        number = st.session_state.get(_N_PARTS, 0)
-        st.session_state[_N_PARTS] = number + 1
-        made.append(_Part(number, source, min(_USUAL_BARS, n_left)))
+        made.append(_Part(next_number(_N_PARTS), source, min(_USUAL_BARS, n_left)))
     return tuple(made)
 
 
 def _keep(changed: Iterable[_Part]) -> None:
-    st.session_state[_PATHS] = [*_kept(), tuple(changed)][-_MAX_PAST:]
-
-
-def _kept() -> list[tuple[_Part, ...]]:
-    kept: list[tuple[_Part, ...]] = st.session_state.setdefault(_PATHS, [()])
-    return kept
+    _PATH.set(_PATH.get().then(tuple(changed)))
 
 
 def _read_route() -> Route:

@@ -21,26 +21,23 @@ from pages.long_form.long_settings import (
     read_long_settings,
     what_to_sample,
 )
-from pages.shared.actions import action, run_to_completion
+from pages.shared.actions import action, as_text, run_to_completion
 from pages.shared.card import Card, Morph
 from pages.shared.collection import Source, bars_phrase, favourites, fingerprint, slots
 from pages.shared.deck import source_deck
-from pages.shared.lasting import lasting
-from pages.shared.names import as_text, name_of
+from pages.shared.names import name_of
 from pages.shared.play_settings import MAX_SEED, WIDTH
 from pages.shared.session import draw_undo
 from pages.shared.sources import choose_groove
+from pages.shared.store import SessionVar, next_number
 
 _NO_LONG_MODEL = (
     "There is no model of 16 bars in the folder checkpoints: train one with `python -m "
     "musicvae_core train --preset groove_16bar --data PATH --out checkpoints/groove_16bar`."
 )
-_ASKED = "long_form.asked"
-"""Session key, set when Sample was pressed: the next run of the page samples."""
-
-
-_N_CHANGES = "kept.long_form.n_changes"
-lasting(_N_CHANGES, int)
+_ASKED = SessionVar("long_form.asked", False)
+"""Whether Sample was pressed: the next run of the page samples."""
+_N_CHANGES = SessionVar("kept.long_form.n_changes", 0, lasts=int)
 
 
 def draw_long_piece(studio: Studio) -> None:
@@ -83,7 +80,7 @@ def draw_long_piece(studio: Studio) -> None:
 @run_to_completion()
 def _do_what_was_asked(studio: Studio, settings: LongSettings, change: _Change | None) -> None:
     """Sample, or change some bars; a first visit samples by itself."""
-    asked = st.session_state.pop(_ASKED, False)
+    asked = _ASKED.take()
     now = Pieces().now
     if asked or now is None:
         piece = studio.sample_piece(
@@ -94,8 +91,7 @@ def _do_what_was_asked(studio: Studio, settings: LongSettings, change: _Change |
         note = f"seed {settings.seed}, temperature {settings.temperature:g}"
         Pieces().show_new(piece, note, sampled=what_to_sample())
     elif change:
-        seed = st.session_state.get(_N_CHANGES, 0) + 1
-        st.session_state[_N_CHANGES] = seed
+        seed = next_number(_N_CHANGES) + 1
         varied = studio.vary_bars(now.piece, change.bars, change.amount, seed=seed)
         Pieces().show(now.changed(varied, f"{change.phrase} changed by {change.amount:.0%}"))
 
@@ -103,7 +99,7 @@ def _do_what_was_asked(studio: Studio, settings: LongSettings, change: _Change |
 def _draw_sample_button(settings: LongSettings) -> None:
     def ask() -> None:
         Pieces().take_next_seed()
-        st.session_state[_ASKED] = True
+        _ASKED.set(True)
 
     st.button(
         "New piece",
@@ -126,14 +122,14 @@ def _draw_deck(now: Shown) -> None:
         key="long_form.deck",
         on_rename=lambda _, name: Pieces().rename(name),
         on_edit=lambda _, edited: Pieces().show_edited(edited),
-        on_bar=lambda _, bar: None if bar is None else _choose_bar(bar),
+        on_bar=lambda _, bar: None if bar is None else _BAR.set(bar),
     )
 
 
-_BAR = "long_form.bar"
-"""Session key of the bar that is changed, counted from 0."""
-_CHANGE_ASKED = "long_form.change_asked"
-"""Session key, set when the button was pressed: the next run of the page changes the bars."""
+_BAR = SessionVar("long_form.bar", 0)
+"""The bar that is changed, counted from 0."""
+_CHANGE_ASKED = SessionVar("long_form.change_asked", False)
+"""Whether the button was pressed: the next run of the page changes the bars."""
 _SCOPES = {"one": "it alone", "onward": "it and all after"}
 
 
@@ -150,21 +146,16 @@ class _Change:
         return bars_phrase(self.bars.start, len(self.bars))
 
 
-def _choose_bar(bar: int) -> None:
-    """Choose the bar that is changed, before its choice is drawn."""
-    st.session_state[_BAR] = bar
-
-
 def _draw_change(n_bars: int) -> _Change | None:
     """Draw the controls of a change to a piece of `n_bars`; return it when it was asked for."""
-    if st.session_state.get(_BAR, 0) >= n_bars:
-        _choose_bar(0)
+    if _BAR.get() >= n_bars:
+        _BAR.set(0)
     with st.container(horizontal=True, vertical_alignment="bottom", key="long_form.changes"):
         first = st.selectbox(
             "Bar",
             range(n_bars),
             format_func=lambda at: str(at + 1),
-            key=_BAR,
+            key=_BAR.key,
             width=96,
             persist_state="session",
             help="A click on a bar's number below loops it, and chooses it here.",
@@ -192,13 +183,9 @@ def _draw_change(n_bars: int) -> _Change | None:
             icon=":material/autorenew:",
             key="long_form.change",
             help="Another try each time it is pressed",
-            on_click=action(_ask_for_change),
+            on_click=action(_CHANGE_ASKED.set, True),
         )
-    return change if st.session_state.pop(_CHANGE_ASKED, False) else None
-
-
-def _ask_for_change() -> None:
-    st.session_state[_CHANGE_ASKED] = True
+    return change if _CHANGE_ASKED.take() else None
 
 
 _HEIGHT_PX = 250
@@ -245,8 +232,8 @@ def _similarity_figure(groove: Groove) -> go.Figure:
 
 
 _OTHER = "long_form.other"
-_AT = "kept.long_form.at"
-"""Session key of where the pointer of the morph is."""
+_POINTER = SessionVar("kept.long_form.at", (0.5, 0.0))
+"""Where the pointer of the morph is."""
 _N_STEPS = 5
 """Of a morph: each is a whole piece to decode, to render and to load."""
 
@@ -297,7 +284,7 @@ def _draw_strip(
     """Draw the morph between the ends of these names; return at which step its pointer is."""
     name = " to ".join(ends)
     grooves = tuple(step.groove for step in steps)
-    pointer = st.session_state.get(_AT, (0.5, 0.0))
+    pointer = _POINTER.get()
     morph = Morph(grooves, 1, len(steps), ends, pointer)
     at = morph.index_at(pointer)
     source = _source(name, grooves, at, steps[at].model)
@@ -312,7 +299,7 @@ def _draw_strip(
         ],
         lambda _: source,
         key="long_form.strip",
-        on_move=lambda _, place: st.session_state.update({_AT: place}),
+        on_move=lambda _, place: _POINTER.set(place),
     )
     return at
 

@@ -16,12 +16,11 @@ from musicvae_core.music.forms import Music
 from musicvae_core.studio import Studio
 from pages.map.figure import fields_of
 from pages.map.points import Actions, Hand, MapSettings, Path, Spot, point_spot
-from pages.shared.actions import action, on_value
+from pages.shared.actions import SELECTION, Selection, action, as_text, on_value
 from pages.shared.card import Card, Morph
 from pages.shared.collection import bars_phrase, favourites
 from pages.shared.deck import source_deck
-from pages.shared.events import SELECTION, Selection
-from pages.shared.names import as_text, drummer_title, style_title
+from pages.shared.names import drummer_title, style_title
 
 _MAX_DECODED = 256
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import Thread
@@ -18,8 +18,16 @@ from musicvae_core.latent.atlas import Atlas
 from musicvae_core.music.forms import FORMS
 from pages.map.figure import View, axis_titles, map_figure, place
 from pages.map.points import Actions, MapSettings, Path, Spot, point_of
-from pages.shared.actions import component, last_event, on_event, on_value
-from pages.shared.events import SELECTION, Flag, Selection
+from pages.shared.actions import (
+    SELECTION,
+    Flag,
+    Selection,
+    component,
+    last_event,
+    on_event,
+    on_value,
+)
+from pages.shared.store import SessionVar
 
 _Positions = NDArray[np.float32]
 
@@ -90,11 +98,11 @@ def _map_overlay(
             "piece": path.piece,
         },
     }
-    heard = f"{key}.heard"
+    heard = SessionVar[_Picked | None](f"{key}.heard", None)
 
     def pick(picked: _Picked) -> None:
-        if picked != st.session_state.get(heard):
-            st.session_state[heard] = picked
+        if picked != heard.get():
+            heard.set(picked)
             on_pick(picked.spot)
 
     picking = on_event(key, "picked", _PICKED, pick)
@@ -106,9 +114,9 @@ def _map_overlay(
         on_view_change=on_event(key, "view", _VIEW, lambda _: None),
         on_webgl_change=on_event(key, "webgl", _FLAG, lambda _: None),
     )
-    before = st.session_state.get(heard)
+    before = heard.get()
     picking()  # a change that comes as another run ends can pass without its callback
-    if st.session_state.get(heard) != before:
+    if heard.get() != before:
         st.rerun()
 
 
@@ -151,9 +159,9 @@ _FLAG: TypeAdapter[bool] = TypeAdapter(Flag)
 
 _AREA = "map-area"
 _FLAT, _SPACE, _OVERLAY = "map.chart", "map.space", "map.overlay"
-_DRAWN = "map.drawn"
-"""Session key of what the chart was drawn from, and with what view: as long as the first stays,
-so does the second, and with both the chart."""
+_DRAWN = SessionVar[tuple[tuple[object, ...], View | None]]("map.drawn", ((), None))
+"""What the chart was drawn from, and with what view: as long as the first stays, so does the
+second, and with both the chart."""
 _CONFIG = {
     "scrollZoom": True,
     "displaylogo": False,
@@ -208,10 +216,10 @@ def _figure(settings: MapSettings) -> go.Figure:
     """Return the chart; a new one shows what the last one showed, where it can."""
     drawn = (settings.model.name, settings.projection)
     what = (*drawn, settings.colour, settings.shown.tobytes())
-    before, view = st.session_state.get(_DRAWN, ((), None))
+    before, view = _DRAWN.get()
     if what != before:
         view = _view_of(_OVERLAY) if before[:2] == drawn else None
-        st.session_state[_DRAWN] = (what, view)
+        _DRAWN.set((what, view))
     return map_figure(
         settings.atlas,
         settings.projection,
@@ -270,12 +278,15 @@ def _trail(settings: MapSettings, stops: _Positions, path: Path) -> _Positions:
 def _placed(settings: MapSettings, codes: Sequence[NDArray[np.float32]]) -> list[_Positions]:
     """Return where codes lie on the map; the session remembers those it has placed."""
     atlas, projection = settings.atlas, settings.projection
-    key = f"kept.map.places.{atlas.fingerprint}.{projection}"
-    known: dict[bytes, _Positions] = st.session_state.setdefault(key, {})
+    placed = SessionVar[Mapping[bytes, _Positions]](
+        f"kept.map.places.{atlas.fingerprint}.{projection}", {}
+    )
+    known = placed.get()
     new = {z.tobytes(): z for z in codes if z.tobytes() not in known}
     if new:
         places = place(atlas, projection, np.stack(list(new.values())))
-        known.update(zip(new, places, strict=True))
+        known = {**known, **dict(zip(new, places, strict=True))}
+        placed.set(known)
     return [known[z.tobytes()] for z in codes]
 
 

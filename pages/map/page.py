@@ -13,14 +13,15 @@ from pages.map.cards import Sounding, draw_list, draw_neighbours, draw_path_cont
 from pages.map.chart import draw_chart
 from pages.map.figure import TEMPO, Field, fields_of, matching
 from pages.map.points import Actions, MapSettings, Path, Spot, brought_spots
+from pages.shared.actions import as_text
 from pages.shared.card import Card, piece_card
 from pages.shared.collection import Source
 from pages.shared.deck import source_deck
-from pages.shared.names import as_text
 from pages.shared.play_settings import WIDTH, choose_bars, choose_model, shared_studio
+from pages.shared.store import SessionVar
 
-_AT = "kept.map.at"
-"""Session key of where the pointer of the path's strip is."""
+_POINTER = SessionVar("kept.map.at", (0.0, 0.0))
+"""Where the pointer of the path's strip is."""
 
 
 def groove_map() -> None:
@@ -57,7 +58,7 @@ def _draw_hand(sounding: Sounding, actions: Actions, path: Path | None) -> None:
         st.info("Click a point to hear it. Scroll to zoom, drag to move; lasso or box for many.")
     cards = sounding.cards([now.spot] if now.spot else [])
     if path:
-        cards.append(strip_card(path, st.session_state.get(_AT, (0.0, 0.0))))
+        cards.append(strip_card(path, _POINTER.get()))
     if path and now.is_travelling:
         bars = choose_bars(len(path.grooves), actions.settings.model.n_bars)
         cards.append(piece_card(path.grooves, bars, path.name))
@@ -69,7 +70,7 @@ def _draw_hand(sounding: Sounding, actions: Actions, path: Path | None) -> None:
         sources.__getitem__,
         key="map.deck",
         play=(Path.PIECE if now.is_travelling else in_hand, token) if now.n_chosen else None,
-        on_move=lambda _, at: st.session_state.update({_AT: at}),
+        on_move=lambda _, at: _POINTER.set(at),
     )
 
 

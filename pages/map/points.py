@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import ClassVar
 
 import numpy as np
-import streamlit as st
 from numpy.typing import NDArray
 
 from musicvae_core.latent.atlas import Atlas, mean_code, nearest
@@ -25,7 +24,8 @@ from pages.shared.collection import (
     first_lively_window,
     library,
 )
-from pages.shared.session import shelf, take_sent
+from pages.shared.session import shelves, take_sent
+from pages.shared.store import SessionVar
 
 _Codes = NDArray[np.float32]
 
@@ -120,7 +120,8 @@ def brought_spots(studio: Studio, model: ModelInfo) -> tuple[Spot, ...]:
         if source.plays != model.plays or source.groove.grid != model.grid:
             continue
         sources.setdefault(fingerprint(source.groove), source)
-    codes: dict[str, _Codes] = st.session_state.setdefault(f"kept.map.codes.{model.name}", {})
+    encoded_before = SessionVar[Mapping[str, _Codes]](f"kept.map.codes.{model.name}", {})
+    codes = dict(encoded_before.get())
     fitted = {key: _fitted(source.groove, model.n_bars) for key, source in sources.items()}
     for key, source in sources.items():
         if source.z is not None and source.model == model.name:
@@ -128,6 +129,7 @@ def brought_spots(studio: Studio, model: ModelInfo) -> tuple[Spot, ...]:
     missing = [key for key in sources if key not in codes]
     encoded = studio.encode(model.name, [fitted[key] for key in missing]) if missing else ()
     codes.update(zip(missing, encoded, strict=True))
+    encoded_before.set(codes)
     return tuple(
         Spot(
             id=f"{_MINE}.{key}",
@@ -146,7 +148,7 @@ def _sampled(plays: Plays) -> list[Source]:
     """Return what is on the shelf of the Sample page."""
     return [
         Source(entry.name, entry.take.groove, entry.take.z, entry.take.model, "sample")
-        for entry in shelf(plays).entries
+        for entry in shelves.now(plays).entries
     ]
 
 
@@ -212,19 +214,9 @@ class Hand:
         return replace(self, path=(), is_travelling=False)
 
 
-def _hand(model: str) -> Hand:
+def _hand(model: str) -> SessionVar[Hand]:
     """Return what is in hand in a model's space."""
-    kept: Hand = st.session_state.setdefault(_key(model), Hand())
-    return kept
-
-
-def _keep_hand(model: str, changed: Hand) -> None:
-    """Keep what is in hand."""
-    st.session_state[_key(model)] = changed
-
-
-def _key(model: str) -> str:
-    return f"kept.map.hand.{model}"
+    return SessionVar(f"kept.map.hand.{model}", Hand())
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,11 +268,11 @@ class Actions:
     @property
     def now(self) -> Hand:
         """What is in hand."""
-        return _hand(self.settings.model.name)
+        return _hand(self.settings.model.name).get()
 
     def keep(self, changed: Hand) -> None:
         """Keep what is in hand."""
-        _keep_hand(self.settings.model.name, changed)
+        _hand(self.settings.model.name).set(changed)
 
     def take(self, spot_id: str) -> None:
         """Take a spot in hand, and put it on the path where the listener builds one."""

@@ -13,12 +13,10 @@ from musicvae_core.latent.morph import Curve
 from musicvae_core.latent.results import ModelInfo, Morphed
 from musicvae_core.music.forms import FORMS, Music
 from musicvae_core.studio import Studio
-from pages.shared.actions import action, component
+from pages.shared.actions import Share, action, component
 from pages.shared.card import Card, Morph, draw_zip, piece_card
 from pages.shared.collection import Source, favourites, fingerprint, slots
 from pages.shared.deck import deck, source_deck
-from pages.shared.events import Share
-from pages.shared.lasting import lasting, lasting_settings, real, whole
 from pages.shared.play_settings import (
     HASHED,
     MAX_SEED,
@@ -29,6 +27,7 @@ from pages.shared.play_settings import (
 )
 from pages.shared.session import draw_undo, take_sent
 from pages.shared.sources import choose_groove
+from pages.shared.store import SessionVar, lasting_settings, real, whole
 from pages.shared.uploads import draw_report, draw_uploader
 
 
@@ -60,23 +59,19 @@ def morph() -> None:
         stage.error(str(error))
 
 
-_AT = "kept.morph.at"
-"""Session key of where the pointer of the morph is."""
-
-
-lasting(_AT, tuple[Share, Share])
+_POINTER = SessionVar("kept.morph.at", (0.5, 0.0), lasts=tuple[Share, Share])
 
 
 def _draw_morph(played: _Played) -> None:
     """Draw the strip or pad that plays under the pointer."""
-    card = _morph_card(played, st.session_state.get(_AT, (0.5, 0.0)))
+    card = _morph_card(played, _POINTER.get())
     assert card.morph is not None
     step = played.source_at(card.morph)
     source_deck(
         [card],
         lambda _: step,
         key="morph.deck",
-        on_move=lambda _, at: st.session_state.update({_AT: at}),
+        on_move=lambda _, at: _POINTER.set(at),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import streamlit as st
 
@@ -12,25 +13,29 @@ from musicvae_core.latent.codes import PriorName
 from musicvae_core.latent.results import ModelInfo, Take
 from musicvae_core.music.forms import FORMS, Plays, parts_of
 from musicvae_core.studio import Studio
-from pages.shared.actions import action, on_value, run_to_completion
+from pages.shared.actions import COUNT, action, as_text, on_value, run_to_completion
 from pages.shared.card import Card
 from pages.shared.collection import Source, as_long_as, favourites
 from pages.shared.deck import source_deck
 from pages.shared.edits import edited, edited_source
-from pages.shared.events import COUNT
-from pages.shared.lasting import lasting_settings, real, whole
-from pages.shared.names import as_text, style_title
-from pages.shared.play_settings import MAX_SEED, choose_model, choose_seed, next_seed, shared_studio
+from pages.shared.names import style_title
+from pages.shared.play_settings import (
+    MAX_SEED,
+    choose_model,
+    choose_seed,
+    shared_studio,
+    take_next_seed,
+)
 from pages.shared.session import (
+    MODELS,
+    PLAYS,
     Entry,
     Shelf,
-    chosen_form,
     draw_undo,
-    keep_shelf,
-    model_key,
-    shelf,
+    shelves,
     take_sent,
 )
+from pages.shared.store import SessionVar, lasting_settings, real, whole
 
 _MAX_GROOVES = 16
 _WIDTH = 136
@@ -50,28 +55,27 @@ _PRIORS: dict[PriorName, str] = {
     "learned": "what players play",
     "normal": "the whole space",
 }
-_BARS, _BARS_OF = "sample.bars", "sample.bars_of"
-"""Session keys of how long grooves are, and of the model that this was chosen for."""
+_STYLE = SessionVar("sample.style", _ANY, lasts=str)
+_BARS = SessionVar("sample.bars", 0, lasts=whole(1, 16))
+_BARS_OF = SessionVar("sample.bars_of", "", lasts=str)
+"""How long grooves are, and the model that this was chosen for."""
+_SEED = SessionVar("seed", 0, lasts=whole(0, MAX_SEED))
 _WHAT_TO_SAMPLE = (
-    "sample.style",
+    _STYLE.key,
     "sample.busy",
-    _BARS,
+    _BARS.key,
     "n",
     "temperature",
-    "seed",
+    _SEED.key,
     "prior",
 )
-_SEED_AT = _WHAT_TO_SAMPLE.index("seed")
+_SEED_AT = _WHAT_TO_SAMPLE.index(_SEED.key)
 
 lasting_settings(
     {
-        "sample.style": str,
         "sample.busy": str,
-        _BARS: whole(1, 16),
-        _BARS_OF: str,
         "n": whole(1, _MAX_GROOVES),
         "temperature": real(0, 2),
-        "seed": whole(0, MAX_SEED),
         "prior": str,
         "amount": real(0.05, 1),
     }
@@ -132,7 +136,7 @@ def sample() -> None:
         st.error(as_text(str(error)))
     with row:
         plays = settings.model.plays
-        draw_undo("undo", bool(shelf(plays).past), "what was here", lambda: _undo(plays))
+        draw_undo("undo", shelves.can_undo(plays), "what was here", lambda: _undo(plays))
     _draw_deck(studio, settings.model.plays)
 
 
@@ -140,14 +144,15 @@ def sample() -> None:
 def _renew(studio: Studio, settings: _Settings) -> None:
     _receive(studio, settings)
     plays = settings.model.plays
-    keep_shelf(_do_what_was_asked(studio, settings, shelf(plays)), plays)
+    shelves.change(_do_what_was_asked(studio, settings, shelves.now(plays)), plays)
 
 
 def _undo(plays: Plays) -> None:
-    before, now = shelf(plays), shelf(plays).undone()
-    keep_shelf(now, plays)
-    if now.sampled != before.sampled and now.sampled:
-        st.session_state["seed"] = now.sampled[_SEED_AT]
+    before = shelves.now(plays).sampled
+    shelves.undo(plays)
+    now = shelves.now(plays).sampled
+    if now and now != before:
+        _SEED.set(cast(int, now[_SEED_AT]))
 
 
 def _read_settings(studio: Studio) -> _Settings:
@@ -186,13 +191,13 @@ def _choose_style(studio: Studio, model: ModelInfo) -> str | None:
         styles = studio.atlas(model.name).styles
     except MusicVAEError:
         styles = ()  # without its map a model knows no styles
-    if st.session_state.get("sample.style") not in styles:
-        st.session_state["sample.style"] = _ANY  # a style of another model's
+    if _STYLE.get() not in styles:
+        _STYLE.set(_ANY)  # a style of another model's
     style = st.selectbox(
         "Style",
         (_ANY, *styles),
         format_func=lambda name: "Any style" if name == _ANY else style_title(name),
-        key="sample.style",
+        key=_STYLE.key,
         width=_WIDTH,
         persist_state="session",
     )
@@ -214,17 +219,18 @@ def _choose_busy() -> str | None:
 
 def _choose_bars(studio: Studio, model: ModelInfo) -> int:
     """Draw the choice of a length; what the model cannot play is another model's to play."""
-    if st.session_state.get(_BARS_OF) != model.name:
-        st.session_state[_BARS_OF], st.session_state[_BARS] = model.name, model.n_bars
+    if _BARS_OF.get() != model.name:
+        _BARS_OF.set(model.name)
+        _BARS.set(model.n_bars)
     alike = [other for other in studio.models() if other.plays == model.plays]
     longest = max(other.n_bars for other in alike)
     n_bars = st.segmented_control(
         "Bars",
         [length for length in _LENGTHS if length <= longest],
         required=True,
-        key=_BARS,
+        key=_BARS.key,
         persist_state="session",
-        on_change=on_value(_BARS, COUNT, lambda n_bars: _take_model_for(alike, model, n_bars)),
+        on_change=on_value(_BARS.key, COUNT, lambda n_bars: _take_model_for(alike, model, n_bars)),
     )
     return min(n_bars or model.n_bars, model.n_bars)
 
@@ -237,12 +243,13 @@ def _take_model_for(models: Sequence[ModelInfo], now: ModelInfo, n_bars: int) ->
     best = min(able, key=lambda model: (model.has_feel != now.has_feel, model.n_bars))
     if (best.has_feel, best.n_bars) == (now.has_feel, now.n_bars):
         best = now
-    st.session_state[model_key(now.plays)] = st.session_state[_BARS_OF] = best.name
+    MODELS[now.plays].set(best.name)
+    _BARS_OF.set(best.name)
 
 
 def _choose_details(nouns: str) -> tuple[int, int, PriorName, float]:
     n = st.slider(f"How many {nouns}", 1, _MAX_GROOVES, 8, key="n", persist_state="session")
-    seed = choose_seed("seed", "dice")
+    seed = choose_seed(_SEED, "dice")
     prior = st.radio(
         "Draw from",
         _PRIORS,
@@ -280,8 +287,8 @@ def _choose_parts(model: ModelInfo) -> tuple[str, ...]:
 
 def _what_to_sample() -> tuple[object, ...]:
     """Return the values that decide what comes out."""
-    keys = (*_WHAT_TO_SAMPLE, model_key(chosen_form()))
-    return tuple(st.session_state.get(key) for key in keys)
+    keys = (*_WHAT_TO_SAMPLE, MODELS[PLAYS.get()].key)
+    return tuple(SessionVar[object](key, None).get() for key in keys)
 
 
 def _source_of(entry: Entry, studio: Studio) -> Source:
@@ -292,13 +299,13 @@ def _source_of(entry: Entry, studio: Studio) -> Source:
 
 
 def _draw_deck(studio: Studio, plays: Plays) -> None:
-    now = shelf(plays)
+    now = shelves.now(plays)
 
     def source(entry_id: str) -> Source:
         return _source_of(next(entry for entry in now.entries if entry.id == entry_id), studio)
 
     def rename(entry_id: str, name: str) -> None:
-        keep_shelf(shelf(plays).renamed(entry_id, name), plays)
+        shelves.rename(entry_id, name, plays)
         if name.strip():
             favourites.keep(replace(edited_source(source(entry_id)), name=name.strip()))
 
@@ -308,21 +315,21 @@ def _draw_deck(studio: Studio, plays: Plays) -> None:
         key="sample.deck" if plays == "drums" else f"sample.{plays}",
         follow=True,
         stage=True,
-        on_more=_ask_for_more,
+        on_more=_MORE.set,
         on_rename=rename,
     )
 
 
 _N_NEIGHBOURS = 4
-_SAMPLE = "sample.asked"
-"""Session key, set when Sample was pressed: the next run of the page samples."""
-_MORE = "sample.more"
-"""Session key of an entry's id: the next run of the page looks for its neighbours."""
+_ASKED = SessionVar("sample.asked", False)
+"""Whether Sample was pressed: the next run of the page samples."""
+_MORE = SessionVar("sample.more", "")
+"""An entry's id: the next run of the page looks for its neighbours."""
 
 
 def _draw_sample_button() -> None:
     """Draw the button that asks for new grooves, or what else is chosen."""
-    nouns = FORMS[chosen_form()].nouns
+    nouns = FORMS[PLAYS.get()].nouns
     st.button(
         f"New {nouns}",
         type="primary",
@@ -335,20 +342,15 @@ def _draw_sample_button() -> None:
 
 def _ask_to_sample() -> None:
     # Pressed again, it gives new ones, while a seed that was typed in is used as it is.
-    if shelf(chosen_form()).sampled == _what_to_sample():
-        st.session_state["seed"] = next_seed("seed")
-    st.session_state[_SAMPLE] = True
-
-
-def _ask_for_more(entry_id: str) -> None:
-    """Ask for neighbours of the entry of that id."""
-    st.session_state[_MORE] = entry_id
+    if shelves.now(PLAYS.get()).sampled == _what_to_sample():
+        take_next_seed(_SEED)
+    _ASKED.set(True)
 
 
 def _do_what_was_asked(studio: Studio, settings: _Settings, now: Shelf) -> Shelf:
     """Return the shelf after Sample or "more like this"; a first visit samples by itself."""
-    asked = st.session_state.pop(_SAMPLE, False)
-    source = now.find(st.session_state.pop(_MORE, ""))
+    asked = _ASKED.take()
+    source = now.find(_MORE.take())
     if source:
         seed = settings.seed + now.n_made
         takes = _neighbours(studio, settings, _as_edited(studio, source.take), seed)
@@ -407,6 +409,6 @@ def _receive(studio: Studio, settings: _Settings) -> None:
         if z is None:
             [z] = studio.encode(model.name, [groove])
         take = Take(groove, z, model.name, settings.seed, settings.temperature)
-        there = shelf(source.plays)
+        there = shelves.now(source.plays)
         note = source.note or f"from {source.origin}"
-        keep_shelf(there.with_received(take, source.name, note), source.plays)
+        shelves.change(there.with_received(take, source.name, note), source.plays)

@@ -1,8 +1,8 @@
-"""Components of the browser, and actions: what a click, a changed widget or an event does.
+"""What the browser is given and what it sends: components, text, events, and what they do.
 
-Every callback of every page is made by `action`, `on_value` or `on_event`. Each runs to
-completion, takes only what fits its schema, and ends no run: what comes late, twice or broken
-is ignored and logged.
+Every callback of every page is made by `action`, `on_value` or `on_event`. Those of a session
+queue: each runs to completion before the next, or the next run, begins. Each takes only what fits
+its schema, and ends no run: what comes late, twice or broken is ignored and logged.
 
 Streamlit breaks a run off when the listener does something else meanwhile: at any access to the
 session's state, in the midst of a callback too. What is broken off between two accesses is lost
@@ -12,20 +12,38 @@ or half done, and would have to be clicked again.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from threading import RLock
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 import streamlit as st
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from musicvae_core.errors import MusicVAEError
-from pages.shared.names import as_text
+from musicvae_core.music.drums import N_VOICES
+
+_MARKDOWN = re.compile(
+    r"[\\`*\[\]$<>~#|&]|(?<!\w)_|_(?!\w)|:(?=\S)|^\s*[-+](?=\s)|(?<=\d)[.)](?=\s)", re.M
+)
+_LINK_OR_ICON = re.compile(r"(?<=www)(?=\.)|(?=@)|(?<=:)(?=\S)", re.I)
+_WORD_JOINER = "\N{WORD JOINER}"
+
+
+def as_text(name: str) -> str:
+    """Return a name, of a file say, or a sentence with one, so that Streamlit shows it as it is.
+
+    What is Markdown is escaped. Links without brackets, emoji and icons are found in the text
+    that is left, so an invisible character keeps them apart.
+    """
+    parted = _LINK_OR_ICON.sub(_WORD_JOINER, name)
+    return _MARKDOWN.sub(lambda found: re.sub(r"(\S)$", r"\\\1", found[0]), parted)
+
 
 _STATIC = Path(__file__).parents[2] / "static"
 _IMPORT = """
@@ -79,7 +97,7 @@ _BUSY = "kept.busy"
 _FAILED = "That did not work. The log of the server says why."
 
 
-def action(do: Callable[..., None], *arguments: Any) -> Callable[[], None]:
+def action(do: Callable[..., object], *arguments: Any) -> Callable[[], None]:
     """Return the callback of a button: `do`, with `arguments`."""
     return lambda: _act(do, *arguments)
 
@@ -138,7 +156,7 @@ def checked(schema: TypeAdapter[_T], value: object, what: str) -> _T | None:
         return None
 
 
-def _act(do: Callable[..., None], *arguments: Any) -> None:
+def _act(do: Callable[..., object], *arguments: Any) -> None:
     """Do something whole, and say what went wrong: no event may end a run."""
     with run_to_completion():
         try:
@@ -206,3 +224,61 @@ def icon_button(name: str, icon: str, *, key: str, **options: Any) -> None:
     """
     with st.container(key=f"icon-only-{key}", width="content"):  # for assets/page.css
         st.button(name, icon=icon, key=key, **options)
+
+
+_MAX_POINTS = 1_000_000
+
+Name = Annotated[str, Field(strict=True, max_length=200)]
+Revision = Annotated[int, Field(strict=True, ge=0, le=2**53 - 1)]
+"""A whole number that JavaScript can count to."""
+Voice = Annotated[int, Field(strict=True, ge=0, lt=N_VOICES)]
+Flag = Annotated[bool, Field(strict=True)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+"""From 0 to 1; as with every float here, NaN and infinity do not fit."""
+
+_Index = Annotated[int, Field(strict=True, ge=0, lt=_MAX_POINTS)]
+
+
+class _Point(BaseModel):
+    """A selected point of a chart, with the index that the chart was given as custom data."""
+
+    customdata: _Index | Annotated[list[_Index], Field(min_length=1, max_length=1)] | None = None
+
+    @property
+    def index(self) -> int | None:
+        """The point's index."""
+        return self.customdata[0] if isinstance(self.customdata, list) else self.customdata
+
+
+class _Chosen(BaseModel):
+    points: Annotated[list[_Point], Field(max_length=_MAX_POINTS)] = []
+    box: list[Any] = []
+    lasso: list[Any] = []
+    rows: Annotated[list[_Index], Field(max_length=_MAX_POINTS)] = []
+
+
+class Selection(BaseModel):
+    """What is selected in a chart, or in a table."""
+
+    selection: _Chosen
+
+    @property
+    def rows(self) -> list[int]:
+        """The rows of a table."""
+        return self.selection.rows
+
+    @property
+    def enclosed(self) -> list[int]:
+        """The indices of the points inside a lasso or a box; a click selects none."""
+        if not (self.selection.box or self.selection.lasso):
+            return []
+        return [index for point in self.selection.points if (index := point.index) is not None]
+
+
+SELECTION = TypeAdapter(Selection)
+
+COUNT: TypeAdapter[int] = TypeAdapter(Revision)
+
+
+TEXT: TypeAdapter[str] = TypeAdapter(Annotated[str, Field(strict=True)])
+FILES: TypeAdapter[list[Any]] = TypeAdapter(list[Any])

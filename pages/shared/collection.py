@@ -7,11 +7,9 @@ key is its title in small letters, with underscores.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-
-import streamlit as st
 
 from musicvae_core.music.forms import (
     AnyMusic,
@@ -24,7 +22,7 @@ from musicvae_core.music.forms import (
     windows,
 )
 from musicvae_core.music.packed import Floats
-from pages.shared.lasting import lasting
+from pages.shared.store import History, SessionVar
 
 _CHOICES = ("window", "filling")
 """What is chosen of a source that is longer, or shorter, than a model's grooves."""
@@ -73,9 +71,18 @@ class Source:
         return f"{self.origin}/{self.name}/{fingerprint(self.groove)}"
 
 
+_Sources = Mapping[str, Source]
 _PAGES = ("morph", "attributes", "groove_lab", "groove_lab_feel", "long_form")
-for _page in _PAGES:
-    lasting(f"kept.{_page}.slots", dict[str, Source], dict)
+_SLOTS = {
+    page: SessionVar[History[_Sources]](
+        f"kept.{page}.slots",
+        History({}),
+        lasts=dict[str, Source],
+        saved=lambda slots: slots.now,
+        restored=History,
+    )
+    for page in _PAGES
+}
 
 
 def fingerprint(groove: Music) -> str:
@@ -99,51 +106,52 @@ class _Slots:
         place = page if plays == "drums" else f"{page}.{plays}"
         return [f"{place}.{name}" for name in names]
 
-    def contents(self, page: str) -> dict[str, Source]:
+    def contents(self, page: str) -> _Sources:
         """Return what stands in the slots of a page, by the slots' keys."""
-        kept: dict[str, Source] = st.session_state.setdefault(f"kept.{page}.slots", {})
-        return kept
+        return _SLOTS[page].get().now
 
     def fill(self, key: str, source: Source) -> None:
         """Put a source into a slot; `undo` brings back what was there."""
-        page = page_of(key)
-        now = self.contents(page)
-        if key in now and now[key].id == source.id:
-            return
-        self._past(page).append(now)
-        st.session_state[f"kept.{page}.slots"] = now | {key: source}
+        now = self.contents(page_of(key))
+        if key not in now or now[key].id != source.id:
+            self.fill_all({key: source})
 
     def fill_all(self, sources: dict[str, Source]) -> None:
         """Put sources into slots of one page, by their keys, as one step of the undo."""
         if not sources:
             return
-        page = page_of(next(iter(sources)))
-        self._past(page).append(self.contents(page))
-        st.session_state[f"kept.{page}.slots"] = self.contents(page) | sources
+        held = _SLOTS[page_of(next(iter(sources)))]
+        held.set(held.get().then({**held.get().now, **sources}))
 
     def fill_in_turn(self, keys: Sequence[str], source: Source) -> None:
         """Put a source into the slot of a page that was not the last to be filled so."""
-        turn = f"kept.{page_of(keys[0])}.turn"
-        place = st.session_state.get(turn, 0) % len(keys)
-        st.session_state[turn] = place + 1
+        turn = SessionVar(f"kept.{page_of(keys[0])}.turn", 0)
+        place = turn.get() % len(keys)
+        turn.set(place + 1)
         self.fill(keys[place], source)
 
     def start_with(self, key: str, source: Source) -> None:
         """Put a source into a slot that was never filled; that is no step of the undo."""
-        self.contents(page_of(key)).setdefault(key, source)
+        held = _SLOTS[page_of(key)]
+        if key not in held.get().now:
+            held.set(replace(held.get(), now={**held.get().now, key: source}))
 
     def swap(self, key: str, other: str) -> None:
         """Exchange the contents of two slots of a page, with what is chosen of them."""
         now = self.contents(page_of(key))
         if key not in now or other not in now:
             return
-        chosen = {
-            self.choice_key(to, kind, now[of]): st.session_state[self.choice_key(of, kind, now[of])]
+        choices = [
+            (
+                SessionVar[object](self.choice_key(of, kind, now[of]), None),
+                SessionVar[object](self.choice_key(to, kind, now[of]), None),
+            )
             for of, to in ((key, other), (other, key))
             for kind in _CHOICES
-            if self.choice_key(of, kind, now[of]) in st.session_state
-        }
-        st.session_state.update(chosen)
+        ]
+        chosen = [(there, here.get()) for here, there in choices if here.is_set]
+        for there, choice in chosen:
+            there.set(choice)
         self.fill_all({key: now[other], other: now[key]})
 
     def choice_key(self, key: str, kind: str, source: Source) -> str:
@@ -152,32 +160,30 @@ class _Slots:
 
     def can_undo(self, page: str, keys: Sequence[str] | None = None) -> bool:
         """Return whether a slot of the page, or one of `keys`, has held something else."""
-        return any(_differs(self.contents(page), then, keys) for then in self._past(page))
+        now = self.contents(page)
+        return _SLOTS[page].get().can_undo(lambda then: _differs(now, then, keys))
 
     def undo(self, page: str, keys: Sequence[str] | None = None) -> None:
         """Bring back what the slots of a page held before the last change.
 
         With `keys` it is the last change of one of these slots, and the others stay as they are.
         """
-        now, past = self.contents(page), self._past(page)
-        while past:
-            then = past.pop()
-            if _differs(now, then, keys):
-                others = {} if keys is None else {key: now[key] for key in now if key not in keys}
-                st.session_state[f"kept.{page}.slots"] = then | others
-                return
+        history = _SLOTS[page].get()
+        now = history.now
+        then = history.undone(lambda then: _differs(now, then, keys))
+        if then is not history:
+            others = {} if keys is None else {key: now[key] for key in now if key not in keys}
+            _SLOTS[page].set(replace(then, now={**then.now, **others}))
 
     def held_before(self, key: str, groove: Music) -> bool:
         """Return whether a slot held a groove, or a longer or shorter one, before its last change.
 
         So an edit that takes an edit back is told from any other.
         """
-        page = page_of(key)
-        now = self.contents(page).get(key)
-        then = next(
-            (past[key] for past in reversed(self._past(page)) if past.get(key) is not now), None
-        )
-        if then is None:
+        history = _SLOTS[page_of(key)].get()
+        now = history.now.get(key)
+        then = history.undone(lambda then: then.get(key) is not now).now.get(key)
+        if then is None or then is now:
             return False
         n_bars = groove.n_bars
         fitted = windows(then.groove, n_bars) or [
@@ -186,30 +192,31 @@ class _Slots:
         ]
         return fingerprint(groove) in map(fingerprint, fitted)
 
-    def _past(self, page: str) -> list[dict[str, Source]]:
-        kept: list[dict[str, Source]] = st.session_state.setdefault(f"kept.{page}.past", [])
-        return kept
-
 
 slots = _Slots()
 
 
-def _differs(now: dict[str, Source], then: dict[str, Source], keys: Sequence[str] | None) -> bool:
+def _differs(now: _Sources, then: _Sources, keys: Sequence[str] | None) -> bool:
     """Return whether one of the slots held something else, or nothing."""
     return any(now.get(key) is not then.get(key) for key in keys or {**now, **then})
 
 
-_FAVOURITES = "kept.favourites"
-lasting(_FAVOURITES, Source, one_by_one=True)
+_FAVOURITES = SessionVar[History[_Sources]](
+    "kept.favourites",
+    History({}),
+    lasts=Source,
+    saved=lambda favourites: favourites.now,
+    restored=History,
+    one_by_one=True,
+)
 
 
 class _Favourites:
     """What has a star in this session, with an undo."""
 
-    def all(self) -> dict[str, Source]:
+    def all(self) -> _Sources:
         """Return the favourites by the fingerprints of their grooves, the oldest first."""
-        kept: dict[str, Source] = st.session_state.setdefault(_FAVOURITES, {})
-        return kept
+        return _FAVOURITES.get().now
 
     def has(self, groove: Music) -> bool:
         """Return whether a groove with these notes has a star, at whatever tempo."""
@@ -221,7 +228,7 @@ class _Favourites:
         before = self.all().get(id_, source)
         tags, kept_at = before.tags, before.kept_at or time.time()
         kept = replace(source, origin="favourite", tags=tags, kept_at=kept_at)
-        self._change(self.all() | {id_: kept})
+        self._change({**self.all(), id_: kept})
 
     def keep_all(self, sources: Sequence[Source]) -> int:
         """Give grooves their stars, as one step of the undo, and return how many had none yet."""
@@ -231,7 +238,7 @@ class _Favourites:
             new.setdefault(fingerprint(source.groove), kept)
         new = {id_: source for id_, source in new.items() if id_ not in self.all()}
         if new:
-            self._change(self.all() | new)
+            self._change({**self.all(), **new})
         return len(new)
 
     def set(self, source: Source, kept: bool) -> None:
@@ -256,27 +263,20 @@ class _Favourites:
 
     def can_undo(self) -> bool:
         """Return whether a star was given or taken away in this session."""
-        return bool(self._past())
+        return _FAVOURITES.get().can_undo()
 
     def undo(self) -> None:
         """Bring back the favourites from before the last star, or the last name."""
-        if past := self._past():
-            st.session_state[_FAVOURITES] = past.pop()
+        _FAVOURITES.set(_FAVOURITES.get().undone())
 
-    def _change(self, then: dict[str, Source]) -> None:
-        self._past().append(self.all())
-        st.session_state[_FAVOURITES] = then
-
-    def _past(self) -> list[dict[str, Source]]:
-        kept: list[dict[str, Source]] = st.session_state.setdefault("kept.favourites.past", [])
-        return kept
+    def _change(self, then: _Sources) -> None:
+        _FAVOURITES.set(_FAVOURITES.get().then(then))
 
 
 favourites = _Favourites()
 
 
-_LIBRARY = "kept.library"
-lasting(_LIBRARY, dict[str, Source])
+_LIBRARY = SessionVar[_Sources]("kept.library", {}, lasts=dict[str, Source])
 _MAX_RECENT = 100
 """Uploads, samples and grooves that were sent; the oldest make room."""
 
@@ -284,16 +284,15 @@ _MAX_RECENT = 100
 class _Library:
     """What was uploaded, sampled or sent in this session, offered on every page."""
 
-    def all(self) -> dict[str, Source]:
+    def all(self) -> _Sources:
         """Return the sources by their ids, the newest first."""
-        kept: dict[str, Source] = st.session_state.setdefault(_LIBRARY, {})
-        return kept
+        return _LIBRARY.get()
 
     def add(self, source: Source) -> None:
         """Offer a source on every page from now on."""
         rest = {id_: other for id_, other in self.all().items() if id_ != source.id}
         recent = [(source.id, source), *rest.items()][:_MAX_RECENT]
-        st.session_state[_LIBRARY] = dict(recent)
+        _LIBRARY.set(dict(recent))
 
 
 library = _Library()

@@ -13,8 +13,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import streamlit as st
-
 from musicvae_core.data.files import file_stem
 from musicvae_core.music.forms import Music
 from musicvae_core.music.groove import Groove
@@ -35,6 +33,7 @@ from pages.shared.edits import (
 )
 from pages.shared.play_settings import shared_studio
 from pages.shared.session import destinations, forms_taken, send
+from pages.shared.store import SessionVar
 from pages.shared.transport import (
     VOICE_LABELS,
     load_instruments,
@@ -144,17 +143,16 @@ _REVISED = ("edit", "keep")
 """Events that tell, with a number, what several cards are like by now."""
 
 
-def _revisions(key: str, event: str) -> dict[str, int]:
+def _revisions(key: str, event: str) -> SessionVar[Mapping[str, int]]:
     """Return the numbers of the last changes that Python has seen of a deck, by card.
 
     The browser is told them, so that it knows what is older than what it shows.
     """
-    kept: dict[str, int] = st.session_state.setdefault(f"{key}.revisions.{event}", {})
-    return kept
+    return SessionVar(f"{key}.revisions.{event}", {})
 
 
 def _revisions_of_card(key: str, card_id: str) -> dict[str, int]:
-    return {event: _revisions(key, event).get(card_id, 0) for event in _REVISED}
+    return {event: _revisions(key, event).get().get(card_id, 0) for event in _REVISED}
 
 
 def _save_wav(_: str, groove: Music, name: str) -> None:
@@ -187,7 +185,8 @@ def _tell(
             _log.info("A %s of %s came for a card that is gone.", event, key)
             continue
         if isinstance(one, Edit | Keep):
-            _revisions(key, event)[card.id] = one.revision
+            seen = _revisions(key, event)
+            seen.set({**seen.get(), card.id: one.revision})
         arguments = arguments_of(one, card, destinations)
         if arguments is None:
             _log.warning("A %s of %s does not fit its card and is ignored.", event, key)

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-import streamlit as st
 from pydantic import BeforeValidator, Field, TypeAdapter
 
 from musicvae_core.lab.options import Amounts, Chance
@@ -28,10 +27,10 @@ from musicvae_core.music.grid import (
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line, Note
 from musicvae_core.music.piece import Part
+from pages.shared.actions import Flag, Name, Revision, Share, Voice
 from pages.shared.card import Card, as_sent
 from pages.shared.collection import Source, fingerprint
-from pages.shared.events import Flag, Name, Revision, Share, Voice
-from pages.shared.lasting import lasting
+from pages.shared.store import SessionVar
 
 _MAX_BARS = 256
 """Of the longest piece that a deck shows."""
@@ -242,23 +241,22 @@ def _edited_drums(hits: Sequence[_Hit], like: Groove) -> Groove:
     return Groove(are_hit, velocities, offsets, like.tempo_bpm, like.grid)
 
 
-_EDITS = "kept.edits"
 _MAX_EDITS = 256
-lasting(_EDITS, dict[str, AnyMusic])
-_HUMANIZED = "edits.humanized"
-"""Session key of what each humanized groove was made from, and by how much, by its fingerprint."""
+_EDITS = SessionVar[Mapping[str, Music]]("kept.edits", {}, lasts=dict[str, AnyMusic])
+_HUMANIZED = SessionVar[Mapping[str, tuple[Groove, float]]]("edits.humanized", {})
+"""What each humanized groove was made from, and by how much, by its fingerprint."""
 
 
 def edited(groove: Music) -> Music:
     """Return what the listener made of a groove; the groove itself where that is nothing."""
-    return _edits().get(fingerprint(groove), groove)
+    return _EDITS.get().get(fingerprint(groove), groove)
 
 
 def edited_card(card: Card) -> Card:
     """Return a card with its groove as edited, to be edited further; a morph stays as it is."""
     if card.morph:
         return card
-    amount = _humanized().get(fingerprint(edited(card.groove)), (card.groove, 0.0))[1]
+    amount = _HUMANIZED.get().get(fingerprint(edited(card.groove)), (card.groove, 0.0))[1]
     lineage = fingerprint(card.groove)
     shown = replace(card, groove=edited(card.groove), editable=True)
     return replace(shown, lineage=lineage, humanized=amount)
@@ -275,10 +273,10 @@ def edited_source(source: Source) -> Source:
 
 def keep_edit(groove: Music, made: Music) -> None:
     """Let another groove stand in a groove's place; itself takes all edits back."""
-    others = {key: one for key, one in _edits().items() if key != fingerprint(groove)}
+    others = {key: one for key, one in _EDITS.get().items() if key != fingerprint(groove)}
     if made != groove:
         others[fingerprint(groove)] = made
-    st.session_state[_EDITS] = dict(list(others.items())[-_MAX_EDITS:])
+    _EDITS.set(dict(list(others.items())[-_MAX_EDITS:]))
 
 
 def changed(groove: Music, change: Change, open_lab: Callable[[], Lab]) -> Music:
@@ -301,18 +299,8 @@ def changed(groove: Music, change: Change, open_lab: Callable[[], Lab]) -> Music
 
 def _humanize(groove: Groove, amount: float, lab: Lab) -> Groove:
     """Play a groove anew by an amount, counted from what it was before it was humanized."""
-    start, _ = _humanized().get(fingerprint(groove), (groove, 0.0))
+    start, _ = _HUMANIZED.get().get(fingerprint(groove), (groove, 0.0))
     start = start.at_tempo(groove.tempo_bpm)
     made = lab.humanize(start, amounts=Amounts(amount, amount))
-    _humanized()[fingerprint(made)] = (start, amount)
+    _HUMANIZED.set({**_HUMANIZED.get(), fingerprint(made): (start, amount)})
     return made
-
-
-def _edits() -> dict[str, Music]:
-    kept: dict[str, Music] = st.session_state.setdefault(_EDITS, {})
-    return kept
-
-
-def _humanized() -> dict[str, tuple[Groove, float]]:
-    kept: dict[str, tuple[Groove, float]] = st.session_state.setdefault(_HUMANIZED, {})
-    return kept

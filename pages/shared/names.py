@@ -1,6 +1,5 @@
-"""Names of grooves: two words drawn from z, always the same; and any name, written as it is."""
+"""Names of grooves, two words drawn from z and always the same, and what they play in words."""
 
-import re
 from collections.abc import Collection
 from hashlib import blake2b
 from itertools import count
@@ -27,23 +26,6 @@ Harbour Highway Island Junction Kitchen Ladder Lantern Market Meadow Mill Motel 
 Pavement Pier Platform Porch Quarry Railway Roof Room Shuffle Signal Square Stairs Station Street
 Stroll Tower Train Tunnel Valley Viaduct Walk Wharf Yard
 """
-
-
-_MARKDOWN = re.compile(
-    r"[\\`*\[\]$<>~#|&]|(?<!\w)_|_(?!\w)|:(?=\S)|^\s*[-+](?=\s)|(?<=\d)[.)](?=\s)", re.M
-)
-_LINK_OR_ICON = re.compile(r"(?<=www)(?=\.)|(?=@)|(?<=:)(?=\S)", re.I)
-_WORD_JOINER = "\N{WORD JOINER}"
-
-
-def as_text(name: str) -> str:
-    """Return a name, of a file say, or a sentence with one, so that Streamlit shows it as it is.
-
-    What is Markdown is escaped. Links without brackets, emoji and icons are found in the text
-    that is left, so an invisible character keeps them apart.
-    """
-    parted = _LINK_OR_ICON.sub(_WORD_JOINER, name)
-    return _MARKDOWN.sub(lambda found: re.sub(r"(\S)$", r"\\\1", found[0]), parted)
 
 
 def name_of(z: NDArray[np.float32], taken: Collection[str] = ()) -> str:

@@ -18,7 +18,8 @@ from musicvae_core.music.line import Line
 from musicvae_core.music.piece import Piece
 from musicvae_core.studio import Studio, limit_threads
 from pages.shared.actions import action, icon_button
-from pages.shared.session import PLAYS, choose_form, chosen_form, model_key
+from pages.shared.session import MODELS, PLAYS
+from pages.shared.store import SessionVar
 
 MAX_SEED = 2**31 - 1
 WIDTH, MODEL_WIDTH = 168, 232
@@ -47,9 +48,9 @@ HASHED: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
 """How a cache tells music apart: by all that its sound depends on."""
 
 
-def next_seed(key: str) -> int:
-    """Return the seed after the one in the field `key`."""
-    return (int(st.session_state.get(key, 0)) + 1) % MAX_SEED
+def take_next_seed(seed: SessionVar[int]) -> None:
+    """Move a field on to the next seed, for a callback."""
+    seed.set((seed.get() + 1) % MAX_SEED)
 
 
 _FORM_TITLES: Mapping[Plays, str] = {"drums": "Drums", "line": "Melody", "piece": "Band"}
@@ -88,7 +89,7 @@ def choose_model(
             "Model",
             models,
             format_func=lambda name: models[name].title,
-            key=model_key(plays),
+            key=MODELS[plays].key,
             width=MODEL_WIDTH,
             persist_state="session",
         )
@@ -99,28 +100,28 @@ def _choose_form(forms: Sequence[Plays]) -> Plays:
     """Draw the choice of one of several forms of music, and return it."""
     if len(forms) == 1:
         return forms[0]
-    chosen = chosen_form()
-    if chosen not in forms:
-        chosen = forms[0]
-    choose_form(chosen)  # each run: on another page it is another control, with nothing chosen
+    PLAYS.set(PLAYS.get() if PLAYS.get() in forms else forms[0])
+    # each run: on another page it is another control, with nothing chosen
     st.segmented_control(
         "Play",
         forms,
         required=True,
         format_func=_FORM_TITLES.__getitem__,
-        key=PLAYS,
+        key=PLAYS.key,
         persist_state="session",
     )
-    return chosen_form()
+    return PLAYS.get()
 
 
-def choose_seed(key: str, dice: str) -> int:
+def choose_seed(field: SessionVar[int], dice: str) -> int:
     """Draw the seed with dice beside it, and return it.
 
     Parameters
     ----------
-    key, dice
-        Session keys of the field and of the button.
+    field
+        The seed, which the widget shows.
+    dice
+        The key of the button.
     """
     with st.container(
         horizontal=True, wrap=False, vertical_alignment="bottom", width=WIDTH, gap="xsmall"
@@ -128,7 +129,7 @@ def choose_seed(key: str, dice: str) -> int:
         seed = st.number_input(
             "Seed",
             *(0, MAX_SEED),
-            key=key,
+            key=field.key,
             persist_state="session",
             help="The same seed and settings give the same music. Pressing again without a "
             "change takes the next seed.",
@@ -138,13 +139,9 @@ def choose_seed(key: str, dice: str) -> int:
             ":material/casino:",
             key=dice,
             help="Draw a new seed",
-            on_click=action(_throw_dice, key),
+            on_click=action(lambda: field.set(random.randrange(10_000))),
         )
     return seed
-
-
-def _throw_dice(key: str) -> None:
-    st.session_state[key] = random.randrange(10_000)
 
 
 _BARS = (1, 2, 4, 8, 16)

@@ -1,7 +1,7 @@
 """What a session keeps while the listener moves between pages, and what they send one another.
 
 Streamlit forgets a widget's value with its page, unless the widget says otherwise
-(`persist_state="session"`); what is no widget's value is kept here, under keys of our own.
+(`persist_state="session"`); what is no widget's value is kept in variables of our own.
 """
 
 from __future__ import annotations
@@ -16,23 +16,8 @@ from musicvae_core.latent.results import ModelInfo, Take
 from musicvae_core.music.forms import FORMS, Plays
 from pages.shared.actions import action
 from pages.shared.collection import Source, library
-from pages.shared.lasting import lasting, lasting_settings
 from pages.shared.names import name_of
-
-
-def shelf(plays: Plays = "drums") -> Shelf:
-    """Return the music of a form on the Sample page."""
-    kept: Shelf = st.session_state.setdefault(_shelf_key(plays), Shelf())
-    return kept
-
-
-def keep_shelf(changed: Shelf, plays: Plays = "drums") -> None:
-    """Keep the music of a form on the Sample page."""
-    st.session_state[_shelf_key(plays)] = changed
-
-
-def _shelf_key(plays: str) -> str:
-    return "kept.sample.shelf" if plays == "drums" else f"kept.sample.shelf.{plays}"
+from pages.shared.store import History, SessionVar
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +44,7 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Shelf:
-    """Entries in order, and the shelves before each change.
+    """The music of a form on the Sample page, in order.
 
     Parameters
     ----------
@@ -67,15 +52,12 @@ class Shelf:
         What is on the shelf.
     sampled
         The settings that the last sampling used: model, number, temperature, seed and prior.
-    past
-        Entries and settings before each change, oldest first.
     n_made
         How many entries there were in all.
     """
 
     entries: tuple[Entry, ...] = ()
     sampled: tuple[object, ...] = ()
-    past: tuple[tuple[tuple[Entry, ...], tuple[object, ...]], ...] = ()
     n_made: int = 0
 
     def renewed(
@@ -100,25 +82,14 @@ class Shelf:
         return self._with_entries((entry, *self.entries), 1)
 
     def renamed(self, entry_id: str, name: str) -> Shelf:
-        """Return the shelf with a new name, here and in its past; an empty one changes nothing."""
+        """Return the shelf with a new name for an entry; an empty one changes nothing."""
         if not name.strip():
             return self
-
-        def rename(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
-            return tuple(
-                replace(entry, name=name.strip()) if entry.id == entry_id else entry
-                for entry in entries
-            )
-
-        past = tuple((rename(entries), sampled) for entries, sampled in self.past)
-        return replace(self, entries=rename(self.entries), past=past)
-
-    def undone(self) -> Shelf:
-        """Return the shelf before the last set of takes came in; the same where there is none."""
-        if not self.past:
-            return self
-        entries, sampled = self.past[-1]
-        return replace(self, entries=entries, sampled=sampled, past=self.past[:-1])
+        entries = (
+            replace(entry, name=name.strip()) if entry.id == entry_id else entry
+            for entry in self.entries
+        )
+        return replace(self, entries=tuple(entries))
 
     def find(self, entry_id: str) -> Entry | None:
         """Return the entry of that id, or None where it has left the shelf."""
@@ -136,18 +107,53 @@ class Shelf:
         return self._with_entries((*before, *made, *after), len(made))
 
     def _with_entries(self, entries: tuple[Entry, ...], n_new: int) -> Shelf:
-        before = (self.entries, self.sampled)
-        past = (*self.past, before) if self.entries else self.past
-        return replace(self, entries=entries, past=past, n_made=self.n_made + n_new)
+        return replace(self, entries=entries, n_made=self.n_made + n_new)
 
 
-for _form in FORMS:
-    lasting(
-        _shelf_key(_form),
-        tuple[tuple[Entry, ...], tuple[object, ...], int],
-        lambda shelf: (shelf.entries, shelf.sampled, shelf.n_made),
-        lambda saved: Shelf(saved[0], saved[1], n_made=saved[2]),
+_PLAYS = [form.name for form in FORMS.values()]
+_SHELVES: Mapping[Plays, SessionVar[History[Shelf]]] = {
+    plays: SessionVar[History[Shelf]](
+        "kept.sample.shelf" if plays == "drums" else f"kept.sample.shelf.{plays}",
+        History(Shelf()),
+        lasts=tuple[tuple[Entry, ...], tuple[object, ...], int],
+        saved=lambda history: (history.now.entries, history.now.sampled, history.now.n_made),
+        restored=lambda saved: History(Shelf(*saved)),
     )
+    for plays in _PLAYS
+}
+
+
+class _Shelves:
+    """What stands on the Sample page in this session, with an undo for each form of music."""
+
+    def now(self, plays: Plays) -> Shelf:
+        """Return the shelf of a form."""
+        return _SHELVES[plays].get().now
+
+    def change(self, changed: Shelf, plays: Plays) -> None:
+        """Put other entries on a shelf, which `undo` takes back unless it was empty."""
+        history = _SHELVES[plays].get()
+        if changed is not history.now:
+            is_step = bool(history.now.entries)
+            _SHELVES[plays].set(history.then(changed) if is_step else replace(history, now=changed))
+
+    def rename(self, entry_id: str, name: str, plays: Plays) -> None:
+        """Give an entry another name, now and in the past; that is no step of the undo."""
+        history = _SHELVES[plays].get()
+        _SHELVES[plays].set(history.amended(lambda shelf: shelf.renamed(entry_id, name)))
+
+    def can_undo(self, plays: Plays) -> bool:
+        """Return whether something else was on a shelf before."""
+        return _SHELVES[plays].get().can_undo()
+
+    def undo(self, plays: Plays) -> None:
+        """Bring back what was on a shelf before its last change; its ids are not given again."""
+        history = _SHELVES[plays].get()
+        then = history.undone()
+        _SHELVES[plays].set(replace(then, now=replace(then.now, n_made=history.now.n_made)))
+
+
+shelves = _Shelves()
 
 
 def draw_undo(key: str, can_undo: bool, what: str, undo: Callable[[], None]) -> None:
@@ -162,27 +168,14 @@ def draw_undo(key: str, can_undo: bool, what: str, undo: Callable[[], None]) -> 
     )
 
 
-PLAYS = "plays"
-"""Session key of the choice of a form of music."""
+PLAYS = SessionVar[Plays]("plays", "drums", lasts=str)
+"""Which form of music is chosen, on pages that have a choice."""
 
-
-def model_key(plays: Plays) -> str:
-    """Return the session key of the model of a form of music."""
-    return "model" if plays == "drums" else f"model.{plays}"
-
-
-def chosen_form() -> Plays:
-    """Return which form of music is chosen, on pages that have a choice."""
-    plays: Plays = st.session_state.get(PLAYS, "drums")
-    return plays
-
-
-def choose_form(plays: Plays) -> None:
-    """Choose a form of music for all pages; for a callback."""
-    st.session_state[PLAYS] = plays
-
-
-lasting_settings({PLAYS: str, "model": str, "model.line": str, "model.piece": str})
+MODELS: Mapping[Plays, SessionVar[str]] = {
+    plays: SessionVar("model" if plays == "drums" else f"model.{plays}", "", lasts=str)
+    for plays in _PLAYS
+}
+"""The name of the model that is chosen for each form of music."""
 
 _DESTINATIONS: Mapping[str, Callable[[ModelInfo], bool]] = {
     "Sample": lambda model: True,
@@ -193,9 +186,9 @@ _DESTINATIONS: Mapping[str, Callable[[ModelInfo], bool]] = {
     "Groove lab": lambda model: True,
 }
 """Titles of the pages that take music, in the order of the menus, and which models serve them."""
-_PAGES = "pages.by_key"
+_PAGES = SessionVar[Mapping[str, StreamlitPage]]("pages.by_key", {})
 _SHARE = "share"
-_TO_SHARE = "share.source"
+_TO_SHARE = SessionVar[Source | None]("share.source", None)
 
 
 def _page_key(title: str) -> str:
@@ -205,12 +198,12 @@ def _page_key(title: str) -> str:
 
 def offer_pages(pages: Sequence[StreamlitPage]) -> None:
     """Say which pages the app has, at the start of each run."""
-    st.session_state[_PAGES] = {_page_key(page.title): page for page in pages}
+    _PAGES.set({_page_key(page.title): page for page in pages})
 
 
 def destinations(here: str) -> dict[str, str]:
     """Return where a groove can go from the page of that key, for a deck's menu."""
-    there = st.session_state.get(_PAGES, {})
+    there = _PAGES.get()
     pages = {_page_key(title): title for title in _DESTINATIONS}
     listed = {key: title for key, title in pages.items() if key in there and key != here}
     return listed | {_SHARE: "Share code…"}
@@ -231,29 +224,27 @@ def send(destination: str, *sources: Source) -> None:
     The destination `share` stays, and shows the first groove's share code.
     """
     if destination == _SHARE:
-        st.session_state[_TO_SHARE] = sources[0]
+        _TO_SHARE.set(sources[0])
         return
     for source in reversed(sources):
         library.add(source)
-    choose_form(sources[0].plays)
-    inbox = st.session_state.setdefault(_inbox(destination), [])
-    waiting = {source.id for source in inbox}
-    inbox.extend(source for source in sources if source.id not in waiting)
-    if destination in (pages := st.session_state.get(_PAGES, {})):
+    PLAYS.set(sources[0].plays)
+    inbox = _inbox(destination)
+    waiting = {source.id for source in inbox.get()}
+    inbox.set((*inbox.get(), *(source for source in sources if source.id not in waiting)))
+    if destination in (pages := _PAGES.get()):
         st.switch_page(pages[destination])
 
 
-def take_sent(page: str) -> list[Source]:
+def take_sent(page: str) -> Sequence[Source]:
     """Take out what was sent to a page since it was last drawn, the oldest first."""
-    taken: list[Source] = st.session_state.pop(_inbox(page), [])
-    return taken
+    return _inbox(page).take()
 
 
-def _inbox(page: str) -> str:
-    return f"kept.{page}.inbox"
+def _inbox(page: str) -> SessionVar[tuple[Source, ...]]:
+    return SessionVar(f"kept.{page}.inbox", ())
 
 
 def take_to_share() -> Source | None:
     """Take out the source whose share code was asked for, since it was last shown."""
-    asked: Source | None = st.session_state.pop(_TO_SHARE, None)
-    return asked
+    return _TO_SHARE.take()

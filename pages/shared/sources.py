@@ -36,7 +36,7 @@ from musicvae_core.music.share import (
     write_share_code,
 )
 from musicvae_core.studio import Studio
-from pages.shared.actions import component, on_value, run_to_completion
+from pages.shared.actions import TEXT, as_text, component, on_value, run_to_completion
 from pages.shared.collection import (
     Source,
     bars_phrase,
@@ -46,10 +46,10 @@ from pages.shared.collection import (
     page_of,
     slots,
 )
-from pages.shared.events import TEXT
-from pages.shared.names import as_text, name_of
+from pages.shared.names import name_of
 from pages.shared.play_settings import shared_studio
-from pages.shared.session import choose_form, model_key, take_sent, take_to_share
+from pages.shared.session import MODELS, PLAYS, take_sent, take_to_share
+from pages.shared.store import SessionVar
 from pages.shared.transport import choose_kit, chosen_kit, transport
 from pages.shared.uploads import draw_report, draw_uploader
 
@@ -276,19 +276,24 @@ def _key_where(name: str, stands: Callable[[Any], bool], limits: Hashable = None
     limits
         Of its values; at others it is another widget, too.
     """
-    number, before = st.session_state.get(name, (0, limits))
-    newest = _newest_key(name)
-    is_moved = newest in st.session_state and not stands(st.session_state[newest])
+    placed = _placed(name)
+    number, before = placed.get() if placed.is_set else (0, limits)
+    newest = SessionVar[object](_newest_key(name), None)
+    is_moved = newest.is_set and not stands(newest.get())
     if is_moved or before != limits:
         number += 1
-    st.session_state[name] = number, limits
+    placed.set((number, limits))
     return _newest_key(name)
 
 
 def _newest_key(name: str) -> str:
     """Return the key of the widget that is drawn now."""
-    number, _ = st.session_state.get(name, (0, None))
-    return f"{name}.{number}"
+    return f"{name}.{_placed(name).get()[0]}"
+
+
+def _placed(name: str) -> SessionVar[tuple[int, Hashable]]:
+    """Return how often a widget was drawn anew, and the limits of its values."""
+    return SessionVar(name, (0, None))
 
 
 _FOLDER = Path(__file__).parents[2] / "assets" / "demo"
@@ -324,7 +329,7 @@ def show_share_code(open_studio: Callable[[], Studio]) -> None:
 def _show(source: Source, studio: Studio) -> None:
     """Show a code with a button that copies it."""
     kit = chosen_kit(studio) or ""
-    model = source.model or st.session_state.get(model_key(source.plays)) or ""
+    model = source.model or MODELS[source.plays].get()
     try:
         music = transport().performed(source.groove)
         code = write_share_code(Shared(music, model, kit, source.name))
@@ -349,35 +354,39 @@ def _draw_code_field(studio: Studio, key: str, place: Callable[[Source], None]) 
         placeholder=f"gs{VERSION}.…",
         on_change=on_value(field, TEXT, lambda text: _read(studio, key, text, place)),
     )
-    if problem := st.session_state.get(f"{key}.problem"):
+    if problem := _problem(key).get():
         st.error(as_text(problem))
 
 
 def _read(studio: Studio, key: str, text: str, place: Callable[[Source], None]) -> None:
     """Place the groove of a code and take over its model, tempo and kit, where they are here."""
-    problem = f"{key}.problem"
-    st.session_state[problem] = None
+    _problem(key).set("")
     if not text.strip():
         return
     try:
         shared = read_share_code(text)
     except ShareCodeError as error:
-        st.session_state[problem] = str(error)
+        _problem(key).set(str(error))
         return
     name = shared.name.strip() or "Shared groove"
     source = Source(name, shared.music, model=shared.model or None, origin="code")
     library.add(source)
     place(source)
     _take_over(studio, shared)
-    st.session_state[f"{key}.code"] = ""
+    SessionVar(f"{key}.code", "").set("")
+
+
+def _problem(key: str) -> SessionVar[str]:
+    """Return why the last code of a field was not read; empty where it was."""
+    return SessionVar(f"{key}.problem", "")
 
 
 def _take_over(studio: Studio, shared: Shared) -> None:
     """Set the settings that pages share as the code says."""
     for model in studio.models():
         if model.name == shared.model:
-            choose_form(model.plays)
-            st.session_state[model_key(model.plays)] = model.name
+            PLAYS.set(model.plays)
+            MODELS[model.plays].set(model.name)
     if studio.sound_problem is None and shared.kit in studio.kits():
         choose_kit(shared.kit)
 

@@ -23,9 +23,8 @@ from musicvae_core.music.drums import N_VOICES, VOICE_OF_PITCH
 from musicvae_core.music.forms import Music, parts_of, performed
 from musicvae_core.music.grid import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 from musicvae_core.music.groove import Groove
-from pages.shared.actions import component, on_event
-from pages.shared.events import Flag, Name, Revision, Share, Voice
-from pages.shared.lasting import lasting
+from pages.shared.actions import Flag, Name, Revision, Share, Voice, component, on_event
+from pages.shared.store import SessionVar, next_number
 
 VOICE_LABELS = ("kick", "snare", "hat", "open", "low", "mid", "high", "crash", "ride")
 """Short names of `VOICES`, in their order."""
@@ -36,14 +35,14 @@ _N_CHANNELS = N_VOICES + _MIXED_LINES
 _Channel = Annotated[int, Field(strict=True, ge=0, lt=_N_CHANNELS)]
 
 
-_STATE = "kept.transport"
-_KIT = "kept.kit"
-_VOICE_KITS = "kept.voice_kits"
-"""Session key of the kits that voices have of their own, by voice."""
-_PROGRAMS = "transport.programs"
-"""Session key of the instruments that the browser has, or is to have."""
-_DOWNLOAD = "transport.download"
 _KEY = "transport"
+_KIT = SessionVar[str | None]("kept.kit", None, lasts=str)
+_VOICE_KITS = SessionVar[Mapping[int, str]]("kept.voice_kits", {}, lasts=dict[Voice, str])
+"""The kits that voices have of their own, by voice."""
+_PROGRAMS = SessionVar[tuple[int, ...]]("transport.programs", ())
+"""The instruments that the browser has, or is to have."""
+_DOWNLOAD = SessionVar[tuple[int, str, bytes] | None]("transport.download", None)
+_N_DOWNLOADS = SessionVar("transport.download.number", 0)
 
 
 class _Transport(BaseModel):
@@ -121,17 +120,19 @@ class _ChosenKit(NamedTuple):
 _CHOSEN_KIT = TypeAdapter(_ChosenKit)
 
 
+_STATE = SessionVar("kept.transport", _Transport(), lasts=_Transport)
+
+
 def transport() -> _Transport:
     """Return how everything is played in this session."""
-    kept: _Transport = st.session_state.setdefault(_STATE, _Transport())
-    return kept
+    return _STATE.get()
 
 
 def chosen_kit(sounds: Sounds) -> str | None:
     """Return the kit of this session, the first by default; None where there is no sound."""
     if sounds.sound_problem:
         return None
-    kit = st.session_state.get(_KIT)
+    kit = _KIT.get()
     return kit if kit in sounds.kits() else sounds.kits()[0]
 
 
@@ -140,24 +141,21 @@ def _voice_kits(sounds: Sounds) -> dict[int, str]:
     if sounds.sound_problem:
         return {}
     known = sounds.kits()
-    return {
-        voice: kit for voice, kit in st.session_state.get(_VOICE_KITS, {}).items() if kit in known
-    }
+    return {voice: kit for voice, kit in _VOICE_KITS.get().items() if kit in known}
 
 
 def choose_kit(kit: str | None, voice: int | None = None) -> None:
     """Have this session play another kit, or one voice of it; with None that of all again."""
     if voice is None:
-        st.session_state[_KIT] = kit
+        _KIT.set(kit)
         return
-    others = {at: own for at, own in st.session_state.get(_VOICE_KITS, {}).items() if at != voice}
-    st.session_state[_VOICE_KITS] = others if kit is None else {**others, voice: kit}
+    others = {at: own for at, own in _VOICE_KITS.get().items() if at != voice}
+    _VOICE_KITS.set(others if kit is None else {**others, voice: kit})
 
 
 def load_instruments(programs: Iterable[int]) -> None:
     """Have the browser load instruments for lines, by General MIDI program, with this run."""
-    known: tuple[int, ...] = st.session_state.get(_PROGRAMS, ())
-    st.session_state[_PROGRAMS] = tuple(dict.fromkeys((*known, *programs)))
+    _PROGRAMS.set(tuple(dict.fromkeys((*_PROGRAMS.get(), *programs))))
 
 
 def wav_as_heard(sounds: Sounds, music: Music) -> bytes:
@@ -193,19 +191,17 @@ def _channels_of(music: Music) -> dict[int, str]:
 
 def offer_download(name: str, data: bytes) -> None:
     """Have the browser save a file at the end of this run; for a callback."""
-    number = st.session_state.get(f"{_DOWNLOAD}.number", 0) + 1
-    st.session_state[f"{_DOWNLOAD}.number"] = number
-    st.session_state[_DOWNLOAD] = (number, name, data)
+    _DOWNLOAD.set((next_number(_N_DOWNLOADS) + 1, name, data))
 
 
-_LOOP = "midi_loop"
+_LOOP = SessionVar("midi_loop", False, lasts=bool)
 
 
 def choose_midi_form() -> None:
     """Draw the choice of how MIDI files are saved, one for all pages."""
     st.toggle(
         "Save MIDI files as loops",
-        key=_LOOP,
+        key=_LOOP.key,
         persist_state="session",
         help="A hit just before the first beat is then written at the end of the file, for a loop "
         "that is exact. Otherwise it is written at the start, for a file that is played once.",
@@ -214,7 +210,7 @@ def choose_midi_form() -> None:
 
 def saves_loops() -> bool:
     """Return whether MIDI files are saved as loops; see `choose_midi_form`."""
-    return bool(st.session_state.get(_LOOP, False))
+    return _LOOP.get()
 
 
 def draw_transport(open_sounds: Callable[[], Sounds]) -> None:
@@ -240,7 +236,7 @@ def draw_transport(open_sounds: Callable[[], Sounds]) -> None:
             "set": transport().model_dump(mode="json", exclude={"revision"}),
             "revision": transport().revision,
         },
-        on_set_change=on_event(_KEY, "set", _SCHEMA, _keep),
+        on_set_change=on_event(_KEY, "set", _SCHEMA, _STATE.set),
         on_kit_change=on_event(_KEY, "kit", _CHOSEN_KIT, _choose),
     )
 
@@ -251,7 +247,7 @@ def _draw_sounds(sounds: Sounds, kit: str) -> None:
     for name in dict.fromkeys(kits.values()):
         header = {"kit": name, "voices": [voice for voice, own in kits.items() if own == name]}
         _draw_pack(data=_packed(header, _kit_pack(sounds, name)), key=f"transport.kit.{name}")
-    for program in st.session_state.get(_PROGRAMS, ()):
+    for program in _PROGRAMS.get():
         data = _packed({"program": program}, _instrument_pack(sounds, program))
         _draw_pack(data=data, key=f"transport.instrument.{program}")
 
@@ -267,12 +263,12 @@ def _instrument_pack(_sounds: Sounds, program: int) -> bytes:
 
 
 def _draw_download() -> None:
-    waiting: tuple[int, str, bytes] | None = st.session_state.get(_DOWNLOAD)
+    waiting = _DOWNLOAD.get()
     if waiting is None:
         return
     number, name, data = waiting
     _draw_pack(data=_packed({"save": name, "number": number}, data), key="transport.download")
-    del st.session_state[_DOWNLOAD]
+    _DOWNLOAD.take()  # now that it is on its way
 
 
 def _packed(header: dict[str, Any], data: bytes) -> bytes:
@@ -281,18 +277,10 @@ def _packed(header: dict[str, Any], data: bytes) -> bytes:
     return struct.pack("<I", len(text)) + text + data
 
 
-def _keep(said: _Transport) -> None:
-    st.session_state[_STATE] = said
-
-
 def _choose(chosen: _ChosenKit) -> None:
     choose_kit(chosen.kit, chosen.voice)
 
 
 _SCHEMA = TypeAdapter(_Transport)
-lasting(_STATE, _Transport)
-lasting(_KIT, str)
-lasting(_VOICE_KITS, dict[Voice, str])
-lasting(_LOOP, bool)
 _draw_bar = component("transport")
 _draw_pack = component("pack")

@@ -19,13 +19,10 @@ from musicvae_core.music.line_midi import read_line, read_piece
 from musicvae_core.music.midi.maps import DRUM_MAPS, STANDARD, DrumMap, drum_name, override_map
 from musicvae_core.music.midi.read import MidiReading
 from musicvae_core.music.midi.tracks import TrackChoice
-from pages.shared.actions import action, on_value
+from pages.shared.actions import FILES, TEXT, Name, action, as_text, on_value
 from pages.shared.collection import Source, library
-from pages.shared.events import FILES, TEXT, Name
-from pages.shared.lasting import lasting
-from pages.shared.names import as_text
+from pages.shared.store import SessionVar, next_number
 
-_KEY = "kept.drum_map"
 _GUESS, _MINE = "Guess", "My own"
 _LEFT_OUT = "left out"
 _PITCHES = range(128)
@@ -50,12 +47,12 @@ class _Choice:
     n_edits: int = 0
 
 
-lasting(_KEY, _Choice)
+_CHOICE = SessionVar("kept.drum_map", _Choice(), lasts=_Choice)
 
 
 def _chosen_map() -> DrumMap | None:
     """Return the drum map that uploads are read by; None where it is to be guessed."""
-    choice = _choice()
+    choice = _CHOICE.get()
     if choice.name == _MINE:
         return override_map(_MINE, choice.mine)
     return _maps().get(choice.name)
@@ -63,11 +60,11 @@ def _chosen_map() -> DrumMap | None:
 
 def _draw_map_choice(key: str) -> None:
     """Draw the choice, and the table of the map, whose edits make a map of one's own."""
-    choice = _choice()
+    choice = _CHOICE.get()
     # an expander, since popovers may not be nested
     with st.expander("Drum map", icon=":material/piano:"):
         widget = f"{key}.name"
-        st.session_state[widget] = choice.name  # several fields of a page share the choice
+        SessionVar(widget, _GUESS).set(choice.name)  # several fields of a page share the choice
         st.selectbox(
             "Read pitches by",
             [_GUESS, *_maps(), _MINE],
@@ -114,7 +111,7 @@ def _draw_table(key: str) -> None:
 
 def _choose(name: str) -> None:
     if name in (_GUESS, _MINE, *_maps()):
-        st.session_state[_KEY] = replace(_choice(), name=name)
+        _CHOICE.set(replace(_CHOICE.get(), name=name))
 
 
 def _edit(voices: Mapping[int, int], edits: _TableEdits) -> None:
@@ -124,17 +121,12 @@ def _edit(voices: Mapping[int, int], edits: _TableEdits) -> None:
         drum = cells.get("Drum")
         if pitch in mine and drum in (*VOICES, _LEFT_OUT):
             mine[pitch] = None if drum == _LEFT_OUT else VOICES.index(drum)
-    st.session_state[_KEY] = _Choice(_MINE, mine, _choice().n_edits + 1)
+    _CHOICE.set(_Choice(_MINE, mine, _CHOICE.get().n_edits + 1))
 
 
 def _maps() -> dict[str, DrumMap]:
     """Return the maps by the names that people know."""
     return {one.name: one for one in DRUM_MAPS.values()}
-
-
-def _choice() -> _Choice:
-    kept: _Choice = st.session_state.setdefault(_KEY, _Choice())
-    return kept
 
 
 _Place = Callable[[Sequence[Source]], None]
@@ -259,7 +251,7 @@ def draw_uploader(
 
 def draw_report(reader: _Reader, key: str, place: _Place) -> None:
     """Draw what the last upload of that key left to say."""
-    report = _report(key)
+    report = _report(key).get()
     if not (report.failures or report.undrummed):
         return
     with st.container(key=f"report-{key}"):
@@ -271,21 +263,22 @@ def draw_report(reader: _Reader, key: str, place: _Place) -> None:
             "Dismiss",
             key=f"{key}.dismiss",
             type="tertiary",
-            on_click=action(_dismiss, key),
+            on_click=action(_report(key).take),
         )
 
 
 def _field(key: str) -> str:
     """Return the session key of the field, another one after each upload."""
-    return f"{key}.files.{st.session_state.setdefault(_generation(key), 0)}"
+    return f"{key}.files.{_generation(key).get()}"
 
 
-def _generation(key: str) -> str:
-    return f"{key}.generation"
+def _generation(key: str) -> SessionVar[int]:
+    return SessionVar(f"{key}.generation", 0)
 
 
-def _dismiss(key: str) -> None:
-    st.session_state.pop(_key(key), None)
+def _report(key: str) -> SessionVar[_Report]:
+    """Return what the last upload of that key left to say."""
+    return SessionVar(f"kept.{key}.report", _Report())
 
 
 def _read_all(
@@ -319,8 +312,8 @@ def _read_all(
                 failures.append(f"{as_text(file.name)}: {as_text(str(error))}")
         except MidiError as error:
             failures.append(f"{as_text(file.name)}: {as_text(str(error))}")
-    st.session_state[_key(key)] = _Report(tuple(failures), tuple(undrummed))
-    st.session_state[_generation(key)] += 1
+    _report(key).set(_Report(tuple(failures), tuple(undrummed)))
+    next_number(_generation(key))
     _take(found, place)
 
 
@@ -358,7 +351,7 @@ def _offer_tracks(reader: _Reader, key: str, at: int, file: _Undrummed, place: _
 
 
 def _read_track(reader: _Reader, key: str, file: _Undrummed, choice: str, place: _Place) -> None:
-    report, tracks = _report(key), st.session_state.get(choice)
+    report, tracks = _report(key).get(), SessionVar[Sequence[str]](choice, ()).get()
     if file not in report.undrummed or not tracks or not set(tracks) <= set(file.tracks):
         return
     rest = tuple(other for other in report.undrummed if other is not file)
@@ -366,16 +359,7 @@ def _read_track(reader: _Reader, key: str, file: _Undrummed, choice: str, place:
         source = read_file(reader, file.name, file.data, tracks, file.plays)
     except MidiError as error:
         failures = (*report.failures, f"{as_text(file.name)}: {as_text(str(error))}")
-        st.session_state[_key(key)] = replace(report, failures=failures)
+        _report(key).set(replace(report, failures=failures))
         return
-    st.session_state[_key(key)] = replace(report, undrummed=rest)
+    _report(key).set(replace(report, undrummed=rest))
     _take([source], place)
-
-
-def _report(key: str) -> _Report:
-    kept: _Report = st.session_state.get(_key(key), _Report())
-    return kept
-
-
-def _key(key: str) -> str:
-    return f"kept.{key}.report"
