@@ -14,7 +14,7 @@ sys.path[:0] = [path for path in (str(ROOT), str(ROOT / "tests")) if path not in
 
 from fake_studio import FakeStudio, groove_at  # noqa: E402
 
-import pages.shared.play_settings as shared  # noqa: E402
+import pages.shared.studio as shared  # noqa: E402
 from musicvae_core.sound.render import Renderer  # noqa: E402
 from pages.shared.card import Card  # noqa: E402
 from pages.shared.deck import deck  # noqa: E402
@@ -46,6 +46,6 @@ class RealSounds(FakeStudio):
 
 st.set_page_config(layout="wide")
 shared._open_studio = RealSounds
-deck([Card("one", "one", groove_at(np.ones(4), 100.0))], key="deck")
+deck(shared.shared_studio(), [Card("one", "one", groove_at(np.ones(4), 100.0))], key="deck")
 load_instruments(PROGRAMS)
 draw_transport(shared.shared_studio)

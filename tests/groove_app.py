@@ -6,9 +6,9 @@ import numpy as np
 import streamlit as st
 
 from pages.shared.collection import favourites, slots
-from pages.shared.play_settings import shared_studio
 from pages.shared.session import destinations, offer_pages, send
 from pages.shared.sources import choose_groove, show_share_code
+from pages.shared.studio import shared_studio
 
 
 def tell(name: str, what: object) -> None:
@@ -17,7 +17,7 @@ def tell(name: str, what: object) -> None:
 
 def show(page: str, fitted: bool) -> None:
     model = shared_studio().models()[0] if fitted else None
-    source = choose_groove(f"{page}.groove", "Groove", model=model)
+    source = choose_groove(shared_studio(), f"{page}.groove", "Groove", model=model)
     st.number_input("Tempo", 20, 400, 120, key="tempo_bpm", persist_state="session")
     st.selectbox("Kit", shared_studio().kits(), key="kit", persist_state="session")
     names = [model.name for model in shared_studio().models()]

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)]
 
-import pages.shared.play_settings as shared  # noqa: E402
+import pages.shared.studio as shared  # noqa: E402
 from musicvae_core.studio import Studio  # noqa: E402
 
 shared._open_studio = lambda: Studio(Path(os.environ["CHECKPOINTS"]))

@@ -106,7 +106,7 @@ def test_ends_are_starred_and_sent_by_names_that_last(
     given = {}
     monkeypatch.setattr(
         "pages.morph.page.source_deck",
-        lambda cards, source_of, *, key, **_: given.update({key: (cards, source_of)}),
+        lambda studio, cards, source_of, *, key, **_: given.update({key: (cards, source_of)}),
     )
     page.run()
     cards, source_of = given["morph.ends"]

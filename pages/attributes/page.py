@@ -26,10 +26,10 @@ from pages.shared.card import Card
 from pages.shared.collection import Source, favourites, slots
 from pages.shared.deck import source_deck
 from pages.shared.names import style_in_text
-from pages.shared.play_settings import HASHED, choose_model, shared_studio
-from pages.shared.session import draw_undo
+from pages.shared.play_settings import choose_model, draw_undo
 from pages.shared.sources import choose_groove
 from pages.shared.store import SessionVar
+from pages.shared.studio import HASHED, shared_studio
 
 _PRESS = 1.0
 """How much of a style's vector one press of its button adds."""
@@ -47,11 +47,11 @@ def attributes() -> None:
         settings = st.container(horizontal=True, vertical_alignment="bottom", key="settings")
         details = st.container(horizontal=True, vertical_alignment="bottom", key="details")
         with settings:
-            model = choose_model(studio, lambda model: model.has_vectors)
+            model = choose_model(studio.models(), lambda model: model.has_vectors)
             noun = FORMS[model.plays].noun
             label = noun.capitalize()
             [slot] = slots.keys("attributes", model.plays, ["groove"])
-            source = choose_groove(slot, label, model=model, details=details)
+            source = choose_groove(studio, slot, label, model=model, details=details)
             if source is None:
                 st.info(f"Choose a {noun} to steer.")
                 return
@@ -61,7 +61,7 @@ def attributes() -> None:
         panel = _Panel(source.id, model, vectors, followed, steered)
         left, right = st.columns(2, gap="large")
         with left:
-            _draw_deck(steered, source, followed)
+            _draw_deck(studio, steered, source, followed)
         with right:
             _draw_buttons(panel)
             _draw_styles(panel)
@@ -104,7 +104,7 @@ def _ahead(
     return _studio.steer_ahead(model.name, take.z, n, tempo_bpm=take.groove.tempo_bpm)
 
 
-def _draw_deck(steered: SteeredTake, source: Source, wishes: Wishes) -> None:
+def _draw_deck(studio: Studio, steered: SteeredTake, source: Source, wishes: Wishes) -> None:
     take, groove = steered.take, steered.take.groove
     name = f"{source.name}, steered" if wishes else source.name
     result = Source(name, groove, take.z, take.model, "steered")
@@ -112,6 +112,7 @@ def _draw_deck(steered: SteeredTake, source: Source, wishes: Wishes) -> None:
         _CARD, name, groove, _in_words(wishes, form_of(groove).controls), favourites.has(groove)
     )
     source_deck(
+        studio,
         [replace(card, before=source.groove, before_name=source.name)],
         lambda _: result,
         key=_DECK,

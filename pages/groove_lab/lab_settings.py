@@ -16,8 +16,7 @@ from pages.groove_lab.request import TOOLS, Request
 from pages.shared.actions import as_text
 from pages.shared.collection import Source, page_of, slots
 from pages.shared.names import drummer_title, style_title
-from pages.shared.play_settings import MAX_SEED, WIDTH, choose_seed
-from pages.shared.session import draw_undo
+from pages.shared.play_settings import MAX_SEED, WIDTH, choose_seed, draw_undo
 from pages.shared.sources import choose_groove
 from pages.shared.store import SessionVar, lasting_settings, real, whole
 
@@ -185,7 +184,7 @@ def _choose_feel(studio: Studio, request: Request, details: DeltaGenerator) -> R
         return replace(request, wishes=Wishes(style=_choose_feel_style(studio)))
     if kind == "drummer":
         return replace(request, wishes=Wishes(drummer=_choose_drummer(studio)))
-    feel = choose_groove(_FEEL, "Whose feel", default=2, details=details)
+    feel = choose_groove(studio, _FEEL, "Whose feel", default=2, details=details)
     past = page_of(_FEEL)
     draw_undo("groove_lab.feel_undo", slots.can_undo(past), "the feel", lambda: slots.undo(past))
     if feel is None:

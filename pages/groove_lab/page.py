@@ -42,10 +42,10 @@ from pages.shared.card import Card, grid_as_sent
 from pages.shared.collection import Source, favourites, library, page_of, slots
 from pages.shared.deck import source_deck
 from pages.shared.edits import edited_source
-from pages.shared.play_settings import WIDTH, shared_studio, take_next_seed
-from pages.shared.session import draw_undo
+from pages.shared.play_settings import WIDTH, draw_undo, take_next_seed
 from pages.shared.sources import choose_groove
 from pages.shared.store import SessionVar, next_number
+from pages.shared.studio import shared_studio
 from pages.shared.uploads import draw_report, draw_uploader
 
 _MAX_TAPPED_BARS = 8
@@ -82,6 +82,7 @@ def groove_lab() -> None:
         stage, details = st.container(), st.container(key="details")
         with settings:
             source = choose_groove(
+                studio,
                 _GROOVE,
                 "Groove",
                 details=details,
@@ -100,7 +101,7 @@ def groove_lab() -> None:
         with buttons:
             _draw_buttons(source, request, after if result else None)
         with stage:
-            _draw_deck(source, after)
+            _draw_deck(studio, source, after)
     except MusicVAEError as error:
         st.error(as_text(str(error)))
 
@@ -131,7 +132,7 @@ def _after(source: Source, request: Request, result: Result | None) -> Source:
     return result.source(source.name, with_drums(source.groove, groove))
 
 
-def _draw_deck(source: Source, after: Source) -> None:
+def _draw_deck(studio: Studio, source: Source, after: Source) -> None:
     groove = after.groove
     before = None if after is source else _as_long(source.groove, groove.n_bars)
     card = Card(
@@ -142,6 +143,7 @@ def _draw_deck(source: Source, after: Source) -> None:
     )
     n_made = _N_MADE.get()
     source_deck(
+        studio,
         [card],
         lambda _: after,
         key="groove_lab.deck",

@@ -30,9 +30,9 @@ from pages.shared.card import Card, draw_zip
 from pages.shared.collection import Source, favourites
 from pages.shared.deck import source_deck
 from pages.shared.lasting import library_problem
-from pages.shared.play_settings import WIDTH, shared_studio
-from pages.shared.session import draw_undo
+from pages.shared.play_settings import WIDTH, draw_undo
 from pages.shared.store import SessionVar, next_number
+from pages.shared.studio import shared_studio
 from pages.shared.uploads import free_upload, read_file
 
 _NOTHING_YET = "Nothing here yet: give a groove a star on any page, or import MIDI files."
@@ -78,7 +78,7 @@ def starred() -> None:
         if not found:
             st.info(_NOTHING_FOUND if favourites.all() else _NOTHING_YET)
             return
-        _draw_deck(found)
+        _draw_deck(studio, found)
     except MusicVAEError as error:
         st.error(as_text(str(error)))
 
@@ -225,12 +225,13 @@ def _draw_report() -> None:
         st.error("\n".join(f"- {failure}" for failure in failures))
 
 
-def _draw_deck(found: dict[str, Source]) -> None:
+def _draw_deck(studio: Studio, found: dict[str, Source]) -> None:
     def rename(card_id: str, name: str) -> None:
         if name.strip():
             favourites.keep(replace(found[card_id], name=name.strip()))
 
     source_deck(
+        studio,
         [Card(id_, one.name, one.groove, _note(one), kept=True) for id_, one in found.items()],
         found.__getitem__,
         key="favourites.deck",

@@ -26,8 +26,8 @@ from pages.shared.actions import COUNT, action, as_text, icon_button, on_value
 from pages.shared.card import Card
 from pages.shared.collection import Source, as_long_as, favourites, slots
 from pages.shared.deck import source_deck
-from pages.shared.play_settings import HASHED, MAX_SEED, WIDTH, choose_model, shared_studio
-from pages.shared.session import draw_undo, take_sent
+from pages.shared.play_settings import MAX_SEED, WIDTH, choose_model, draw_undo
+from pages.shared.session import take_sent
 from pages.shared.sources import choose_groove, demo_sources
 from pages.shared.store import (
     History,
@@ -37,6 +37,7 @@ from pages.shared.store import (
     real,
     whole,
 )
+from pages.shared.studio import HASHED, shared_studio
 from pages.shared.uploads import draw_report, draw_uploader
 
 _VIEWS = {"piece": "A piece", "path": "A path"}
@@ -102,7 +103,7 @@ def _draw_long_path(studio: Studio) -> None:
         What the studio raises.
     """
     with st.container(horizontal=True, vertical_alignment="bottom", key="settings"):
-        model = choose_model(studio, lambda model: model.plays == "drums")
+        model = choose_model(studio.models(), lambda model: model.plays == "drums")
         route = _read_route()
     _start_path_with(demo_sources(studio)[:3])
     above = st.container()
@@ -158,7 +159,7 @@ def _draw_bars(part: _Part, at: int) -> None:
 
 def _draw_adding(studio: Studio, model: ModelInfo) -> None:
     """Draw the choice of a groove and the buttons that put it on the path, and take that back."""
-    choose_groove(_NEXT, "Another groove", default=len(_parts()))
+    choose_groove(studio, _NEXT, "Another groove", default=len(_parts()))
     with st.container(horizontal=True, gap="xsmall"):
         is_full = len(_parts()) == MAX_STOPS or _n_bars_of_path() == MAX_PATH_BARS
         full = f"A path has {MAX_STOPS} grooves and {MAX_PATH_BARS} bars at most"
@@ -202,6 +203,7 @@ def _draw_deck(studio: Studio, model: ModelInfo, route: Route) -> None:
     card = Card("path", name, groove, note)
     source = Source(name, groove, origin="path")
     source_deck(
+        studio,
         [replace(card, kept=favourites.has(groove))],
         lambda _: source,
         key="long_form.path",

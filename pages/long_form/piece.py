@@ -26,8 +26,7 @@ from pages.shared.card import Card, Morph
 from pages.shared.collection import Source, bars_phrase, favourites, fingerprint, slots
 from pages.shared.deck import source_deck
 from pages.shared.names import name_of
-from pages.shared.play_settings import MAX_SEED, WIDTH
-from pages.shared.session import draw_undo
+from pages.shared.play_settings import MAX_SEED, WIDTH, draw_undo
 from pages.shared.sources import choose_groove
 from pages.shared.store import SessionVar, next_number
 
@@ -71,7 +70,7 @@ def draw_long_piece(studio: Studio) -> None:
         draw_undo("long_form.undo", Pieces().can_take_back, "the piece", Pieces().take_back)
     left, right = st.columns([4, 1], gap="small")
     with left:
-        _draw_deck(now)
+        _draw_deck(studio, now)
     with right:
         _draw_similarity(now.piece.groove, "long_form.similarity")
     _draw_morph(studio, settings, now)
@@ -111,12 +110,13 @@ def _draw_sample_button(settings: LongSettings) -> None:
     )
 
 
-def _draw_deck(now: Shown) -> None:
+def _draw_deck(studio: Studio, now: Shown) -> None:
     groove = now.piece.groove
     source = Source(now.name, groove, None, now.piece.model, "long form")
     card = Card(now.id, now.name, groove, now.note, favourites.has(groove), editable=True)
 
     source_deck(
+        studio,
         [replace(card, before=now.before)],
         lambda _: source,
         key="long_form.deck",
@@ -253,7 +253,7 @@ def _draw_morph(studio: Studio, settings: LongSettings, now: Shown) -> None:
         # not the model that is chosen for the next sample: codes of two models do not meet
         model = long_model(studio, now.piece.model)
         _start_with_a_sample(studio, settings, model)
-        source = choose_groove(_OTHER, "Other piece", model=model)
+        source = choose_groove(studio, _OTHER, "Other piece", model=model)
         if source is None:
             return
         if fingerprint(source.groove) == fingerprint(now.piece.groove):
@@ -289,6 +289,7 @@ def _draw_strip(
     at = morph.index_at(pointer)
     source = _source(name, grooves, at, steps[at].model)
     source_deck(
+        studio,
         [
             Card(
                 *("morph", name, grooves[at]),

@@ -245,6 +245,7 @@ def draw_neighbours(sounding: Sounding, actions: Actions) -> None:
         for one, card in zip(near, cards, strict=True)
     }
     source_deck(
+        sounding.studio,
         cards,
         sources.__getitem__,
         key="map.near",

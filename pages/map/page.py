@@ -17,8 +17,9 @@ from pages.shared.actions import as_text
 from pages.shared.card import Card, piece_card
 from pages.shared.collection import Source
 from pages.shared.deck import source_deck
-from pages.shared.play_settings import WIDTH, choose_bars, choose_model, shared_studio
+from pages.shared.play_settings import WIDTH, choose_bars, choose_model
 from pages.shared.store import SessionVar
+from pages.shared.studio import shared_studio
 
 _POINTER = SessionVar("kept.map.at", (0.0, 0.0))
 """Where the pointer of the path's strip is."""
@@ -66,6 +67,7 @@ def _draw_hand(sounding: Sounding, actions: Actions, path: Path | None) -> None:
     token = f"{sounding.model}.{now.n_chosen}"
     sources = _sources(sounding, now.spot, cards, path)
     source_deck(
+        sounding.studio,
         cards,
         sources.__getitem__,
         key="map.deck",
@@ -101,7 +103,7 @@ def _read_map_settings(studio: Studio) -> MapSettings:
         If there is no model, or the model has no atlas that can be used.
     """
     with st.container(horizontal=True, vertical_alignment="bottom", key="settings"):
-        model = choose_model(studio, lambda model: model.has_atlas)
+        model = choose_model(studio.models(), lambda model: model.has_atlas)
         atlas = studio.atlas(model.name)
         fields = fields_of(atlas)
         projection = st.selectbox(

@@ -17,17 +17,11 @@ from pages.shared.actions import Share, action, component
 from pages.shared.card import Card, Morph, draw_zip, piece_card
 from pages.shared.collection import Source, favourites, fingerprint, slots
 from pages.shared.deck import deck, source_deck
-from pages.shared.play_settings import (
-    HASHED,
-    MAX_SEED,
-    WIDTH,
-    choose_bars,
-    choose_model,
-    shared_studio,
-)
-from pages.shared.session import draw_undo, take_sent
+from pages.shared.play_settings import MAX_SEED, WIDTH, choose_bars, choose_model, draw_undo
+from pages.shared.session import take_sent
 from pages.shared.sources import choose_groove
 from pages.shared.store import SessionVar, lasting_settings, real, whole
+from pages.shared.studio import HASHED, shared_studio
 from pages.shared.uploads import draw_report, draw_uploader
 
 
@@ -52,8 +46,8 @@ def morph() -> None:
         model = settings.model.name
         played = _Played(result, tuple(sources), model)
         with stage:
-            _draw_morph(played)
-        _draw_ends(played, keys)
+            _draw_morph(studio, played)
+        _draw_ends(studio, played, keys)
         _draw_piece(studio, played, settings.model.n_bars)
     except MusicVAEError as error:
         stage.error(str(error))
@@ -62,12 +56,13 @@ def morph() -> None:
 _POINTER = SessionVar("kept.morph.at", (0.5, 0.0), lasts=tuple[Share, Share])
 
 
-def _draw_morph(played: _Played) -> None:
+def _draw_morph(studio: Studio, played: _Played) -> None:
     """Draw the strip or pad that plays under the pointer."""
     card = _morph_card(played, _POINTER.get())
     assert card.morph is not None
     step = played.source_at(card.morph)
     source_deck(
+        studio,
         [card],
         lambda _: step,
         key="morph.deck",
@@ -75,7 +70,7 @@ def _draw_morph(played: _Played) -> None:
     )
 
 
-def _draw_ends(played: _Played, keys: Sequence[str]) -> None:
+def _draw_ends(studio: Studio, played: _Played, keys: Sequence[str]) -> None:
     """Draw each end beside what the model makes of it; an edited end takes the old one's place."""
     cards = _end_cards(played, keys)
     by_id = {card.id: card for card in cards}
@@ -95,7 +90,7 @@ def _draw_ends(played: _Played, keys: Sequence[str]) -> None:
             return
         slots.fill(card_id, replace(before, groove=groove, z=None, origin="edited", note=""))
 
-    source_deck(cards, source_of, key="morph.ends", on_edit=edit)
+    source_deck(studio, cards, source_of, key="morph.ends", on_edit=edit)
 
 
 def _draw_piece(studio: Studio, played: _Played, n_bars: int) -> None:
@@ -109,7 +104,7 @@ def _draw_piece(studio: Studio, played: _Played, n_bars: int) -> None:
             bars = choose_bars(len(grooves), n_bars)
             draw_zip(studio, grooves, played.name, key="morph.zip")
         card = piece_card(grooves, bars, played.name)
-        deck([card], key="morph.piece.deck")
+        deck(studio, [card], key="morph.piece.deck")
 
 
 _MORPH = "morph"
@@ -247,7 +242,7 @@ def _read_morph_settings(studio: Studio, more: DeltaGenerator) -> _MorphSettings
     CheckpointError
         If there is no model.
     """
-    model = choose_model(studio)
+    model = choose_model(studio.models())
     n_ends = st.segmented_control(
         "Morph between",
         _SHAPES,
@@ -346,7 +341,7 @@ def _choose_ends(studio: Studio, settings: _MorphSettings) -> list[Source]:
     for at, key in enumerate(keys):
         with (left, right)[at % 2]:
             label = key[-1].upper()
-            chosen.append(choose_groove(key, label, model=settings.model, default=at))
+            chosen.append(choose_groove(studio, key, label, model=settings.model, default=at))
 
     def place(found: Sequence[Source]) -> None:
         slots.fill_all(dict(zip(keys, found, strict=False)))

@@ -21,21 +21,16 @@ from pages.shared.edits import edited, edited_source
 from pages.shared.names import style_title
 from pages.shared.play_settings import (
     MAX_SEED,
-    choose_model,
-    choose_seed,
-    shared_studio,
-    take_next_seed,
-)
-from pages.shared.session import (
     MODELS,
     PLAYS,
-    Entry,
-    Shelf,
+    choose_model,
+    choose_seed,
     draw_undo,
-    shelves,
-    take_sent,
+    take_next_seed,
 )
+from pages.shared.session import Entry, Shelf, shelves, take_sent
 from pages.shared.store import SessionVar, lasting_settings, real, whole
+from pages.shared.studio import shared_studio
 
 _MAX_GROOVES = 16
 _WIDTH = 136
@@ -166,7 +161,7 @@ def _read_settings(studio: Studio) -> _Settings:
     place = st.container(horizontal=True, vertical_alignment="bottom", width="content")
     details = st.popover("Settings", icon=":material/tune:", key="details")
     with place:
-        model = choose_model(studio, details=details)
+        model = choose_model(studio.models(), details=details)
         style = busy = None
         if model.has_atlas:
             style, busy = _choose_style(studio, model), _choose_busy()
@@ -310,6 +305,7 @@ def _draw_deck(studio: Studio, plays: Plays) -> None:
             favourites.keep(replace(edited_source(source(entry_id)), name=name.strip()))
 
     source_deck(
+        studio,
         [Card(entry.id, entry.name, entry.take.groove, entry.note) for entry in now.entries],
         source,
         key="sample.deck" if plays == "drums" else f"sample.{plays}",

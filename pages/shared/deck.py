@@ -16,6 +16,7 @@ from typing import Any
 from musicvae_core.data.files import file_stem
 from musicvae_core.music.forms import Music
 from musicvae_core.music.groove import Groove
+from musicvae_core.studio import Studio
 from pages.shared.actions import component, on_event
 from pages.shared.card import Card, midi_as_heard, payload
 from pages.shared.collection import Source, favourites, page_of
@@ -31,7 +32,6 @@ from pages.shared.edits import (
     edited_source,
     keep_edit,
 )
-from pages.shared.play_settings import shared_studio
 from pages.shared.session import destinations, forms_taken, send
 from pages.shared.store import SessionVar
 from pages.shared.transport import (
@@ -46,6 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 def deck(
+    studio: Studio,
     cards: Sequence[Card],
     *,
     key: str,
@@ -68,6 +69,8 @@ def deck(
 
     Parameters
     ----------
+    studio
+        Says what can be heard and sent, and makes files.
     cards
         In the order of drawing.
     key
@@ -107,14 +110,13 @@ def deck(
         "edit": on_edit,
         "send": on_send,
         "bar": on_bar,
-        "wav": _save_wav,
+        "wav": partial(_save_wav, studio),
         "midi": _save_midi,
         "change": on_change,
-        "stems": _save_stems,
+        "stems": partial(_save_stems, studio),
     }
     by_id = {card.id: card for card in cards}
     offered = destinations or {}
-    studio = shared_studio()
     forms = {id_: forms_taken(studio.models(), id_) for id_ in offered}
     load_instruments(sorted(set().union(*(card.programs for card in cards))))
     _mount(
@@ -155,9 +157,9 @@ def _revisions_of_card(key: str, card_id: str) -> dict[str, int]:
     return {event: _revisions(key, event).get().get(card_id, 0) for event in _REVISED}
 
 
-def _save_wav(_: str, groove: Music, name: str) -> None:
+def _save_wav(studio: Studio, _: str, groove: Music, name: str) -> None:
     """Have the browser save a groove as it is heard."""
-    offer_download(f"{file_stem(name)}.wav", wav_as_heard(shared_studio(), groove))
+    offer_download(f"{file_stem(name)}.wav", wav_as_heard(studio, groove))
 
 
 def _save_midi(_: str, groove: Groove, name: str) -> None:
@@ -165,9 +167,9 @@ def _save_midi(_: str, groove: Groove, name: str) -> None:
     offer_download(f"{file_stem(name)}.mid", midi_as_heard(groove))
 
 
-def _save_stems(_: str, groove: Music, name: str) -> None:
+def _save_stems(studio: Studio, _: str, groove: Music, name: str) -> None:
     """Have the browser save each voice of a groove as it is heard, in one zip."""
-    offer_download(f"{file_stem(name)}-stems.zip", stems_as_heard(shared_studio(), groove))
+    offer_download(f"{file_stem(name)}-stems.zip", stems_as_heard(studio, groove))
 
 
 def _tell(
@@ -198,6 +200,7 @@ _mount = component("deck")
 
 
 def source_deck(
+    studio: Studio,
     cards: Sequence[Card],
     source_of: Callable[[str], Source],
     *,
@@ -209,7 +212,7 @@ def source_deck(
 
     Parameters
     ----------
-    cards
+    studio, cards
         See `deck`; what can be edited is shown as edited.
     source_of
         Returns what the card of an id is to a favourite or another page.
@@ -231,6 +234,7 @@ def source_deck(
         return source_of(card_id) if on_edit else edited_source(source_of(card_id))
 
     deck(
+        studio,
         cards,
         key=key,
         destinations=destinations(page_of(key)),
@@ -238,7 +242,7 @@ def source_deck(
         on_send=lambda card_id, destination: send(destination, source(card_id)),
         on_edit=put,
         on_change=lambda card_id, change: put(
-            card_id, changed(by_id[card_id].groove, change, shared_studio().lab)
+            card_id, changed(by_id[card_id].groove, change, studio.lab)
         ),
         **controls,
     )

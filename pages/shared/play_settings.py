@@ -1,24 +1,18 @@
-"""The studio that the app plays with, and settings that several pages have: model and seed."""
+"""Controls that several pages have: what is played, its model, seed and length, and the undo."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from musicvae_core.errors import CheckpointError
 from musicvae_core.latent.results import ModelInfo
-from musicvae_core.music.forms import Plays, music_to_text
-from musicvae_core.music.groove import Groove
-from musicvae_core.music.line import Line
-from musicvae_core.music.piece import Piece
-from musicvae_core.studio import Studio, limit_threads
+from musicvae_core.music.forms import Plays
 from pages.shared.actions import action, icon_button
-from pages.shared.session import MODELS, PLAYS
 from pages.shared.store import SessionVar
 
 MAX_SEED = 2**31 - 1
@@ -30,22 +24,27 @@ _NO_MODEL = (
 )
 
 
-def _open_studio() -> Studio:
-    """Load the shipped models and the system's SoundFont."""
-    limit_threads()
-    return Studio()
+_FORM_TITLES: Mapping[Plays, str] = {"drums": "Drums", "line": "Melody", "piece": "Band"}
+PLAYS = SessionVar[Plays]("plays", "drums", lasts=str)
+"""Which form of music is chosen, on pages that have a choice."""
+
+MODELS: Mapping[Plays, SessionVar[str]] = {
+    plays: SessionVar("model" if plays == "drums" else f"model.{plays}", "", lasts=str)
+    for plays in _FORM_TITLES
+}
+"""The name of the model that is chosen for each form of music."""
 
 
-@st.cache_resource(show_spinner="Loading the models…")
-def shared_studio() -> Studio:
-    """Return the app's `Studio`, loaded once."""
-    return _open_studio()
-
-
-HASHED: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
-    (Groove, Line, Piece), music_to_text
-)
-"""How a cache tells music apart: by all that its sound depends on."""
+def draw_undo(key: str, can_undo: bool, what: str, undo: Callable[[], None]) -> None:
+    """Draw the button; its help says what comes back, or that there is nothing to undo."""
+    st.button(
+        "Undo",
+        icon=":material/undo:",
+        key=key,
+        disabled=not can_undo,
+        help=f"Bring back {what} from before" if can_undo else "Nothing to undo yet",
+        on_click=action(undo),
+    )
 
 
 def take_next_seed(seed: SessionVar[int]) -> None:
@@ -53,11 +52,8 @@ def take_next_seed(seed: SessionVar[int]) -> None:
     seed.set((seed.get() + 1) % MAX_SEED)
 
 
-_FORM_TITLES: Mapping[Plays, str] = {"drums": "Drums", "line": "Melody", "piece": "Band"}
-
-
 def choose_model(
-    studio: Studio,
+    models: Sequence[ModelInfo],
     serves: Callable[[ModelInfo], bool] = lambda model: True,
     details: DeltaGenerator | None = None,
 ) -> ModelInfo:
@@ -65,8 +61,8 @@ def choose_model(
 
     Parameters
     ----------
-    studio
-        Says which models there are.
+    models
+        Those that are there.
     serves
         Whether the page has a use for a model.
     details
@@ -77,23 +73,23 @@ def choose_model(
     CheckpointError
         If there is none.
     """
-    served = [model for model in studio.models() if serves(model)]
+    served = [model for model in models if serves(model)]
     if not served:
         raise CheckpointError(_NO_MODEL)
     plays = _choose_form([form for form in _FORM_TITLES if any(m.plays == form for m in served)])
-    models = {model.name: model for model in served if model.plays == plays}
-    if len(models) == 1:
-        return next(iter(models.values()))
+    offered = {model.name: model for model in served if model.plays == plays}
+    if len(offered) == 1:
+        return next(iter(offered.values()))
     with details or nullcontext():
         name = st.selectbox(
             "Model",
-            models,
-            format_func=lambda name: models[name].title,
+            offered,
+            format_func=lambda name: offered[name].title,
             key=MODELS[plays].key,
             width=MODEL_WIDTH,
             persist_state="session",
         )
-    return models[name]
+    return offered[name]
 
 
 def _choose_form(forms: Sequence[Plays]) -> Plays:

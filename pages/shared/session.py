@@ -14,9 +14,9 @@ from streamlit.navigation.page import StreamlitPage
 
 from musicvae_core.latent.results import ModelInfo, Take
 from musicvae_core.music.forms import FORMS, Plays
-from pages.shared.actions import action
 from pages.shared.collection import Source, library
 from pages.shared.names import name_of
+from pages.shared.play_settings import PLAYS
 from pages.shared.store import History, SessionVar
 
 
@@ -155,27 +155,6 @@ class _Shelves:
 
 shelves = _Shelves()
 
-
-def draw_undo(key: str, can_undo: bool, what: str, undo: Callable[[], None]) -> None:
-    """Draw the button; its help says what comes back, or that there is nothing to undo."""
-    st.button(
-        "Undo",
-        icon=":material/undo:",
-        key=key,
-        disabled=not can_undo,
-        help=f"Bring back {what} from before" if can_undo else "Nothing to undo yet",
-        on_click=action(undo),
-    )
-
-
-PLAYS = SessionVar[Plays]("plays", "drums", lasts=str)
-"""Which form of music is chosen, on pages that have a choice."""
-
-MODELS: Mapping[Plays, SessionVar[str]] = {
-    plays: SessionVar("model" if plays == "drums" else f"model.{plays}", "", lasts=str)
-    for plays in _PLAYS
-}
-"""The name of the model that is chosen for each form of music."""
 
 _DESTINATIONS: Mapping[str, Callable[[ModelInfo], bool]] = {
     "Sample": lambda model: True,

@@ -1,6 +1,6 @@
 """Where music comes from: one widget with which every page asks for it, and share codes.
 
-    source = choose_groove("attributes.groove", "Music", model=model)
+    source = choose_groove(studio, "attributes.groove", "Music", model=model)
 
 What another page sends arrives by itself, see `session`. The key is the page's key, a dot, and
 the name of the slot, see `collection`.
@@ -47,8 +47,8 @@ from pages.shared.collection import (
     slots,
 )
 from pages.shared.names import name_of
-from pages.shared.play_settings import shared_studio
-from pages.shared.session import MODELS, PLAYS, take_sent, take_to_share
+from pages.shared.play_settings import MODELS, PLAYS
+from pages.shared.session import take_sent, take_to_share
 from pages.shared.store import SessionVar
 from pages.shared.transport import choose_kit, chosen_kit, transport
 from pages.shared.uploads import draw_report, draw_uploader
@@ -59,6 +59,7 @@ _FILLINGS = {"repeats": "it is repeated", "silence": "silence follows"}
 
 
 def choose_groove(
+    studio: Studio,
     key: str,
     label: str,
     *,
@@ -71,6 +72,8 @@ def choose_groove(
 
     Parameters
     ----------
+    studio
+        Reads uploads and draws samples.
     key
         The slot's: `page.slot`.
     label
@@ -96,7 +99,6 @@ def choose_groove(
     MusicVAEError
         If a demo groove cannot be read.
     """
-    studio = shared_studio()
     wanted: Sequence[Plays] = [model.plays] if model else forms
     plays = wanted[0]
     demos = [source for source in demo_sources(studio) if source.plays in wanted]
