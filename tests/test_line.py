@@ -13,7 +13,6 @@ from musicvae_core.music.line import (
     _NOTE_OFF,
     FIRST_PITCH_CLASS,
     LINE_CLASSES,
-    N_LINE_CLASSES,
     SILENT,
     Line,
     Note,
@@ -44,7 +43,7 @@ def test_classes_and_notes_are_two_ways_to_write_a_line(line):
 
 
 def test_the_alphabet_is_the_piano_a_note_off_and_no_event():
-    assert N_LINE_CLASSES == LINE_CLASSES.n_classes == 90
+    assert LINE_CLASSES.n_classes == 90
     assert np.array_equal(LINE_CLASSES.table @ LINE_CLASSES.key, np.arange(90))
     onsets = LINE_CLASSES.table[:, LINE_CLASSES.onset_features].any(axis=1)
     assert np.array_equal(onsets, np.arange(90) >= FIRST_PITCH_CLASS)
@@ -69,7 +68,7 @@ def test_a_repeated_note_is_struck_again_and_a_rest_begins_with_a_note_off():
 
 def test_the_ends_of_the_piano_are_the_first_and_the_last_pitch():
     line = Line.from_notes([Note(0, 1, _LOWEST_PITCH, 1.0), Note(1, 15, _HIGHEST_PITCH, 1.0)], 1)
-    assert line_to_classes(line)[:2].tolist() == [FIRST_PITCH_CLASS, N_LINE_CLASSES - 1]
+    assert line_to_classes(line)[:2].tolist() == [FIRST_PITCH_CLASS, LINE_CLASSES.n_classes - 1]
     for pitch in (_LOWEST_PITCH - 1, _HIGHEST_PITCH + 1):
         with pytest.raises(InvalidMusicError, match=f"{pitch}.*21 to 108"):
             line_to_classes(Line.from_notes([Note(0, 1, pitch, 1.0)], 1))

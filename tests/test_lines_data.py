@@ -12,7 +12,6 @@ from musicvae_core.errors import DamagedDataError, DataError, TooFewExamplesErro
 from musicvae_core.music.line import (
     FIRST_PITCH_CLASS,
     LINE_CLASSES,
-    N_LINE_CLASSES,
     Line,
     Note,
     line_to_classes,
@@ -147,7 +146,7 @@ def test_windows_with_too_many_onsets_off_the_grid_do_not_count():
 def test_transposition_moves_all_of_a_window_alike_and_stays_on_the_piano():
     rng = np.random.default_rng(0)
     classes = np.tile(line_to_classes(tune(2)).astype(np.uint8), (400, 1))
-    classes[0, 0], classes[1, 0] = FIRST_PITCH_CLASS, N_LINE_CLASSES - 1
+    classes[0, 0], classes[1, 0] = FIRST_PITCH_CLASS, LINE_CLASSES.n_classes - 1
     moved = _transpose(classes, 0.75, rng)
     is_pitch = classes >= FIRST_PITCH_CLASS
     assert np.array_equal(moved >= FIRST_PITCH_CLASS, is_pitch)

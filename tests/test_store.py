@@ -14,7 +14,7 @@ from test_trios import write_zip
 from tiny_data import drummed_groove, write_folder
 
 from musicvae_core.data import store as store_module
-from musicvae_core.data.store import StoredRows, write_rows
+from musicvae_core.data.store import _StoredRows, _write_rows
 from musicvae_core.data.trios import load_data
 from musicvae_core.errors import DamagedDataError, DataError, TooFewExamplesError
 from musicvae_core.models.presets import override, preset
@@ -59,7 +59,7 @@ def test_stored_windows_are_those_in_memory(form, sets, tmp_path):
         again = load_data(form, sets[form], store=tmp_path).windows(split, n_bars)
         for one in (kept, again):
             assert len(one) == len(plain) > 0
-            assert isinstance(rows_of(one), StoredRows)
+            assert isinstance(rows_of(one), _StoredRows)
             assert rows_of(one).dtype == rows_of(plain).dtype
             assert np.array_equal(rows_of(one)[:], rows_of(plain))
             assert np.array_equal(one.features[:], plain.features[:])
@@ -178,7 +178,7 @@ def test_a_damaged_store_is_written_anew(sets, tmp_path, suffix, n_bytes):
     path.write_bytes(path.read_bytes()[:n_bytes])
     if suffix == ".npy":
         with pytest.raises(DamagedDataError, match="delete it"):
-            StoredRows(path)
+            _StoredRows(path)
     assert np.array_equal(source.windows("train", 2).classes[:], plain)
 
 
@@ -188,16 +188,16 @@ def test_a_write_that_breaks_off_leaves_nothing(tmp_path):
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        write_rows(tmp_path / "rows.npy", breaking())
+        _write_rows(tmp_path / "rows.npy", breaking())
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8, np.uint16])
 def test_numpy_reads_a_store(tmp_path, dtype):
     rows = np.arange(1200).reshape(100, 4, 3).astype(dtype)
-    write_rows(tmp_path / "rows.npy", iter([rows[:2], rows[2:2], rows[2:]]))
+    _write_rows(tmp_path / "rows.npy", iter([rows[:2], rows[2:2], rows[2:]]))
     assert np.array_equal(np.load(tmp_path / "rows.npy"), rows)
-    kept = StoredRows(tmp_path / "rows.npy")
+    kept = _StoredRows(tmp_path / "rows.npy")
     places = np.array([5, 6, 7, 0, 41, 41, -1])
     assert np.array_equal(kept[places], rows[places])
     assert kept[places[:0]].shape == (0, 4, 3)

@@ -25,7 +25,6 @@ from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.line import (
     FIRST_PITCH_CLASS,
     LINE_CLASSES,
-    N_LINE_CLASSES,
     SILENT,
     line_to_classes,
 )
@@ -247,12 +246,12 @@ def _transpose(
     numbers = classes.astype(np.int64)
     is_pitch = (numbers >= FIRST_PITCH_CLASS) & is_line
     axes = tuple(range(1, numbers.ndim))
-    lowest = np.where(is_pitch, numbers, N_LINE_CLASSES).min(axis=axes)
+    lowest = np.where(is_pitch, numbers, LINE_CLASSES.n_classes).min(axis=axes)
     highest = np.where(is_pitch, numbers, 0).max(axis=axes)
     moves = rng.integers(-_MAX_TRANSPOSITION, _MAX_TRANSPOSITION + 1, len(numbers))
     moves = np.where(rng.random(len(numbers)) < share, moves, 0)
     moves = np.maximum(moves, FIRST_PITCH_CLASS - lowest)
-    moves = np.minimum(moves, N_LINE_CLASSES - 1 - highest)
+    moves = np.minimum(moves, LINE_CLASSES.n_classes - 1 - highest)
     return np.where(is_pitch, numbers + moves.reshape(-1, *(1 for _ in axes)), numbers)
 
 

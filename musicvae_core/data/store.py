@@ -199,7 +199,7 @@ class StoredSet:
 
     def _open(self, path: Path) -> Any:
         about, arrays = read_arrays(path.with_suffix(".npz"), _FORMAT)
-        rows = StoredRows(path)
+        rows = _StoredRows(path)
         if len(rows) != len(arrays["start_bars"]):
             raise ValueError("its two files do not belong together")
         labels = tuple(self.reader.label(**label) for label in about["labels"])
@@ -222,7 +222,7 @@ class StoredSet:
                     places.append((made.start_bars, made.tempo_bpm))
                     yield made.rows
 
-        write_rows(path, parts())
+        _write_rows(path, parts())
         names = ("tempos_bpm", "performance", "start_bars")
         about = {"format": _FORMAT, "labels": [asdict(label) for label in labels]}
         write_arrays(path.with_suffix(".npz"), about, dict(zip(names, _join(places), strict=True)))
@@ -303,7 +303,7 @@ def fingerprint(source: Path, *settings: object) -> str:
     return digest.hexdigest()[:24]
 
 
-class StoredRows:
+class _StoredRows:
     """Rows (N, ...) that lie in a `.npy` file; any thread may read them.
 
     Parameters
@@ -361,8 +361,8 @@ def _runs(rows: NDArray[np.integer]) -> Iterator[tuple[int, int, int]]:
             yield int(run[0]), int(rows[run[0]]), len(run)
 
 
-def write_rows(path: Path, parts: Iterable[NDArray[Any]]) -> None:
-    """Write parts (n, ...) one after the other as a file of `StoredRows`, whole or not at all.
+def _write_rows(path: Path, parts: Iterable[NDArray[Any]]) -> None:
+    """Write parts (n, ...) one after the other as a file of `_StoredRows`, whole or not at all.
 
     Parameters
     ----------

@@ -193,39 +193,9 @@ def _dynamic_range(beats: _Beats) -> _Array:
     return _spread_of(beats.velocities, beats.hits)
 
 
-def _kick_activity(beats: _Beats) -> _Array:
-    """Return the kicks a bar."""
-    return _activity(beats, [KICK])
-
-
-def _snare_activity(beats: _Beats) -> _Array:
-    """Return the snare hits a bar, ghost notes and all."""
-    return _activity(beats, [SNARE])
-
-
-def _hat_activity(beats: _Beats) -> _Array:
-    """Return the hi-hat hits a bar, closed and open."""
-    return _activity(beats, [CLOSED_HAT, OPEN_HAT])
-
-
 def _open_hat_share(beats: _Beats) -> _Array:
     """Return the share of the hi-hat hits that are open, 0 to 1; 0 without a hi-hat."""
     return _ratio(_hits_of(beats, [OPEN_HAT]), _hits_of(beats, [CLOSED_HAT, OPEN_HAT]))
-
-
-def _ride_activity(beats: _Beats) -> _Array:
-    """Return the ride hits a bar."""
-    return _activity(beats, [RIDE])
-
-
-def _crash_activity(beats: _Beats) -> _Array:
-    """Return the crash hits a bar; the other cymbal has its own `_ride_activity`."""
-    return _activity(beats, [CRASH])
-
-
-def _tom_activity(beats: _Beats) -> _Array:
-    """Return the hits of the three toms a bar."""
-    return _activity(beats, _TOMS)
 
 
 def _fill_ness(beats: _Beats) -> _Array:
@@ -242,13 +212,21 @@ def _fill_ness(beats: _Beats) -> _Array:
     return np.asarray((leaves_time & sounding[..., [SNARE, *_TOMS]].any(axis=-1)).mean(axis=-1))
 
 
-def _hits_of(beats: _Beats, voices: list[int] | slice) -> _Array:
+def _hits_of(beats: _Beats, voices: list[int]) -> _Array:
     return np.asarray(beats.hits[..., voices].sum(axis=(-2, -1)), np.float64)
 
 
-def _activity(beats: _Beats, voices: list[int]) -> _Array:
-    n_bars = beats.hits.shape[-2] / beats.grid.steps_per_bar
-    return np.asarray(_hits_of(beats, voices) / n_bars)
+def _activity_of(*voices: int) -> Callable[[_Beats], _Array]:
+    """Return what gives the hits a bar of some voices."""
+
+    def activity(beats: _Beats) -> _Array:
+        n_bars = beats.hits.shape[-2] / beats.grid.steps_per_bar
+        return np.asarray(_hits_of(beats, list(voices)) / n_bars)
+
+    return activity
+
+
+_hat_activity = _activity_of(CLOSED_HAT, OPEN_HAT)
 
 
 ATTRIBUTES: Mapping[str, Callable[[_Beats], _Array]] = MappingProxyType(
@@ -301,99 +279,81 @@ class Control:
     of_feel: bool = False
 
 
+def _of_timing(title: str, help_text: str) -> Control:
+    return Control(title, "% of a step", 100, 1, "Feel", help_text, of_feel=True)
+
+
+def _of_loudness(title: str, help_text: str) -> Control:
+    return Control(title, "velocity", VELOCITY_LEVELS, 1, "Feel", help_text, of_feel=True)
+
+
 CONTROLS: Mapping[str, Control] = MappingProxyType(
     {
         "step_density": Control(
-            *("How busy", "% of steps", 100, 1, "Rhythm"),
-            "Fewer sixteenths pass in silence.",
+            "How busy", "% of steps", 100, 1, "Rhythm", "Fewer sixteenths pass in silence."
         ),
         "sixteenth_syncopation": Control(
-            *("16th syncopation", "% of hits", 100, 1, "Rhythm"),
-            "More hits on the “e” and the “a” whose voice was silent just before.",
+            title="16th syncopation",
+            unit="% of hits",
+            scale=100,
+            step=1,
+            group="Rhythm",
+            help="More hits on the “e” and the “a” whose voice was silent just before.",
         ),
         "eighth_syncopation": Control(
-            *("8th syncopation", "% of hits", 100, 1, "Rhythm"),
-            "More hits on the “and” whose voice was silent on the beat.",
+            title="8th syncopation",
+            unit="% of hits",
+            scale=100,
+            step=1,
+            group="Rhythm",
+            help="More hits on the “and” whose voice was silent on the beat.",
         ),
         "fill_ness": Control(
-            *("Fills", "% of beats", 100, 5, "Rhythm"),
-            "More beats of snare and toms that no hi-hat or ride keeps time for.",
+            title="Fills",
+            unit="% of beats",
+            scale=100,
+            step=5,
+            group="Rhythm",
+            help="More beats of snare and toms that no hi-hat or ride keeps time for.",
         ),
-        "kick_activity": Control(
-            *("Kick", "hits a bar", 1, 0.5, "Voices"),
-            "More kicks.",
-        ),
+        "kick_activity": Control("Kick", "hits a bar", 1, 0.5, "Voices", "More kicks."),
         "snare_activity": Control(
             "Snare", "hits a bar", 1, 0.5, "Voices", "More snare, ghosts included."
         ),
-        "hat_activity": Control(
-            *("Hi-hat", "hits a bar", 1, 0.5, "Voices"),
-            "A busier hi-hat.",
-        ),
+        "hat_activity": Control("Hi-hat", "hits a bar", 1, 0.5, "Voices", "A busier hi-hat."),
         "open_hat_share": Control(
-            *("Open hi-hat", "% of the hi-hat", 100, 1, "Voices"),
-            "More of the hi-hat is played open.",
+            "Open hi-hat", "% of the hi-hat", 100, 1, "Voices", "More of the hi-hat is played open."
         ),
-        "ride_activity": Control(
-            *("Ride", "hits a bar", 1, 0.5, "Voices"),
-            "A busier ride.",
+        "ride_activity": Control("Ride", "hits a bar", 1, 0.5, "Voices", "A busier ride."),
+        "crash_activity": Control("Crash", "hits a bar", 1, 0.5, "Voices", "More crashes."),
+        "tom_activity": Control("Toms", "hits a bar", 1, 0.5, "Voices", "More of the three toms."),
+        "swing": _of_timing("Swing", "The “e” and the “a” come later than the beat and the “and”."),
+        "laid_backness": _of_timing(
+            "Laid-back", "Behind the beat to the right, ahead of it to the left."
         ),
-        "crash_activity": Control(
-            *("Crash", "hits a bar", 1, 0.5, "Voices"),
-            "More crashes.",
+        "looseness": _of_timing(
+            "Tight to loose", "Hits stray further from their places in time, swing aside."
         ),
-        "tom_activity": Control(
-            *("Toms", "hits a bar", 1, 0.5, "Voices"),
-            "More of the three toms.",
-        ),
-        "swing": Control(
-            *("Swing", "% of a step", 100, 1, "Feel"),
-            "The “e” and the “a” come later than the beat and the “and”.",
-            of_feel=True,
-        ),
-        "laid_backness": Control(
-            *("Laid-back", "% of a step", 100, 1, "Feel"),
-            "Behind the beat to the right, ahead of it to the left.",
-            of_feel=True,
-        ),
-        "looseness": Control(
-            *("Tight to loose", "% of a step", 100, 1, "Feel"),
-            "Hits stray further from their places in time, swing aside.",
-            of_feel=True,
-        ),
-        "velocity_mean": Control(
-            *("Loudness", "velocity", VELOCITY_LEVELS, 1, "Feel"),
-            "Played harder on average.",
-            of_feel=True,
-        ),
-        "velocity_spread": Control(
-            *("Dynamic range", "velocity", VELOCITY_LEVELS, 1, "Feel"),
-            "A wider gap between accents and ghosts.",
-            of_feel=True,
-        ),
+        "velocity_mean": _of_loudness("Loudness", "Played harder on average."),
+        "velocity_spread": _of_loudness("Dynamic range", "A wider gap between accents and ghosts."),
     }
 )
 """What can be steered, in the order of the sliders; names as in `ATTRIBUTES` mean the same."""
 
-
 _MEASURES: Mapping[str, Callable[[_Beats], _Array]] = MappingProxyType(
     {
-        "step_density": _step_density,
+        **ATTRIBUTES,
         "sixteenth_syncopation": _sixteenth_syncopation,
         "eighth_syncopation": _eighth_syncopation,
         "fill_ness": _fill_ness,
-        "kick_activity": _kick_activity,
-        "snare_activity": _snare_activity,
+        "kick_activity": _activity_of(KICK),
+        "snare_activity": _activity_of(SNARE),
         "hat_activity": _hat_activity,
         "open_hat_share": _open_hat_share,
-        "ride_activity": _ride_activity,
-        "crash_activity": _crash_activity,
-        "tom_activity": _tom_activity,
-        "swing": _swing,
-        "laid_backness": _laid_backness,
+        "ride_activity": _activity_of(RIDE),
+        "crash_activity": _activity_of(CRASH),
+        "tom_activity": _activity_of(*_TOMS),
         "looseness": _looseness,
-        "velocity_mean": _mean_velocity,
-        "velocity_spread": _dynamic_range,
     }
 )
 """Each gives the control of its name in the control's own unit."""

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from musicvae_core.errors import InvalidMusicError
 from musicvae_core.music.drums import N_VOICES, OFFSET_SCALE
-from musicvae_core.music.grid import (
-    COMMON_TIME,
-    MAX_TEMPO_BPM,
-    MIN_TEMPO_BPM,
-    VELOCITY_LEVELS,
-    Grid,
-)
-from musicvae_core.music.packed import WrittenAsText, pack_bytes, unpack_bytes
+from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS, Grid
+from musicvae_core.music.packed import MusicOnGrid, pack_bytes, unpack_bytes
 
 _HEAD = struct.Struct("<Id")
 """Of a groove as a text: its steps and its tempo."""
 
 
 @dataclass(frozen=True, eq=False)
-class Groove(WrittenAsText):
+class Groove(MusicOnGrid):
     """A drum pattern on a grid, with the feel of each hit.
 
     Parameters
@@ -43,8 +37,6 @@ class Groove(WrittenAsText):
     grid
         How the steps divide time; sixteenths in 4/4 by default.
 
-    The arrays are copied and made read-only, so a groove can be shared and cached.
-
     Raises
     ------
     InvalidMusicError
@@ -57,34 +49,14 @@ class Groove(WrittenAsText):
     tempo_bpm: float
     grid: Grid = COMMON_TIME
 
+    ARRAYS = MappingProxyType({"hits": np.bool_, "velocities": np.float32, "offsets": np.float32})
+
     def __post_init__(self) -> None:
-        for name, dtype in (
-            ("hits", np.bool_),
-            ("velocities", np.float32),
-            ("offsets", np.float32),
-        ):
-            array = np.array(getattr(self, name), dtype=dtype)
-            array.flags.writeable = False
-            object.__setattr__(self, name, array)
-        object.__setattr__(self, "tempo_bpm", float(self.tempo_bpm))
-        self._check_shapes()
-        self._check_ranges()
-
-    def _check_shapes(self) -> None:
-        shape, steps_per_bar = self.hits.shape, self.grid.steps_per_bar
-        if len(shape) != 2 or shape[1] != N_VOICES or shape[0] == 0 or shape[0] % steps_per_bar:
+        self._take_up_arrays()
+        if self.hits.shape[1:] != (N_VOICES,):
             raise InvalidMusicError(
-                f"hits has shape {shape}; a groove is (steps, {N_VOICES}) "
-                f"with a positive multiple of {steps_per_bar} steps."
+                f"hits has shape {self.hits.shape}; a groove is (steps, {N_VOICES})."
             )
-        for name in ("velocities", "offsets"):
-            if getattr(self, name).shape != shape:
-                raise InvalidMusicError(
-                    f"{name} has shape {getattr(self, name).shape}; "
-                    f"hits has {shape}: make them equal."
-                )
-
-    def _check_ranges(self) -> None:
         velocities, offsets = self.velocities, self.offsets
         if not (np.isfinite(velocities).all() and np.isfinite(offsets).all()):
             raise InvalidMusicError("velocities and offsets must be finite numbers.")
@@ -102,11 +74,6 @@ class Groove(WrittenAsText):
         n_loud = np.count_nonzero(velocities)  # those of hits all are
         if n_loud > struck.size or (offsets.any() and offsets[~self.hits].any()):
             raise InvalidMusicError("velocities and offsets must be 0 where there is no hit.")
-        if not MIN_TEMPO_BPM <= self.tempo_bpm <= MAX_TEMPO_BPM:
-            raise InvalidMusicError(
-                f"tempo is {self.tempo_bpm:g} bpm; "
-                f"it must lie in {MIN_TEMPO_BPM:g} to {MAX_TEMPO_BPM:g}."
-            )
 
     @classmethod
     def silent(cls, n_bars: int, tempo_bpm: float = 120.0, grid: Grid = COMMON_TIME) -> Groove:
@@ -135,49 +102,10 @@ class Groove(WrittenAsText):
             grid,
         )
 
-    def __eq__(self, other: object) -> bool:
-        """Two grooves are equal when all their arrays, tempos and grids are, exactly."""
-        if not isinstance(other, Groove):
-            return NotImplemented
-        return (
-            (self.tempo_bpm, self.grid) == (other.tempo_bpm, other.grid)
-            and np.array_equal(self.hits, other.hits)
-            and np.array_equal(self.velocities, other.velocities)
-            and np.array_equal(self.offsets, other.offsets)
-        )
-
-    def __hash__(self) -> int:
-        arrays = (self.hits, self.velocities + 0.0, self.offsets + 0.0)  # -0.0 is equal to 0.0
-        return hash((self.tempo_bpm, self.grid, *(array.tobytes() for array in arrays)))
-
-    @property
-    def n_steps(self) -> int:
-        """Length in steps."""
-        return int(self.hits.shape[0])
-
-    @property
-    def n_bars(self) -> int:
-        """Length in bars."""
-        return self.n_steps // self.grid.steps_per_bar
-
     @property
     def n_hits(self) -> int:
         """How many notes the groove has."""
         return int(self.hits.sum())
-
-    @property
-    def step_seconds(self) -> float:
-        """Duration of a step."""
-        return 60.0 / self.tempo_bpm / self.grid.steps_per_beat
-
-    @property
-    def duration_seconds(self) -> float:
-        """Duration of one pass through the groove."""
-        return self.n_steps * self.step_seconds
-
-    def at_tempo(self, tempo_bpm: float) -> Groove:
-        """Return the same groove at another tempo."""
-        return replace(self, tempo_bpm=tempo_bpm)
 
     def performed(self, swing: float = 0.0, feel: float = 1.0) -> Groove:
         """Return the groove played with more swing, or with less or more of its feel.
@@ -216,43 +144,7 @@ class Groove(WrittenAsText):
         InvalidMusicError
             If a bar does not exist, or none is given.
         """
-        if not 0 <= start_bar < start_bar + n_bars <= self.n_bars:
-            raise InvalidMusicError(
-                f"There are not {n_bars} bars from bar {start_bar} on; "
-                f"the groove has bars 0 to {self.n_bars - 1}: ask for one or more of these."
-            )
-        steps_per_bar = self.grid.steps_per_bar
-        return self._at(slice(start_bar * steps_per_bar, (start_bar + n_bars) * steps_per_bar))
-
-    def _at(self, steps: slice | NDArray[np.int64]) -> Groove:
-        """Return a groove of some steps, in the order given."""
-        return replace(
-            self,
-            hits=self.hits[steps],
-            velocities=self.velocities[steps],
-            offsets=self.offsets[steps],
-        )
-
-    @classmethod
-    def joined(cls, grooves: Sequence[Groove]) -> Groove:
-        """Return grooves one after the other, at the tempo of the first.
-
-        Raises
-        ------
-        InvalidMusicError
-            If there are none, or their grids differ.
-        """
-        if not grooves:
-            raise InvalidMusicError("There is no groove to join: give one or more.")
-        if len({groove.grid for groove in grooves}) > 1:
-            raise InvalidMusicError("The grooves to join have different grids: give one grid.")
-        return cls(
-            np.concatenate([groove.hits for groove in grooves]),
-            np.concatenate([groove.velocities for groove in grooves]),
-            np.concatenate([groove.offsets for groove in grooves]),
-            grooves[0].tempo_bpm,
-            grooves[0].grid,
-        )
+        return self._at(self._steps_of(start_bar, n_bars))
 
     def windows(self, n_bars: int) -> list[Groove]:
         """Return every stretch of `n_bars` bars, one for each bar that it can start at.
@@ -269,10 +161,7 @@ class Groove(WrittenAsText):
         InvalidMusicError
             If the groove is longer than that.
         """
-        if self.n_bars > n_bars:
-            raise InvalidMusicError(
-                f"The groove has {self.n_bars} bars, more than {n_bars}: choose some of them."
-            )
+        self._check_fits(n_bars)
         silence = ((0, n_bars * self.grid.steps_per_bar - self.n_steps), (0, 0))
         return replace(
             self,
@@ -280,10 +169,6 @@ class Groove(WrittenAsText):
             velocities=np.pad(self.velocities, silence),
             offsets=np.pad(self.offsets, silence),
         )
-
-    def repeated(self, n_bars: int) -> Groove:
-        """Return the groove played over and over until it is `n_bars` bars long."""
-        return self._at(np.arange(n_bars * self.grid.steps_per_bar) % self.n_steps)
 
     def to_text(self) -> str:
         """Return the groove as a short text, exactly.

@@ -8,9 +8,10 @@ sound on, be it a note or silence.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,14 +19,8 @@ from numpy.typing import NDArray
 
 from musicvae_core.errors import ConfigError, InvalidMusicError
 from musicvae_core.music.drums import Alphabet
-from musicvae_core.music.grid import (
-    COMMON_TIME,
-    MAX_TEMPO_BPM,
-    MIN_TEMPO_BPM,
-    VELOCITY_LEVELS,
-    Grid,
-)
-from musicvae_core.music.packed import WrittenAsText, pack_bytes, unpack_bytes
+from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS, Grid
+from musicvae_core.music.packed import MusicOnGrid, pack_bytes, unpack_bytes
 
 SILENT = -1
 """The pitch of a step at which nothing sounds."""
@@ -35,13 +30,13 @@ _LOWEST_PITCH, _HIGHEST_PITCH = 21, 108
 
 _NO_EVENT, _NOTE_OFF = 0, 1
 FIRST_PITCH_CLASS = 2
-N_LINE_CLASSES = FIRST_PITCH_CLASS + _HIGHEST_PITCH - _LOWEST_PITCH + 1
+_N_CLASSES = FIRST_PITCH_CLASS + _HIGHEST_PITCH - _LOWEST_PITCH + 1
 
 LINE_CLASSES = Alphabet(
     "notes",
     slice(FIRST_PITCH_CLASS, None),
-    np.eye(N_LINE_CLASSES, dtype=np.float32),
-    np.arange(N_LINE_CLASSES),
+    np.eye(_N_CLASSES, dtype=np.float32),
+    np.arange(_N_CLASSES),
 )
 """88 pitches, note-off and no event, one feature each.
 
@@ -63,7 +58,7 @@ class Note(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Line(WrittenAsText):
+class Line(MusicOnGrid):
     """One pitched voice on a grid.
 
     Parameters
@@ -85,8 +80,6 @@ class Line(WrittenAsText):
         0 to 1: how late every second step of a beat is played, as a share of a third of a step.
         Not part of its text.
 
-    The arrays are copied and made read-only, so a line can be shared and cached.
-
     Raises
     ------
     InvalidMusicError
@@ -101,36 +94,17 @@ class Line(WrittenAsText):
     grid: Grid = COMMON_TIME
     swing: float = 0.0
 
+    ARRAYS = MappingProxyType({"pitches": np.int64, "onsets": np.bool_, "velocities": np.float32})
+
     def __post_init__(self) -> None:
-        dtypes = {"pitches": np.int64, "onsets": np.bool_, "velocities": np.float32}
-        for name, dtype in dtypes.items():
-            array: NDArray[Any] = np.array(getattr(self, name), dtype=dtype)
-            array.flags.writeable = False
-            object.__setattr__(self, name, array)
-        object.__setattr__(self, "tempo_bpm", float(self.tempo_bpm))
-        self._check_shapes()
-        self._check_notes()
-        if not MIN_TEMPO_BPM <= self.tempo_bpm <= MAX_TEMPO_BPM:
+        self._take_up_arrays()
+        if self.pitches.ndim != 1:
             raise InvalidMusicError(
-                f"The tempo is {self.tempo_bpm:g} bpm; "
-                f"it must lie in {MIN_TEMPO_BPM:g} to {MAX_TEMPO_BPM:g}."
+                f"pitches has shape {self.pitches.shape}; a line has one pitch a step."
             )
+        self._check_notes()
         if not 0 <= self.program <= 127:
             raise InvalidMusicError(f"The program is {self.program}; it must be 0 to 127.")
-
-    def _check_shapes(self) -> None:
-        shape, steps_per_bar = self.pitches.shape, self.grid.steps_per_bar
-        if len(shape) != 1 or shape[0] == 0 or shape[0] % steps_per_bar:
-            raise InvalidMusicError(
-                f"pitches has shape {shape}; a line has one pitch a step and a positive "
-                f"multiple of {steps_per_bar} steps."
-            )
-        for name in ("onsets", "velocities"):
-            if getattr(self, name).shape != shape:
-                raise InvalidMusicError(
-                    f"{name} has shape {getattr(self, name).shape}; pitches has {shape}: "
-                    "make them equal."
-                )
 
     def _check_notes(self) -> None:
         pitches, velocities = self.pitches, self.velocities
@@ -193,46 +167,10 @@ class Line(WrittenAsText):
             n_sounding = int((self.pitches[step:limit] != SILENT).sum())
             yield Note(int(step), n_sounding, int(self.pitches[step]), float(self.velocities[step]))
 
-    def __eq__(self, other: object) -> bool:
-        """Two lines are equal when their notes, tempos, programs and grids are, exactly."""
-        if not isinstance(other, Line):
-            return NotImplemented
-        plain = ("tempo_bpm", "program", "grid", "swing")
-        return all(getattr(self, name) == getattr(other, name) for name in plain) and all(
-            np.array_equal(getattr(self, name), getattr(other, name))
-            for name in ("pitches", "onsets", "velocities")
-        )
-
-    def __hash__(self) -> int:
-        arrays = (self.pitches, self.onsets, self.velocities)
-        return hash(
-            (self.tempo_bpm, self.program, self.grid, *(array.tobytes() for array in arrays))
-        )
-
-    @property
-    def n_steps(self) -> int:
-        """Length in steps."""
-        return len(self.pitches)
-
-    @property
-    def n_bars(self) -> int:
-        """Length in bars."""
-        return self.n_steps // self.grid.steps_per_bar
-
     @property
     def n_notes(self) -> int:
         """How many notes begin."""
         return int(self.onsets.sum())
-
-    @property
-    def step_seconds(self) -> float:
-        """Duration of a step."""
-        return 60.0 / self.tempo_bpm / self.grid.steps_per_beat
-
-    @property
-    def duration_seconds(self) -> float:
-        """Duration of one pass through the line."""
-        return self.n_steps * self.step_seconds
 
     def bars(self, start_bar: int, n_bars: int) -> Line:
         """Return `n_bars` bars from `start_bar` on, counted from 0, as a line of their own.
@@ -245,28 +183,12 @@ class Line(WrittenAsText):
         InvalidMusicError
             If a bar does not exist, or none is given.
         """
-        if not 0 <= start_bar < start_bar + n_bars <= self.n_bars:
-            raise InvalidMusicError(
-                f"There are not {n_bars} bars from bar {start_bar} on; "
-                f"the line has bars 0 to {self.n_bars - 1}: ask for one or more of these."
-            )
-        start = start_bar * self.grid.steps_per_bar
-        steps = slice(start, start + n_bars * self.grid.steps_per_bar)
+        steps = self._steps_of(start_bar, n_bars)
         onsets, velocities = self.onsets[steps].copy(), self.velocities[steps].copy()
-        if self.pitches[start] != SILENT and not onsets[0]:
-            begun = np.flatnonzero(self.onsets[:start])[-1]
+        if self.pitches[steps.start] != SILENT and not onsets[0]:
+            begun = np.flatnonzero(self.onsets[: steps.start])[-1]
             onsets[0], velocities[0] = True, self.velocities[begun]
         return replace(self, pitches=self.pitches[steps], onsets=onsets, velocities=velocities)
-
-    def repeated(self, n_bars: int) -> Line:
-        """Return the line played over and over until it is `n_bars` bars long."""
-        steps = np.arange(n_bars * self.grid.steps_per_bar) % self.n_steps
-        return replace(
-            self,
-            pitches=self.pitches[steps],
-            onsets=self.onsets[steps],
-            velocities=self.velocities[steps],
-        )
 
     def padded(self, n_bars: int) -> Line:
         """Return the line with silence after it, `n_bars` bars long in all.
@@ -276,15 +198,8 @@ class Line(WrittenAsText):
         InvalidMusicError
             If the line is longer than that.
         """
-        if self.n_bars > n_bars:
-            raise InvalidMusicError(
-                f"The line has {self.n_bars} bars, more than {n_bars}: choose some of them."
-            )
+        self._check_fits(n_bars)
         return Line.from_notes(self.notes(), n_bars, self.tempo_bpm, self.program, self.grid)
-
-    def at_tempo(self, tempo_bpm: float) -> Line:
-        """Return the same line at another tempo."""
-        return replace(self, tempo_bpm=tempo_bpm)
 
     def performed(self, swing: float = 0.0, feel: float = 1.0) -> Line:
         """Return the line with swing, and its velocities scaled around their mean by `feel`."""
@@ -300,26 +215,6 @@ class Line(WrittenAsText):
     def place_of(self, step: int) -> float:
         """Return where a step is played, in steps; see `swing`."""
         return step + self.swing / 3 if self.grid.swings(step) else float(step)
-
-    @classmethod
-    def joined(cls, lines: Sequence[Line]) -> Line:
-        """Return lines one after the other, at the tempo and of the program of the first.
-
-        Raises
-        ------
-        InvalidMusicError
-            If there are none, or their grids differ.
-        """
-        if not lines:
-            raise InvalidMusicError("There is no line to join: give one or more.")
-        if len({line.grid for line in lines}) > 1:
-            raise InvalidMusicError("The lines to join have different grids: give one grid.")
-        return replace(
-            lines[0],
-            pitches=np.concatenate([line.pitches for line in lines]),
-            onsets=np.concatenate([line.onsets for line in lines]),
-            velocities=np.concatenate([line.velocities for line in lines]),
-        )
 
     def transposed(self, semitones: int) -> Line:
         """Return the line higher by so many semitones, or lower.

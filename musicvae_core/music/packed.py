@@ -1,7 +1,7 @@
-"""Arrays and music as short texts, exactly, for JSON that pydantic writes and reads.
+"""What all music has in common; and arrays and music as short texts, exactly, for JSON.
 
 A dataclass with a field of type `Floats`, `Groove`, `Line` or `Piece` can be given to a
-`TypeAdapter` as it is.
+`TypeAdapter` of pydantic as it is.
 """
 
 from __future__ import annotations
@@ -10,11 +10,16 @@ import base64
 import struct
 import zlib
 from abc import ABC, abstractmethod
-from typing import Annotated, Any, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import GetCoreSchemaHandler, PlainSerializer, PlainValidator
+
+from musicvae_core.errors import InvalidMusicError
+from musicvae_core.music.grid import MAX_TEMPO_BPM, MIN_TEMPO_BPM, Grid
 
 _MAX_BYTES = 2**20
 """Of an unpacked text: some forty times the fullest piece of 256 bars."""
@@ -84,8 +89,149 @@ Floats = Annotated[NDArray[np.float32], PlainValidator(_validate), PlainSerializ
 """A float32 array of any shape."""
 
 
-class WrittenAsText(ABC):
-    """Music that pydantic takes as it is, and writes to JSON as a short text."""
+class MusicOnGrid(ABC):
+    """Music of whole bars; pydantic takes it as it is, and writes it to JSON as a short text.
+
+    A class of music that lies in arrays names them in `ARRAYS`, a value or a row of values for
+    each step. They are copied and made read-only, so music can be shared and cached.
+    """
+
+    ARRAYS: ClassVar[Mapping[str, type]] = {}
+
+    if TYPE_CHECKING:  # fields, or properties, of each class
+
+        @property
+        def tempo_bpm(self) -> float:
+            """Quarter notes a minute."""
+
+        @property
+        def grid(self) -> Grid:
+            """How the steps divide time."""
+
+    def _take_up_arrays(self) -> None:
+        """Copy the arrays, and refuse them where they, or the tempo, are out of shape."""
+        for name, dtype in self.ARRAYS.items():
+            array: NDArray[Any] = np.array(getattr(self, name), dtype=dtype)
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "tempo_bpm", float(self.tempo_bpm))
+        shapes = {name: getattr(self, name).shape for name in self.ARRAYS}
+        (first, shape), *others = shapes.items()
+        if not shape or not shape[0] or shape[0] % self.grid.steps_per_bar:
+            raise InvalidMusicError(
+                f"{first} has shape {shape}; {self._noun} has a positive multiple of "
+                f"{self.grid.steps_per_bar} steps."
+            )
+        for name, other in others:
+            if other != shape:
+                raise InvalidMusicError(
+                    f"{name} has shape {other}; {first} has {shape}: make them equal."
+                )
+        if not MIN_TEMPO_BPM <= self.tempo_bpm <= MAX_TEMPO_BPM:
+            raise InvalidMusicError(
+                f"The tempo is {self.tempo_bpm:g} bpm; "
+                f"it must lie in {MIN_TEMPO_BPM:g} to {MAX_TEMPO_BPM:g}."
+            )
+
+    @property
+    def _noun(self) -> str:
+        return f"the {type(self).__name__.lower()}"
+
+    def _plain(self) -> tuple[Any, ...]:
+        """Return all that is not in arrays."""
+        names = (one.name for one in fields(cast(Any, self)))
+        return tuple(getattr(self, name) for name in names if name not in self.ARRAYS)
+
+    def __eq__(self, other: object) -> bool:
+        """Music is equal when its arrays, tempo, grid and all else are, exactly."""
+        if not isinstance(other, type(self)):
+            return NotImplemented
+        return self._plain() == other._plain() and all(
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in self.ARRAYS
+        )
+
+    def __hash__(self) -> int:
+        arrays = (getattr(self, name) + 0 for name in self.ARRAYS)  # -0.0 is equal to 0.0
+        return hash((self._plain(), *(array.tobytes() for array in arrays)))
+
+    @property
+    def n_steps(self) -> int:
+        """Length in steps."""
+        return len(getattr(self, next(iter(self.ARRAYS))))
+
+    @property
+    def n_bars(self) -> int:
+        """Length in bars."""
+        return self.n_steps // self.grid.steps_per_bar
+
+    @property
+    def step_seconds(self) -> float:
+        """Duration of a step."""
+        return 60.0 / self.tempo_bpm / self.grid.steps_per_beat
+
+    @property
+    def duration_seconds(self) -> float:
+        """Duration of one pass through the music."""
+        return self.n_steps * self.step_seconds
+
+    def at_tempo(self, tempo_bpm: float) -> Self:
+        """Return the same music at another tempo."""
+        return self._with(tempo_bpm=tempo_bpm)
+
+    def repeated(self, n_bars: int) -> Self:
+        """Return the music played over and over until it is `n_bars` bars long."""
+        return self._at(np.arange(n_bars * self.grid.steps_per_bar) % self.n_steps)
+
+    def _with(self, **changes: Any) -> Self:
+        changed: Self = replace(cast(Any, self), **changes)
+        return changed
+
+    def _at(self, steps: slice | NDArray[np.int64]) -> Self:
+        """Return the music of some steps, in the order given."""
+        return self._with(**{name: getattr(self, name)[steps] for name in self.ARRAYS})
+
+    def _steps_of(self, start_bar: int, n_bars: int) -> slice:
+        """Return the steps of some bars, counted from 0.
+
+        Raises
+        ------
+        InvalidMusicError
+            If a bar does not exist, or none is given.
+        """
+        if not 0 <= start_bar < start_bar + n_bars <= self.n_bars:
+            raise InvalidMusicError(
+                f"There are not {n_bars} bars from bar {start_bar} on; "
+                f"{self._noun} has bars 0 to {self.n_bars - 1}: ask for one or more of these."
+            )
+        steps_per_bar = self.grid.steps_per_bar
+        return slice(start_bar * steps_per_bar, (start_bar + n_bars) * steps_per_bar)
+
+    def _check_fits(self, n_bars: int) -> None:
+        """Refuse to be made shorter."""
+        if self.n_bars > n_bars:
+            raise InvalidMusicError(
+                f"{self._noun.capitalize()} has {self.n_bars} bars, more than {n_bars}: "
+                "choose some of them."
+            )
+
+    @classmethod
+    def joined(cls, pieces: Sequence[Self]) -> Self:
+        """Return music one after the other; all but the arrays is that of the first.
+
+        Raises
+        ------
+        InvalidMusicError
+            If there is none, or the grids differ.
+        """
+        noun = cls.__name__.lower()
+        if not pieces:
+            raise InvalidMusicError(f"There is no {noun} to join: give one or more.")
+        if len({piece.grid for piece in pieces}) > 1:
+            raise InvalidMusicError(f"The {noun}s to join have different grids: give one grid.")
+        joined = {
+            name: np.concatenate([getattr(one, name) for one in pieces]) for name in cls.ARRAYS
+        }
+        return pieces[0]._with(**joined)
 
     @abstractmethod
     def to_text(self) -> str:

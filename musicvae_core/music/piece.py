@@ -16,7 +16,7 @@ from musicvae_core.music.drums import DRUM_CLASSES, Alphabet, hits_to_classes
 from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import LINE_CLASSES, Line, classes_to_line, line_to_classes
-from musicvae_core.music.packed import WrittenAsText
+from musicvae_core.music.packed import MusicOnGrid
 
 Part = Line | Groove
 MELODY, BASS, DRUMS = TRIO = ("melody", "bass", "drums")
@@ -33,7 +33,7 @@ _TRIO_PROGRAMS: Mapping[str, int] = MappingProxyType({MELODY: 81, BASS: 33})
 
 
 @dataclass(frozen=True, eq=False)
-class Piece(WrittenAsText):
+class Piece(MusicOnGrid):
     """Parts by name, in the order in which they are shown: any lines, and drums at most once.
 
     piece = Piece({"melody": melody, "bass": bass, "drums": groove})
@@ -126,21 +126,6 @@ class Piece(WrittenAsText):
     def n_steps(self) -> int:
         """Length in steps."""
         return self._first.n_steps
-
-    @property
-    def n_bars(self) -> int:
-        """Length in bars."""
-        return self._first.n_bars
-
-    @property
-    def step_seconds(self) -> float:
-        """Duration of a step."""
-        return self._first.step_seconds
-
-    @property
-    def duration_seconds(self) -> float:
-        """Duration of one pass through the piece."""
-        return self._first.duration_seconds
 
     def with_parts(self, parts: Mapping[str, Part]) -> Piece:
         """Return the piece with parts replaced, where it has them, or added after the others."""
