@@ -53,6 +53,11 @@ class _Posterior(nn.Module):
     to_mu: nn.Linear
     to_sigma: nn.Linear
 
+    def make_posterior(self, n_summary: int, z_size: int) -> None:
+        """Make the layers, from a summary of this width to z or a part of it."""
+        self.to_mu = nn.Linear(n_summary, z_size)
+        self.to_sigma = nn.Linear(n_summary, z_size)
+
     def posterior(self, summary: Tensor) -> tuple[Tensor, Tensor]:
         """Return mu and sigma, each (..., Z), of a summary (..., S)."""
         rows = summary.flatten(0, -2)
@@ -123,15 +128,49 @@ class BidirectionalEncoder(_Summary, _Posterior):
         step_size: int = 0,
     ) -> None:
         super().__init__(n_features, size, n_layers, n_steps, step_size)
-        self.to_mu = nn.Linear(self.n_summary, z_size)
-        self.to_sigma = nn.Linear(self.n_summary, z_size)
+        self.make_posterior(self.n_summary, z_size)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return mu and sigma, each (B, Z), of features (B, T, F)."""
         return self.posterior(self.summarise(features))
 
 
-class HierarchicalEncoder(_Posterior):
+class _BarEncoder(_Posterior):
+    """Tells each bar in one vector, from which, with the bars around it, its posterior is told.
+
+    Parameters
+    ----------
+    n_features, size, n_layers
+        Of the LSTM within a bar, as `BidirectionalEncoder`.
+    bar_size
+        Width of a bar's vector.
+    steps_per_bar, step_size
+        Steps of a bar, and width of the direct path from each of them to its bar's vector.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        size: int,
+        n_layers: int,
+        bar_size: int,
+        steps_per_bar: int,
+        step_size: int,
+    ) -> None:
+        super().__init__()
+        self.steps_per_bar = steps_per_bar
+        self.bar = _Summary(n_features, size, n_layers, steps_per_bar, step_size)
+        self.to_bar = nn.Linear(self.bar.n_summary, bar_size)
+
+    def vectors(self, features: Tensor) -> Tensor:
+        """Return a vector for each bar, (B, U, bar size), of features (B, T, F)."""
+        # (B * U, steps of a bar, F)
+        bars = features.reshape(-1, self.steps_per_bar, features.shape[-1])
+        vectors: Tensor = on_whole_blocks(self.to_bar, self.bar.summarise(bars))
+        return vectors.view(len(features), -1, vectors.shape[-1])
+
+
+class HierarchicalEncoder(_BarEncoder):
     """Encode every bar by itself, all at once, and then the sequence of bars.
 
     A bidirectional LSTM tells each bar in one vector; a second one runs over these vectors.
@@ -173,25 +212,18 @@ class HierarchicalEncoder(_Posterior):
         step_size: int = 0,
         bars_share_z: bool = True,
     ) -> None:
-        super().__init__()
-        self.steps_per_bar, self.bars_share_z = steps_per_bar, bars_share_z
-        self.bar = _Summary(n_features, size, n_layers, steps_per_bar, step_size)
-        self.to_bar = nn.Linear(self.bar.n_summary, bar_size)
+        super().__init__(n_features, size, n_layers, bar_size, steps_per_bar, step_size)
+        self.bars_share_z = bars_share_z
         self.sequence = nn.LSTM(bar_size, sequence_size, bidirectional=True, batch_first=True)
         n_told = bar_size + 2 * sequence_size
         n_inputs, n_outputs = (
             (n_told, z_size // n_bars) if bars_share_z else (n_bars * n_told, z_size)
         )
-        self.to_mu = nn.Linear(n_inputs, n_outputs)
-        self.to_sigma = nn.Linear(n_inputs, n_outputs)
+        self.make_posterior(n_inputs, n_outputs)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return mu and sigma, each (B, Z), of features (B, T, F), T whole bars."""
-        n_examples = len(features)
-        # (B * U, steps of a bar, F)
-        bars = features.reshape(-1, self.steps_per_bar, features.shape[-1])
-        vectors = on_whole_blocks(self.to_bar, self.bar.summarise(bars))  # (B * U, bar size)
-        vectors = vectors.view(n_examples, -1, vectors.shape[-1])  # (B, U, bar size)
+        vectors = self.vectors(features)  # (B, U, bar size)
         # (B, U, 2 * sequence size)
         around = on_whole_blocks(lambda bars: self.sequence(bars)[0], vectors)
         told = torch.cat([vectors, around.to(vectors.dtype)], dim=-1)
@@ -199,35 +231,6 @@ class HierarchicalEncoder(_Posterior):
             return self.posterior(told.flatten(1))
         mu, sigma = self.posterior(told)  # each (B, U, Z / U)
         return mu.flatten(1), sigma.flatten(1)
-
-
-class _BarOfPart(_Posterior):
-    """One part within a bar: its vector and, with the bars around it, its posterior."""
-
-    def __init__(
-        self,
-        n_features: int,
-        size: int,
-        n_layers: int,
-        z_size: int,
-        bar_size: int,
-        n_around: int,
-        steps_per_bar: int,
-        step_size: int,
-    ) -> None:
-        super().__init__()
-        self.steps_per_bar = steps_per_bar
-        self.bar = _Summary(n_features, size, n_layers, steps_per_bar, step_size)
-        self.to_bar = nn.Linear(self.bar.n_summary, bar_size)
-        self.to_mu = nn.Linear(bar_size + n_around, z_size)
-        self.to_sigma = nn.Linear(bar_size + n_around, z_size)
-
-    def vectors(self, features: Tensor) -> Tensor:
-        """Return a vector for each bar, (B, U, bar size), of features (B, T, F)."""
-        # (B * U, steps of a bar, F)
-        bars = features.reshape(-1, self.steps_per_bar, features.shape[-1])
-        vectors: Tensor = on_whole_blocks(self.to_bar, self.bar.summarise(bars))
-        return vectors.view(len(features), -1, vectors.shape[-1])
 
 
 class PartsEncoder(nn.Module):
@@ -261,12 +264,11 @@ class PartsEncoder(nn.Module):
         self.part_features = list(part_features)
         n_parts = len(self.part_features)
         own_z, around = z_size // (n_bars * n_parts), 2 * sequence_size
-        self.parts = nn.ModuleList(
-            _BarOfPart(
-                n_features, size, n_layers, own_z, bar_size, around, steps_per_bar, step_size
-            )
-            for n_features in self.part_features
-        )
+        self.parts = nn.ModuleList()
+        for n_features in self.part_features:
+            part = _BarEncoder(n_features, size, n_layers, bar_size, steps_per_bar, step_size)
+            part.make_posterior(bar_size + around, own_z)
+            self.parts.append(part)
         self.sequence = nn.LSTM(
             n_parts * bar_size, sequence_size, bidirectional=True, batch_first=True
         )
