@@ -6,7 +6,8 @@ import mido
 import numpy as np
 import pytest
 
-from musicvae_core.errors import ConfigError, GridError, InvalidMusicError
+from musicvae_core.errors import ConfigError, GridError, InvalidMusicError, ShareCodeError
+from musicvae_core.music import share
 from musicvae_core.music.attributes import _Beats, _fill_ness, _hat_activity, _swing, measure
 from musicvae_core.music.attributes import _eighth_syncopation as eighths
 from musicvae_core.music.attributes import _sixteenth_syncopation as sixteenths
@@ -16,7 +17,8 @@ from musicvae_core.music.grid import COMMON_TIME, TICKS_PER_BEAT, Grid, TempoMap
 from musicvae_core.music.groove import Groove, groove_to_features
 from musicvae_core.music.line import Line, Note
 from musicvae_core.music.midi.write import write_midi
-from musicvae_core.music.share import Shared, write_share_code
+from musicvae_core.music.piece import Piece
+from musicvae_core.music.share import Shared, read_share_code, write_share_code
 
 WALTZ, TRIPLETS = Grid(beats_per_bar=3), Grid(steps_per_beat=6)
 GRIDS = (WALTZ, TRIPLETS, Grid(5, 4), Grid(3, 3), Grid(1, 1), Grid(7, 24))
@@ -181,11 +183,41 @@ def test_taps_lie_on_their_grid():
         taps_to_groove([(24.5, 0.5)], 2, 100.0, WALTZ)
 
 
-def test_models_and_share_codes_refuse_what_they_do_not_know():
-    groove = any_groove(WALTZ)
-    for use in (groove_to_features, lambda one: write_share_code(Shared(one))):
-        with pytest.raises(GridError, match=r"sixteenths in 3/4; only sixteenths in 4/4"):
-            use(groove)
+def test_models_refuse_what_they_do_not_know():
+    with pytest.raises(GridError, match=r"sixteenths in 3/4; only sixteenths in 4/4"):
+        groove_to_features(any_groove(WALTZ))
+
+
+def coarse(groove):
+    """Return a groove as a share code tells it."""
+    n_ticks = min(groove.grid.ticks_per_step, 240)
+    levels = np.rint(groove.velocities * 127) / 127
+    ticks = np.clip(np.rint(groove.offsets * n_ticks), -n_ticks // 2, n_ticks // 2 - 1)
+    return Groove(groove.hits, levels, ticks / n_ticks, groove.tempo_bpm, groove.grid)
+
+
+@pytest.mark.parametrize("grid", [COMMON_TIME, *GRIDS], ids=str)
+def test_share_codes_carry_the_grid(grid):
+    drums = coarse(any_groove(grid))
+    line = Line.from_notes(
+        [Note(0, 1, 60, 1.0), Note(grid.steps_per_bar, 1, 64, 50 / 127)], 3, grid=grid
+    )
+    piece = Piece({"melody": line, "bass": line.transposed(-12), "drums": drums.at_tempo(120)})
+    for music in (drums, line, piece):
+        code = write_share_code(Shared(music, "a model", "a kit", "a name"))
+        is_old = code.startswith(("gs2.", "ps1."))
+        assert is_old == (grid == COMMON_TIME)
+        shared = read_share_code(code)
+        assert shared.music == music
+        assert (shared.model, shared.kit, shared.name) == ("a model", "a kit", "a name")
+
+
+def test_a_share_code_of_no_grid_is_damaged():
+    code = write_share_code(Shared(any_groove(WALTZ)))
+    body = share._decode(code.removeprefix("gs3."))
+    for grid in (b"\x00\x04", b"\x04\x07", b"\x11\x04"):
+        with pytest.raises(ShareCodeError, match="damaged"):
+            read_share_code(share._encode("gs3.", body[:5] + grid + body[7:]))
 
 
 SLOWER = TempoMap(((0.0, 500_000), (8.0, 1_000_000)))

@@ -15,8 +15,8 @@ from musicvae_core.music.midi.write import write_midi
 from musicvae_core.music.share import (
     _MAX_BARS,
     _MAX_NAME_BYTES,
+    _WITH_GRID,
     MAX_CODE_LENGTH,
-    VERSION,
     Shared,
     read_share_code,
     write_share_code,
@@ -113,7 +113,7 @@ def test_nonsense_is_refused_by_name(text):
 
 def test_a_later_version_is_named(code):
     with pytest.raises(ShareCodeError, match="later version"):
-        read_share_code(f"gs{VERSION + 1}.{code[4:]}")
+        read_share_code(f"gs{_WITH_GRID + 1}.{code[4:]}")
     with pytest.raises(ShareCodeError):
         read_share_code(f"gs{'9' * 5000}.AAAA")
 

@@ -7,22 +7,26 @@ A code is `gs2.` and base64url of a checksum (CRC-32) and a body: the length in 
 in thousandths, the names of the model, the kit and the groove, then the cells of the hits in
 bits, a level of 1 to 127 and a tick of -60 to 59 for each hit. A body that deflate makes shorter
 is deflated. Levels or ticks that are all the same are written once. `gs1.` is the same without
-the groove's name.
+the groove's name. What is not sixteenths in 4/4 is `gs3.`: after the tempo come the beats of a
+bar and the steps of a beat, and ticks are parts of its own step.
 
-A piece's code is `ps1.` and the same, its body being the head of a groove's and then each part:
-its name, a byte for what it is, its length in two bytes, and its notes. A line's notes are its
-program, a byte for each step (see `Line.events`) and a level for each note.
+A piece's code is `ps1.`, or `ps2.` with its grid, and the same, its body being the head of a
+groove's and then each part: its name, a byte for what it is, its length in two bytes, and its
+notes. A line's notes are its program, a byte for each step (see `Line.events`) and a level for
+each note.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import dataclasses
 import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,34 +34,33 @@ from numpy.typing import NDArray
 from musicvae_core.errors import MusicVAEError, ShareCodeError
 from musicvae_core.music.drums import N_VOICES
 from musicvae_core.music.forms import Music, parts_of
-from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS
+from musicvae_core.music.grid import COMMON_TIME, MAX_STEPS_PER_BAR, VELOCITY_LEVELS, Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import FIRST_PITCH_CLASS, Line
 from musicvae_core.music.piece import Part, Piece
 
 VERSION = 2
-_NAMELESS = 1
-"""The version whose codes have no name for the groove."""
+"""Of codes of sixteenths in 4/4."""
+_NAMELESS, _WITH_GRID = 1, 3
+"""The versions whose codes have no name for the groove, and whose codes say their grid."""
 _MAX_BARS = 64
 _MAX_NAME_BYTES = 60
 MAX_CODE_LENGTH = 16_000
 """Letters; the fullest groove of 64 bars, every cell its own level and tick, would need more."""
 
 _PREFIX = "gs"
-_PIECE_PREFIX = "ps1."
-"""What every share code of a piece begins with; one of a groove does not."""
-_GRID = COMMON_TIME
-"""What every code holds: none says its grid."""
+_PIECE_PREFIX, _PIECE_WITH_GRID = "ps1.", "ps2."
+"""What share codes of pieces begin with."""
 _PLAIN, _DEFLATED = b"\x00", b"\x01"
 _HEAD = struct.Struct(">BI")
 _CHECKSUM = struct.Struct(">I")
-_MAX_BODY = 3 * _MAX_BARS * _GRID.steps_per_bar * N_VOICES
-_TICKS_PER_STEP = _GRID.ticks_per_step
-_HALF_STEP = _TICKS_PER_STEP // 2
+_MAX_BODY = 3 * _MAX_BARS * MAX_STEPS_PER_BAR * N_VOICES
+_MAX_TICKS = 240
+"""Parts of a step that a byte has room for; longer steps are told less finely than in MIDI."""
 _TEMPO_SCALE = 1000
 _SAME, _EACH = b"\x00", b"\x01"
 _LINE, _DRUMS = b"\x00", b"\x01"
-_PART = struct.Struct(">H")
+_PART, _MAX_PART = struct.Struct(">H"), 2**16 - 1
 _DAMAGED = (
     binascii.Error, zlib.error, struct.error, ValueError, IndexError, MusicVAEError
 )  # fmt: skip
@@ -71,8 +74,8 @@ class Shared:
     Parameters
     ----------
     music
-        With its tempo; velocities in 127ths, offsets in ticks of 1/120 step, the tempo in
-        thousandths of a beat a minute.
+        With its tempo and grid; velocities in 127ths, offsets in ticks, 1/120 of a sixteenth,
+        the tempo in thousandths of a beat a minute.
     model
         The name of its model; empty without one.
     kit
@@ -94,8 +97,6 @@ def write_share_code(shared: Shared) -> str:
     ------
     ShareCodeError
         If the music or a name is too long for one.
-    GridError
-        If the music is not sixteenths in 4/4.
     """
     music = shared.music
     is_groove = isinstance(music, Groove)
@@ -104,21 +105,25 @@ def write_share_code(shared: Shared) -> str:
             f"The {'groove' if is_groove else 'piece'} has {music.n_bars} bars and a share code "
             f"holds {_MAX_BARS}: choose some of them, or send the MIDI file."
         )
-    body = _pack_head(shared)
+    body, is_common = _pack_head(shared), music.grid == COMMON_TIME
     if isinstance(music, Groove):
-        return _encode(f"{_PREFIX}{VERSION}.", body + _pack_notes(music))
+        version = VERSION if is_common else _WITH_GRID
+        return _encode(f"{_PREFIX}{version}.", body + _pack_notes(music))
     for name, part in parts_of(music).items():
         notes = _pack_notes(part) if isinstance(part, Groove) else _pack_line(part)
         kind = _DRUMS if isinstance(part, Groove) else _LINE
+        if len(notes) > _MAX_PART:
+            raise _too_long(len(notes))
         body += _pack_name(name) + kind + _PART.pack(len(notes)) + notes
-    return _encode(_PIECE_PREFIX, body)
+    return _encode(_PIECE_PREFIX if is_common else _PIECE_WITH_GRID, body)
 
 
 def _pack_head(shared: Shared) -> bytes:
     music = shared.music
     name = shared.name.encode()[:_MAX_NAME_BYTES].decode(errors="ignore")
     names = b"".join(map(_pack_name, (shared.model, shared.kit, name)))
-    return _HEAD.pack(music.n_bars, round(music.tempo_bpm * _TEMPO_SCALE)) + names
+    grid = () if music.grid == COMMON_TIME else dataclasses.astuple(music.grid)
+    return _HEAD.pack(music.n_bars, round(music.tempo_bpm * _TEMPO_SCALE)) + bytes(grid) + names
 
 
 def _encode(prefix: str, body: bytes) -> str:
@@ -128,11 +133,15 @@ def _encode(prefix: str, body: bytes) -> str:
     data = _CHECKSUM.pack(zlib.crc32(packed)) + packed
     code = prefix + base64.urlsafe_b64encode(data).decode().rstrip("=")
     if len(code) > MAX_CODE_LENGTH:
-        raise ShareCodeError(
-            f"The music needs a share code of {len(code)} letters and {MAX_CODE_LENGTH} is the "
-            "most: choose fewer bars, or send the MIDI file."
-        )
+        raise _too_long(len(code))
     return code
+
+
+def _too_long(n_letters: int) -> ShareCodeError:
+    return ShareCodeError(
+        f"The music needs a share code of {n_letters} letters and {MAX_CODE_LENGTH} is the most: "
+        "choose fewer bars, or send the MIDI file."
+    )
 
 
 def read_share_code(text: str) -> Shared:
@@ -147,8 +156,10 @@ def read_share_code(text: str) -> Shared:
     if len(text) > 2 * MAX_CODE_LENGTH:
         raise ShareCodeError("The text is far too long for a share code: copy the code alone.")
     code = "".join(text.split())
-    if code.startswith(_PIECE_PREFIX):
-        return _opened(_unpack_piece, code.removeprefix(_PIECE_PREFIX))
+    for start in (_PIECE_PREFIX, _PIECE_WITH_GRID):
+        if code.startswith(start):
+            unpack = partial(_unpack_piece, has_grid=start == _PIECE_WITH_GRID)
+            return _opened(unpack, code.removeprefix(start))
     prefix, _, letters = code.partition(".")
     version = prefix.removeprefix(_PREFIX)
     if not prefix.startswith(_PREFIX) or not version.isdecimal() or not version.isascii():
@@ -156,11 +167,12 @@ def read_share_code(text: str) -> Shared:
             f"This is not a share code: one begins with {_PREFIX}{VERSION}. and is copied whole."
         )
     number = int(version[:4])
-    if number > VERSION:
+    if number > _WITH_GRID:
         raise ShareCodeError(
             "The share code is from a later version of this app: update this one to read it."
         )
-    return _opened(partial(_unpack, has_name=number > _NAMELESS), letters)
+    unpack = partial(_unpack, has_name=number > _NAMELESS, has_grid=number == _WITH_GRID)
+    return _opened(unpack, letters)
 
 
 def _opened(unpack: Callable[[bytes], Shared], letters: str) -> Shared:
@@ -189,25 +201,37 @@ def _decode(letters: str) -> bytes:
     return body
 
 
-def _unpack(body: bytes, *, has_name: bool) -> Shared:
-    n_bars, tempo_bpm, (model, kit, name), notes = _unpack_head(body, n_names=2 + has_name)
-    return Shared(_unpack_notes(notes, n_bars, tempo_bpm), model, kit, name)
+def _unpack(body: bytes, *, has_name: bool, has_grid: bool) -> Shared:
+    head, notes = _unpack_head(body, n_names=2 + has_name, has_grid=has_grid)
+    return Shared(_unpack_notes(notes, head), *head.names)
 
 
-def _unpack_head(body: bytes, n_names: int = 3) -> tuple[int, float, list[str], bytes]:
-    """Return bars, tempo and names that a body begins with, and what follows them."""
+class _Head(NamedTuple):
+    """What a body begins with."""
+
+    n_bars: int
+    tempo_bpm: float
+    grid: Grid
+    names: list[str]
+
+
+def _unpack_head(body: bytes, *, n_names: int, has_grid: bool) -> tuple[_Head, bytes]:
+    """Return what a body begins with, and what follows."""
     n_bars, thousandths = _HEAD.unpack_from(body)
     if not 1 <= n_bars <= _MAX_BARS:
         raise ValueError(f"{n_bars} bars")
-    names, rest = ["", "", ""], body[_HEAD.size :]
+    rest, grid = body[_HEAD.size :], COMMON_TIME
+    if has_grid:
+        grid, rest = Grid(*rest[:2]), rest[2:]
+    names = ["", "", ""]
     for index in range(n_names):
         names[index], rest = _unpack_name(rest)
-    return n_bars, thousandths / _TEMPO_SCALE, names, rest
+    return _Head(n_bars, thousandths / _TEMPO_SCALE, grid, names), rest
 
 
-def _unpack_piece(body: bytes) -> Shared:
+def _unpack_piece(body: bytes, *, has_grid: bool) -> Shared:
     """Return a piece; music of a single part is that part."""
-    n_bars, tempo_bpm, (model, kit, title), rest = _unpack_head(body)
+    head, rest = _unpack_head(body, n_names=3, has_grid=has_grid)
     parts: dict[str, Part] = {}
     while rest:
         name, rest = _unpack_name(rest)
@@ -217,10 +241,10 @@ def _unpack_piece(body: bytes) -> Shared:
         if len(notes) < length or kind not in (_LINE, _DRUMS):
             raise ValueError("a part is cut short, or of no kind that is known")
         unpack = _unpack_notes if kind == _DRUMS else _unpack_line
-        parts[name] = unpack(notes, n_bars, tempo_bpm)
+        parts[name] = unpack(notes, head)
     piece = Piece(parts)
     [first, *more] = parts.values()
-    return Shared(piece if more else first, model, kit, title)
+    return Shared(piece if more else first, *head.names)
 
 
 def _pack_name(name: str) -> bytes:
@@ -241,46 +265,49 @@ def _unpack_name(data: bytes) -> tuple[str, bytes]:
     return data[1:end].decode(), data[end:]
 
 
+def _ticks_of(grid: Grid) -> int:
+    return min(grid.ticks_per_step, _MAX_TICKS)
+
+
 def _pack_notes(groove: Groove) -> bytes:
-    _GRID.check(groove.grid)
-    struck = groove.hits
+    struck, n_ticks = groove.hits, _ticks_of(groove.grid)
+    half = n_ticks // 2
     levels = np.rint(groove.velocities[struck] * VELOCITY_LEVELS).clip(1, VELOCITY_LEVELS)
-    ticks = np.rint(groove.offsets[struck] * _TICKS_PER_STEP).clip(-_HALF_STEP, _HALF_STEP - 1)
+    ticks = np.rint(groove.offsets[struck] * n_ticks).clip(-half, n_ticks - half - 1)
     cells = np.packbits(struck).tobytes()
-    return cells + _pack_column(levels) + _pack_column(ticks + _HALF_STEP)
+    return cells + _pack_column(levels) + _pack_column(ticks + half)
 
 
-def _unpack_notes(data: bytes, n_bars: int, tempo_bpm: float) -> Groove:
-    shape = (n_bars * _GRID.steps_per_bar, N_VOICES)
-    n_cells = shape[0] * shape[1]
+def _unpack_notes(data: bytes, head: _Head) -> Groove:
+    shape = (head.n_bars * head.grid.steps_per_bar, N_VOICES)
+    n_cells, n_ticks = shape[0] * shape[1], _ticks_of(head.grid)
     n_bytes = -(-n_cells // 8)
     bits = np.unpackbits(np.frombuffer(data[:n_bytes], np.uint8))
     hits = bits[:n_cells].astype(bool).reshape(shape)
     n_hits = int(hits.sum())
     levels, rest = _unpack_column(data[n_bytes:], n_hits)
     ticks, rest = _unpack_column(rest, n_hits)
-    if rest or (ticks >= _TICKS_PER_STEP).any() or (levels > VELOCITY_LEVELS).any():
+    if rest or (ticks >= n_ticks).any() or (levels > VELOCITY_LEVELS).any():
         raise ValueError("a note is out of its range")
-    grids = np.zeros((2, *shape), np.float32)
-    grids[0][hits] = levels / VELOCITY_LEVELS
-    grids[1][hits] = (ticks - _HALF_STEP) / _TICKS_PER_STEP
-    return Groove(hits, grids[0], grids[1], tempo_bpm)
+    feel = np.zeros((2, *shape), np.float32)
+    feel[0][hits] = levels / VELOCITY_LEVELS
+    feel[1][hits] = (ticks - n_ticks // 2) / n_ticks
+    return Groove(hits, feel[0], feel[1], head.tempo_bpm, head.grid)
 
 
 def _pack_line(line: Line) -> bytes:
-    _GRID.check(line.grid)
     levels = np.rint(line.velocities[line.onsets] * VELOCITY_LEVELS).clip(1, VELOCITY_LEVELS)
     return bytes([line.program]) + line.events().astype(np.uint8).tobytes() + _pack_column(levels)
 
 
-def _unpack_line(data: bytes, n_bars: int, tempo_bpm: float) -> Line:
-    end = 1 + n_bars * _GRID.steps_per_bar
+def _unpack_line(data: bytes, head: _Head) -> Line:
+    end = 1 + head.n_bars * head.grid.steps_per_bar
     events = np.frombuffer(data[1:end], np.uint8)
     levels, rest = _unpack_column(data[end:], int((events >= FIRST_PITCH_CLASS).sum()))
     if rest or len(events) < end - 1:
         raise ValueError("a line is cut short or too long")
     velocities = (levels / VELOCITY_LEVELS).astype(np.float32)
-    return Line.from_events(events, velocities, tempo_bpm, data[0])
+    return Line.from_events(events, velocities, head.tempo_bpm, data[0], head.grid)
 
 
 def _pack_column(values: NDArray[np.float32]) -> bytes:

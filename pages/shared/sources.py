@@ -21,7 +21,6 @@ from streamlit.delta_generator import DeltaGenerator
 
 from musicvae_core.errors import (
     CheckpointError,
-    GridError,
     InvalidMusicError,
     MusicVAEError,
     ShareCodeError,
@@ -335,7 +334,7 @@ def _show(source: Source, studio: Studio) -> None:
     try:
         music = transport().performed(source.groove)
         code = write_share_code(Shared(music, model, kit, source.name))
-    except (GridError, ShareCodeError) as error:
+    except ShareCodeError as error:
         st.error(as_text(str(error)))
         return
     st.caption(
