@@ -42,10 +42,8 @@ from musicvae_core.latent.steering import look_ahead, steer_take
 from musicvae_core.models.checkpoint import Checkpoint
 from musicvae_core.music.forms import Music, Plays, form_of
 from musicvae_core.music.groove import Groove
-from musicvae_core.music.line_midi import LineReading, PieceReading, read_line, read_piece
-from musicvae_core.music.midi.maps import DrumMap
-from musicvae_core.music.midi.read import MidiReading, read_midi, read_rhythm
-from musicvae_core.music.midi.tracks import TrackChoice
+from musicvae_core.music.line_midi import read_line, read_piece
+from musicvae_core.music.midi.read import read_midi, read_rhythm
 from musicvae_core.sound.lines import render_music
 from musicvae_core.sound.render import Renderer, wav_bytes
 
@@ -412,29 +410,11 @@ class Studio:
         """
         return wav_bytes(render_music(self._sound(), music, kit, gains, voice_kits))
 
-    def read_midi(
-        self,
-        data: bytes,
-        *,
-        treat_as_drums: TrackChoice | None = None,
-        drum_map: DrumMap | None = None,
-    ) -> MidiReading:
-        """Read a MIDI file as a groove, and say what was guessed or lost; see `midi.read_midi`."""
-        return read_midi(data, treat_as_drums=treat_as_drums, drum_map=drum_map)
-
-    def read_rhythm(self, data: bytes, *, track: TrackChoice | None = None) -> MidiReading:
-        """Read all notes of a track of a MIDI file as a rhythm; see `midi.read_rhythm`."""
-        return read_rhythm(data, track=track)
-
-    def read_line(self, data: bytes, *, track: int | str | None = None) -> LineReading:
-        """Read the melody of a MIDI file; see `line_midi.read_line`."""
-        return read_line(data, track=track)
-
-    def read_parts(
-        self, data: bytes, *, tracks: Mapping[str, int | str] | None = None
-    ) -> PieceReading:
-        """Read the melody, bass and drums of a MIDI file; see `line_midi.read_piece`."""
-        return read_piece(data, tracks=tracks)
+    # Files are read without a model, on the grid that is asked for.
+    read_midi = staticmethod(read_midi)
+    read_rhythm = staticmethod(read_rhythm)
+    read_line = staticmethod(read_line)
+    read_parts = staticmethod(read_piece)
 
     def midi(self, music: Music, *, loop: bool = False) -> bytes:
         """Return music as a standard MIDI file, to be played once or as a loop."""

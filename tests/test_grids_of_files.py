@@ -1,7 +1,11 @@
 """MIDI files and data sets on grids other than sixteenths in 4/4: what is written is read again."""
 
+import io
+
+import mido
 import numpy as np
 import pytest
+import soundfile
 from test_grid import TRIPLETS, WALTZ, any_groove
 from test_grids_of_models import FLAT, LAB, checkpoint_on, line_on, music_on
 from tiny_data import write_folder
@@ -12,7 +16,10 @@ from musicvae_core.data.lines import load_lines
 from musicvae_core.data.trios import load_trios
 from musicvae_core.errors import MidiError
 from musicvae_core.models.checkpoint import save_checkpoint
-from musicvae_core.music.grid import COMMON_TIME, Grid
+from musicvae_core.music.drums import CLOSED_HAT
+from musicvae_core.music.grid import COMMON_TIME, Grid, MetreMap
+from musicvae_core.music.groove import Groove
+from musicvae_core.music.line import Line, Note
 from musicvae_core.music.line_attributes import line_attributes
 from musicvae_core.music.line_midi import read_line, read_piece
 from musicvae_core.music.midi.read import read_midi, read_rhythm
@@ -114,3 +121,58 @@ def test_commands_read_files_on_the_grid_of_their_model(tmp_path):
     written = [out, *(tmp_path / "morph").glob("*.mid")]
     assert len(written) == 5
     assert {read_midi(path, grid=WALTZ).groove.grid for path in written} == {WALTZ}
+
+
+@pytest.mark.parametrize("grid", [*GRIDS, COMMON_TIME], ids=str)
+def test_a_file_says_its_own_grid(grid):
+    """Drums are a little late on the coarsest steps where none meet; lines begin on a step."""
+    coarsest = Grid(grid.beats_per_bar, {3: 4}.get(grid.steps_per_beat, grid.steps_per_beat))
+    exact = Grid(grid.beats_per_bar, {3: 6}.get(grid.steps_per_beat, grid.steps_per_beat))
+    hits = np.zeros((3 * grid.steps_per_bar, 9), bool)
+    hits[:, CLOSED_HAT] = hits[0] = True
+    groove = Groove.from_hits(hits, grid=grid)
+    read = read_midi(write_midi(groove), grid=None).groove
+    assert (read.grid, read.n_hits, read.n_bars) == (coarsest, groove.n_hits, 3)
+    line = Line.from_notes([Note(n, 1, 60 + n % 2, 0.5) for n in range(len(hits))], 3, grid=grid)
+    read_again = read_line(write_line(line), grid=None).line
+    assert (read_again.grid, read_again.n_notes) == (exact, line.n_notes)
+
+
+def test_bars_that_other_bars_fill_are_read_in_them_and_others_refused():
+    for metre, beats_per_bar in (((2, 2), 4), ((4, 2), 4), ((8, 8), 4), ((1, 4), 4), ((3, 4), 3)):
+        found = MetreMap(((0.0, *metre),))
+        assert found.beats_per_bar(32) == beats_per_bar
+        assert found.check(beats_per_bar, 32) == (
+            [] if metre == (3, 4) else [f"What is in {metre[0]}/{metre[1]} is read in bars of 4/4."]
+        )
+    for metre in ((6, 8), (12, 8), (5, 8), (7, 4), (3, 2)):
+        with pytest.raises(MidiError, match="only 4/4 is supported"):
+            MetreMap(((0.0, *metre),)).check(4, 32)
+    odd = MetreMap(((0.0, 4, 4), (16.0, 2, 4), (22.0, 4, 4)))  # three bars of 2/4
+    assert odd.check(4, 16) == []
+    with pytest.raises(MidiError, match="in 2/4 in bar 5"):
+        odd.check(4, 32)
+
+
+def test_a_short_bar_with_notes_is_not_left_out():
+    line = Line.from_notes([Note(4 * n, 4, 60 + n % 3, 0.5) for n in range(10)], 3)
+    song = mido.MidiFile(file=io.BytesIO(write_line(line)))
+    song.tracks[0] = mido.MidiTrack([m for m in song.tracks[0] if m.type != "time_signature"])
+    for time, beats in ((0, 4), (4 * 480, 2), (2 * 480, 4)):
+        song.tracks.append(
+            mido.MidiTrack([mido.MetaMessage("time_signature", numerator=beats, time=time)])
+        )
+    song.tracks[-1][0].time = 6 * 480
+    written = io.BytesIO()
+    song.save(file=written)
+    with pytest.raises(MidiError, match="in 2/4 in bar 2"):
+        read_line(written.getvalue())
+
+
+@pytest.mark.usefixtures("sound")
+def test_render_plays_a_file_on_its_own_grid(tmp_path):
+    groove = any_groove(Grid(3, 6), 4)
+    (tmp_path / "in.mid").write_bytes(write_midi(groove, loop=True))
+    assert main(["render", str(tmp_path / "in.mid"), str(tmp_path / "out.wav")]) == 0
+    seconds = soundfile.info(tmp_path / "out.wav").duration
+    assert seconds == pytest.approx(groove.duration_seconds, abs=0.01)

@@ -9,11 +9,11 @@ import pytest
 
 from musicvae_core.errors import MidiError
 from musicvae_core.music.drums import CLOSED_HAT, KICK, OPEN_HAT, SNARE
+from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.midi.maps import find_map
 from musicvae_core.music.midi.read import MidiReading, read_midi
 
 CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
-GROUP = "read"
 
 pytestmark = pytest.mark.skipif(not CASES.exists(), reason=f"the cases are not at {CASES}")
 
@@ -92,6 +92,27 @@ def has_open_hats(reading: MidiReading) -> None:
     assert "4 of 8 hi-hats are open by controller 4" in reading.summary
 
 
+def is_in_other_bars(words: str) -> Callable[[MidiReading], None]:
+    def check(reading: MidiReading) -> None:
+        is_beat(4, 48)(reading)
+        assert reading.groove.hits[:, KICK].argmax() == 0
+        assert words in reading.summary
+
+    return check
+
+
+def goes_on_after_a_short_bar(reading: MidiReading) -> None:
+    is_beat(16, 192)(reading)
+    bars = reading.groove.hits.reshape(16, -1)
+    assert (bars == bars[0]).all()
+    assert "A silent bar of 2/4 before bar 9 is left out." in reading.summary
+
+
+def says_what_meets(reading: MidiReading) -> None:
+    assert reading.n_notes == 26
+    assert "8 closed hi-hat merged" in reading.summary
+
+
 RIGHT: dict[str, Callable[[MidiReading], None] | None] = {
     "tempo_two_at_tick_0.mid": is_at_140,
     "empty_2nd_bar_end_1_tick_late.mid": is_beat(2, 12),
@@ -108,13 +129,20 @@ RIGHT: dict[str, Callable[[MidiReading], None] | None] = {
     "tempo_60_then_120.mid": keeps_both_tempos,
     "controller_value_200.mid": is_said_to_be("1 damaged event was passed over."),
     "hat_42_with_cc4_open.mid": has_open_hats,
+    "metre_2_2.mid": is_in_other_bars("What is in 2/2 is read in bars of 4/4."),
+    "metre_2_4.mid": is_in_other_bars("What is in 2/4 is read in bars of 4/4."),
+    "metre_one_2_4_bar_in_song.mid": goes_on_after_a_short_bar,
+    "metre_silent_pickup_1_4.mid": is_in_other_bars(
+        "A silent bar of 1/4 before bar 1 is left out."
+    ),
+    "hat_sextuplets.mid": says_what_meets,
 }
 """What to check of each file; None for one that is refused."""
 
 
-def test_every_case_of_the_group_is_checked():
+def test_every_case_is_checked():
     cases = json.loads((CASES / "cases.json").read_text("utf-8"))["cases"]
-    assert {case["file"] for case in cases if case["group"] == GROUP} == set(RIGHT)
+    assert {case["file"] for case in cases} == set(RIGHT)
 
 
 @pytest.mark.parametrize("file", [file for file, check in RIGHT.items() if check])
@@ -133,3 +161,21 @@ def test_the_hats_of_a_sampler_are_read_by_its_map():
     reading = read_midi(CASES / "midi" / "toontrack_hats.mid", drum_map=find_map("ezdrummer"))
     assert reading.groove.hits[:, CLOSED_HAT].all()
     assert (reading.groove.n_hits, reading.groove.hits[:, [KICK, SNARE]].sum()) == (20, 4)
+
+
+@pytest.mark.parametrize(
+    ("file", "grid", "n_bars", "n_hits"),
+    [
+        ("metre_2_4.mid", COMMON_TIME, 4, 48),
+        ("metre_silent_pickup_1_4.mid", COMMON_TIME, 4, 48),
+        ("hat_sextuplets.mid", Grid(4, 6), 1, 26),
+    ],
+)
+def test_a_file_is_read_on_the_grid_that_holds_it(file, grid, n_bars, n_hits):
+    groove = read_midi(CASES / "midi" / file, grid=None).groove
+    assert (groove.grid, groove.n_bars, groove.n_hits) == (grid, n_bars, n_hits)
+
+
+def test_bars_of_2_4_are_read_one_by_one_where_the_grid_has_them():
+    groove = read_midi(CASES / "midi" / "metre_2_4.mid", grid=Grid(2)).groove
+    assert (groove.n_bars, groove.n_hits) == (8, 48)

@@ -115,7 +115,7 @@ def add_loop(parser: argparse.ArgumentParser) -> None:
 def read_drums(
     path: Path,
     options: argparse.Namespace,
-    grid: Grid = COMMON_TIME,
+    grid: Grid | None = COMMON_TIME,
     *,
     channel_10_first: bool = False,
 ) -> MidiReading:

@@ -191,7 +191,7 @@ def _render(options: argparse.Namespace) -> None:
         return
     if options.program is not None:
         raise ConfigError("Drums have a kit, not an instrument: give --kit, or --melody too.")
-    reading = read_drums(options.midi, options)
+    reading = read_drums(options.midi, options, grid=None)
     tempo_bpm = reading.groove.tempo_bpm if options.tempo is None else options.tempo
     groove = reading.groove.at_tempo(tempo_bpm)
     sound = Renderer(options.soundfont).render(groove, options.kit)
@@ -206,7 +206,8 @@ def _render_melody(options: argparse.Namespace) -> None:
 
     if options.kit or options.map or len(options.track or ()) > 1:
         raise ConfigError("A melody is of one track, and has neither kit nor map: leave them out.")
-    reading = read_line(options.midi, track=options.track[0] if options.track else None)
+    track = options.track[0] if options.track else None
+    reading = read_line(options.midi, track=track, grid=None)
     line = reading.line
     if options.tempo is not None:
         line = dataclasses.replace(line, tempo_bpm=options.tempo)

@@ -43,7 +43,7 @@ from musicvae_core.errors import (
 from musicvae_core.music.drums import CODEC_VERSION
 from musicvae_core.music.grid import Grid
 
-_READING_VERSION = 4
+_READING_VERSION = 5
 """Raise whenever a file is read or cut differently, or refused with another message."""
 _SOURCES = (".mid", ".midi", ".zip", ".csv")
 _FORMAT = "windows"

@@ -1,16 +1,18 @@
-"""The grid: beats of a bar, steps of a beat, ticks of a step; and the tempos of a piece."""
+"""The grid: beats of a bar, steps of a beat, ticks of a step; tempos and metres of a piece."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from musicvae_core.errors import ConfigError, GridError
+from musicvae_core.errors import ConfigError, GridError, MidiError
 
 TICKS_PER_BEAT = 480
 """Resolution of written MIDI files, the data set's own."""
@@ -215,3 +217,92 @@ class TempoMap:
         near = max(beats_near, key=beats_near.__getitem__)
         main = max((t for t in tempos if round(t) == near), key=tempos.__getitem__)
         return min(max(main, MIN_TEMPO_BPM), MAX_TEMPO_BPM)
+
+
+class _Section(NamedTuple):
+    """Bars of one metre, from one place to before another, in quarter notes."""
+
+    start: float
+    end: float
+    beats: int
+    unit: int
+
+    @property
+    def metre(self) -> str:
+        return f"{self.beats}/{self.unit}"
+
+    @property
+    def quarters_per_bar(self) -> float:
+        return 4 * self.beats / self.unit
+
+    def fills(self, beats_per_bar: int) -> bool:
+        """Whether its bars, or as many of them as one takes, are bars of so many quarters."""
+        is_compound = self.unit >= 8 and self.beats % 3 == 0
+        bars = (self.quarters_per_bar, beats_per_bar)
+        return not is_compound and max(bars) % min(bars) == 0
+
+
+@dataclass(frozen=True)
+class MetreMap:
+    """The metres that a file states.
+
+    Parameters
+    ----------
+    changes
+        (beat, beats of a bar, their unit): from which quarter note on, counted from 0, in any
+        order; of several at one place the later counts.
+    """
+
+    changes: tuple[tuple[float, int, int], ...] = ()
+
+    def _sections(self) -> Iterator[_Section]:
+        latest = {beat: (beats, unit) for beat, beats, unit in self.changes}
+        for (start, metre), (end, _) in pairwise((*sorted(latest.items()), (np.inf, (0, 0)))):
+            yield _Section(start, end, *metre)
+
+    def beats_per_bar(self, n_beats: float) -> int:
+        """Return the quarters of the bars of most of the first `n_beats` beats, 4 by default.
+
+        Of metres that fill bars of 4/4 that is 4, of those that no grid has as well.
+        """
+        longest = max(
+            self._sections(),
+            key=lambda one: min(one.end, n_beats) - one.start,
+            default=_Section(0, 0, 4, 4),
+        )
+        quarters = longest.quarters_per_bar
+        is_own = quarters in range(1, _MAX_BEATS_PER_BAR + 1) and longest.fills(int(quarters))
+        if longest.fills(COMMON_TIME.beats_per_bar) or not is_own:
+            return COMMON_TIME.beats_per_bar
+        return int(quarters)
+
+    def short_bars(self, beats_per_bar: int) -> list[tuple[float, float, str]]:
+        """Return where bars are cut off by another metre before they are so long, with its name."""
+        return [
+            (one.start, one.end, one.metre)
+            for one in self._sections()
+            if one.end - one.start < beats_per_bar
+        ]
+
+    def check(self, beats_per_bar: int, n_beats: float) -> list[str]:
+        """Return what to say of metres that are read as bars of so many quarters.
+
+        Raises
+        ------
+        MidiError
+            If the bars of the first `n_beats` beats cannot all be read so.
+        """
+        remarks = {}
+        for one in self._sections():
+            if one.start >= n_beats or (one.beats, one.unit) == (beats_per_bar, 4):
+                continue
+            is_whole = one.end >= n_beats or (one.end - one.start) % beats_per_bar == 0
+            if not (one.fills(beats_per_bar) and is_whole):
+                metre, bar = f"{beats_per_bar}/4", int(one.start // beats_per_bar) + 1
+                raise MidiError(
+                    f"The file is in {one.metre} in bar {bar}; "
+                    f"only {metre} is supported. Choose a file that is in {metre} throughout, "
+                    f"or export its {metre} part alone."
+                )
+            remarks[one.metre] = f"What is in {one.metre} is read in bars of {beats_per_bar}/4."
+        return list(remarks.values())

@@ -19,7 +19,7 @@ from musicvae_core.music.grid import (
 )
 from musicvae_core.music.line import Line, Note
 from musicvae_core.music.midi.maps import program_name
-from musicvae_core.music.midi.read import read_bytes, read_midi
+from musicvae_core.music.midi.read import STEPS_TO_TRY, read_bytes, read_midi
 from musicvae_core.music.midi.scan import ScannedMidi, ScannedTrack, scan_midi
 from musicvae_core.music.midi.tracks import list_instruments, list_names, number_repeats
 from musicvae_core.music.piece import BASS, DRUMS, MELODY, Part, Piece
@@ -116,7 +116,7 @@ class _Part:
 
 
 def read_line(
-    source: bytes | Path, *, track: int | str | None = None, grid: Grid = COMMON_TIME
+    source: bytes | Path, *, track: int | str | None = None, grid: Grid | None = COMMON_TIME
 ) -> LineReading:
     """Read the melody of a MIDI file.
 
@@ -129,7 +129,9 @@ def read_line(
         the part with the highest mean pitch among those that play few chords. Channel 10 is
         never one.
     grid
-        What to put the notes on; the file must be in its metre.
+        What to put the notes on; the file must be in its metre, or in one whose bars fill its
+        bars. None for the file's own: its metre, and the coarsest steps, of sixteenths first,
+        on which most notes begin.
 
     Returns
     -------
@@ -145,7 +147,13 @@ def read_line(
         `NoMelodyError` if all play chords and none was chosen, or there is no such track.
     """
     scanned = scan_midi(read_bytes(source) if isinstance(source, Path) else source)
-    return _read_part(scanned, _choose(_parts(scanned), track), grid)
+    beats_per_bar = grid.beats_per_bar if grid else scanned.beats_per_bar
+    scanned = scanned.closed_up(beats_per_bar)
+    part = _choose(_parts(scanned), track)
+    if grid is not None:
+        return _read_part(scanned, part, grid)
+    readings = (_read_part(scanned, part, Grid(beats_per_bar, steps)) for steps in STEPS_TO_TRY)
+    return max(readings, key=lambda reading: reading.is_on_grid.sum())
 
 
 def read_piece(
@@ -180,7 +188,7 @@ def read_piece(
         As `read_line` and `read_midi`; `MidiError` if there is no part at all.
     """
     data = read_bytes(source) if isinstance(source, Path) else source
-    scanned = scan_midi(data)
+    scanned = scan_midi(data).closed_up(grid.beats_per_bar)
     instruments = list_instruments(scanned)
     drum_names = {one.name for one in instruments if one.is_named_drums}
     has_drums = bool(drum_names) or any(one.is_on_drum_channel for one in instruments)
@@ -237,7 +245,7 @@ def _read_part(scanned: ScannedMidi, part: _Part, grid: Grid) -> LineReading:
     notes = map(
         Note, onsets, np.minimum(lengths, room), pitches[kept], levels[kept] / VELOCITY_LEVELS
     )
-    scanned.check_metre(n_bars * grid.beats_per_bar * resolution, grid.beats_per_bar)
+    scanned.metre_map.check(grid.beats_per_bar, n_bars * grid.beats_per_bar)
     tempo_bpm = scanned.tempo_map.main_tempo_bpm(grid.beats_per_bar * n_bars)
     return LineReading(
         Line.from_notes(notes, n_bars, tempo_bpm, part.program, grid),

@@ -29,6 +29,8 @@ from musicvae_core.music.midi.maps import STANDARD, DrumMap, drum_name, guess_ma
 from musicvae_core.music.midi.scan import MAX_BYTES, ScannedMidi, check_size, scan_midi
 from musicvae_core.music.midi.tracks import DrumNotes, TrackChoice, find_drums
 
+STEPS_TO_TRY = (4, 6, 8, 12)
+"""Steps of a beat to choose from for a file, the commonest and coarsest first."""
 _PEDAL_HALF_WAY = 64
 _HAT_ARTICULATIONS = (22, 44)
 """Edge and foot: a kit that has these tells open hi-hats by pitch."""
@@ -135,7 +137,7 @@ def read_midi(
     treat_as_drums: TrackChoice | None = None,
     drum_map: DrumMap | None = None,
     channel_10_first: bool = False,
-    grid: Grid = COMMON_TIME,
+    grid: Grid | None = COMMON_TIME,
 ) -> MidiReading:
     """Read the drums of a MIDI file as a groove.
 
@@ -153,7 +155,9 @@ def read_midi(
         Whether `treat_as_drums` is for files that have nothing on channel 10 alone, as where
         many files are read in one way.
     grid
-        What to put the notes on; the file must be in its metre.
+        What to put the notes on; the file must be in its metre, or in one whose bars fill its
+        bars. None for the file's own: its metre, and the coarsest steps, of sixteenths first,
+        on which fewest notes meet.
 
     Returns
     -------
@@ -162,7 +166,8 @@ def read_midi(
         from tick 0 to the end of the bar of its last hit, or to the bar line on which a track
         ends, within a 32nd, up to two bars later. A file that ends so is a loop: a hit that is
         early for its end becomes the early first hit, at step 0 with a negative offset, unless
-        that cell is taken; then it stays, late. Hi-hats are open where controller 4 says so,
+        that cell is taken; then it stays, late. A silent bar that is shorter than the others,
+        as of a pick-up, is left out. Hi-hats are open where controller 4 says so,
         see `_open_by_pedal`. The tempo is the file's; of several, that of most beats.
 
     Raises
@@ -173,6 +178,8 @@ def read_midi(
         `MidiError` if the drums play in another metre than the grid's.
     """
     scanned = scan_midi(read_bytes(source) if isinstance(source, Path) else source)
+    beats_per_bar = grid.beats_per_bar if grid else scanned.beats_per_bar
+    scanned = scanned.closed_up(beats_per_bar)
     notes = find_drums(
         scanned,
         treat_as_drums,
@@ -190,7 +197,11 @@ def read_midi(
     unread = np.unique(notes.pitches[voices < 0]).tolist()
     if drum_map is None and not guessed and (clauses := maps_with(unread)):
         remarks.append(f"Other drum maps have voices for these pitches: {'; '.join(clauses)}.")
-    return _to_reading(scanned, notes, voices, chosen, [*remarks, *pedal_remark], grid)
+    what = (scanned, notes, voices, chosen, [*remarks, *pedal_remark])
+    if grid is not None:
+        return _to_reading(*what, grid)
+    readings = (_to_reading(*what, Grid(beats_per_bar, steps)) for steps in STEPS_TO_TRY)
+    return min(readings, key=lambda reading: reading.n_merged)
 
 
 def read_rhythm(
@@ -219,6 +230,7 @@ def read_rhythm(
         none is named.
     """
     scanned = scan_midi(read_bytes(source) if isinstance(source, Path) else source)
+    scanned = scanned.closed_up(grid.beats_per_bar)
     try:
         notes = find_drums(scanned, track, range(128))
     except NoDrumsError as error:
@@ -294,7 +306,7 @@ def _to_reading(
     """Put the notes on the grid and count what became of them."""
     groove, kept = _quantise(notes, voices, scanned, grid)
     n_beats = groove.n_bars * grid.beats_per_bar
-    scanned.check_metre(n_beats * scanned.ticks_per_beat, grid.beats_per_bar)
+    metre_remarks = scanned.metre_map.check(grid.beats_per_bar, n_beats)
     merged, substituted = Counter[str](), Counter[str]()
     for pitch, voice, is_kept in zip(notes.pitches.tolist(), voices.tolist(), kept, strict=True):
         if voice < 0:
@@ -311,7 +323,7 @@ def _to_reading(
         dropped=_count_dropped(notes, voices, drum_map),
         tempo_map=scanned.tempo_map.section(0, n_beats),
         substituted=MappingProxyType(substituted),
-        remarks=(*remarks, *scanned.remarks),
+        remarks=(*remarks, *metre_remarks, *scanned.remarks),
     )
 
 
