@@ -1,7 +1,8 @@
 """Golden files: what the shipped models, the lab, the measures and the MIDI writer do today.
 
-    python -m scripts.goldens            write tests/golden anew
-    python -m scripts.goldens --check    say what differs, to the last bit
+    python -m scripts.goldens                 write tests/golden anew
+    python -m scripts.goldens --only lines    one of its files: after new weights of a melody
+    python -m scripts.goldens --check         say what differs, to the last bit
 
 Write them anew only where behaviour is meant to change, and say so in the commit. The tests
 compare with a tolerance, since another processor rounds differently; a change that should
@@ -14,7 +15,7 @@ import argparse
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from musicvae_core.models.prior import PriorConfig
 from musicvae_core.models.reconstruction import reconstruction_metrics
 from musicvae_core.music.attributes import measure
 from musicvae_core.music.drums import CLOSED_HAT, CRASH, KICK, N_VOICES, SNARE
+from musicvae_core.music.forms import parts_of
 from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS
 from musicvae_core.music.groove import Groove, groove_to_features
 from musicvae_core.music.midi.write import write_midi
@@ -86,6 +88,19 @@ def _sampled(studio: Studio) -> _Arrays:
         arrays |= {f"{info.name}/sample{n}": _cells(groove) for n, groove in enumerate(takes)}
         steps = studio.morph(info.name, takes[:2], 5).grooves
         arrays |= {f"{info.name}/morph{n}": _cells(groove) for n, groove in enumerate(steps)}
+    return arrays
+
+
+def _sampled_lines(studio: Studio) -> _Arrays:
+    """Return samples of every model of melodies or trios, part by part, and its fingerprint."""
+    arrays: _Arrays = {}
+    for info in (*studio.models("line"), *studio.models("piece")):
+        arrays[f"{info.name}/weights"] = np.array(studio.checkpoint(info.name).fingerprint())
+        for seed in _SEEDS:
+            (take,) = studio.sample(info.name, 1, seed=seed)
+            for name, part in parts_of(take.groove).items():
+                rows = _cells(part) if isinstance(part, Groove) else part.events().astype(np.uint8)
+                arrays[f"{info.name}/sample{seed}/{name}"] = rows
     return arrays
 
 
@@ -196,20 +211,21 @@ def _run(name: str, out: Path, *parts: torch.nn.Module) -> _Arrays:
     return arrays
 
 
-def _measure_all(archive: Path) -> dict[str, _Arrays]:
-    """Return every golden file's arrays; `evaluate` only where the data set is there."""
+def _measured_by_file(archive: Path) -> dict[str, Callable[[], _Arrays]]:
+    """Return what measures each golden file; `evaluate` only where the data set is there."""
     limit_threads()
     torch.manual_seed(0)
     studio = Studio()
-    files = {
-        "samples": _sampled(studio),
-        "lab": _played(studio.lab()),
-        "measures": _measured(),
-        "reconstruction": _reconstructed(studio),
-        "training": _trained(),
+    files: dict[str, Callable[[], _Arrays]] = {
+        "samples": lambda: _sampled(studio),
+        "lines": lambda: _sampled_lines(studio),
+        "lab": lambda: _played(studio.lab()),
+        "measures": _measured,
+        "reconstruction": lambda: _reconstructed(studio),
+        "training": _trained,
     }
     if archive.exists():
-        files["evaluate"] = _evaluated(studio, load_dataset(archive))
+        files["evaluate"] = lambda: _evaluated(studio, load_dataset(archive))
     return files
 
 
@@ -249,9 +265,13 @@ def _write(files: Mapping[str, _Arrays]) -> None:
 def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare, and write nothing")
+    parser.add_argument("--only", metavar="NAME", help="one file, by its name without .npz")
     parser.add_argument("--data", type=Path, default=_ARCHIVE, help="the Groove MIDI Dataset")
     options = parser.parse_args()
-    files = _measure_all(options.data)
+    measures = _measured_by_file(options.data)
+    if options.only:
+        measures = {options.only: measures[options.only]}
+    files = {name: measured() for name, measured in measures.items()}
     if not options.check:
         _write(files)
         return

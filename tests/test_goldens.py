@@ -38,6 +38,21 @@ def test_samples_and_morphs_are_what_they_were(real_studio):
     )
 
 
+def test_melodies_and_trios_are_what_they_were(real_studio):
+    old, new = goldens._load("lines"), goldens._sampled_lines(real_studio)
+    anew = "made of other weights: python -m scripts.goldens --only lines"
+    assert old.keys() == new.keys(), anew
+    n_changed = n_events = 0
+    for name, values in old.items():
+        if name.endswith("/weights"):
+            assert values == new[name], f"{name} are not those of the golden file, which is {anew}"
+        else:
+            happens = (values != 0) | (new[name] != 0)
+            n_changed += int((happens & (values != new[name])).sum())
+            n_events += int(happens.sum())
+    assert n_changed / n_events < MOST_HITS_CHANGED
+
+
 def test_another_seed_would_be_noticed(real_studio):
     old = goldens._load("samples")
     names = list(goldens._SEEDS)
