@@ -96,11 +96,11 @@ def _sampled_lines(studio: Studio) -> _Arrays:
     arrays: _Arrays = {}
     for info in (*studio.models("line"), *studio.models("piece")):
         arrays[f"{info.name}/weights"] = np.array(studio.checkpoint(info.name).fingerprint())
-        for seed in _SEEDS:
-            (take,) = studio.sample(info.name, 1, seed=seed)
-            for name, part in parts_of(take.groove).items():
-                rows = _cells(part) if isinstance(part, Groove) else part.events().astype(np.uint8)
-                arrays[f"{info.name}/sample{seed}/{name}"] = rows
+        takes = [studio.sample(info.name, 1, seed=seed)[0] for seed in _SEEDS]
+        for name in parts_of(takes[0].groove):
+            parts = [parts_of(take.groove)[name] for take in takes]
+            rows = [_cells(one) if isinstance(one, Groove) else one.events() for one in parts]
+            arrays[f"{info.name}/{name}"] = np.stack(rows).astype(np.uint8)
     return arrays
 
 
