@@ -155,7 +155,7 @@ def write_arrays(
     target
         The file to make or replace.
     about
-        The description, as JSON; `read_arrays` checks its `format`.
+        The description, as JSON; `_read_arrays` checks its `format`.
     arrays
         The arrays by name; `about` is taken.
     """
@@ -165,7 +165,7 @@ def write_arrays(
     write_atomically(target, lambda part: part.write_bytes(content.getbuffer()))
 
 
-def read_arrays(path: Path, form: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def _read_arrays(path: Path, form: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return what `write_arrays` wrote, each array checked against its sum before it is parsed.
 
     Raises
@@ -237,7 +237,7 @@ def read_side_file(
     if not path.is_file():
         raise CheckpointError(f"There is no {path.name} in {path.parent}: make it with {remedy}")
     try:
-        about, arrays = read_arrays(path, form)
+        about, arrays = _read_arrays(path, form)
         if about["format_version"] > version:
             raise CheckpointError(
                 f"{path} was written by a later version of this program; "

@@ -10,6 +10,7 @@ count as memory of the process, and training touches them all.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import threading
 from collections import Counter
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
+from io import BytesIO
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -26,13 +28,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from musicvae_core.data.files import (
-    DAMAGED,
-    make_folder,
-    read_arrays,
-    write_arrays,
-    write_atomically,
-)
+from musicvae_core.data.files import DAMAGED, make_folder, write_atomically, write_content
 from musicvae_core.data.windows import Split
 from musicvae_core.errors import (
     DamagedDataError,
@@ -46,7 +42,6 @@ from musicvae_core.music.grid import Grid
 _READING_VERSION = 5
 """Raise whenever a file is read or cut differently, or refused with another message."""
 _SOURCES = (".mid", ".midi", ".zip", ".csv")
-_FORMAT = "windows"
 _FEW, _BATCH, _CHUNK = 64, 1024, 8
 """Files read without other processes, files that wait for them at a time, and sent at once."""
 
@@ -198,11 +193,12 @@ class StoredSet:
         return found
 
     def _open(self, path: Path) -> Any:
-        about, arrays = read_arrays(path.with_suffix(".npz"), _FORMAT)
+        with np.load(path.with_suffix(".npz")) as stored:
+            arrays = dict(stored)
         rows = _StoredRows(path)
         if len(rows) != len(arrays["start_bars"]):
             raise ValueError("its two files do not belong together")
-        labels = tuple(self.reader.label(**label) for label in about["labels"])
+        labels = tuple(self.reader.label(**label) for label in json.loads(str(arrays["labels"])))
         known = (arrays["tempos_bpm"], arrays["performance"], arrays["start_bars"])
         return self.reader.windows(rows, *known, labels, self.grid)
 
@@ -224,8 +220,11 @@ class StoredSet:
 
         _write_rows(path, parts())
         names = ("tempos_bpm", "performance", "start_bars")
-        about = {"format": _FORMAT, "labels": [asdict(label) for label in labels]}
-        write_arrays(path.with_suffix(".npz"), about, dict(zip(names, _join(places), strict=True)))
+        arrays: dict[str, Any] = dict(zip(names, _join(places), strict=True))
+        arrays["labels"] = np.array(json.dumps([asdict(label) for label in labels]))
+        content = BytesIO()
+        np.savez(content, **arrays)
+        write_content(path.with_suffix(".npz"), content.getvalue())
         if skipped:
             _log.warning("%d files are left out. %s", skipped.total(), describe_skipped(skipped))
 

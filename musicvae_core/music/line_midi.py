@@ -19,9 +19,9 @@ from musicvae_core.music.grid import (
 )
 from musicvae_core.music.line import Line, Note
 from musicvae_core.music.midi.maps import program_name
-from musicvae_core.music.midi.read import STEPS_TO_TRY, read_bytes, read_midi
+from musicvae_core.music.midi.read import read_bytes, read_midi
 from musicvae_core.music.midi.scan import ScannedMidi, ScannedTrack, scan_midi
-from musicvae_core.music.midi.tracks import list_instruments, list_names, number_repeats
+from musicvae_core.music.midi.tracks import close_up, list_instruments, list_names, number_repeats
 from musicvae_core.music.piece import BASS, DRUMS, MELODY, Part, Piece
 
 _DRUM_CHANNEL = 9
@@ -147,12 +147,10 @@ def read_line(
         `NoMelodyError` if all play chords and none was chosen, or there is no such track.
     """
     scanned = scan_midi(read_bytes(source) if isinstance(source, Path) else source)
-    beats_per_bar = grid.beats_per_bar if grid else scanned.beats_per_bar
-    scanned = scanned.closed_up(beats_per_bar)
+    grids = [grid] if grid else scanned.own_grids()
+    scanned = close_up(scanned, grids[0].beats_per_bar)
     part = _choose(_parts(scanned), track)
-    if grid is not None:
-        return _read_part(scanned, part, grid)
-    readings = (_read_part(scanned, part, Grid(beats_per_bar, steps)) for steps in STEPS_TO_TRY)
+    readings = (_read_part(scanned, part, each) for each in grids)
     return max(readings, key=lambda reading: reading.is_on_grid.sum())
 
 
@@ -188,7 +186,7 @@ def read_piece(
         As `read_line` and `read_midi`; `MidiError` if there is no part at all.
     """
     data = read_bytes(source) if isinstance(source, Path) else source
-    scanned = scan_midi(data).closed_up(grid.beats_per_bar)
+    scanned = close_up(scan_midi(data), grid.beats_per_bar)
     instruments = list_instruments(scanned)
     drum_names = {one.name for one in instruments if one.is_named_drums}
     has_drums = bool(drum_names) or any(one.is_on_drum_channel for one in instruments)

@@ -27,10 +27,8 @@ from musicvae_core.music.grid import (
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.midi.maps import STANDARD, DrumMap, drum_name, guess_map, maps_with
 from musicvae_core.music.midi.scan import MAX_BYTES, ScannedMidi, check_size, scan_midi
-from musicvae_core.music.midi.tracks import DrumNotes, TrackChoice, find_drums
+from musicvae_core.music.midi.tracks import DrumNotes, TrackChoice, close_up, find_drums
 
-STEPS_TO_TRY = (4, 6, 8, 12)
-"""Steps of a beat to choose from for a file, the commonest and coarsest first."""
 _PEDAL_HALF_WAY = 64
 _HAT_ARTICULATIONS = (22, 44)
 """Edge and foot: a kit that has these tells open hi-hats by pitch."""
@@ -178,8 +176,8 @@ def read_midi(
         `MidiError` if the drums play in another metre than the grid's.
     """
     scanned = scan_midi(read_bytes(source) if isinstance(source, Path) else source)
-    beats_per_bar = grid.beats_per_bar if grid else scanned.beats_per_bar
-    scanned = scanned.closed_up(beats_per_bar)
+    grids = [grid] if grid else scanned.own_grids()
+    scanned = close_up(scanned, grids[0].beats_per_bar)
     notes = find_drums(
         scanned,
         treat_as_drums,
@@ -197,10 +195,8 @@ def read_midi(
     unread = np.unique(notes.pitches[voices < 0]).tolist()
     if drum_map is None and not guessed and (clauses := maps_with(unread)):
         remarks.append(f"Other drum maps have voices for these pitches: {'; '.join(clauses)}.")
-    what = (scanned, notes, voices, chosen, [*remarks, *pedal_remark])
-    if grid is not None:
-        return _to_reading(*what, grid)
-    readings = (_to_reading(*what, Grid(beats_per_bar, steps)) for steps in STEPS_TO_TRY)
+    remarks += pedal_remark
+    readings = (_to_reading(scanned, notes, voices, chosen, remarks, each) for each in grids)
     return min(readings, key=lambda reading: reading.n_merged)
 
 
@@ -230,7 +226,7 @@ def read_rhythm(
         none is named.
     """
     scanned = scan_midi(read_bytes(source) if isinstance(source, Path) else source)
-    scanned = scanned.closed_up(grid.beats_per_bar)
+    scanned = close_up(scanned, grid.beats_per_bar)
     try:
         notes = find_drums(scanned, track, range(128))
     except NoDrumsError as error:

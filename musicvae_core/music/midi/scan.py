@@ -11,7 +11,6 @@ Source: Standard MIDI Files 1.0 (RP-001), MIDI Manufacturers Association 1996.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from musicvae_core.music.grid import (
     COMMON_TIME,
     DEFAULT_TEMPO_BPM,
     MICROSECONDS_PER_MINUTE,
+    Grid,
     MetreMap,
     TempoMap,
 )
@@ -92,25 +92,6 @@ class ScannedTrack:
             return True
         return not stops_by_chance and abs(self.end_tick - bar_line_tick) <= tolerance
 
-    def moved(self, place: Callable[[int], int], gaps: list[tuple[int, int]]) -> ScannedTrack:
-        """Return the track with every tick at another place, and no metre from within a gap."""
-        return ScannedTrack(
-            name=self.name,
-            notes=[note._replace(tick=place(note.tick)) for note in self.notes],
-            releases=[(place(tick), channel, pitch) for tick, channel, pitch in self.releases],
-            pedals=[(place(tick), channel, value) for tick, channel, value in self.pedals],
-            programs=self.programs,
-            tempos=[(place(tick), microseconds) for tick, microseconds in self.tempos],
-            metres=[
-                (place(tick), beats, unit)
-                for tick, beats, unit in self.metres
-                if not any(first <= tick < last for first, last in gaps)
-            ],
-            last_event_tick=place(self.last_event_tick),
-            end_tick=place(self.end_tick),
-            loop_end_tick=place(self.loop_end_tick),
-        )
-
 
 @dataclass(frozen=True)
 class ScannedMidi:
@@ -174,35 +155,12 @@ class ScannedMidi:
             )
         )
 
-    @property
-    def beats_per_bar(self) -> int:
-        """The quarters of most of its bars; see `MetreMap.beats_per_bar`."""
+    def own_grids(self) -> list[Grid]:
+        """Return the grids that the file may be on, the commonest and coarsest first."""
         ticks = (note.tick for track in self.tracks for note in track.notes)
-        return self.metre_map.beats_per_bar(max(ticks, default=0) / self.ticks_per_beat)
-
-    def closed_up(self, beats_per_bar: int) -> ScannedMidi:
-        """Return the file without silent bars that are shorter than those of so many quarters.
-
-        They begin some songs, as the room for a pick-up, and interrupt others. A note that is
-        early for the bar after one, by a 32nd at most, belongs to that.
-        """
-        early, scale = self.ticks_per_beat // 8, self.ticks_per_beat
-        gaps, remarks = [], []
-        for start, end, metre in self.metre_map.short_bars(beats_per_bar):
-            first, last = round(start * scale), round(end * scale)
-            ticks = (note.tick for track in self.tracks for note in track.notes)
-            if not any(first <= tick < last - early for tick in ticks):
-                bar = int(start // beats_per_bar) + 1
-                gaps.append((first, last))
-                remarks.append(f"A silent bar of {metre} before bar {bar} is left out.")
-
-        def moved(tick: int) -> int:
-            return tick - sum(min(max(tick - first, 0), last - first) for first, last in gaps)
-
-        if not gaps:
-            return self
-        tracks = tuple(track.moved(moved, gaps) for track in self.tracks)
-        return ScannedMidi(self.ticks_per_beat, tracks, (*self.remarks, *remarks))
+        n_beats = max(ticks, default=0) / self.ticks_per_beat
+        beats_per_bar = self.metre_map.beats_per_bar(n_beats)
+        return [Grid(beats_per_bar, steps_per_beat) for steps_per_beat in (4, 6, 8, 12)]
 
 
 def scan_midi(data: bytes) -> ScannedMidi:

@@ -1,4 +1,4 @@
-"""From the notes of a scanned MIDI file to those that are drums, found as a person does."""
+"""Of a scanned MIDI file: the drums, found as a person does, and its bars without short ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from musicvae_core.errors import MidiError, NoDrumsError
 from musicvae_core.music.midi.maps import STANDARD, program_name
-from musicvae_core.music.midi.scan import DRUM_CHANNEL, ScannedMidi, ScannedNote
+from musicvae_core.music.midi.scan import DRUM_CHANNEL, ScannedMidi, ScannedNote, ScannedTrack
 
 TrackChoice = int | str | Sequence[int | str]
 """One track or several, by name or number."""
@@ -257,3 +257,46 @@ def list_names(names: Sequence[str]) -> str:
     listed = ", ".join(names[:_MAX_NAMES_LISTED]) or "none"
     n_more = len(names) - _MAX_NAMES_LISTED
     return f"{listed} and {n_more} more" if n_more > 0 else listed
+
+
+def close_up(scanned: ScannedMidi, beats_per_bar: int) -> ScannedMidi:
+    """Return the file without silent bars that are shorter than those of so many quarters.
+
+    They begin some songs, as the room for a pick-up, and interrupt others. A note that is
+    early for the bar after one, by a 32nd at most, belongs to that.
+    """
+    early, gaps, remarks = scanned.ticks_per_beat // 8, [], []
+    for start, end, metre in scanned.metre_map.short_bars(beats_per_bar):
+        first, last = (round(beat * scanned.ticks_per_beat) for beat in (start, end))
+        ticks = (note.tick for track in scanned.tracks for note in track.notes)
+        if not any(first <= tick < last - early for tick in ticks):
+            gaps.append((first, last))
+            bar = int(start // beats_per_bar) + 1
+            remarks.append(f"A silent bar of {metre} before bar {bar} is left out.")
+    if not gaps:
+        return scanned
+    tracks = tuple(_without(track, gaps) for track in scanned.tracks)
+    return ScannedMidi(scanned.ticks_per_beat, tracks, (*scanned.remarks, *remarks))
+
+
+def _without(track: ScannedTrack, gaps: list[tuple[int, int]]) -> ScannedTrack:
+    """Return the track as if the time of some gaps, (first tick, tick after), were not there.
+
+    What happens in a gap happens at its start, but for metres, which are gone.
+    """
+
+    def place(tick: int) -> int:
+        return tick - sum(min(max(tick - first, 0), end - first) for first, end in gaps)
+
+    kept = [one for one in track.metres if not any(a <= one[0] < b for a, b in gaps)]
+    return replace(
+        track,
+        notes=[note._replace(tick=place(note.tick)) for note in track.notes],
+        releases=[(place(tick), channel, pitch) for tick, channel, pitch in track.releases],
+        pedals=[(place(tick), channel, value) for tick, channel, value in track.pedals],
+        tempos=[(place(tick), microseconds) for tick, microseconds in track.tempos],
+        metres=[(place(tick), beats, unit) for tick, beats, unit in kept],
+        last_event_tick=place(track.last_event_tick),
+        end_tick=place(track.end_tick),
+        loop_end_tick=place(track.loop_end_tick),
+    )
