@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
@@ -52,22 +53,27 @@ window.tools = {
         const [deck] = window.tools.all(".deck");
         return JSON.stringify(deck?.deck.state.cards.map((card) => card.hits));
     },
-    async time(act, isThere) {
-        const start = performance.now();
-        act();
-        while (!isThere()) await new Promise((resume) => setTimeout(resume, 2));
-        return (performance.now() - start) / 1000;
+    // Seconds from a start until something holds; an error says what did not come.
+    async until(isThere, what, start = performance.now()) {
+        const seconds = () => (performance.now() - start) / 1000;
+        while (!isThere()) {
+            if (seconds() > PATIENCE_SECONDS) throw new Error(`waited in vain for ${what}`);
+            await new Promise((resume) => setTimeout(resume, 2));
+        }
+        return seconds();
     },
 };
-"""
+""".replace("PATIENCE_SECONDS", str(_PATIENCE_MS // 1000))
 
 
 def _timed(page: Page, act: str, is_there: str, before: str = "null") -> float:
     """Seconds from an act until a condition holds, both JavaScript; it may use `before`."""
     script = f"""() => {{
-        const {{ all, engine, hits, cards, time }} = window.tools;
+        const {{ all, engine, hits, cards, until }} = window.tools;
         const before = {before};
-        return time(() => {{ {act} }}, () => {is_there});
+        const start = performance.now();
+        {act};
+        return until(() => {is_there}, {json.dumps(is_there)}, start);
     }}"""
     seconds: float = page.evaluate(script)
     return seconds
@@ -77,16 +83,28 @@ def _go_to(page: Page, title: str) -> None:
     page.get_by_role("link", name=title, exact=True).first.click()
     shown = _SHOWN.get(title, ".card:visible")
     page.locator(shown).first.wait_for()
-    page.locator("[data-test-script-state=notRunning]").first.wait_for()
+    _at_rest(page)
     page.evaluate(_TOOLS)
 
 
+def _at_rest(page: Page) -> None:
+    page.locator("[data-test-script-state=notRunning]").first.wait_for()
+
+
+_NEW_GROOVES = 'document.querySelector(".st-key-sample button").click()'
+
+
 def _sample(page: Page) -> float:
+    _at_rest(page)
+    return _timed(page, _NEW_GROOVES, "cards() !== before", "cards()")
+
+
+def _sample_heard(page: Page) -> float:
+    """Seconds from the click to the beat on which the new groove takes over: it begins anew."""
+    _at_rest(page)
+    page.wait_for_function("window.tools.engine.passes > 0.25")
     return _timed(
-        page,
-        'document.querySelector(".st-key-sample button").click()',
-        "cards() !== before",
-        "cards()",
+        page, _NEW_GROOVES, "engine.passes !== null && engine.passes < before", "engine.passes"
     )
 
 
@@ -101,7 +119,7 @@ def _tempo(page: Page) -> float:
 def _kit(page: Page) -> float:
     act = (
         "window.heard = false; engine.addEventListener('kit', () => (window.heard = true),"
-        "{ once: true }); const choice = all('select.kit')[0];"
+        "{ once: true }); const choice = all('.transport select[aria-label=\"Drum kit\"]')[0];"
         "choice.selectedIndex = (choice.selectedIndex + 1) % choice.options.length;"
         "choice.dispatchEvent(new Event('change'))"
     )
@@ -142,12 +160,14 @@ def _map_click(page: Page, at: int) -> float:
     )
     page.mouse.move(*place)
     page.evaluate(
-        "() => { const { engine, hits } = window.tools; const before = engine.now?.key;"
-        "window.clicked = new Promise((resume) => document.addEventListener('pointerup', () => {"
-        "const start = performance.now();"
-        "const look = () => engine.now && engine.now.key !== before"
-        "? resume((performance.now() - start) / 1000) : setTimeout(look, 2); look(); },"
-        "{ once: true, capture: true })); }"
+        """() => {
+            const { engine, until } = window.tools;
+            const before = engine.now?.key;
+            const isHeard = () => engine.now && engine.now.key !== before;
+            window.clicked = new Promise((resume) =>
+                document.addEventListener("pointerup", () => resume(until(isHeard, "the point")),
+                    { once: true, capture: true }));
+        }"""
     )
     page.mouse.down()
     page.mouse.up()
@@ -171,12 +191,15 @@ def _page_change(page: Page, title: str) -> float:
 
 def _uploads(page: Page, files: tuple[Path, Path]) -> float:
     page.evaluate(
-        "() => { const { all } = window.tools; const ends = () => "
-        "JSON.stringify(all('.deck')[0]?.deck.state.cards[0].morph?.ends); const before = ends();"
-        "window.morphed = new Promise((resume) => document.addEventListener('change', () => {"
-        "const start = performance.now(); const look = () => ends() !== before"
-        "? resume((performance.now() - start) / 1000) : setTimeout(look, 2); look(); },"
-        "{ once: true, capture: true })); }"
+        """() => {
+            const { all, hits, until } = window.tools;
+            const ends = () => JSON.stringify(all(".deck")[0]?.deck.state.cards[0].morph?.ends);
+            const [before, heard] = [ends(), hits()];
+            const isThere = () => ends() !== before && hits() !== heard;
+            window.morphed = new Promise((resume) =>
+                document.addEventListener("change", () => resume(until(isThere, "the morph")),
+                    { once: true, capture: true }));
+        }"""
     )
     page.locator("input[type=file]").last.set_input_files(list(files))
     seconds: float = page.evaluate("window.morphed")
@@ -185,11 +208,11 @@ def _uploads(page: Page, files: tuple[Path, Path]) -> float:
 
 def _draw_bytes(page: Page, wire: _Wire) -> int:
     """Bytes that the server sends for eight new grooves."""
-    page.locator("[data-test-script-state=notRunning]").first.wait_for()
     page.evaluate(_TOOLS)
+    _at_rest(page)
     before = wire.n_bytes
     _sample(page)
-    page.locator("[data-test-script-state=notRunning]").first.wait_for()
+    _at_rest(page)
     return wire.n_bytes - before
 
 
@@ -201,7 +224,7 @@ def _session_bytes(browser: Browser, address: str, process: int) -> float:
         page = contexts[-1].new_page()
         page.goto(address)
         page.locator(".card").first.wait_for()
-        page.locator("[data-test-script-state=notRunning]").first.wait_for()
+        _at_rest(page)
         sizes.append(memory_bytes(process))
     for context in contexts:
         context.close()
@@ -209,38 +232,64 @@ def _session_bytes(browser: Browser, address: str, process: int) -> float:
 
 
 def _measure(page: Page, tries: int) -> dict[str, float]:
-    """Return seconds by what they are of."""
-    rows: dict[str, float] = {}
+    """Return seconds by what they are of; the page is Sample, and nothing plays yet."""
+    page.evaluate(_TOOLS)
+    _play_first(page)
 
-    def note(what: str, measure: Callable[[int], float]) -> None:
-        rows[what] = statistics.median(measure(at) for at in range(tries))
+    def median(measure: Callable[[int], float]) -> float:
+        return statistics.median(measure(at) for at in range(tries))
 
+    return {
+        "New grooves: click to eight shown": median(lambda _: _sample(page)),
+        "New grooves: click to heard, on the next beat": median(lambda _: _sample_heard(page)),
+        "Tempo: change to heard": median(lambda _: _tempo(page)),
+        "Kit: choice to heard": median(lambda _: _kit(page)),
+        "Page change, the slowest of eight first visits": _slowest_page_change(page),
+        "Page change, the slowest of eight second visits": _slowest_page_change(page),
+        **_sliders(page, tries),
+        "Map: click to sound": _map_clicks(page, median),
+        "Two uploads to a playing morph": _all_uploads(page, median),
+    }
+
+
+def _play_first(page: Page) -> None:
+    _at_rest(page)
     page.locator(".card .play").first.click()
     page.wait_for_function("window.tools.engine.now && window.tools.engine.hasKit")
-    note("New grooves: click to eight shown", lambda _: _sample(page))
-    note("Tempo: change to heard", lambda _: _tempo(page))
-    note("Kit: choice to heard", lambda _: _kit(page))
+
+
+def _slowest_page_change(page: Page) -> float:
     changes = []
     for title in _PAGES:
         changes.append(_page_change(page, title))
-        page.locator("[data-test-script-state=notRunning]").first.wait_for()
-    rows["Page change, the slowest of eight first visits"] = max(changes)
+        _at_rest(page)
+    return max(changes)
+
+
+def _sliders(page: Page, tries: int) -> dict[str, float]:
     _go_to(page, "Attributes")
-    page.locator(".card .play").first.click()
+    _play_first(page)
     firsts, finals = [], []
     for at in range(tries):
-        page.locator("[data-test-script-state=notRunning]").first.wait_for()
+        _at_rest(page)
         firsts.append(_slider_first(page, at))
         finals.append(_slider_final(page, at))
-    rows["Slider: first changed notes"] = statistics.median(firsts)
-    rows["Slider: exact groove after release"] = statistics.median(finals)
+    return {
+        "Slider: first changed notes": statistics.median(firsts),
+        "Slider: exact groove after release": statistics.median(finals),
+    }
+
+
+def _map_clicks(page: Page, median: Callable[[Callable[[int], float]], float]) -> float:
     _go_to(page, "Map")
-    note("Map: click to sound", lambda at: _map_click(page, at))
+    return median(lambda at: _map_click(page, at))
+
+
+def _all_uploads(page: Page, median: Callable[[Callable[[int], float]], float]) -> float:
     _go_to(page, "Morph")
+    _play_first(page)
     demos = sorted((_ROOT / "assets" / "demo").glob("*.mid"))
-    pairs = [(demos[at + 2], demos[at + 3]) for at in range(tries)]
-    note("Two uploads to a playing morph", lambda at: _uploads(page, pairs[at]))
-    return rows
+    return median(lambda at: _uploads(page, (demos[at + 2], demos[at + 3])))
 
 
 class _Wire:
