@@ -162,7 +162,7 @@ ensure_sound() {
     say "The app starts without sound. To hear it: $remedy."
 }
 
-# --- A browser for the tests ------------------------------------------------------
+# --- Browsers for the tests -------------------------------------------------------
 
 # Run rather than look up: Ubuntu's chromium asks for a snap and does nothing more.
 runs() { "$1" --version >/dev/null 2>&1; }
@@ -181,6 +181,13 @@ ensure_browser() {
     fi
 }
 
+# Tried once: all but one test do without it.
+ensure_firefox() {
+    if [ -e "$VENV/.tried-firefox" ] || runs firefox-esr || runs firefox; then return; fi
+    record "$VENV/.tried-firefox" yes
+    apt_install firefox-esr || say "The test in Firefox will be skipped. To run it: install Firefox."
+}
+
 case ${1:-} in
 app)
     ensure_venv
@@ -191,6 +198,7 @@ dev)
     ensure_venv
     ensure_sound
     install_python_packages dev requirements-dev.txt constraints.txt
+    ensure_firefox
     ensure_browser
     ;;
 lowest)

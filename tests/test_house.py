@@ -68,12 +68,25 @@ def test_a_failed_install_stops_in_a_sentence_and_is_tried_again(debian):
     assert [line.split()[0] for line in debian.log] == ["pip"]
 
 
-def test_the_tests_get_their_tools_and_a_browser(debian):
+def test_the_tests_get_their_tools_and_browsers_once(debian):
     (debian.bin / "chromium").unlink()
     assert debian.bootstrap("dev").returncode == 0
 
     assert any("-r requirements-dev.txt" in line for line in debian.log)
+    assert debian.log[-2].endswith("install firefox-esr")
     assert debian.log[-1].endswith("install chromium")
+
+    debian.bootstrap("dev")
+    assert debian.log == []
+
+
+def test_where_there_is_no_firefox_to_be_had_the_rest_is_installed(debian):
+    (debian.bin / "apt-get").unlink()
+    result = debian.bootstrap("dev")
+
+    assert result.returncode == 0
+    assert "The test in Firefox will be skipped" in result.stderr
+    assert any("-r requirements-dev.txt" in line for line in debian.log)
 
 
 def test_without_the_system_s_chromium_playwright_brings_its_own_once(debian):

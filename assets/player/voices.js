@@ -135,7 +135,7 @@ export class Voices {
     note.chokedAt = Infinity;
     note.gain.gain.cancelScheduledValues(0);
     note.gain.gain.value = note.level;
-    note.source.stop(Number.MAX_SAFE_INTEGER);
+    note.source.stop(note.frame / this.context.sampleRate + note.source.buffer.duration); // its own end
   }
 }
 
