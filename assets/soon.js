@@ -2,12 +2,28 @@
 // press, a click, the next control, another page or tab. What is put off longer is lost with its page.
 
 const TURNS = ["pointerdown", "click", "keydown", "popstate", "pagehide", "visibilitychange"];
+const ON_ITS_WAY_MS = 60; // so long Streamlit takes to send what it was told
 const waiting = new Set();
+let toldAt = -Infinity; // when something was last told
 
 function onTurn(event) {
   if (event.type === "keydown" && event.key !== "Tab") return;
   for (const one of [...waiting]) if (!one.isOwn?.(event)) one.now();
 }
+
+// Streamlit would ask for the other page before it tells the change, and then tell that in the name
+// of the old page, which comes back. A press of the pointer lasts longer, one of the Enter key does not.
+function onLink(event) {
+  const link = event.composedPath().find((node) => node instanceof HTMLAnchorElement);
+  const isPage = link?.origin === location.origin && !link.download && !event.ctrlKey && !event.metaKey;
+  if (!isPage || performance.now() - toldAt > ON_ITS_WAY_MS) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  setTimeout(() => link.click(), ON_ITS_WAY_MS);
+}
+
+for (const type of TURNS) window.addEventListener(type, onTurn, true);
+window.addEventListener("click", onLink, true);
 
 export class Soon {
   #timer = null;
@@ -24,7 +40,6 @@ export class Soon {
   }
 
   start() {
-    if (!waiting.size) for (const type of TURNS) window.addEventListener(type, onTurn, true);
     waiting.add(this);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.now(), this.quietMs);
@@ -33,6 +48,7 @@ export class Soon {
   now() {
     if (!this.isWaiting) return;
     this.cancel();
+    toldAt = performance.now();
     this.act();
   }
 
@@ -40,6 +56,5 @@ export class Soon {
     clearTimeout(this.#timer);
     this.#timer = null;
     waiting.delete(this);
-    if (!waiting.size) for (const type of TURNS) window.removeEventListener(type, onTurn, true);
   }
 }

@@ -302,7 +302,7 @@ class Studio:
         n_positions: int,
         *,
         tempo_bpm: float = 120.0,
-    ) -> dict[str, tuple[tuple[float, Groove], ...]]:
+    ) -> dict[str, tuple[tuple[float, Music], ...]]:
         """Return what each attribute's vector alone makes of a code; see `look_ahead`.
 
         Raises

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
-from real_browser import Locator, Page, faked, on, state, until, wait_for_rest, wait_for_sound
+from real_browser import (
+    APPS,
+    Browser,
+    Locator,
+    Page,
+    faked,
+    on,
+    opened,
+    playwright,
+    serving,
+    state,
+    until,
+    wait_for_rest,
+    wait_for_sound,
+)
 
 pytestmark = pytest.mark.browser
 
 _PRESS_AND_LEAVE = """
-async (control, [key, title]) => {
+async (control, [key, title, isPressed]) => {
     const links = [...document.querySelectorAll("a[data-testid=stTopNavLink]")];
     const link = links.find((one) => one.textContent.includes(title));
     control.focus();
@@ -19,12 +34,26 @@ async (control, [key, title]) => {
     control.dispatchEvent(new KeyboardEvent("keydown", how));
     control.dispatchEvent(new Event("input"));
     control.dispatchEvent(new Event("change"));
-    link.dispatchEvent(new PointerEvent("pointerdown", { bubbles: true }));
-    await new Promise((resume) => setTimeout(resume, 60));
+    if (isPressed) {
+        link.dispatchEvent(new PointerEvent("pointerdown", { bubbles: true }));
+        await new Promise((resume) => setTimeout(resume, 60));
+    }
     link.click();
 }
 """
-"""A click on a link that begins at once, and lasts less than any timer."""
+"""A click on a link that begins at once, and lasts less than any timer; or takes no time at all, as
+one by the Enter key, a script or a screen reader does."""
+
+
+_EDITED_HITS = """
+() => {
+    const [deck] = [...document.querySelectorAll(".stBidiComponent, .stBidiComponent *")]
+        .map(({ shadowRoot }) => shadowRoot?.querySelector(".deck")).filter(Boolean);
+    const card = deck?.deck.state.cards[0];
+    return card?.revisions.edit && card.hits;
+}
+"""
+"""The hits of the first card as Python has them, once it has seen an edit."""
 
 
 def go_to(page: Page, title: str) -> None:
@@ -37,12 +66,13 @@ def arrive(page: Page, title: str) -> None:
     wait_for_rest(page)
 
 
-def press_and_leave(control: Locator, key: str) -> None:
+def press_and_leave(control: Locator, key: str, *, is_pressed: bool = True) -> None:
     """Press a key on a control, leave the page at once, and come back."""
     page = control.page
     title = page.locator("[data-testid=stTopNavLink][aria-current=page]").inner_text().split()[-1]
-    control.evaluate(_PRESS_AND_LEAVE, [key, "About"])
+    control.evaluate(_PRESS_AND_LEAVE, [key, "About", is_pressed])
     arrive(page, "About")
+    page.get_by_role("heading", name="The drummers").wait_for()
     go_to(page, title)
 
 
@@ -58,6 +88,48 @@ def test_an_edit_by_a_key_reaches_python_though_the_page_is_left_at_once(page: P
     press_and_leave(page.locator(".card canvas.editable").first, "Enter")
     wait_for_sound(page)
     until(lambda: shown(page) != before, "the edit")
+
+
+@faked
+def test_a_link_that_is_clicked_in_no_time_opens_its_page_and_python_has_the_edit(
+    page: Page,
+) -> None:
+    wait_for_rest(page)
+    before = shown(page)
+    page.locator(".card .edit").first.click()
+    press_and_leave(page.locator(".card canvas.editable").first, "Enter", is_pressed=False)
+    wait_for_sound(page)
+    until(lambda: page.evaluate(_EDITED_HITS) not in (None, before), "the edit in Python")
+
+
+def test_an_edit_that_was_lost_with_its_page_is_told_on_the_way_back(
+    browser: Browser, tmp_path: Path
+) -> None:
+    lost: list[bytes | str] = []
+    is_losing = False
+
+    def relay(line: playwright.WebSocketRoute) -> None:
+        server = line.connect_to_server()
+        line.on_message(lambda said: lost.append(said) if is_losing else server.send(said))
+
+    with serving(APPS["fake"], tmp_path / "log") as address, opened(browser, address) as page:
+        page.route_web_socket("**/_stcore/stream", relay)
+        page.reload()
+        wait_for_sound(page)
+        wait_for_rest(page)
+        before = shown(page)
+        page.locator(".card .edit").first.click()
+        is_losing = True
+        page.locator(".card canvas.editable").first.focus()
+        page.keyboard.press("Enter")
+        until(lambda: page.evaluate("1") and bool(lost), "the edit to be lost")
+        is_losing = False
+        go_to(page, "About")
+        assert len(lost) == 1
+        go_to(page, "Sample")
+        wait_for_sound(page)
+        until(lambda: page.evaluate(_EDITED_HITS) not in (None, before), "the edit in Python")
+        assert page.locator(".card .undo").first.is_enabled()
 
 
 @faked
@@ -83,7 +155,7 @@ def test_a_morph_by_a_key_reaches_python_though_the_page_is_left_at_once(page: P
 def test_the_tempo_reaches_python_though_the_page_is_left_at_once(page: Page) -> None:
     tempo = page.get_by_role("textbox", name="Tempo in beats a minute")
     wait_for_rest(page)
-    tempo.evaluate(_PRESS_AND_LEAVE, ["ArrowUp", "About"])
+    tempo.evaluate(_PRESS_AND_LEAVE, ["ArrowUp", "About", True])
     arrive(page, "About")
     page.reload()  # the engine of this window knows it, too
     wait_for_rest(page)

@@ -26,6 +26,7 @@ from map_in_browser import (
 from real_browser import (
     ROOT,
     Browser,
+    Locator,
     Page,
     allowed,
     launched,
@@ -51,6 +52,14 @@ async () => {
 }
 """
 """A space is drawn, and what lies under the pointer found, at a pace of the machine's own."""
+_SOME_POINT = """
+(chart) => {
+    const { xaxis, yaxis } = chart._fullLayout;
+    const { left, top } = chart.getBoundingClientRect();
+    const { x, y } = chart._fullData.find(({ customdata }) => customdata);
+    return [left + xaxis._offset + xaxis.l2p(x[0]), top + yaxis._offset + yaxis.l2p(y[0])];
+}
+"""
 _CARDS = "decks => decks[0]?.deck?.state.cards.map(({ id }) => id) ?? []"
 _LOUDEST = """
 async (deck) => {
@@ -193,6 +202,55 @@ def test_a_mark_of_the_listener_s_plays_its_groove(page: Page) -> None:
     assert hand(page).evaluate(_LOUDEST) > AUDIBLE
 
 
+@everywhere
+def test_the_arrow_keys_lead_from_point_to_point_and_enter_plays(page: Page) -> None:
+    aim = page.locator(".overlay .aim")
+    aim.focus()
+    start = aim.bounding_box()
+    said = aim.get_attribute("aria-valuetext")
+    page.keyboard.press("ArrowLeft")
+    until(lambda: aim.bounding_box()["x"] < start["x"] - 3, "the ring to move")
+    page.keyboard.press("ArrowLeft")
+    assert aim.get_attribute("aria-valuetext") not in ("", said)
+    assert aim.evaluate("ring => getComputedStyle(ring).stroke") != "none", "seen"
+    wanted = f"point.{aim.get_attribute('aria-valuenow')}"
+    page.keyboard.press("Enter")
+    assert wait_until_playing(page, "point.") == wanted
+    wait_for_rest(page)
+    there = aim.bounding_box()
+    now = page.locator(".overlay .now").bounding_box()
+    assert there["x"] + there["width"] / 2 == pytest.approx(now["x"] + now["width"] / 2, abs=2)
+    page.keyboard.press("Shift+ArrowRight")
+    until(lambda: aim.bounding_box()["x"] > there["x"] + 50, "the ring to move back, and far")
+
+
+@everywhere
+def test_a_star_is_lit_wherever_its_groove_is_shown(page: Page) -> None:
+    """In hand a groove is decoded alone, under "Nearest" with others."""
+    play_by_click(page, points(page)[0])
+    n_met = 0
+    for _ in range(3):
+        in_hand = hand(page).locator(".card").first
+        near = page.locator(".st-key-map-near .card").first
+        near.wait_for()
+        wait_for_rest(page)
+        for card in (in_hand, near):
+            if card.locator(".keep").get_attribute("aria-pressed") == "false":
+                card.locator(".keep").click()
+        first, second = (card.get_attribute("data-card") for card in (in_hand, near))
+        near.locator(".more").click()
+        assert wait_until_playing(page, second) == second
+        wait_for_rest(page)
+        stars = [in_hand.locator(".keep")]
+        before = page.locator(f".st-key-map-near [data-card='{first}'] .keep")
+        if before.count():
+            stars.append(before)
+            n_met += 1
+        for star in stars:
+            until(lambda star=star: star.get_attribute("aria-pressed") == "true", "the star")
+    assert n_met > 0, "a groove was never near one of those that are near it"
+
+
 @faked
 def test_a_mark_keeps_the_focus_when_it_is_chosen_by_key(page: Page) -> None:
     mark = page.locator(".overlay .mark").nth(1)
@@ -251,7 +309,7 @@ def moving_point(page: Page) -> tuple[float, float, float]:
     return place, round(box["x"], 1), round(box["y"], 1)
 
 
-@faked
+@everywhere
 def test_a_swipe_over_the_map_scrolls_the_page_and_a_tap_plays(browser: Browser, url: str) -> None:
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     with opened(browser, f"{url}/map", **phone) as page:
@@ -264,9 +322,20 @@ def test_a_swipe_over_the_map_scrolls_the_page_and_a_tap_plays(browser: Browser,
         swipe(page, x, y, up=120)
         until(lambda: chart(page).bounding_box()["y"] < box["y"] - 60, "the page to scroll")
         assert ranges(page) == before, "the map stayed"
-        point = points(page)[0]
-        page.touchscreen.tap(point["x"], point["y"])
+        page.touchscreen.tap(*chart(page).evaluate(_SOME_POINT))
         assert wait_until_playing(page, "point.")
+        until(lambda: is_in_view(page, hand(page).locator(".card.playing .play")), "its card")
+
+
+def is_in_view(page: Page, shown: Locator) -> bool:
+    """Whether all of an element is on the screen, above the transport."""
+    box, foot = shown.bounding_box(), page.locator(".transport").bounding_box()
+    return (
+        box is not None
+        and foot is not None
+        and box["y"] >= 0
+        and box["y"] + box["height"] <= foot["y"]
+    )
 
 
 def swipe(page: Page, x: float, y: float, up: float) -> None:

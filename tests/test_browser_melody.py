@@ -130,6 +130,37 @@ def test_a_melody_is_heard_at_its_pitches_saved_kept_and_shared(page: Page) -> N
 
 
 @melodic
+def test_a_slider_of_a_tune_is_heard_while_it_is_dragged(page: Page) -> None:
+    page.get_by_role("link", name="Attributes", exact=True).click()
+    page.locator(".sliders").wait_for()
+    page.get_by_text("Melody", exact=True).first.click()
+    wait_for_state(page, "now.cards[0].plays === 'line'")
+    wait_for_rest(page)
+    play(page)
+    slider = page.locator(".sliders").get_by_role("slider", disabled=False).first
+    before, heard = slider.evaluate(
+        """input => {
+            const engine = window[Symbol.for("groove-space.engine")];
+            const [line] = engine.now.pattern.lines;
+            input.dispatchEvent(new PointerEvent("pointerdown"));
+            const isLow = 2 * input.value < Number(input.min) + Number(input.max);
+            input.value = isLow ? input.max : input.min;
+            input.dispatchEvent(new Event("input"));
+            return [line.notes, engine.now.pattern.lines[0].notes];
+        }"""
+    )
+    assert len(heard) > 0
+    assert heard != before
+    page.locator(".card.previewing").wait_for()
+    slider.evaluate("input => input.dispatchEvent(new Event('change'))")
+    page.locator(".card:not(.previewing)").wait_for()
+    wait_for_rest(page)
+    card = state(page)["cards"][0]
+    assert card["shown"]["lines"] == card["lines"]
+    assert state(page)["playing"] == "steered"
+
+
+@melodic
 def test_tunes_are_morphed_and_a_note_is_dragged_to_another_pitch_and_length(page: Page) -> None:
     choose_melody(page)
     page.get_by_role("link", name="Morph").click()

@@ -1,10 +1,11 @@
 // The sliders of the Attributes page. While one is dragged, the card above plays what was sent
 // ahead for the nearest position; when it is let go, Python searches for the exact groove.
 //
-// Data: {groove: the id of what is steered, deck, card: where that is shown, revision: of the last
+// Data: {groove: the id of what is steered, deck, card: where that is shown, plays: "drums", or "line"
+// for a melody, revision: of the last
 // change that Python has seen, sliders: [{name, title, unit, help, group, min, max, step, value, isSet,
 // why: it cannot be moved or "", said: how near it came or "", ahead: [[value, [step, row, velocity
-// in 127ths, offset in 100ths, …]], …]}]}. Values are as shown. Event to Python: set({groove,
+// in 127ths, offset in 100ths, …]], …], of a melody [step, steps, pitch, velocity in 127ths, …]}]}. Values are as shown. Event to Python: set({groove,
 // revision, targets: {name: value, or null to let it rest}}), all that Python has not confirmed.
 
 import { button, element } from "../deck/elements.js";
@@ -13,24 +14,28 @@ import { Soon } from "../soon.js";
 
 const KEYS_SETTLE_MS = 150; // of quiet, after which the arrow keys count as let go
 
-const hitsOf = (packed) =>
-  Array.from({ length: packed.length / 4 }, (_, hit) => {
-    const [step, row, velocity, offset] = packed.slice(4 * hit, 4 * hit + 4);
-    return [step, row, velocity / 127, offset / 100];
-  });
+const unpack = {
+  drums: ([step, row, velocity, offset]) => [step, row, velocity / 127, offset / 100],
+  line: ([step, steps, pitch, velocity]) => [step, steps, pitch, velocity / 127],
+};
 
-// The groove whose value is nearest, as hits; null where none was sent.
-export function nearest(ahead, value) {
+function unpacked(packed, plays) {
+  const fours = Array.from({ length: packed.length / 4 }, (_, at) => packed.slice(4 * at, 4 * at + 4));
+  return plays === "line" ? { notes: fours.map(unpack.line) } : { hits: fours.map(unpack.drums) };
+}
+
+// What measures nearest to a value, {hits} of drums or {notes} of a melody; null where none was sent.
+export function nearest(ahead, value, plays) {
   const distance = (one) => Math.abs(one[0] - value);
   const best = ahead.reduce((one, other) => (distance(other) < distance(one) ? other : one), ahead[0]);
-  return best ? hitsOf(best[1]) : null;
+  return best ? unpacked(best[1], plays) : null;
 }
 
 class Slider {
   held = false;
   #keys = new Soon(() => this.#letGo(Number(this.input.value)), KEYS_SETTLE_MS);
 
-  // on: {drag(hits), set(value or null)}.
+  // on: {drag(value): to where it is dragged, set(value or null)}.
   constructor(on) {
     this.on = on;
     this.title = element("summary", {});
@@ -88,8 +93,7 @@ class Slider {
   #drag() {
     this.said.textContent = "";
     this.#show(true);
-    const hits = nearest(this.data.ahead, Number(this.input.value));
-    if (hits) this.on.drag(hits);
+    this.on.drag(Number(this.input.value));
   }
 
   // `change` comes when a pointer lets go, and with every press of a key.
@@ -139,13 +143,18 @@ class Sliders {
   #sliderOf({ name, group }) {
     if (!this.#sliders.has(name)) {
       const slider = new Slider({
-        drag: (hits) => preview(this.data, hits),
+        drag: (value) => this.#drag(slider.data.ahead, value),
         set: (value) => this.#set(name, value),
       });
       this.#sliders.set(name, slider);
       this.#columnOf(group).append(slider.root);
     }
     return this.#sliders.get(name);
+  }
+
+  #drag(ahead, value) {
+    const shown = nearest(ahead, value, this.data.plays);
+    if (shown) preview(this.data, shown);
   }
 
   #columnOf(group) {

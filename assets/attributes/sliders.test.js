@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 globalThis.document ??= { addEventListener() {} };
+globalThis.window ??= { addEventListener() {} };
 const { nearest } = await import("./sliders.js");
 
 test("a slider plays the groove that measures nearest to where it stands", () => {
@@ -9,7 +10,12 @@ test("a slider plays the groove that measures nearest to where it stands", () =>
     [10, [0, 0, 127, 0]],
     [20, [4, 1, 64, -25]],
   ];
-  assert.deepEqual(nearest(ahead, 14), [[0, 0, 1, 0]]);
-  assert.deepEqual(nearest(ahead, 90), [[4, 1, 64 / 127, -0.25]]);
-  assert.equal(nearest([], 14), null);
+  assert.deepEqual(nearest(ahead, 14, "drums"), { hits: [[0, 0, 1, 0]] });
+  assert.deepEqual(nearest(ahead, 90, "drums"), { hits: [[4, 1, 64 / 127, -0.25]] });
+  assert.equal(nearest([], 14, "drums"), null);
+});
+
+test("of a melody it plays the notes", () => {
+  const ahead = [[10, [0, 3, 60, 127, 4, 2, 62, 64]]];
+  assert.deepEqual(nearest(ahead, 14, "line"), { notes: [[0, 3, 60, 1], [4, 2, 62, 64 / 127]] });
 });

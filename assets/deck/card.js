@@ -17,6 +17,10 @@ const EDITED_ROOM = 4; // pitches beyond those of a line that is edited
 const sameGrid = (some, other) =>
   some.steps === other.steps && some.grid.steps_per_bar === other.grid.steps_per_bar;
 
+// Whether two cards have the same hits and lines.
+const sameNotes = (some, other) =>
+  sameHits(some.hits, other.hits) && JSON.stringify(some.lines) === JSON.stringify(other.lines);
+
 export class CardView {
   bar = null; // the bar that loops alone, or null
   comparing = false; // whether what stood before is shown
@@ -24,7 +28,7 @@ export class CardView {
   editor = null;
   playing = false;
   stage = ""; // "large" or "small" where the deck shows one card large, or ""
-  preview = null; // hits that a slider asks for and Python has not answered yet, or null
+  preview = null; // {hits} or {notes} that a slider asks for and Python has not answered yet, or null
   star = { now: false, revision: new Revision() };
 
   // act: functions of this view, see `#add` in deck.js.
@@ -73,7 +77,8 @@ export class CardView {
       return { file, ...card.morph.places[index], hits };
     }
     if (this.comparing && card.before) return { ...card, ...card.before };
-    if (this.preview) return { ...card, hits: this.preview };
+    if (this.preview?.notes) return { ...card, lines: [{ ...card.lines[0], ...this.preview }] };
+    if (this.preview) return { ...card, ...this.preview };
     return { ...card, ...placeOf(this.#marks, this.rows, card.lines) };
   }
 
@@ -88,7 +93,7 @@ export class CardView {
     const { before } = this.card;
     if (!before) return [];
     const other = this.comparing ? this.#marks : marksOf(before, this.rows);
-    return differences(marksOf(this.shown, this.rows), other);
+    return differences(this.#shownMarks, other);
   }
 
   // For tests: the card's data, and what is made of it.
@@ -120,7 +125,7 @@ export class CardView {
   // data: what the deck was given, see deck.js; history: the edits of before a change of page.
   update(card, data, history) {
     if (this.card && !sameGrid(this.card, card)) this.bar = null;
-    if (this.card && !sameHits(this.card.hits, card.hits)) this.preview = null;
+    if (this.card && !sameNotes(this.card, card)) this.preview = null;
     const wasEditable = this.card?.editable;
     this.card = { ...card, editable: card.editable && data.can.edit };
     this.data = data;
@@ -149,7 +154,7 @@ export class CardView {
     const isWide = this.bars > WIDE_BARS || card.morph || this.editing;
     this.root.classList.toggle("wide", Boolean(isWide));
     const scene = {
-      hits: marksOf(shown, this.rows),
+      hits: this.#shownMarks,
       description: shown.description,
       rows: this.rows,
       silent: this.act.silent(),
@@ -251,6 +256,11 @@ export class CardView {
   // knows no more of what happens to it.
   get #marks() {
     return (this.card.editable && this.editor?.marks) || marksOf(this.card, this.rows);
+  }
+
+  // A melody that a slider asks for may go beyond the rows: what lies there is heard, not drawn.
+  get #shownMarks() {
+    return marksOf(this.shown, this.rows).filter(([, row]) => row !== undefined);
   }
 
   get #controls() {

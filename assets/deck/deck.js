@@ -266,10 +266,10 @@ class Deck {
     this.#playOn(view, { passes: (passes) => passes * ratio });
   }
 
-  #preview({ deck, card, hits }) {
+  #preview({ deck, card, shown }) {
     const view = deck === this.data?.key && this.views.get(card);
-    if (!view || view.preview === hits) return;
-    view.preview = hits;
+    if (!view || view.preview === shown) return;
+    view.preview = shown;
     view.redrawSoon();
     this.#playOn(view);
   }

@@ -58,17 +58,23 @@ export class Editor {
 
   // What Python says, with the number of the last edit that it has seen: what is older than an
   // edit made here is passed over. A change of the same groove, by a tool of the card, is one more
-  // edit; a groove that is not of this hand starts a new history.
+  // edit; a groove that is not of this hand starts a new history. An edit that was lost as its page
+  // was left is told again.
   update(marks, { revisions, lineage, grid }, rows, kept) {
     this.rows = rows;
     this.metre = grid;
-    if (!this.#history && kept && sameHits(kept.now, marks)) this.#history = kept;
+    const isNew = !this.#history;
+    if (isNew && kept && [kept.now, kept.said].some((known) => sameHits(known, marks))) this.#history = kept;
     if (!this.revision.accepts(revisions.edit)) return;
     const isSame = this.lineage && this.lineage === lineage;
     this.lineage = lineage;
-    if (this.#history && sameHits(this.#history.now, marks)) return;
-    if (this.#history && isSame) this.#history.put(marks);
-    else this.#history = new History(marks);
+    this.#history ??= new History(marks);
+    if (!sameHits(this.#history.now, marks)) {
+      if (isNew) this.#tell();
+      else if (isSame) this.#history.put(marks);
+      else this.#history = new History(marks);
+    }
+    this.#history.said = marks;
   }
 
   get history() {
@@ -230,11 +236,15 @@ export class Editor {
   }
 
   #changed(said) {
-    this.revision.next();
+    this.#tell();
     this.on.changed();
     this.on.draw();
     if (said) this.on.say(said);
     else this.#say();
+  }
+
+  #tell() {
+    this.revision.next();
     this.sending.start();
   }
 }

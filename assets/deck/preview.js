@@ -3,12 +3,12 @@
 
 const PREVIEW = "groove-preview";
 
-// hits: as in a card, or null for what the card is by itself.
-export function preview({ deck, card }, hits) {
-  document.dispatchEvent(new CustomEvent(PREVIEW, { detail: { deck, card, hits } }));
+// shown: {hits} as in a card, or {notes} of its first line; null for what the card is by itself.
+export function preview({ deck, card }, shown) {
+  document.dispatchEvent(new CustomEvent(PREVIEW, { detail: { deck, card, shown } }));
 }
 
-// show: called with {deck, card, hits}.
+// show: called with {deck, card, shown}.
 export function onPreview(show, signal) {
   document.addEventListener(PREVIEW, (/** @type {CustomEvent} */ { detail }) => show(detail), { signal });
 }

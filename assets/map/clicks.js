@@ -4,17 +4,20 @@
 // the point before, and in a space nothing: a tap passes between two of its frames. So clicks are
 // heard here: in a plane the nearest point is looked for, in a space a frame is waited for.
 
+import { idOf, pointsOf, viewOf } from "./place.js";
+
 const STILL = 5; // pixels that the pointer may move while it is down: more is a drag
 const REACH = 20; // pixels from a point at which it is clicked, as Plotly's labels have it
 
-// Calls back for every click on a chart: with the point, as {customdata}, or null for none.
+// Calls back for every click on a chart: with the point, as {id}, or null for none.
 export function hearClicks(chart, onClick) {
   let under = null; // the point under the pointer, in a space
   let down = null; // where the pointer went down
   const scene = () => chart._fullLayout.scene?._scene;
 
-  chart.on("plotly_hover", ({ points }) => (under = points[0]));
-  chart.on("plotly_click", ({ points }) => (under = points[0]));
+  const look = ({ points: [point] }) => (under = { id: idOf(point.customdata) });
+  chart.on("plotly_hover", look);
+  chart.on("plotly_click", look);
   chart.on("plotly_unhover", () => (under = null));
 
   chart.addEventListener("pointerdown", start, true);
@@ -57,20 +60,16 @@ function leaveToPage(event) {
 
 // Returns the point of a flat chart that is nearest to a place on the page, if within reach.
 function nearest(chart, clientX, clientY) {
-  const { xaxis, yaxis } = chart._fullLayout;
+  const view = viewOf(chart);
   const { left, top } = chart.getBoundingClientRect();
-  const x = clientX - left - xaxis._offset;
-  const y = clientY - top - yaxis._offset;
+  const [x, y] = [clientX - left - view.box.left, clientY - top - view.box.top];
   let found = null;
   let least = REACH;
-  for (const trace of chart._fullData) {
-    if (trace.visible !== true || trace.customdata === undefined) continue;
-    for (let at = 0; at < trace.x.length; at++) {
-      const distance = Math.hypot(xaxis.l2p(trace.x[at]) - x, yaxis.l2p(trace.y[at]) - y);
-      if (distance >= least) continue;
-      least = distance;
-      found = { customdata: trace.customdata[at] };
-    }
+  for (const point of pointsOf(chart, view)) {
+    const distance = Math.hypot(point.at[0] - x, point.at[1] - y);
+    if (distance >= least) continue;
+    least = distance;
+    found = point;
   }
   return found;
 }

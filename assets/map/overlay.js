@@ -2,8 +2,8 @@
 // in hand, the path, and the point that moves along it. It lies over the Plotly chart, follows
 // its zoom, and needs no server to move.
 //
-// Data: {chart: selector of what contains the chart, marks: [{id, kind, name, at}], now: {name,
-// at} or null, path: {stops: [at], trail: [at], strip, piece} or null}, with coordinates of the
+// Data: {chart: selector of what contains the chart, marks: [{id, kind, name, at}], now: {id,
+// name, at} or null, path: {stops: [at], trail: [at], strip, piece} or null}, with coordinates of the
 // chart, two or three. To Python, as states: picked, [id, when] of the last mark or point that was
 // clicked (an event could be lost among others, and Streamlit's own selection takes two quick
 // clicks on two points for one double click); view, [x0, x1, y0, y1] of a flat chart that was
@@ -13,8 +13,9 @@
 // or null; view: whether the chart was found}.
 
 import { hearClicks } from "./clicks.js";
-import { rangesOf, viewOf } from "./place.js";
+import { pointsOf, rangesOf, viewOf } from "./place.js";
 import { between, placeOnPath } from "./traveller.js";
+import { nextPoint } from "./walk.js";
 import { Soon } from "../soon.js";
 
 const SHAPES = {
@@ -25,6 +26,8 @@ const SHAPES = {
 const HAS_WEBGL = Boolean(document.createElement("canvas").getContext("webgl"));
 const REST_MS = 400; // without a move, after which the view is told
 const MARGIN = 12; // pixels beyond the edge at which a mark is hidden
+const AIM = "Groove on the map: the arrow keys lead to others, with Shift farther, Enter plays";
+const [NEAR_PX, FAR_PX] = [4, 60]; // how far an arrow key leads at least
 const overlays = new Map(); // parent element → Overlay
 
 function svg(tag, attributes = {}, ...children) {
@@ -42,6 +45,10 @@ class Overlay {
   #trail = svg("polyline", { class: "trail" });
   #stops = svg("g");
   #now = svg("circle", { class: "now", r: 11 });
+  // What the keys are at: seen while it has the focus.
+  #aim = svg("circle", { class: "aim", r: 14, tabindex: 0, role: "slider", "aria-label": AIM });
+  #aimed = null; // the point of the chart that it was led to, or null: at what is in hand
+  #taken = null; // the id of what the keys took last
   #dot = svg("circle", { class: "dot", r: 8 });
   #heard = new WeakSet(); // charts whose clicks are heard
   // Not while the view still moves: the answer to an earlier one would move the chart back.
@@ -49,7 +56,7 @@ class Overlay {
   #items = []; // {node, at} of all that stands still on the map
 
   constructor(parent) {
-    const layers = [this.#trail, this.#stops, this.#marks, this.#now, this.#dot];
+    const layers = [this.#trail, this.#stops, this.#marks, this.#now, this.#dot, this.#aim];
     this.canvas = svg("svg", {}, ...layers);
     /** @type {any} */
     this.root = document.createElement("div");
@@ -57,10 +64,12 @@ class Overlay {
     this.root.append(this.canvas);
     this.root.overlay = { place: null, view: false };
     parent.append(this.root);
+    this.#aim.addEventListener("keydown", (event) => this.#onKey(event));
     this.frame = requestAnimationFrame(() => this.#follow());
   }
 
   update(data) {
+    if (data.now?.id !== this.data?.now?.id && data.now?.id !== this.#taken) this.#aimed = null;
     this.data = data;
     this.#showMarks(data.marks);
     const stops = data.path?.stops ?? [];
@@ -71,7 +80,7 @@ class Overlay {
       ...stops.map((at, index) => ({ node: this.#stops.children[index], at })),
       { node: this.#now, at: data.now?.at ?? null },
     ];
-    this.key = null;
+    this.#showAim();
   }
 
   destroy() {
@@ -107,6 +116,33 @@ class Overlay {
     return mark;
   }
 
+  // The arrows lead from point to point, Enter takes the one that they have come to.
+  #onKey(event) {
+    const view = viewOf(this.chart);
+    const from = this.#aimed?.place ?? this.data.now?.at;
+    if (!view || !from || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Enter") {
+      this.#taken = this.#aimed ? `point.${this.#aimed.id}` : this.data.now.id;
+      this.pick(this.#taken);
+    } else {
+      const inView = pointsOf(this.chart, view).filter(({ at }) => isIn(at, view.box, 0));
+      const next = nextPoint(inView, view.at(from), event.key, event.shiftKey ? FAR_PX : NEAR_PX);
+      if (!next && !event.key.startsWith("Arrow")) return;
+      this.#aimed = next ?? this.#aimed;
+      this.#showAim();
+    }
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  #showAim() {
+    const { now } = this.data;
+    const said = this.#aimed?.text.replaceAll("<br>", ", ") ?? now?.name ?? "";
+    this.#aim.setAttribute("aria-valuetext", said);
+    this.#aim.setAttribute("aria-valuenow", String(this.#aimed?.id ?? 0));
+    this.key = null;
+  }
+
   #follow() {
     this.frame = requestAnimationFrame(() => this.#follow());
     if (!this.chart?.isConnected) this.chart = this.#findChart();
@@ -132,7 +168,7 @@ class Overlay {
     chart.on("plotly_relayout", () => this.#resting.start());
     hearClicks(chart, (point) => {
       this.#resting.now();
-      if (point?.customdata !== undefined) this.pick(`point.${[point.customdata].flat()[0]}`);
+      if (point && point.id !== null) this.pick(`point.${point.id}`);
     });
   }
 
@@ -154,7 +190,8 @@ class Overlay {
   #draw(view) {
     if (this.key === view.key) return;
     this.key = view.key;
-    for (const { node, at } of this.#items) put(node, at && view.at(at), view.box);
+    const aim = { node: this.#aim, at: this.#aimed?.place ?? this.data.now?.at };
+    for (const { node, at } of [...this.#items, aim]) put(node, at && view.at(at), view.box);
     const trail = this.data.path?.trail ?? [];
     this.#trail.setAttribute("points", trail.map((at) => view.at(at).join()).join(" "));
   }
@@ -188,10 +225,14 @@ function title(text) {
   return made;
 }
 
+// Whether a place in pixels lies in a box, or so near its edge.
+function isIn([x, y], { width, height }, margin) {
+  return x > -margin && x < width + margin && y > -margin && y < height + margin;
+}
+
 // Moves a node to a place in pixels, or hides it where there is none in view.
-function put(node, at, { width, height }) {
-  const isIn = (value, length) => value > -MARGIN && value < length + MARGIN;
-  const shown = at && isIn(at[0], width) && isIn(at[1], height);
+function put(node, at, box) {
+  const shown = at && isIn(at, box, MARGIN);
   node.style.display = shown ? "" : "none";
   if (shown) node.setAttribute("transform", `translate(${at[0].toFixed(2)} ${at[1].toFixed(2)})`);
 }

@@ -16,6 +16,21 @@ export function rangesOf(chart) {
   return [...xaxis.range, ...yaxis.range];
 }
 
+// Points are told apart by the first of their custom data; what has none is no groove.
+export const idOf = (customdata) => (customdata === undefined ? null : [customdata].flat()[0]);
+
+// Returns the points that can be clicked: {id, text: what is said of it, place: its coordinates, at:
+// where that is in a view, [x, y]}.
+export function pointsOf(chart, view) {
+  const traces = chart._fullData.filter(({ visible, customdata }) => visible === true && customdata);
+  return traces.flatMap(({ customdata, text, x, y, z }) =>
+    Array.from(customdata, (data, index) => {
+      const place = z ? [x[index], y[index], z[index]] : [x[index], y[index]];
+      return { id: idOf(data), text: text?.[index] ?? "", place, at: view.at(place) };
+    }),
+  );
+}
+
 function planeView(xaxis, yaxis) {
   const box = {
     left: xaxis._offset,

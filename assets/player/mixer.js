@@ -7,7 +7,7 @@ import { N_VOICES } from "./pattern.js";
 
 const HELP = [
   ["Space", "Play, and stop"],
-  ["Arrow keys", "From card to card; in a grid, from cell to cell"],
+  ["Arrow keys", "From card to card; in a grid, from cell to cell; on the map, from groove to groove"],
   ["Enter, Delete", "Set and remove a hit; Shift and arrows change its velocity and timing"],
   ["Ctrl Z, Ctrl Y", "Undo and redo an edit"],
   ["Click a picture", "Play from there; in a grid that can be edited, set or remove a hit"],

@@ -21,7 +21,7 @@ from musicvae_core.latent.attribute_vectors import AttributeVectors
 from musicvae_core.latent.results import SteeredTake, Take
 from musicvae_core.models.checkpoint import Checkpoint
 from musicvae_core.models.kinds import kind_of
-from musicvae_core.music.groove import Groove
+from musicvae_core.music.forms import Music
 
 _Array = NDArray[np.float64]
 _Features = NDArray[np.float32]
@@ -123,11 +123,11 @@ def look_ahead(
     z: NDArray[np.float32],
     n_positions: int,
     tempo_bpm: float,
-) -> dict[str, tuple[tuple[float, Groove], ...]]:
+) -> dict[str, tuple[tuple[float, Music], ...]]:
     """Return what a code (Z,) sounds like along each attribute's vector, without a search.
 
     For a slider that answers while it is dragged: of each attribute up to `n_positions`
-    grooves, each with what it measures of that attribute, from the least to the most. They
+    pieces of music, each with what it measures of that attribute, from the least to the most. They
     reach from `vectors.lowest` to `vectors.highest` as far as one vector leads there.
     """
     names = vectors.controls
@@ -137,7 +137,7 @@ def look_ahead(
     codes = z + strengths[..., None] * vectors.corrected  # (n, K, Z)
     features = decode_codes(checkpoint, codes.reshape(-1, z.size).astype(np.float32))
     values = measured(checkpoint, vectors, features)
-    ahead: dict[str, tuple[tuple[float, Groove], ...]] = {}
+    ahead: dict[str, tuple[tuple[float, Music], ...]] = {}
     for at, name in enumerate(names):
         rows = range(at, len(features), len(names))
         by_value = {float(values[row, at]): row for row in rows}

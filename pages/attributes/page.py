@@ -16,9 +16,10 @@ from musicvae_core.errors import MusicVAEError
 from musicvae_core.latent.attribute_vectors import FILL, AttributeVectors
 from musicvae_core.latent.results import ModelInfo, SteeredTake
 from musicvae_core.music.attributes import Control
-from musicvae_core.music.forms import FORMS, Music, form_of
+from musicvae_core.music.forms import FORMS, Music, drums_of, form_of
 from musicvae_core.music.grid import VELOCITY_LEVELS
 from musicvae_core.music.groove import Groove
+from musicvae_core.music.line import Line
 from musicvae_core.studio import Studio
 from pages.attributes.wishes import MAX_PRESSES, Asked, Wishes
 from pages.shared.actions import Name, Revision, action, as_text, component, on_event
@@ -67,7 +68,7 @@ def attributes() -> None:
             _draw_styles(panel)
         # Last, so that nothing waits for it: what the sliders will do is decoded ahead.
         ahead: _Ahead = {}
-        if isinstance(source.groove, Groove):
+        if isinstance(source.groove, Groove | Line):
             ahead = _ahead(studio, steered, model, source.groove, *followed.as_key())
         _draw_sliders(panel, _DECK, _CARD, ahead)
     except MusicVAEError as error:
@@ -141,7 +142,7 @@ def _draw_buttons(panel: _Panel) -> None:
         st.caption(f"Waits for a model that can follow: {said}")
 
 
-_Ahead = Mapping[str, Sequence[tuple[float, Groove]]]
+_Ahead = Mapping[str, Sequence[tuple[float, Music]]]
 """By attribute, what a slider leads to: see `Studio.steer_ahead`."""
 _KEY = "attributes.sliders"
 _REVISION = SessionVar("attributes.sliders.revision", 0)
@@ -213,6 +214,7 @@ def _draw_sliders(panel: _Panel, deck: str, card: str, ahead: _Ahead) -> None:
             "groove": panel.groove,
             "deck": deck,
             "card": card,
+            "plays": panel.model.plays,
             "revision": _REVISION.get(),
             "sliders": [
                 _slider(panel, name, control, ahead.get(name, ()))
@@ -224,7 +226,7 @@ def _draw_sliders(panel: _Panel, deck: str, card: str, ahead: _Ahead) -> None:
 
 
 def _slider(
-    panel: _Panel, name: str, control: Control, ahead: Sequence[tuple[float, Groove]]
+    panel: _Panel, name: str, control: Control, ahead: Sequence[tuple[float, Music]]
 ) -> dict[str, Any]:
     """Return what the front shows of a slider."""
     title = {"name": name, "title": control.title, "unit": control.unit, "group": control.group}
@@ -247,12 +249,20 @@ def _slider(
         "isSet": is_set,
         "why": "",
         "said": f"As near as this groove gets: {_amount(control, measured)}" if is_off else "",
-        "ahead": [[_shown(control, value), _packed_hits(groove)] for value, groove in ahead],
+        "ahead": [[_shown(control, value), _packed(music)] for value, music in ahead],
     }
 
 
-def _packed_hits(groove: Groove) -> list[int]:
-    """Return step, voice, velocity in 127ths and offset in 100ths of every hit, in one list."""
+def _packed(music: Music) -> list[int]:
+    """Return the hits of drums or the notes of a melody in one list, four numbers for each.
+
+    Step, voice, velocity in 127ths and offset in 100ths of a hit; step, length in steps, pitch
+    and velocity in 127ths of a note.
+    """
+    if isinstance(music, Line):
+        notes = [(*note[:3], round(VELOCITY_LEVELS * note.velocity)) for note in music.notes()]
+        return [number for note in notes for number in note]
+    groove = drums_of(music)
     cells = np.argwhere(groove.hits)
     at = tuple(cells.T)
     levels = np.rint(VELOCITY_LEVELS * groove.velocities[at]).astype(int)
