@@ -425,9 +425,25 @@ def write_figure(figure: Any, path: Path) -> Path:
     The file that was written: the path, or the same with the suffix `.html`.
     """
     try:
-        write_content(path, figure.to_image(format=path.suffix.removeprefix(".")))
+        picture = figure.to_image(format=path.suffix.removeprefix("."))
+        write_content(path, _with_one_sheet(picture) if path.suffix == ".svg" else picture)
     except (ImportError, ValueError, RuntimeError) as error:
         _log.warning("%s needs kaleido and Chromium (%s); HTML is written instead.", path, error)
         path = path.with_suffix(".html")
         write_content(path, figure.to_html(include_plotlyjs="cdn"))
     return path
+
+
+_STYLED_TEXT = re.compile(rb'(<text (?![^>]*class=)[^>]*?)style="([^"]+)"')
+
+
+def _with_one_sheet(svg: bytes) -> bytes:
+    """Return an SVG file in which the styles of texts stand once, not in each text again."""
+    styles = sorted({style for _, style in _STYLED_TEXT.findall(svg)})
+    if not styles:
+        return svg
+    names = {style: b"text-%d" % at for at, style in enumerate(styles)}
+    slim = _STYLED_TEXT.sub(lambda text: b'%bclass="%b"' % (text[1], names[text[2]]), svg)
+    rules = b"".join(b".%b{%b}" % (name, style) for style, name in names.items())
+    head, bracket, rest = slim.partition(b">")
+    return b"%b%b<style>%b</style>%b" % (head, bracket, rules, rest)
