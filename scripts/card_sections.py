@@ -6,6 +6,7 @@ the lab falls short).
 
 import json
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,22 @@ def time_humanize(folder: Path) -> dict[str, float]:
     return {"bars": _N_TIMED_BARS, "runs": _N_TIMED, "seconds": median}
 
 
+def table(titles: str, rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown, its titles written with bars between them."""
+    rule = " | ".join("---" for _ in titles.split("|"))
+    lines = [titles.strip(), rule, *map(" | ".join, rows)]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def gap_table(features: Mapping[str, Mapping[str, float]]) -> str:
+    """Return how the attributes of samples compare with those of real music."""
+    rows = [
+        (name, f"{row['generated']:.3f}", f"{row['real']:.3f}", f"{row['gap']:+.3f}")
+        for name, row in features.items()
+    ]
+    return table("attribute | generated | real | gap in standard deviations", rows)
+
+
 def lab_sections(folder: Path) -> list[str]:
     """Return the sections of the card after its head."""
     report = _report(folder)
@@ -104,16 +121,12 @@ On the {report["split"]} split, seed {report["seed"]}, by
 
 def _targets(report: dict[str, Any]) -> str:
     """Return a table of what was aimed at, what came of it, and whether that is met."""
-    rows = [
-        f"| {name} | {aim} | {found} | {chance} | {met} |"
-        for name, aim, found, chance, met in _feel_targets(report)
-    ]
+    rows = list(_feel_targets(report))
     rows += [
-        f"| {name} | {aim} | {found} | | {'yes' if met else 'no'} |"
+        (name, aim, found, "", "yes" if met else "no")
         for name, aim, found, met in _note_targets(report)
     ]
-    titles = "| | target | measured | 95% over performances | met |"
-    return "\n".join([titles, "| --- | --- | --- | --- | --- |", *rows])
+    return table("| target | measured | 95% over performances | met", rows)
 
 
 def _verdict(met: bool, low: float, high: float, least: float, most: float) -> str:
@@ -273,35 +286,25 @@ def line_sections(name: str, about: dict[str, Any]) -> list[str]:
 def _expression(name: str, about: dict[str, Any], test: dict[str, Any]) -> str:
     paper = _PAPER.get(about["name"], {})
     rows = [
-        f"| {words} | {_number(test[key])} | {paper.get(key, '')} |"
+        (words, _number(test[key]), str(paper.get(key, "")))
         for key, words in _EXPRESSION.items()
         if key in test
     ]
     by_source = [
-        f"| {_COLLECTIONS.get(one, one)} | {value:.4f} |"
-        for one, value in test["collections"].items()
+        (_COLLECTIONS.get(one, one), f"{value:.4f}") for one, value in test["collections"].items()
     ]
-    return "\n".join(
-        [
-            "## Reconstruction: encoded and decoded again",
-            "",
-            f"{test['n_examples']:,} windows of {about['model']['n_bars']} bars of the test split, "
-            "encoded to the mean of z and decoded again; the weights as shipped. The paper's model "
-            "(Roberts et al. 2018, table 2) was trained and tested on other data, which is not "
-            "public.",
-            "",
-            f"    python -m musicvae_core evaluate checkpoints/{name} --data PATH --split test "
-            f"--limit {test['n_examples']} --seed {test['seed']}",
-            "",
-            "| measure | test | paper |",
-            "| --- | --- | --- |",
-            *rows,
-            "",
-            "| source | steps right, free-running |",
-            "| --- | --- |",
-            *by_source,
-        ]
-    )
+    paragraphs = [
+        "## Reconstruction: encoded and decoded again",
+        f"{test['n_examples']:,} windows of {about['model']['n_bars']} bars of the test split, "
+        "encoded to the mean of z and decoded again; the weights as shipped. The paper's model "
+        "(Roberts et al. 2018, table 2) was trained and tested on other data, which is not "
+        "public.",
+        f"    python -m musicvae_core evaluate checkpoints/{name} --data PATH --split test "
+        f"--limit {test['n_examples']} --seed {test['seed']}",
+        table("measure | test | paper", rows),
+        table("source | steps right, free-running", by_source),
+    ]
+    return "\n\n".join(paragraphs)
 
 
 def _number(value: float) -> str:
@@ -310,23 +313,14 @@ def _number(value: float) -> str:
 
 def _realism(test: dict[str, Any]) -> str:
     learned, normal = test["prior"], test["prior_normal"]
-    rows = [
+    rows = [(w, f"{learned[n]:.3f}", f"{normal[n]:.3f}") for n, w in _REALISM.items()]
+    paragraphs = [
         "## Realism: how samples compare with real tunes",
-        "",
         f"{learned['n']:,} samples at temperature 1 beside as many windows of one half of the "
         "train split's tunes. The judge is gradient-boosted trees on attributes of the music, "
         "tested on tunes that it was not fitted on; 0.5 would be chance. The floor is what it "
         "tells of the other half's tunes.",
-        "",
-        "| | learned prior | N(0, I) |",
-        "| --- | --- | --- |",
+        table("| learned prior | N(0, I)", rows),
+        gap_table(learned["features"]),
     ]
-    rows += [f"| {w} | {learned[n]:.3f} | {normal[n]:.3f} |" for n, w in _REALISM.items()]
-    rows += [
-        "",
-        "| attribute | generated | real | gap in standard deviations |",
-        "| --- | --- | --- | --- |",
-    ]
-    for name, gap in learned["features"].items():
-        rows.append(f"| {name} | {gap['generated']:.3f} | {gap['real']:.3f} | {gap['gap']:+.3f} |")
-    return "\n".join(rows)
+    return "\n\n".join(paragraphs)

@@ -29,9 +29,11 @@ from scripts.card_sections import (
     SOURCES,
     SPEED,
     evaluate_with_both_priors,
+    gap_table,
     lab_sections,
     line_sections,
     measured_feel,
+    table,
     time_humanize,
 )
 
@@ -42,10 +44,7 @@ _GROOVES = """Trained on the train split of the
 Eck and Bamman 2019, CC BY 4.0; attribution is owed wherever something made from it is
 shipped)."""
 _NEWLINE = "\n"
-_TRADE_OFF, _TRADE_OFF_CURVE = "trade_off.json", "trade_off.svg"
-_ABLATION, _STYLE = "ablation.json", "style.json"
-_LONG_TERM, _INTERPOLATION = "long_term.md", "interpolation.svg"
-_ATTRIBUTES = "attributes.json"
+_LONG_TERM, _INTERPOLATION, _TRADE_OFF_CURVE = "long_term.md", "interpolation.svg", "trade_off.svg"
 _PANELS = {
     "accuracy": ["validation/sampling_accuracy", "validation/hit_f1"],
     "nats an example": [
@@ -205,132 +204,114 @@ def _musicvae_sections(folder: Path, about: dict[str, Any]) -> list[str]:
         sections.append(_long_term(folder))
     if (folder / _INTERPOLATION).exists():
         sections.append(_INTERPOLATED)
-    if (folder / _ATTRIBUTES).exists():
-        sections.append(_attributes(json.loads((folder / _ATTRIBUTES).read_text())))
-    if (folder / _STYLE).exists():
-        sections.append(_style(json.loads((folder / _STYLE).read_text())))
-    if (folder / _TRADE_OFF).exists():
-        sections.append(_trade_off(folder))
-    if (folder / _ABLATION).exists():
-        sections.append(_ablation(folder))
-    return sections
+    reports = {
+        "attributes.json": _attributes,
+        "style.json": _style,
+        "trade_off.json": _trade_off,
+        "ablation.json": _ablation,
+    }
+    there = {name: section for name, section in reports.items() if (folder / name).exists()}
+    return sections + [
+        section(json.loads((folder / name).read_text())) for name, section in there.items()
+    ]
 
 
 def _expression(test: dict[str, Any], name: str, n_bars: int) -> str:
-    rows = [f"| {text} | {test[key]:.4g} |" for key, text in _EXPRESSION.items() if key in test]
-    return "\n".join(
-        [
-            "## Reconstruction: encoded and decoded again",
-            "",
-            f"The {test['n_examples']:,} windows of {n_bars} bars of the test split, encoded to "
-            "the mean of z, with the weights as shipped:",
-            "",
-            f"    python -m musicvae_core evaluate checkpoints/{name} --data PATH --split test "
-            "--seed 0",
-            "",
-            "The realism below is of the same command, and of `--prior normal` for N(0, I).",
-            "",
-            "| measure | test |",
-            "| --- | --- |",
-            *rows,
-        ]
-    )
+    rows = [(text, f"{test[key]:.4g}") for key, text in _EXPRESSION.items() if key in test]
+    paragraphs = [
+        "## Reconstruction: encoded and decoded again",
+        f"The {test['n_examples']:,} windows of {n_bars} bars of the test split, encoded to the "
+        "mean of z, with the weights as shipped:",
+        f"    python -m musicvae_core evaluate checkpoints/{name} --data PATH --split test "
+        "--seed 0",
+        "The realism below is of the same command, and of `--prior normal` for N(0, I).",
+        table("measure | test", rows),
+    ]
+    return "\n\n".join(paragraphs)
 
 
 def _realism(test: dict[str, Any]) -> str:
     learned, normal = test["prior"], test["prior_normal"]
-    lines = [
+    shares = ("auc", "auc_hits", "distinct", "copies")
+    paragraphs = [
         f"{learned['n']:,} samples at temperature 1 against as many windows of the train split. "
         "AUC: gradient-boosted trees learn to tell the two apart from every cell and attribute; "
         "0.5 means that they cannot. A performance lies in one fold, a sample in the fold of the "
         "performance that it is nearest to.",
-        "",
-        "| | learned prior | N(0, I) |",
-        "| --- | --- | --- |",
-    ]
-    shares = ("auc", "auc_hits", "distinct", "copies")
-    lines += [f"| {key} | {learned[key]:.3f} | {normal[key]:.3f} |" for key in shares]
-    lines += [
-        "",
+        table(
+            "| learned prior | N(0, I)",
+            [(key, f"{learned[key]:.3f}", f"{normal[key]:.3f}") for key in shares],
+        ),
         "The nearest window of the train split differs from a sample by "
         f"{learned['nearest_cells']:.0f} cells of the grid in the median, and from a window of the "
         f"test split by {learned['nearest_cells_of_the_split']:.0f}; memorised samples would be "
         "much nearer.",
+        gap_table(learned["features"]),
     ]
-    lines += ["", "| attribute | generated | real | gap in standard deviations |"]
-    lines.append("| --- | --- | --- | --- |")
-    for name, row in learned["features"].items():
-        lines.append(f"| {name} | {row['generated']:.3f} | {row['real']:.3f} | {row['gap']:+.3f} |")
-    return "\n".join(lines)
+    return "\n\n".join(paragraphs)
 
 
 def _smoothness(rows: list[dict[str, float]]) -> str:
-    lines = [
-        "The z of each window is moved in a random direction. Hits: share of the grid's cells that "
-        "change. Attributes: mean change, in standard deviations over windows.",
-        "",
-        "| distance in z | hits | attributes |",
-        "| --- | --- | --- |",
-    ]
-    lines += [
-        f"| {row['distance']:g} | {row['hit_distance']:.3f} | {row['attribute_change']:.3f} |"
+    cells = [
+        (f"{row['distance']:g}", f"{row['hit_distance']:.3f}", f"{row['attribute_change']:.3f}")
         for row in rows
     ]
-    return "\n".join(lines)
+    return (
+        "The z of each window is moved in a random direction. Hits: share of the grid's cells that "
+        "change. Attributes: mean change, in standard deviations over windows.\n\n"
+        + table("distance in z | hits | attributes", cells)
+    )
 
 
 def _long_term(folder: Path) -> str:
-    table = (folder / _LONG_TERM).read_text().strip()
     return f"""## Long-term structure: conductor and flat decoder compared
 
 `experiment long-term`: both have the same encoder, size of z, batch, seed and number of steps.
 
-{table}
+{(folder / _LONG_TERM).read_text().strip()}
 
 ![Accuracy by bar](long_term.svg)"""
 
 
 def _attributes(report: dict[str, Any]) -> str:
-    lines = [
+    rows = [
+        (name, f"{row['spearman']:.3f}", f"{row['others']:.2f}", f"{row['worst']:.2f}", row["of"])
+        for name, row in report["sliders"].items()
+    ]
+    paragraphs = [
         "## Attributes: what the sliders do",
-        "",
         f"Each slider is moved alone on {report['n_windows']} windows of the {report['split']} "
         "split (`experiment attributes`): rank correlation of setting and measure, and how far "
         "the other attributes move for one of its own, in standard deviations: the mean, and the "
         "most. The aim was at most a third.",
-        "",
-        "| slider | rank correlation | others, on average | the most | which |",
-        "| --- | --- | --- | --- | --- |",
+        table("slider | rank correlation | others, on average | the most | which", rows),
+        *(_what_goes_along(report) if "real" in report else []),
+        "![Attributes under every vector and slider](attributes.svg)",
     ]
-    lines += [
-        f"| {name} | {row['spearman']:.3f} | {row['others']:.2f} "
-        f"| {row['worst']:.2f} | {row['of']} |"
-        for name, row in report["sliders"].items()
-    ]
-    if "real" in report:
-        lines += _what_goes_along(report)
-    return "\n".join([*lines, "", "![Attributes under every vector and slider](attributes.svg)"])
+    return "\n\n".join(paragraphs)
 
 
 def _what_goes_along(report: dict[str, Any]) -> list[str]:
     """Return the slopes beside those of real grooves, and the floors, of newer reports."""
-    lines = [
-        "",
+    rows = [
+        (
+            *(name, f"{row['systematic']:+.2f}", row["systematic_of"]),
+            *(f"{real['worst']:.2f}", real["of"]),
+            *(f"{real['systematic']:+.2f}", real["systematic_of"]),
+        )
+        for (name, row), real in zip(
+            report["sliders"].items(), map(report["real"].get, report["sliders"]), strict=True
+        )
+    ]
+    titles = "slider | slope | which | real: the most | which | real: slope | which"
+    return [
         "These changes are absolute, so they include the scatter of decoding. The table below "
         "leaves it out: the steepest slope of another attribute's change against the slider's "
         "own. For comparison, both measures of real grooves, with the nearest window of the train "
         "split in place of the steered one.",
-        "",
-        "| slider | slope | which | real: the most | which | real: slope | which |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        table(titles, rows),
+        _floors(report["floors"]),
     ]
-    for name, row in report["sliders"].items():
-        real = report["real"][name]
-        lines.append(
-            f"| {name} | {row['systematic']:+.2f} | {row['systematic_of']} | {real['worst']:.2f} "
-            f"| {real['of']} | {real['systematic']:+.2f} | {real['systematic_of']} |"
-        )
-    return [*lines, "", _floors(report["floors"])]
 
 
 def _floors(floors: dict[str, Any]) -> str:
@@ -348,72 +329,61 @@ def _floors(floors: dict[str, Any]) -> str:
 
 def _style(report: dict[str, Any]) -> str:
     majority = report["majority"]
-    rows = {
+    measured = {
         f"always “{majority['style']}”, the train split's most common": majority,
         "linear classifier on z": report["linear"],
         f"vote of the nearest codes, k = {report['space']['neighbours']}": report["space"],
         f"vote of the nearest on the t-SNE map, k = {report['map']['neighbours']}": report["map"],
     }
-    lines = [
+    keys = ("accuracy", "balanced", "by_performance")
+    rows = [(name, *(f"{row[key]:.3f}" for key in keys)) for name, row in measured.items()]
+    paragraphs = [
         "## Style: how much of it z holds",
-        "",
         f"The style of {report['n_windows']:,} windows of {report['n_performances']} performances "
         f"of the test split, predicted from their codes; {report['n_styles']} styles "
         "(`experiment style`). Neighbours are points of the atlas. Balanced: the mean of the "
         "recall of each style.",
-        "",
-        "| | windows right | balanced | performances right |",
-        "| --- | --- | --- | --- |",
+        table("| windows right | balanced | performances right", rows),
     ]
-    for name, row in rows.items():
-        cells = [f"{row[key]:.3f}" for key in ("accuracy", "balanced", "by_performance")]
-        lines.append("| " + " | ".join([name, *cells]) + " |")
-    return "\n".join(lines)
+    return "\n\n".join(paragraphs)
 
 
-def _trade_off(folder: Path) -> str:
-    lines = [
+def _trade_off(report: list[dict[str, Any]]) -> str:
+    rows = []
+    for row in report:
+        v = row["validation"]
+        accuracies = (f"{v['sampling_accuracy']:.3f}", f"{v['hit_f1']:.3f}")
+        aucs = (f"{row[prior]['auc']:.3f}" for prior in ("learned", "normal"))
+        rows.append((f"{row['beta']:g}", f"{v['kl_nats']:.0f}", *accuracies, *aucs))
+    paragraphs = [
         "## Accuracy and realism against the KL divergence",
-        "",
         "The first row is this checkpoint; the others are fine-tuned from it with another beta "
         f"(`experiment trade-off`). Accuracy on {N_WINDOWS:,} windows of the validation split; "
         "AUC as above, with the learned prior, fitted to each, and with N(0, I).",
-        "",
         f"![Accuracy and realism against the KL]({_TRADE_OFF_CURVE})",
-        "",
-        "| beta | KL in nats | sampling accuracy | hit F1 | AUC learned | AUC N(0, I) |",
-        "| --- | --- | --- | --- | --- | --- |",
+        table("beta | KL in nats | sampling accuracy | hit F1 | AUC learned | AUC N(0, I)", rows),
     ]
-    for row in json.loads((folder / _TRADE_OFF).read_text()):
-        v = row["validation"]
-        lines.append(
-            f"| {row['beta']:g} | {v['kl_nats']:.0f} | {v['sampling_accuracy']:.3f} "
-            f"| {v['hit_f1']:.3f} | {row['learned']['auc']:.3f} | {row['normal']['auc']:.3f} |"
-        )
-    return "\n".join(lines)
+    return "\n\n".join(paragraphs)
 
 
-def _ablation(folder: Path) -> str:
-    rows = json.loads((folder / _ABLATION).read_text())
-    has_feel = all("velocity_mae" in row["validation"] for row in rows)
-    feel = ["velocity MAE", "offset MAE, ms"] if has_feel else []
-    titles = ["variation", "train accuracy", "validation accuracy", "validation F1", *feel, "KL"]
-    lines = [
-        "## What each choice gains",
-        "",
-        "Short runs of equal length from the same seed (`experiment ablation`).",
-        "",
-        "| " + " | ".join(titles) + " |",
-        "| --- " * len(titles) + "|",
-    ]
-    for row in rows:
+def _ablation(report: list[dict[str, Any]]) -> str:
+    has_feel = all("velocity_mae" in row["validation"] for row in report)
+    feel = "velocity MAE | offset MAE, ms | " if has_feel else ""
+    titles = f"variation | train accuracy | validation accuracy | validation F1 | {feel}KL"
+    rows = []
+    for row in report:
         v = row["validation"]
         cells = [row["variation"], f"{row['train']['sampling_accuracy']:.3f}"]
         cells += [f"{v['sampling_accuracy']:.3f}", f"{v['hit_f1']:.3f}"]
         if has_feel:
             cells += [f"{v['velocity_mae']:.3f}", f"{v['offset_mae_ms']:.1f}"]
-        lines.append("| " + " | ".join([*cells, f"{v['kl_nats']:.0f}"]) + " |")
-    return "\n".join(lines)
+        rows.append([*cells, f"{v['kl_nats']:.0f}"])
+    paragraphs = [
+        "## What each choice gains",
+        "Short runs of equal length from the same seed (`experiment ablation`).",
+        table(titles, rows),
+    ]
+    return "\n\n".join(paragraphs)
 
 
 if __name__ == "__main__":
