@@ -13,9 +13,9 @@ from pages.map.page import groove_map
 from pages.morph.page import morph
 from pages.sample.page import sample
 from pages.shared.actions import reload_first_link, wait_for_actions
-from pages.shared.lasting import restore_session, save_session
 from pages.shared.session import offer_pages
 from pages.shared.sources import show_share_code
+from pages.shared.store import restore_session, save_session
 from pages.shared.studio import shared_studio
 from pages.shared.transport import choose_midi_form, draw_transport
 

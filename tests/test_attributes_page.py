@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from musicvae_core.errors import CheckpointError
 from musicvae_core.music.attributes import CONTROLS
 from pages.attributes.page import _amount, _in_words, _shown, _slider_range
-from pages.attributes.wishes import MAX_PRESSES, Wishes
+from pages.attributes.wishes import Wishes
 from pages.shared.sources import demo_sources
 
 PAGE = """
@@ -158,20 +158,20 @@ def test_styles_add_up_to_a_limit_and_beat_and_fill_are_one(
     page: AppTest, studio: FakeStudio
 ) -> None:
     assert page.button(key="attributes.press.neworleans.1").label == "More New Orleans"
-    for _ in range(MAX_PRESSES):
+    for _ in range(Wishes.MAX_PRESSES):
         press(page, "attributes.press.funk.1")
     more = page.button(key="attributes.press.funk.1")
     assert more.disabled
     assert more.help
-    assert more.label == f"More funk ({MAX_PRESSES})"
+    assert more.label == f"More funk ({Wishes.MAX_PRESSES})"
     press(page, "attributes.press.fill.1")
     styles = asked(studio)["styles"]
-    assert styles["funk"] == MAX_PRESSES * styles["fill"] > 0
+    assert styles["funk"] == Wishes.MAX_PRESSES * styles["fill"] > 0
     press(page, "attributes.press.fill.-1")
-    assert card(page)["note"] == f"more funk ({MAX_PRESSES})"
+    assert card(page)["note"] == f"more funk ({Wishes.MAX_PRESSES})"
     press(page, "attributes.press.fill.-1")
     assert asked(studio)["styles"]["fill"] < 0
-    assert card(page)["note"] == f"more funk ({MAX_PRESSES}), more of a beat"
+    assert card(page)["note"] == f"more funk ({Wishes.MAX_PRESSES}), more of a beat"
 
 
 def test_undo_takes_back_one_change_at_a_time(page: AppTest, studio: FakeStudio) -> None:

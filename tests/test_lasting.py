@@ -15,7 +15,7 @@ from page_driver import components, transport_bar
 from streamlit.testing.v1 import AppTest
 
 from musicvae_core.data.library import Library
-from pages.shared import lasting
+from pages.shared import store
 from pages.shared.collection import Source
 from pages.shared.store import History
 from pages.shared.transport import _Transport
@@ -51,7 +51,7 @@ def names(app: AppTest) -> list[str]:
 
 
 def kept(path: Path) -> dict[str, str]:
-    return Library(path).read(lasting._THE_MACHINE)
+    return Library(path).read(store._THE_MACHINE)
 
 
 def test_the_next_session_finds_the_shelf_the_settings_and_the_transport(new_session) -> None:
@@ -113,7 +113,7 @@ def test_two_tabs_add_favourites_and_take_them_away_without_losing_the_other_s(
 )
 def test_every_page_opens_on_what_a_session_left(page, new_session, own_library) -> None:
     script = f"""
-from pages.shared.lasting import restore_session, save_session
+from pages.shared.store import restore_session, save_session
 from pages.{FOLDERS.get(page, page)}.page import {page}
 restore_session()
 {page}()
@@ -156,7 +156,7 @@ def test_what_does_not_fit_is_left_out_and_the_rest_comes_back(
         "kept.morph.slots": "{",
         "of another version": "1",
     }
-    Library(own_library).write(lasting._THE_MACHINE, broken)
+    Library(own_library).write(store._THE_MACHINE, broken)
     app = new_session().run()
     assert not app.exception
     assert app.slider(key="n").value == 8
@@ -211,7 +211,7 @@ def test_a_key_is_256_random_bits(new_session, browsers) -> None:
     assert all(re.fullmatch(r"[\w-]{43}", key) for key in keys)
 
 
-@pytest.mark.parametrize("cookie", ["", "short", lasting._THE_MACHINE, KEY + "k", KEY[:-1] + "'"])
+@pytest.mark.parametrize("cookie", ["", "short", store._THE_MACHINE, KEY + "k", KEY[:-1] + "'"])
 def test_a_cookie_that_is_no_key_opens_no_library(cookie, new_session, browsers) -> None:
     browsers["groove_library"] = cookie
     assert cookie_of(new_session().run()) != cookie
@@ -237,4 +237,4 @@ def test_only_who_sits_at_the_machine_opens_its_library(
     monkeypatch.delenv("MUSICVAE_LIBRARY_PER")
     monkeypatch.setattr(type(st.context), "headers", property(lambda _: headers))
     monkeypatch.setattr(st, "get_option", lambda name: {"server.address": address}[name])
-    assert lasting._is_own_machine() is is_own
+    assert store._is_own_machine() is is_own

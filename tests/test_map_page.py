@@ -18,7 +18,7 @@ from musicvae_core.music.groove import Groove
 from musicvae_core.studio import Studio
 from pages.map.cards import _rows_of, _summary
 from pages.map.figure import fields_of, map_figure, matching
-from pages.map.points import Hand, _middle_spot, _mine_id, point_of, point_spot
+from pages.map.points import Hand, Spot, _middle_spot, _mine_id, point_of
 from pages.shared.card import _hits_as_sent
 from pages.shared.collection import Source, bars_phrase, fingerprint
 from pages.shared.session import Shelf
@@ -68,7 +68,7 @@ def take(page: AppTest, *chosen: int, to_path: bool = False) -> AppTest:
     """Do what clicks on points of the atlas do."""
     now = page.session_state[HAND] if HAND in page.session_state else Hand()
     for point in chosen:
-        now = now.taking(point_spot(ATLAS, point), to_path=to_path)
+        now = now.taking(Spot.of_point(ATLAS, point), to_path=to_path)
     page.session_state[HAND] = now
     return page.run()
 
@@ -172,7 +172,7 @@ def test_a_path_is_taken_back_stop_by_stop_or_as_a_whole(page: AppTest) -> None:
 
 
 def test_a_path_has_as_many_stops_as_it_may_and_none_twice_in_a_row() -> None:
-    spots = [point_spot(ATLAS, at) for at in range(Hand.MAX_STOPS + 3)]
+    spots = [Spot.of_point(ATLAS, at) for at in range(Hand.MAX_STOPS + 3)]
     now = Hand()
     for spot in [spots[0], spots[0], *spots[1:]]:
         now = now.taking(spot, to_path=True)

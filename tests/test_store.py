@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -125,6 +126,8 @@ def test_many_files_are_cut_in_other_processes_as_here(tmp_path, monkeypatch):
     grooves = [drummed_groove(np.random.default_rng(n), 3) for n in range(12)]
     folder = write_folder(tmp_path / "midi", grooves)
     here = load_data("drums", folder, store=tmp_path / "here").windows("train", 2)
+    # Not the app, which Streamlit's test driver leaves here: every new process would run it.
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
     monkeypatch.setenv("TESTED_BY", str(os.getpid()))
     monkeypatch.setattr(store_module, "_FEW", 2)
     monkeypatch.setattr(store_module, "_BATCH", 3)

@@ -21,7 +21,7 @@ from musicvae_core.music.grid import VELOCITY_LEVELS
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line
 from musicvae_core.studio import Studio
-from pages.attributes.wishes import MAX_PRESSES, Asked, Wishes
+from pages.attributes.wishes import Asked, Wishes
 from pages.shared.actions import Name, Revision, action, as_text, component, on_event
 from pages.shared.card import Card
 from pages.shared.collection import Source, favourites, slots
@@ -184,7 +184,7 @@ def _draw_styles(panel: _Panel) -> None:
 
 def _draw_press(panel: _Panel, label: str, by: int, text: str) -> None:
     count = by * panel.wishes.presses.get(label, 0)
-    is_full = count >= MAX_PRESSES
+    is_full = count >= Wishes.MAX_PRESSES
     st.button(
         f"{text} ({count})" if count > 0 else text,
         key=f"attributes.press.{label}.{by}",

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from pages.shared.store import History, SessionVar
-
-MAX_PRESSES = 4
-"""How often a style can be asked for, either way: further out there is little music."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +20,9 @@ class Wishes:
     presses
         How often more of a label was asked for, less of it counted down; never 0.
     """
+
+    MAX_PRESSES: ClassVar[int] = 4
+    """How often a style can be asked for, either way: further out there is little music."""
 
     targets: Mapping[str, float] = field(default_factory=dict)
     presses: Mapping[str, int] = field(default_factory=dict)
@@ -59,7 +60,7 @@ class Wishes:
     def pressed(self, label: str, by: int) -> Wishes:
         """Return the wishes with more of a label, or less."""
         count = self.presses.get(label, 0) + by
-        presses = {**self.presses, label: max(-MAX_PRESSES, min(MAX_PRESSES, count))}
+        presses = {**self.presses, label: max(-self.MAX_PRESSES, min(self.MAX_PRESSES, count))}
         return replace(self, presses={name: n for name, n in presses.items() if n})
 
 

@@ -8,7 +8,6 @@ from typing import cast
 
 import streamlit as st
 
-from musicvae_core.errors import CheckpointError
 from musicvae_core.latent.results import LongTake, ModelInfo
 from musicvae_core.music.groove import Groove
 from musicvae_core.studio import Studio
@@ -42,27 +41,6 @@ def long_models(studio: Studio) -> list[ModelInfo]:
         if m.plays == "drums" and m.n_bars >= SHORTEST_PIECE and m.has_conductor
     ]
     return sorted(fit, key=lambda model: not model.has_feel)
-
-
-def long_model(studio: Studio, name: str) -> ModelInfo:
-    """Return the one of `long_models` that has this name.
-
-    Raises
-    ------
-    CheckpointError
-        If it is no longer there.
-    """
-    models = {model.name: model for model in long_models(studio)}
-    if name not in models:
-        raise CheckpointError(f"The model {name} is gone: put it back into the folder checkpoints.")
-    return models[name]
-
-
-def chosen_long_model(studio: Studio) -> ModelInfo | None:
-    """Return the model that is chosen, before its choice is drawn; None where there is none."""
-    models = {model.name: model for model in long_models(studio)}
-    first = next(iter(models.values()), None)
-    return models.get(LONG_MODEL.get(), first)
 
 
 def read_long_settings(studio: Studio, models: list[ModelInfo]) -> LongSettings:

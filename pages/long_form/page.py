@@ -18,7 +18,6 @@ from pages.long_form.long_settings import (
     LONG_MODEL,
     SHORTEST_PIECE,
     Pieces,
-    chosen_long_model,
     long_models,
 )
 from pages.long_form.piece import draw_long_piece
@@ -74,7 +73,7 @@ def _take_in(studio: Studio, sent: Source) -> None:
 
     The piece keeps the model that it came from, where that is a long one, and its code.
     """
-    chosen = chosen_long_model(studio)
+    chosen = _chosen_long_model(studio)
     if chosen is None or sent.groove.n_bars < SHORTEST_PIECE:
         _add_parts([sent])
         _VIEW.set("path")
@@ -87,6 +86,13 @@ def _take_in(studio: Studio, sent: Source) -> None:
     if model != chosen:  # else Sample would see a change, and draw its last seed again
         LONG_MODEL.set(model.name)
     _VIEW.set("piece")
+
+
+def _chosen_long_model(studio: Studio) -> ModelInfo | None:
+    """Return the model that is chosen, before its choice is drawn; None where there is none."""
+    models = {model.name: model for model in long_models(studio)}
+    first = next(iter(models.values()), None)
+    return models.get(LONG_MODEL.get(), first)
 
 
 _NEXT = "long_form.next"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import plotly.graph_objects as go
 import streamlit as st
 
-from musicvae_core.errors import MusicVAEError
+from musicvae_core.errors import CheckpointError, MusicVAEError
 from musicvae_core.latent.results import LongTake, ModelInfo
 from musicvae_core.music.forms import bar_similarity, drums_of
 from musicvae_core.music.groove import Groove
@@ -16,7 +16,6 @@ from pages.long_form.long_settings import (
     LongSettings,
     Pieces,
     Shown,
-    long_model,
     long_models,
     read_long_settings,
     what_to_sample,
@@ -251,7 +250,7 @@ def _draw_morph(studio: Studio, settings: LongSettings, now: Shown) -> None:
         if not opened.open:
             return
         # not the model that is chosen for the next sample: codes of two models do not meet
-        model = long_model(studio, now.piece.model)
+        model = _long_model(studio, now.piece.model)
         _start_with_a_sample(studio, settings, model)
         source = choose_groove(studio, _OTHER, "Other piece", model=model)
         if source is None:
@@ -264,6 +263,20 @@ def _draw_morph(studio: Studio, settings: LongSettings, now: Shown) -> None:
         steps = studio.morph_pieces(now.piece, other, _N_STEPS)
         at = _draw_strip(studio, settings, (now.name, source.name), steps)
         _draw_buttons(studio, now, other, steps[at], source.name)
+
+
+def _long_model(studio: Studio, name: str) -> ModelInfo:
+    """Return the one of `long_models` that has this name.
+
+    Raises
+    ------
+    CheckpointError
+        If it is no longer there.
+    """
+    models = {model.name: model for model in long_models(studio)}
+    if name not in models:
+        raise CheckpointError(f"The model {name} is gone: put it back into the folder checkpoints.")
+    return models[name]
 
 
 def _start_with_a_sample(studio: Studio, settings: LongSettings, model: ModelInfo) -> None:

@@ -15,7 +15,7 @@ from musicvae_core.latent.atlas import Atlas, directions, nearest
 from musicvae_core.music.forms import Music
 from musicvae_core.studio import Studio
 from pages.map.figure import fields_of
-from pages.map.points import Actions, Hand, MapSettings, Path, Spot, point_spot
+from pages.map.points import Actions, Hand, MapSettings, Path, Spot
 from pages.shared.actions import SELECTION, Selection, action, as_text, on_value
 from pages.shared.card import Card, Morph
 from pages.shared.collection import bars_phrase, favourites
@@ -260,7 +260,7 @@ def _neighbours_of(settings: MapSettings, spot: Spot) -> list[Spot]:
         return []
     atlas = settings.atlas
     near = points[nearest(atlas.codes[points], spot.z, _N_NEIGHBOURS + 1)]
-    return [point_spot(atlas, int(point)) for point in near if spot.id != f"point.{point}"][
+    return [Spot.of_point(atlas, int(point)) for point in near if spot.id != f"point.{point}"][
         :_N_NEIGHBOURS
     ]
 

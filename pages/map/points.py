@@ -61,27 +61,27 @@ class Spot:
     kind: str
     groove: Music | None = None
 
+    @classmethod
+    def of_point(cls, atlas: Atlas, point: int) -> Spot:
+        """Return a point of the atlas as a spot."""
+        performance = atlas.performance_of(point)
+        bars = bars_phrase(int(atlas.start_bar[point]), atlas.n_bars)
+        label = label_of(performance)
+        of = "" if performance.name in label else f" of {performance.name}"
+        note = f"{label} · {bars}{of}"
+        return cls(
+            id=f"point.{point}",
+            name=player_of(performance),
+            note=note,
+            z=atlas.codes[point],
+            tempo_bpm=performance.tempo_bpm,
+            kind="point",
+        )
+
     def source(self, groove: Music, model: str) -> Source:
         """Return the spot, decoded to a groove, for a favourite or another page."""
         own = self.groove is not None
         return Source(self.name, groove, None if own else self.z, None if own else model, "map")
-
-
-def point_spot(atlas: Atlas, point: int) -> Spot:
-    """Return a point of the atlas as a spot."""
-    performance = atlas.performance_of(point)
-    bars = bars_phrase(int(atlas.start_bar[point]), atlas.n_bars)
-    label = label_of(performance)
-    of = "" if performance.name in label else f" of {performance.name}"
-    note = f"{label} · {bars}{of}"
-    return Spot(
-        id=f"point.{point}",
-        name=player_of(performance),
-        note=note,
-        z=atlas.codes[point],
-        tempo_bpm=performance.tempo_bpm,
-        kind="point",
-    )
 
 
 def _middle_spot(atlas: Atlas, points: NDArray[np.int64]) -> Spot:
@@ -321,13 +321,13 @@ class Actions:
         if self.now.spot is None:
             atlas = self.settings.atlas
             [point] = nearest(atlas.codes, mean_code(atlas.codes), 1)
-            self.keep(replace(self.now, spot=point_spot(atlas, int(point))))
+            self.keep(replace(self.now, spot=Spot.of_point(atlas, int(point))))
 
     def _find(self, spot_id: str) -> Spot | None:
         """Return the spot of an id; None where it is no longer there."""
         point = point_of(spot_id)
         if point is not None and point < len(self.settings.atlas):
-            return point_spot(self.settings.atlas, point)
+            return Spot.of_point(self.settings.atlas, point)
         known = [*self.brought, *self.now.path, *filter(None, [self.now.spot])]
         return next((spot for spot in known if spot.id == spot_id), None)
 

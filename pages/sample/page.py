@@ -38,13 +38,7 @@ _WIDTH = 136
 _LENGTHS = (1, 2, 4, 8, 16)
 _ANY = ""
 """No style, or no number of hits, asked for: Streamlit loses a None among options."""
-_BUSY: dict[str, float] = {
-    "sparse": 0.05,
-    "light": 0.25,
-    "medium": 0.5,
-    "busy": 0.75,
-    "packed": 0.95,
-}
+_BUSY = {"sparse": 0.05, "light": 0.25, "medium": 0.5, "busy": 0.75, "packed": 0.95}
 """What "how busy" means: the share of the players' windows with fewer notes."""
 _PRIORS: dict[PriorName, str] = {
     "learned": "what players play",
@@ -55,15 +49,7 @@ _BARS = SessionVar("sample.bars", 0, lasts=whole(1, 16))
 _BARS_OF = SessionVar("sample.bars_of", "", lasts=str)
 """How long grooves are, and the model that this was chosen for."""
 _SEED = SessionVar("seed", 0, lasts=whole(0, MAX_SEED))
-_WHAT_TO_SAMPLE = (
-    _STYLE.key,
-    "sample.busy",
-    _BARS.key,
-    "n",
-    "temperature",
-    _SEED.key,
-    "prior",
-)
+_WHAT_TO_SAMPLE = (_STYLE.key, "sample.busy", _BARS.key, "n", "temperature", _SEED.key, "prior")
 _SEED_AT = _WHAT_TO_SAMPLE.index(_SEED.key)
 
 lasting_settings(

@@ -7,7 +7,6 @@ import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from musicvae_core.music.line_attributes import best_scale
 from musicvae_core.music.piece import DRUMS
 from musicvae_core.sound.lines import balance
 from pages.shared.names import describe
-from pages.shared.transport import Sounds, saves_loops, transport, wav_as_heard
+from pages.shared.transport import Sounds, midi_as_heard, wav_as_heard
 
 _Which = str | tuple[float, float]
 """One of a card's grooves: "now", "before", or what is heard at (x, y) of its morph."""
@@ -250,16 +249,6 @@ def _line(name: str, line: Line, gain: float) -> dict[str, Any]:
         "notes": [[*note[:3], as_sent(note.velocity)] for note in line.notes()],
         "scale": best_scale(line),
     }
-
-
-def midi_as_heard(groove: Music) -> bytes:
-    """Return a MIDI file of a groove as the transport plays it, in the form that is chosen."""
-    return _midi(transport().performed(groove), saves_loops())
-
-
-@lru_cache(maxsize=256)
-def _midi(groove: Music, loop: bool) -> bytes:
-    return form_of(groove).write(groove, loop)
 
 
 def _hits_as_sent(groove: Groove) -> list[list[float]]:

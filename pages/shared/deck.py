@@ -18,7 +18,7 @@ from musicvae_core.music.forms import Music
 from musicvae_core.music.groove import Groove
 from musicvae_core.studio import Studio
 from pages.shared.actions import component, on_event
-from pages.shared.card import Card, midi_as_heard, payload
+from pages.shared.card import Card, payload
 from pages.shared.collection import Source, favourites, page_of
 from pages.shared.edits import (
     CARD_EVENTS,
@@ -37,6 +37,7 @@ from pages.shared.store import SessionVar
 from pages.shared.transport import (
     VOICE_LABELS,
     load_instruments,
+    midi_as_heard,
     offer_download,
     stems_as_heard,
     wav_as_heard,

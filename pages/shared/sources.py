@@ -342,7 +342,7 @@ def _show(source: Source, studio: Studio) -> None:
         "Paste them under “Add”, beside any choice of grooves."
     )
     st.code(code, language=None, wrap_lines=True)
-    _draw_copy_button(code, key="share.copy", label="Copy the code")
+    _draw_copy_button(key="share.copy", data={"text": code, "label": "Copy the code"})
 
 
 def _draw_code_field(studio: Studio, key: str, place: Callable[[Source], None]) -> None:
@@ -392,9 +392,4 @@ def _take_over(studio: Studio, shared: Shared) -> None:
         choose_kit(shared.kit)
 
 
-def _draw_copy_button(text: str, *, key: str, label: str = "Copy") -> None:
-    """Draw a button that puts `text` on the clipboard of the browser."""
-    _mount(key=key, data={"text": text, "label": label})
-
-
-_mount = component("copy")
+_draw_copy_button = component("copy")

@@ -11,6 +11,7 @@ import json
 import struct
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Annotated, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from musicvae_core.data.files import file_stem
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.music.drums import N_VOICES, VOICE_OF_PITCH
-from musicvae_core.music.forms import Music, parts_of, performed
+from musicvae_core.music.forms import Music, form_of, parts_of, performed
 from musicvae_core.music.grid import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 from musicvae_core.music.groove import Groove
 from pages.shared.actions import Flag, Name, Revision, Share, Voice, component, on_event
@@ -158,6 +159,30 @@ def load_instruments(programs: Iterable[int]) -> None:
     _PROGRAMS.set(tuple(dict.fromkeys((*_PROGRAMS.get(), *programs))))
 
 
+_LOOP = SessionVar("midi_loop", False, lasts=bool)
+
+
+def choose_midi_form() -> None:
+    """Draw the choice of how MIDI files are saved, one for all pages."""
+    st.toggle(
+        "Save MIDI files as loops",
+        key=_LOOP.key,
+        persist_state="session",
+        help="A hit just before the first beat is then written at the end of the file, for a loop "
+        "that is exact. Otherwise it is written at the start, for a file that is played once.",
+    )
+
+
+def midi_as_heard(music: Music) -> bytes:
+    """Return a MIDI file of music as the transport plays it, in the form that is chosen."""
+    return _midi(transport().performed(music), _LOOP.get())
+
+
+@lru_cache(maxsize=256)
+def _midi(music: Music, loop: bool) -> bytes:
+    return form_of(music).write(music, loop)
+
+
 def wav_as_heard(sounds: Sounds, music: Music) -> bytes:
     """Return a WAV file of music, as the transport plays it."""
     now = transport()
@@ -192,25 +217,6 @@ def _channels_of(music: Music) -> dict[int, str]:
 def offer_download(name: str, data: bytes) -> None:
     """Have the browser save a file at the end of this run; for a callback."""
     _DOWNLOAD.set((next_number(_N_DOWNLOADS) + 1, name, data))
-
-
-_LOOP = SessionVar("midi_loop", False, lasts=bool)
-
-
-def choose_midi_form() -> None:
-    """Draw the choice of how MIDI files are saved, one for all pages."""
-    st.toggle(
-        "Save MIDI files as loops",
-        key=_LOOP.key,
-        persist_state="session",
-        help="A hit just before the first beat is then written at the end of the file, for a loop "
-        "that is exact. Otherwise it is written at the start, for a file that is played once.",
-    )
-
-
-def saves_loops() -> bool:
-    """Return whether MIDI files are saved as loops; see `choose_midi_form`."""
-    return _LOOP.get()
 
 
 def draw_transport(open_sounds: Callable[[], Sounds]) -> None:
