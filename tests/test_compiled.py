@@ -15,7 +15,7 @@ from musicvae_core.errors import ConfigError
 from musicvae_core.lab.options import Chance
 from musicvae_core.lab.tools import Lab
 from musicvae_core.models import compiled as compiled_module
-from musicvae_core.models.decoders import compile_model
+from musicvae_core.models.compiled import compile_model
 from musicvae_core.models.kinds import build
 from musicvae_core.models.musicvae import make_batch
 from musicvae_core.models.presets import override, preset

@@ -8,7 +8,7 @@ from tiny_data import dataset_of, drummed_groove
 from musicvae_core.cli.bench import bench
 from musicvae_core.latent.codes import sample_codes
 from musicvae_core.models.checkpoint import load_checkpoint
-from musicvae_core.models.decoders import compile_model
+from musicvae_core.models.compiled import compile_model
 from musicvae_core.models.lab import GrooveLab
 from musicvae_core.models.presets import override, preset
 from musicvae_core.music.drums import N_VOICES

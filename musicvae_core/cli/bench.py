@@ -19,7 +19,8 @@ from musicvae_core.errors import DataError, RenderError
 from musicvae_core.latent.codes import decode_music, sample_codes
 from musicvae_core.models.arithmetic import product_dtype
 from musicvae_core.models.checkpoint import Checkpoint, load_checkpoint
-from musicvae_core.models.decoders import FlatDecoder, compile_model
+from musicvae_core.models.compiled import compile_model
+from musicvae_core.models.decoders import FlatDecoder
 from musicvae_core.models.kinds import build, kind_of
 from musicvae_core.models.musicvae import make_batch
 from musicvae_core.models.presets import Preset, preset

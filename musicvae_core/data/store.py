@@ -198,7 +198,9 @@ class StoredSet:
         rows = _StoredRows(path)
         if len(rows) != len(arrays["start_bars"]):
             raise ValueError("its two files do not belong together")
-        labels = tuple(self.reader.label(**label) for label in json.loads(str(arrays["labels"])))
+        labels = tuple(
+            self.reader.label(**label) for label in json.loads(arrays["labels"].tobytes())
+        )
         known = (arrays["tempos_bpm"], arrays["performance"], arrays["start_bars"])
         return self.reader.windows(rows, *known, labels, self.grid)
 
@@ -221,7 +223,7 @@ class StoredSet:
         _write_rows(path, parts())
         names = ("tempos_bpm", "performance", "start_bars")
         arrays: dict[str, Any] = dict(zip(names, _join(places), strict=True))
-        arrays["labels"] = np.array(json.dumps([asdict(label) for label in labels]))
+        arrays["labels"] = np.frombuffer(json.dumps(list(map(asdict, labels))).encode(), np.uint8)
         content = BytesIO()
         np.savez(content, **arrays)
         write_content(path.with_suffix(".npz"), content.getvalue())

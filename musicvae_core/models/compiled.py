@@ -1,4 +1,4 @@
-"""Decoding free-running with compiled steps, on CUDA as one graph of all of them.
+"""Models compiled: training as it is, decoding step by step, on CUDA as one graph of all steps.
 
 What `StepPlan.run` does with reused memory and as few kernels as can be written by hand is said
 here plainly, for `torch.compile` to fuse. The two agree to rounding.
@@ -6,21 +6,81 @@ here plainly, for `torch.compile` to fuse. The two agree to rounding.
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Hashable, Iterator
 from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from musicvae_core.errors import ConfigError
 from musicvae_core.models.arithmetic import StepPlan
 
 _N_WARM_UPS = 3
 _Step = Callable[..., tuple[Tensor, list[Tensor], list[Tensor]]]
 
 
-class CompiledRun:
+def compile_model(model: nn.Module, backend: str = "inductor") -> None:
+    """Compile what trains a model of any kind and what decodes with it, when first used.
+
+    The music of a seed is then the same to rounding, and may differ between batches.
+
+    Parameters
+    ----------
+    model
+        On the device where it stays.
+    backend
+        What compiles, see `torch.compile`.
+
+    Raises
+    ------
+    ConfigError
+        If there is no C++ compiler, which a CPU needs.
+    """
+    on_cpu = next(model.parameters()).device.type == "cpu"
+    compilers = (os.environ.get("CXX", "g++"), "clang++", "cl")
+    if on_cpu and backend == "inductor" and not any(map(shutil.which, compilers)):
+        raise ConfigError(
+            "To compile for a CPU, PyTorch needs a C++ compiler, and finds none; install g++, or "
+            "leave --compile out."
+        )
+    model.compile(dynamic=False, backend=backend)
+    for module in model.modules():
+        if isinstance(module, RunsSteps):
+            module.backend = backend
+
+
+class RunsSteps(nn.Module):
+    """A module that runs plans of steps, compiled once `compile_model` has been called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backend: str | None = None
+        """What compiles, see `torch.compile`; None for nothing."""
+        self._compiled: _CompiledRun | None = None
+
+    def run_plan(
+        self,
+        plan: StepPlan,
+        z: Tensor,
+        of_steps: Tensor | None,
+        n_steps: int,
+        head: Any,
+        temperature: float,
+        noise: Any,
+    ) -> Tensor:
+        """Run the steps of a plan; see `StepPlan.run`."""
+        if self.backend is None:
+            return plan.run(z, of_steps, n_steps, head, temperature, noise)
+        if self._compiled is None or self._compiled.plan is not plan:
+            self._compiled = _CompiledRun(plan, head, self.backend)
+        return self._compiled(z, of_steps, n_steps, temperature, noise)
+
+
+class _CompiledRun:
     """A plan of steps, compiled.
 
     Parameters

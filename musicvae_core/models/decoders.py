@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from musicvae_core.errors import ConfigError
 from musicvae_core.models.arithmetic import Arranged, StepPlan, on_whole_blocks, product_dtype
-from musicvae_core.models.compiled import CompiledRun
+from musicvae_core.models.compiled import RunsSteps
 from musicvae_core.models.heads import AnyHead, CategoricalHead, Noise, PartsHead
 
 _CPU_ROWS = 256
@@ -20,7 +17,7 @@ _CPU_ROWS = 256
 pieces of 16 bars take two thirds of the time."""
 
 
-class FlatDecoder(nn.Module):
+class FlatDecoder(RunsSteps):
     """A plain LSTM over all steps.
 
     z gives, through a linear layer and a tanh, the initial states of every layer; z is also
@@ -60,9 +57,6 @@ class FlatDecoder(nn.Module):
         n_inputs = n_features + z_size + step_size + context_size
         self.lstm = nn.LSTM(n_inputs, size, num_layers=n_layers, batch_first=True)
         self._plans: Arranged[StepPlan] = Arranged()
-        self.backend: str | None = None
-        """What compiles the steps of decoding free-running; None for nothing."""
-        self._compiled: CompiledRun | None = None
 
     def initial_states(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return hidden and cell states, each (layers, B, H), of z (B, Z)."""
@@ -166,11 +160,7 @@ class FlatDecoder(nn.Module):
             [*self.to_initial.parameters(), *self.lstm.parameters(), *head.parameters()],
             lambda: StepPlan.of(self.to_initial, self.lstm, head, self.n_features, dtype),
         )
-        if self.backend is None:
-            return plan.run(z, of_steps, n_steps, head, temperature, noise)
-        if self._compiled is None or self._compiled.plan is not plan:
-            self._compiled = CompiledRun(plan, head, self.backend)
-        return self._compiled(z, of_steps, n_steps, temperature, noise)
+        return self.run_plan(plan, z, of_steps, n_steps, head, temperature, noise)
 
 
 class _PartDecoders(nn.Module):
@@ -380,33 +370,3 @@ def shift_right(features: Tensor) -> Tensor:
     That is the features of the step before, zeros at the first: (B, T, F) to (B, T, F).
     """
     return torch.cat([torch.zeros_like(features[:, :1]), features[:, :-1]], dim=1)
-
-
-def compile_model(model: nn.Module, backend: str = "inductor") -> None:
-    """Compile what trains a model of any kind and what decodes with it, when first used.
-
-    The music of a seed is then the same to rounding, and may differ between batches.
-
-    Parameters
-    ----------
-    model
-        On the device where it stays.
-    backend
-        What compiles, see `torch.compile`.
-
-    Raises
-    ------
-    ConfigError
-        If there is no C++ compiler, which a CPU needs.
-    """
-    on_cpu = next(model.parameters()).device.type == "cpu"
-    compilers = (os.environ.get("CXX", "g++"), "clang++", "cl")
-    if on_cpu and backend == "inductor" and not any(map(shutil.which, compilers)):
-        raise ConfigError(
-            "To compile for a CPU, PyTorch needs a C++ compiler, and finds none; install g++, or "
-            "leave --compile out."
-        )
-    model.compile(dynamic=False, backend=backend)
-    for module in model.modules():
-        if isinstance(module, FlatDecoder):
-            module.backend = backend

@@ -23,8 +23,8 @@ from musicvae_core.data.windows import AnyWindows
 from musicvae_core.errors import CheckpointError, ConfigError, TrainingError
 from musicvae_core.models.arithmetic import is_fast_at_bfloat16
 from musicvae_core.models.checkpoint import Checkpoint, save_checkpoint
+from musicvae_core.models.compiled import compile_model
 from musicvae_core.models.config import TrainConfig
-from musicvae_core.models.decoders import compile_model
 from musicvae_core.models.kinds import Kind, build, kind_of
 from musicvae_core.models.presets import Preset
 
