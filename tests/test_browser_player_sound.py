@@ -13,7 +13,7 @@ from musicvae_core.errors import RenderError
 from musicvae_core.music.drums import CLOSED_HAT, CRASH, N_VOICES
 from musicvae_core.music.line import Line, Note
 from musicvae_core.music.piece import DRUMS, Piece
-from musicvae_core.sound.lines import _render_piece, render_line
+from musicvae_core.sound.lines import render_music
 from musicvae_core.sound.render import Renderer
 from pages.shared.card import _hits_as_sent
 
@@ -94,21 +94,21 @@ def test_what_the_browser_mixes_is_what_the_server_renders(page: Page) -> None:
     for program, stored in ((0, [48, 60, 64, 72, 84]), (33, [28, 36, 40, 48]), (48, [60, 72, 76])):
         for steps in (1, 3):
             line = line_of(stored, program, steps)
-            difference = residual_db(rendered(page, as_sent(line)), render_line(renderer, line))
+            difference = residual_db(rendered(page, as_sent(line)), render_music(renderer, line))
             assert difference < LINES_DB[program], (program, steps, difference)
         line = line_of([pitch + 2 for pitch in stored], program)
-        sound, expected = rendered(page, as_sent(line)), render_line(renderer, line)
+        sound, expected = rendered(page, as_sent(line)), render_music(renderer, line)
         assert abs(loudness_db(sound) - loudness_db(expected)) < LOUDNESS_DB, program
     piece = Piece.together(
         {"melody": line_of([60, 64], 0), "bass": line_of([36, 40], 33), DRUMS: groove}
     )
     lines = [as_sent(piece.lines[name])["lines"][0] for name in ("melody", "bass")]
-    lines[0]["gain"] = 0.8  # the balance of `render_piece`
+    lines[0]["gain"] = 0.8  # the balance of a piece
     sound = rendered(page, drums | {"lines": lines})
-    together = _render_piece(renderer, piece)
+    together = render_music(renderer, piece)
     assert loudness_db(sound) == pytest.approx(loudness_db(together), abs=LOUDNESS_DB)
     held = line_of([60], 48, steps=28)  # longer than the pack's sound, which repeats
-    sound, expected = rendered(page, as_sent(held)), render_line(renderer, held)
+    sound, expected = rendered(page, as_sent(held)), render_music(renderer, held)
     last = slice(3 * SAMPLE_RATE, 4 * SAMPLE_RATE)
     assert abs(loudness_db(sound[last]) - loudness_db(expected[last])) < LOUDNESS_DB
 

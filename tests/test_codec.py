@@ -19,9 +19,9 @@ from musicvae_core.music.drums import (
 from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS
 from musicvae_core.music.groove import (
     Groove,
+    _stack_features,
     features_to_groove,
     groove_to_features,
-    stack_features,
 )
 
 TICKS_PER_STEP = COMMON_TIME.ticks_per_step
@@ -93,7 +93,7 @@ def test_features_are_hits_then_velocities_then_doubled_offsets_late_positive():
 
 def test_arrays_of_many_grooves_stack_as_one_does():
     many = [one_hit(step, offset=0.1) for step in range(3)]
-    stacked = stack_features(
+    stacked = _stack_features(
         *(np.stack([getattr(g, name) for g in many]) for name in ("hits", "velocities", "offsets"))
     )
     assert np.array_equal(stacked, np.stack([groove_to_features(g) for g in many]))

@@ -12,7 +12,7 @@ from test_piece import band
 from tiny_data import dataset_of, drummed_groove
 
 from musicvae_core.data.lines import _transpose
-from musicvae_core.data.trios import holds_trios, load_trios
+from musicvae_core.data.trios import form_of_set, load_trios
 from musicvae_core.errors import ConfigError, DataError, InvalidMusicError
 from musicvae_core.evaluation.experiments.reconstruction import reconstruction
 from musicvae_core.evaluation.metrics import _attributes, _copied_share, evaluate_lines
@@ -93,6 +93,13 @@ def test_classes_and_a_trio_are_two_ways_to_write_one_thing():
         trio_to_classes(piece.only(["melody", "bass"]))
 
 
+def test_a_set_says_by_its_tables_what_is_in_it(folder, tmp_path):
+    assert form_of_set(folder / "trio_test.zip") == "piece"
+    assert form_of_set(tmp_path) == "drums"
+    (tmp_path / "melody_folk.zip").touch()
+    assert form_of_set(tmp_path) == "line"
+
+
 def test_windows_are_those_of_the_table_with_their_melody(dataset):
     assert len(dataset.songs) == 10
     windows = dataset.windows("train", 16)
@@ -110,7 +117,7 @@ def test_windows_are_those_of_the_table_with_their_melody(dataset):
 def test_other_lengths_and_plain_folders_go_by_the_silence(dataset, tmp_path):
     assert dataset.n_windows("test", 4) == 15
     bare = write_zip(tmp_path / "plain.zip", windows=False, n_songs=3)
-    assert not holds_trios(bare)
+    assert form_of_set(bare) == "line"
     for i in range(10):
         piece = song(20, seed=i)
         if i == 0:

@@ -53,13 +53,13 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 def _data(options: argparse.Namespace) -> None:
     from musicvae_core.data.files import download_archive
-    from musicvae_core.data.lines import holds_lines
-    from musicvae_core.data.trios import holds_trios
+    from musicvae_core.data.trios import form_of_set
 
     path = download_archive(options.out) if options.download else options.data
-    if options.trio or holds_trios(path):
+    form = form_of_set(path)
+    if options.trio or form == "piece":
         _describe_trios(path)
-    elif options.melody or holds_lines(path):
+    elif options.melody or form == "line":
         _describe_lines(path, options)
     else:
         _describe_drums(path, options)

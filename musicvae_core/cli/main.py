@@ -201,7 +201,7 @@ def _render(options: argparse.Namespace) -> None:
 
 def _render_melody(options: argparse.Namespace) -> None:
     from musicvae_core.music.line_midi import read_line
-    from musicvae_core.sound.lines import render_line
+    from musicvae_core.sound.lines import render_music
     from musicvae_core.sound.render import Renderer, wav_bytes
 
     if options.kit or options.map or len(options.track or ()) > 1:
@@ -213,7 +213,7 @@ def _render_melody(options: argparse.Namespace) -> None:
         line = dataclasses.replace(line, tempo_bpm=options.tempo)
     if options.program is not None:
         line = dataclasses.replace(line, program=options.program)
-    write_content(options.wav, wav_bytes(render_line(Renderer(options.soundfont), line)))
+    write_content(options.wav, wav_bytes(render_music(Renderer(options.soundfont), line)))
     print(reading.summary)
 
 

@@ -8,7 +8,7 @@ import logging
 import os
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from io import BytesIO, StringIO
 from pathlib import Path, PurePosixPath
@@ -22,13 +22,13 @@ from musicvae_core.data.windows import SPLITS, Label, Split, Windows
 from musicvae_core.errors import DamagedDataError, DataError
 from musicvae_core.music.drums import N_FEATURES
 from musicvae_core.music.grid import COMMON_TIME, Grid
-from musicvae_core.music.groove import Groove, stack_features
+from musicvae_core.music.groove import Groove, groove_to_features
 from musicvae_core.music.midi.maps import DrumMap
 from musicvae_core.music.midi.read import MidiReading, read_midi
 from musicvae_core.music.midi.tracks import TrackChoice
 
 _FOLDER_SPLIT_SEED = 0
-MIDI_SUFFIXES = (".mid", ".midi")
+_MIDI_SUFFIXES = (".mid", ".midi")
 _TABLE = "info.csv"
 _COLUMNS = ("midi_filename", "split", "drummer", "style", "beat_type", "time_signature")
 
@@ -168,7 +168,7 @@ def _cut(performance: MidiReading | Groove, n_bars: int, shortest_bars: int) -> 
         # Repeated so that a window fits from each of its own bars on.
         groove = groove.repeated(n_bars + groove.n_bars - 1)
     n_steps, n_windows = n_bars * steps_per_bar, max(0, groove.n_bars - n_bars + 1)
-    features = stack_features(groove.hits, groove.velocities, groove.offsets)
+    features = groove_to_features(groove, groove.grid)
     rows = np.zeros((0, n_steps, N_FEATURES), np.float32)
     if n_windows:
         views = np.lib.stride_tricks.sliding_window_view(features, n_steps, axis=0)
@@ -215,10 +215,9 @@ def archive_member(archive: zipfile.ZipFile, name: str) -> bytes:
 
 def _labels(table: bytes | None, names: list[str], prefix: str) -> list[Label]:
     """Read the labels of `info.csv`, or split bare files at random by a fixed seed."""
-    midi = [n.removeprefix(prefix) for n in names if n.lower().endswith(MIDI_SUFFIXES)]
     if table is None:
-        return [Label(n, split) for n, split in zip(midi, random_splits(len(midi)), strict=True)]
-    present = set(midi)
+        return [Label(name, split) for name, split in split_midi(names)]
+    present = {name.removeprefix(prefix) for name in names if _is_midi(name)}
     try:
         rows = csv.DictReader(StringIO(table.decode("utf-8-sig")))
     except UnicodeDecodeError as error:
@@ -229,12 +228,17 @@ def _labels(table: bytes | None, names: list[str], prefix: str) -> list[Label]:
     return [_label(row) for row in rows if row["midi_filename"] in present]
 
 
-def random_splits(n_files: int) -> list[Split]:
-    """Split files at random by a fixed seed, 80/10/10."""
-    order = np.random.default_rng(_FOLDER_SPLIT_SEED).permutation(n_files)
-    parts = np.minimum(order * 10 // max(1, n_files), 9)
+def _is_midi(name: str) -> bool:
+    return name.lower().endswith(_MIDI_SUFFIXES)
+
+
+def split_midi(names: Iterable[str]) -> list[tuple[str, Split]]:
+    """Return the MIDI files among names, each with a split, 80/10/10, at random by a fixed seed."""
+    midi = list(filter(_is_midi, names))
+    order = np.random.default_rng(_FOLDER_SPLIT_SEED).permutation(len(midi))
+    parts = np.minimum(order * 10 // max(1, len(midi)), 9).tolist()
     kinds: dict[int, Split] = {8: "validation", 9: "test"}
-    return [kinds.get(int(part), "train") for part in parts]
+    return [(name, kinds.get(part, "train")) for name, part in zip(midi, parts, strict=True)]
 
 
 def _label(row: dict[str, str | None]) -> Label:

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae_core.data.dataset import MIDI_SUFFIXES, archive_member, random_splits
-from musicvae_core.data.files import holds
+from musicvae_core.data.dataset import archive_member, split_midi
 from musicvae_core.data.store import Cut, SetReader, describe_skipped
 from musicvae_core.data.windows import SPLITS, Split
 from musicvae_core.errors import DamagedDataError, DataError
@@ -30,7 +29,6 @@ from musicvae_core.music.line import (
 )
 from musicvae_core.music.line_midi import LineReading, read_line
 
-_ARCHIVES = "melody_*.zip"
 _TABLE = "index.csv"
 _COLUMNS = ("file", "title", "collection", "split", "credit")
 
@@ -255,11 +253,6 @@ def _transpose(
     return np.where(is_pitch, numbers + moves.reshape(-1, *(1 for _ in axes)), numbers)
 
 
-def holds_lines(path: Path) -> bool:
-    """Say whether a path is a set of melodies with a table, or a folder of zips of such."""
-    return holds(path, _TABLE) or (path.is_dir() and any(path.glob(_ARCHIVES)))
-
-
 def load_lines(path: Path, *, grid: Grid = COMMON_TIME) -> LineDataset:
     """Read a set of melodies.
 
@@ -298,17 +291,27 @@ def _read_file(content: bytes, *, grid: Grid) -> LineReading:
 
 
 def _files(path: Path) -> Iterator[tuple[Tune, bytes]]:
-    for source in archives_of(path, _ARCHIVES):
-        yield from tune_files(source)
+    for _, tune, content in tune_files(path, "melody"):
+        yield tune, content
 
 
-def archives_of(path: Path, pattern: str) -> list[Path]:
-    """Return the archives of a set in a folder by the form of their names, or else its path."""
-    return (sorted(path.glob(pattern)) if path.is_dir() else []) or [path]
+def tune_files(path: Path, what: str) -> Iterator[tuple[Path, Tune, bytes]]:
+    """Yield every tune of a set with its file's content, and the archive or folder that has it.
+
+    Parameters
+    ----------
+    path
+        A zip, a folder of zips, or any other folder.
+    what
+        How the names of zips begin that are read of a folder, before `_` and more.
+    """
+    for source in (sorted(path.glob(f"{what}_*.zip")) if path.is_dir() else []) or [path]:
+        for tune, content in _files_of(source):
+            yield source, tune, content
 
 
-def tune_files(path: Path) -> Iterator[tuple[Tune, bytes]]:
-    """Yield every tune of a data set with its file's content, in a fixed order."""
+def _files_of(path: Path) -> Iterator[tuple[Tune, bytes]]:
+    """Yield the tunes of one zip or folder, in a fixed order."""
     if path.is_file():
         if not zipfile.is_zipfile(path):
             raise DataError(f"{path} is not a zip archive; give the zip or a folder.")
@@ -327,11 +330,7 @@ def tune_files(path: Path) -> Iterator[tuple[Tune, bytes]]:
 def _tunes(table: bytes | None, names: Iterable[str], source: str) -> list[Tune]:
     """Read the rows of `index.csv`, or split bare files at random by a fixed seed."""
     if table is None:
-        midi = [name for name in names if name.lower().endswith(MIDI_SUFFIXES)]
-        return [
-            Tune(name, split, collection=source)
-            for name, split in zip(midi, random_splits(len(midi)), strict=True)
-        ]
+        return [Tune(name, split, collection=source) for name, split in split_midi(names)]
     try:
         rows = csv.DictReader(StringIO(table.decode("utf-8-sig")))
     except UnicodeDecodeError as error:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from musicvae_core.data.dataset import DRUMS, archive_member, load_dataset
 from musicvae_core.data.files import holds
-from musicvae_core.data.lines import LINES, LineWindows, Tune, archives_of, load_lines, tune_files
+from musicvae_core.data.lines import LINES, LineWindows, Tune, load_lines, tune_files
 from musicvae_core.data.store import Cut, SetReader, StoredSet, describe_skipped
 from musicvae_core.data.windows import Split, WindowSource
 from musicvae_core.errors import DataError, NoMelodyError
@@ -35,7 +35,6 @@ from musicvae_core.music.piece import (
     trio_to_classes,
 )
 
-_ARCHIVES = "trio_*.zip"
 _WINDOWS_TABLE = "windows16.csv"
 _BARS_OF_THE_TABLE = 16
 _MAX_SILENT_BARS = 2
@@ -143,12 +142,15 @@ def _longest_silence(part: Part) -> int:
     return max((len(list(run)) for silent, run in groupby(silent_bars) if silent), default=0)
 
 
-def holds_trios(path: Path) -> bool:
-    """Say whether a path is a set of songs with a table of windows of trios.
+def form_of_set(path: Path) -> Plays:
+    """Return the form of a set's music by its tables: drums where they say nothing else.
 
     A folder of zips of melodies may hold some of trios as well, and is taken for the former.
     """
-    return holds(path, _WINDOWS_TABLE)
+    if holds(path, _WINDOWS_TABLE):
+        return "piece"
+    has_archives = path.is_dir() and any(path.glob("melody_*.zip"))
+    return "line" if has_archives or holds(path, "index.csv") else "drums"
 
 
 def load_trios(path: Path, *, grid: Grid = COMMON_TIME) -> _TrioDataset:
@@ -189,11 +191,13 @@ def _files(path: Path) -> Iterator[tuple[Tune, tuple[bytes, _Starts | None]]]:
 
     Training draws windows evenly over collections, so each song is one of its own.
     """
-    for source in archives_of(path, _ARCHIVES):
-        tables = _windows_table(source)
-        for tune, content in tune_files(source):
-            starts = tables.get(tune.name, {}) if tables is not None else None
-            yield replace(tune, collection=tune.title or tune.name), (content, starts)
+    tables: dict[Path, dict[str, _Starts] | None] = {}
+    for source, tune, content in tune_files(path, "trio"):
+        if source not in tables:
+            tables[source] = _windows_table(source)
+        table = tables[source]
+        starts = None if table is None else table.get(tune.name, {})
+        yield replace(tune, collection=tune.title or tune.name), (content, starts)
 
 
 def _windows_table(source: Path) -> dict[str, _Starts] | None:

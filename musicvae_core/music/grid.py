@@ -118,7 +118,7 @@ MIN_TEMPO_BPM = 20.0
 MAX_TEMPO_BPM = 400.0
 
 
-MICROSECONDS_PER_MINUTE = 60_000_000
+_MICROSECONDS_PER_MINUTE = 60_000_000
 DEFAULT_TEMPO_BPM = 120.0
 """The tempo of a MIDI file until it states one (Standard MIDI Files 1.0)."""
 _MAX_MICROSECONDS = 0xFFFFFF
@@ -142,7 +142,7 @@ class TempoMap:
     changes: tuple[tuple[float, int], ...] = ((0.0, 500_000),)
 
     def __post_init__(self) -> None:
-        latest: dict[float, int] = {0.0: round(MICROSECONDS_PER_MINUTE / DEFAULT_TEMPO_BPM)}
+        latest: dict[float, int] = {0.0: round(_MICROSECONDS_PER_MINUTE / DEFAULT_TEMPO_BPM)}
         for beat, microseconds in self.changes:
             if not 1 <= microseconds <= _MAX_MICROSECONDS:
                 raise ValueError(
@@ -159,7 +159,7 @@ class TempoMap:
     @classmethod
     def steady(cls, tempo_bpm: float) -> TempoMap:
         """Return the map of one tempo, rounded to whole microseconds a beat."""
-        return cls(((0.0, round(MICROSECONDS_PER_MINUTE / tempo_bpm)),))
+        return cls(((0.0, round(_MICROSECONDS_PER_MINUTE / tempo_bpm)),))
 
     @property
     def is_steady(self) -> bool:
@@ -169,7 +169,7 @@ class TempoMap:
     @property
     def tempos_bpm(self) -> tuple[float, ...]:
         """The tempo of each change, in the order of time."""
-        return tuple(MICROSECONDS_PER_MINUTE / microseconds for _, microseconds in self.changes)
+        return tuple(_MICROSECONDS_PER_MINUTE / microseconds for _, microseconds in self.changes)
 
     def tempo_bpm_at(self, beat: float) -> float:
         """Return the tempo that holds from `beat` on."""
@@ -190,7 +190,7 @@ class TempoMap:
 
     def section(self, start_beat: float, end_beat: float) -> TempoMap:
         """Return the tempos from one place to before another, counted from the first."""
-        held = (0.0, round(MICROSECONDS_PER_MINUTE / self.tempo_bpm_at(start_beat)))
+        held = (0.0, round(_MICROSECONDS_PER_MINUTE / self.tempo_bpm_at(start_beat)))
         later = (
             (beat - start_beat, microseconds)
             for beat, microseconds in self.changes
@@ -208,7 +208,7 @@ class TempoMap:
         beats_of: dict[int, float] = defaultdict(float)
         for (beat, microseconds), (end, _) in pairwise((*self.changes, (np.inf, 0))):
             beats_of[microseconds] += max(min(end, n_beats) - beat, 0.0)
-        tempos = {MICROSECONDS_PER_MINUTE / us: beats for us, beats in beats_of.items()}
+        tempos = {_MICROSECONDS_PER_MINUTE / us: beats for us, beats in beats_of.items()}
         playable = {t: b for t, b in tempos.items() if MIN_TEMPO_BPM <= t <= MAX_TEMPO_BPM and b}
         tempos = playable or tempos
         beats_near: dict[int, float] = defaultdict(float)

@@ -218,10 +218,10 @@ def groove_to_features(groove: Groove, grid: Grid = COMMON_TIME) -> NDArray[np.f
         If the groove is on another grid.
     """
     grid.check(groove.grid)
-    return stack_features(groove.hits, groove.velocities, groove.offsets)
+    return _stack_features(groove.hits, groove.velocities, groove.offsets)
 
 
-def stack_features(
+def _stack_features(
     hits: NDArray[np.bool_], velocities: NDArray[np.float32], offsets: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Join arrays of (..., 9) into model features of (..., 27)."""

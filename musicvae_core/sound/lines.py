@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from musicvae_core.errors import ConfigError
 from musicvae_core.music.drums import N_VOICES
 from musicvae_core.music.forms import Music, parts_of
 from musicvae_core.music.grid import VELOCITY_LEVELS
@@ -26,20 +25,6 @@ songs of Freedoom are -19.9 dB (melody), -20.6 (bass) and -21.2 (drums), and a m
 of a band more easily than the rest."""
 
 
-def render_line(renderer: Renderer, line: Line, n_passes: int = 1) -> Audio:
-    """Return the sound of a line that has been playing for ever, as `Renderer.render`.
-
-    Raises
-    ------
-    RenderError
-        If the font has no instrument of the line's program.
-    SoundTooLongError
-        If it would last longer than `render.MAX_SECONDS`.
-    """
-    check_length(n_passes * line.duration_seconds)
-    return np.tile(softened(_mixed(renderer, line)), (n_passes, 1))
-
-
 def render_music(
     renderer: Renderer,
     music: Music,
@@ -49,8 +34,23 @@ def render_music(
 ) -> Audio:
     """Return the sound of music of any form that has been playing for ever.
 
-    `gains` are amplitudes in the mix, of the nine drums and then of the lines in their order;
-    None for 1 each. See `Renderer.render`, `render_line` and `_render_piece`.
+    Parameters
+    ----------
+    renderer, music
+        With what to play, and what.
+    kit, voice_kits
+        As `Renderer.render`, for the drums.
+    gains
+        Amplitudes in the mix, of the nine drums and then of the lines in their order, beside the
+        balance between lines and drums that the parts of a piece have by themselves; None for
+        1 each, and 0 mutes.
+
+    Raises
+    ------
+    RenderError
+        As `Renderer.render`, or if the font has no instrument of a line's program.
+    SoundTooLongError
+        If it would last longer than `render.MAX_SECONDS`.
     """
     voice_gains = None if gains is None else gains[:N_VOICES]
     if isinstance(music, Groove):
@@ -68,45 +68,6 @@ def render_music(
     return softened(loop)
 
 
-def _render_piece(
-    renderer: Renderer,
-    piece: Piece,
-    kit: str | None = None,
-    gains: Mapping[str, float] | None = None,
-) -> Audio:
-    """Return the sound of a piece that has been playing for ever, as `Renderer.render`.
-
-    Parameters
-    ----------
-    renderer, piece
-        With what to play, and what.
-    kit
-        The drum kit; None for the first.
-    gains
-        Amplitudes of parts in the mix, by name, beside the balance between lines and drums
-        that the parts have by themselves; 1 for those that are not named, 0 mutes.
-
-    Raises
-    ------
-    ConfigError
-        If a gain is of no part, or negative.
-    RenderError, SoundTooLongError
-        As `Renderer.render` and `render_line`.
-    """
-    mix = dict.fromkeys(piece.parts, 1.0) | dict(gains or {})
-    if set(mix) > set(piece.parts) or min(mix.values()) < 0:
-        raise ConfigError(
-            f"gains is {dict(gains or {})}; it must give amplitudes of 0 or more to parts of "
-            f"the piece: {', '.join(piece.parts)}."
-        )
-    check_length(piece.duration_seconds)
-    loop = np.zeros((round(piece.duration_seconds * renderer.sample_rate), 2), np.float32)
-    for name, part in piece.parts.items():
-        if mix[name] > 0:
-            loop += np.float32(mix[name] * balance(name, part)) * _mixed(renderer, part, kit)
-    return softened(loop)
-
-
 def balance(name: str, part: Part) -> float:
     """Return the gain of a part of a piece, so that lines and drums are about equally loud."""
     if isinstance(part, Groove):
@@ -114,10 +75,8 @@ def balance(name: str, part: Part) -> float:
     return _BASS_GAIN if name == BASS else _LINE_GAIN
 
 
-def _mixed(renderer: Renderer, part: Part, kit: str | None = None) -> Audio:
-    """Return one pass of a part before it is softened."""
-    if isinstance(part, Groove):
-        return renderer.mixed(part, kit)
+def _mixed(renderer: Renderer, part: Line) -> Audio:
+    """Return one pass of a line before it is softened."""
     step_samples = part.step_seconds * renderer.sample_rate
     loop = np.zeros((round(part.duration_seconds * renderer.sample_rate), 2), np.float32)
     for note in part.notes():

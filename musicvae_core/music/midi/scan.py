@@ -17,8 +17,6 @@ from typing import NamedTuple
 from musicvae_core.errors import MidiError
 from musicvae_core.music.grid import (
     COMMON_TIME,
-    DEFAULT_TEMPO_BPM,
-    MICROSECONDS_PER_MINUTE,
     Grid,
     MetreMap,
     TempoMap,
@@ -267,13 +265,14 @@ def _beat_of_frames(division: int, tracks: list[ScannedTrack]) -> tuple[int, str
     frames_per_second = 0x100 - (division >> 8)
     ticks_per_second = (division & 0xFF) * (29.97 if frames_per_second == 29 else frames_per_second)
     tempos = sorted(tempo for track in tracks for tempo in track.tempos)
-    default = round(MICROSECONDS_PER_MINUTE / DEFAULT_TEMPO_BPM)
-    microseconds = tempos[0][1] if tempos else default
+    first = TempoMap(tuple((0.0, microseconds) for _, microseconds in tempos[:1]))
+    ((_, microseconds),), (tempo_bpm,) = first.changes, first.tempos_bpm
     for track in tracks:
         track.tempos = []
     tracks[0].tempos = [(0, microseconds)]
-    bpm = MICROSECONDS_PER_MINUTE / microseconds
-    remark = f"The file counts time in film frames (SMPTE); its bars are laid at {bpm:.4g} bpm."
+    remark = (
+        f"The file counts time in film frames (SMPTE); its bars are laid at {tempo_bpm:.4g} bpm."
+    )
     return max(round(ticks_per_second * microseconds / 1e6), 1), remark
 
 
