@@ -40,10 +40,11 @@ from musicvae_core.latent.results import (
 )
 from musicvae_core.latent.steering import look_ahead, steer_take
 from musicvae_core.models.checkpoint import Checkpoint
-from musicvae_core.music.forms import Music, Plays, form_of
+from musicvae_core.music.forms import Music, form_of
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line_midi import read_line, read_piece
 from musicvae_core.music.midi.read import read_midi, read_rhythm
+from musicvae_core.music.piece import Plays
 from musicvae_core.sound.lines import render_music
 from musicvae_core.sound.render import Renderer, wav_bytes
 

@@ -24,7 +24,7 @@ from musicvae_core.evaluation.experiments.choices import N_WINDOWS
 from musicvae_core.evaluation.metrics import evaluate, realism_metrics
 from musicvae_core.models.checkpoint import CONFIG_FILE, WEIGHTS_FILE, family_of, load_checkpoint
 from musicvae_core.models.kinds import CONFIGS, kind_of
-from musicvae_core.music.forms import Plays
+from musicvae_core.music.piece import Plays
 from scripts.card_sections import (
     SOURCES,
     SPEED,

@@ -10,9 +10,9 @@ from fake_studio import SAMPLE_RATE, groove_at
 from real_browser import Page, on, wait_for_state
 
 from musicvae_core.errors import RenderError
-from musicvae_core.music.drums import CLOSED_HAT, CRASH, N_VOICES
+from musicvae_core.music.drums import CLOSED_HAT, CRASH, DRUMS, N_VOICES
 from musicvae_core.music.line import Line, Note
-from musicvae_core.music.piece import DRUMS, Piece
+from musicvae_core.music.piece import Piece
 from musicvae_core.sound.lines import render_music
 from musicvae_core.sound.render import Renderer
 from pages.shared.card import _hits_as_sent

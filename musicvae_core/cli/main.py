@@ -29,9 +29,9 @@ from musicvae_core.cli.experiments import add_experiment
 from musicvae_core.cli.transform import add_interpolate, add_lab_commands
 from musicvae_core.data.files import check_file, file_stem, make_folder, write_content
 from musicvae_core.errors import ConfigError, MusicVAEError
-from musicvae_core.music.forms import Plays
 from musicvae_core.music.line import Line
 from musicvae_core.music.midi.scan import MAX_BARS
+from musicvae_core.music.piece import Plays
 
 if TYPE_CHECKING:
     from musicvae_core.studio import Studio

@@ -21,7 +21,6 @@ from musicvae_core.data.lines import LINES, LineWindows, Tune, load_lines, tune_
 from musicvae_core.data.store import Cut, SetReader, StoredSet, describe_skipped
 from musicvae_core.data.windows import Split, WindowSource
 from musicvae_core.errors import DataError, NoMelodyError
-from musicvae_core.music.forms import Plays
 from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import SILENT
@@ -32,6 +31,7 @@ from musicvae_core.music.piece import (
     TRIO_CLASSES,
     Part,
     Piece,
+    Plays,
     trio_to_classes,
 )
 

@@ -18,7 +18,7 @@ from musicvae_core.models.checkpoint import CONFIG_FILE, Checkpoint, family_of, 
 from musicvae_core.models.config import ModelConfig
 from musicvae_core.models.kinds import CONFIGS, kind_of
 from musicvae_core.models.lab import GrooveLab
-from musicvae_core.music.forms import Plays
+from musicvae_core.music.piece import Plays
 
 _MODEL_ORDER = ("groove_2bar", "drums_2bar")
 """Models are listed in this order, then by name; the first is the app's default."""

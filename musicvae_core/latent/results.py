@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae_core.music.forms import AnyMusic, Music, Plays, form_of, n_notes
+from musicvae_core.music.forms import AnyMusic, Music, form_of, n_notes
 from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.packed import Floats
+from musicvae_core.music.piece import Plays
 
 
 @dataclass(frozen=True)

@@ -20,16 +20,15 @@ from musicvae_core.models.heads import AnyHead, CategoricalHead, GrooveHead, Par
 from musicvae_core.models.lab import GrooveLab, LabHead, MeansHead
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.music.attributes import beats_of, controls_of, measure_controls
-from musicvae_core.music.drums import DRUM_CLASSES, Alphabet
-from musicvae_core.music.forms import Plays
+from musicvae_core.music.drums import DRUM_CLASSES, DRUMS, Alphabet
 from musicvae_core.music.grid import DEFAULT_TEMPO_BPM, Grid
 from musicvae_core.music.groove import features_to_groove, groove_to_features
 from musicvae_core.music.line import LINE_CLASSES, features_to_line, line_to_features
 from musicvae_core.music.line_attributes import TONIC, best_scale, line_attributes, trio_attributes
 from musicvae_core.music.piece import (
-    DRUMS,
     MELODY,
     TRIO_CLASSES,
+    Plays,
     features_to_trio,
     trio_to_features,
 )

@@ -23,7 +23,7 @@ from musicvae_core.models.encoder import (
     kl_nats,
 )
 from musicvae_core.models.heads import AnyHead, Noise, PartsHead
-from musicvae_core.music.piece import DRUMS
+from musicvae_core.music.drums import DRUMS
 
 _SILENT_SIGMA = math.log(math.expm1(1.0))
 """What a softplus turns into 1."""

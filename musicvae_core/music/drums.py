@@ -18,6 +18,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+DRUMS = "drums"
+"""What the drums are called among the parts of a piece."""
+
 VOICES: tuple[str, ...] = (
     "kick",
     "snare",

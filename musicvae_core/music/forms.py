@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +17,14 @@ from pydantic import PlainSerializer, PlainValidator
 
 from musicvae_core.errors import InvalidMusicError, NoDrumsError
 from musicvae_core.music.attributes import CONTROLS, Control
-from musicvae_core.music.drums import N_VOICES, SNARE
+from musicvae_core.music.drums import DRUMS, N_VOICES, SNARE
 from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS, Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line
 from musicvae_core.music.line_attributes import LINE_CONTROLS
 from musicvae_core.music.midi.write import write_line, write_midi, write_piece
-from musicvae_core.music.piece import DRUMS, MELODY, Part, Piece
+from musicvae_core.music.piece import MELODY, Part, Piece, Plays
 
-Plays = Literal["drums", "line", "piece"]
-"""What a model plays: a form, by name."""
 Music = Groove | Line | Piece
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae_core.errors import MidiError, NoMelodyError
+from musicvae_core.music.drums import DRUMS
 from musicvae_core.music.grid import (
     COMMON_TIME,
     VELOCITY_LEVELS,
@@ -22,7 +23,7 @@ from musicvae_core.music.midi.maps import program_name
 from musicvae_core.music.midi.read import read_bytes, read_midi
 from musicvae_core.music.midi.scan import ScannedMidi, ScannedTrack, scan_midi
 from musicvae_core.music.midi.tracks import close_up, list_instruments, list_names, number_repeats
-from musicvae_core.music.piece import BASS, DRUMS, MELODY, Part, Piece
+from musicvae_core.music.piece import BASS, MELODY, Part, Piece
 
 _DRUM_CHANNEL = 9
 _BASS_PROGRAMS = range(32, 40)
@@ -73,7 +74,7 @@ class LineReading:
 
 
 @dataclass(frozen=True)
-class PieceReading:
+class _PieceReading:
     """A piece, and what became of the notes of the file it was read from.
 
     Parameters
@@ -159,7 +160,7 @@ def read_piece(
     *,
     tracks: Mapping[str, int | str] | None = None,
     grid: Grid = COMMON_TIME,
-) -> PieceReading:
+) -> _PieceReading:
     """Read the melody, the bass and the drums of a MIDI file, those of them that it has.
 
     Parameters
@@ -176,7 +177,7 @@ def read_piece(
 
     Returns
     -------
-    PieceReading
+    _PieceReading
         Its parts begin at tick 0 and last to the end of the longest, or to the bar line on
         which the file ends. See `read_line` and `read_midi`.
 
@@ -204,7 +205,7 @@ def read_piece(
     n_bars = scanned.last_bar_line(n_bars, grid.beats_per_bar) or n_bars
     tempo_bpm = scanned.tempo_map.main_tempo_bpm(grid.beats_per_bar * n_bars)
     padded = {name: part.padded(n_bars) for name, part in parts.items()}
-    return PieceReading(
+    return _PieceReading(
         Piece.together(padded, tempo_bpm), {n: r.track for n, r in readings.items()}, summaries
     )
 

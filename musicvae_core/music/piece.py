@@ -6,20 +6,24 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicvae_core.errors import InvalidMusicError
-from musicvae_core.music.drums import DRUM_CLASSES, Alphabet, hits_to_classes
+from musicvae_core.music.drums import DRUM_CLASSES, DRUMS, Alphabet, hits_to_classes
 from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import LINE_CLASSES, Line, classes_to_line, line_to_classes
 from musicvae_core.music.packed import MusicOnGrid
 
 Part = Line | Groove
-MELODY, BASS, DRUMS = TRIO = ("melody", "bass", "drums")
+Plays = Literal["drums", "line", "piece"]
+"""What a model plays: a form of music, see `forms`."""
+
+MELODY, BASS = "melody", "bass"
+TRIO = (MELODY, BASS, DRUMS)
 """The parts of a trio, in this order."""
 _MAX_LINES = 15
 """A MIDI file has sixteen channels, one of which is the drums'."""

@@ -12,7 +12,7 @@ from musicvae_core.lab.options import Amounts, Chance, Wishes
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, OPEN_HAT, SNARE, VOICES
 from musicvae_core.music.forms import drums_of
 from musicvae_core.studio import Studio
-from pages.groove_lab.request import TOOLS, Request
+from pages.groove_lab.request import Request
 from pages.shared.actions import as_text
 from pages.shared.collection import Source, page_of, slots
 from pages.shared.names import drummer_title, style_title
@@ -60,19 +60,6 @@ lasting_settings(
         "groove_lab.temperature": real(0, 2),
     }
 )
-
-
-def choose_tool() -> str:
-    """Draw the choice of what to do, and return it."""
-    return st.segmented_control(
-        "What to do",
-        TOOLS,
-        default="humanize",
-        required=True,
-        format_func=TOOLS.__getitem__,
-        key="groove_lab.tool",
-        persist_state="session",
-    )
 
 
 def read_request(studio: Studio, tool: str, source: Source, details: DeltaGenerator) -> Request:

@@ -28,7 +28,6 @@ from musicvae_core.studio import Studio
 from pages.groove_lab.lab_settings import (
     SEED,
     choose_amounts,
-    choose_tool,
     read_request,
 )
 from pages.groove_lab.request import (
@@ -76,7 +75,7 @@ def groove_lab() -> None:
     try:
         studio = shared_studio()
         studio.lab()
-        tool = choose_tool()
+        tool = _choose_tool()
         settings = st.container(horizontal=True, vertical_alignment="bottom", key="settings")
         buttons = st.container(horizontal=True, vertical_alignment="bottom", key="buttons")
         stage, details = st.container(), st.container(key="details")
@@ -104,6 +103,19 @@ def groove_lab() -> None:
             _draw_deck(studio, source, after)
     except MusicVAEError as error:
         st.error(as_text(str(error)))
+
+
+def _choose_tool() -> str:
+    """Draw the choice of what to do, and return it."""
+    return st.segmented_control(
+        "What to do",
+        TOOLS,
+        default="humanize",
+        required=True,
+        format_func=TOOLS.__getitem__,
+        key="groove_lab.tool",
+        persist_state="session",
+    )
 
 
 @run_to_completion()

@@ -68,7 +68,7 @@ def read_long_settings(studio: Studio, models: list[ModelInfo]) -> LongSettings:
     return LongSettings(model, temperature, seed)
 
 
-def what_to_sample() -> tuple[object, ...]:
+def _what_to_sample() -> tuple[object, ...]:
     """Return the values that decide which piece comes out, the seed last."""
     keys = (LONG_MODEL.key, "temperature", _SEED.key)
     return tuple(SessionVar[object](key, None).get() for key in keys)
@@ -142,19 +142,14 @@ class Pieces:
         history = _PIECES.get()
         _PIECES.set(history.then(one) if history.now else History(one))
 
-    def show_new(
-        self,
-        piece: LongTake,
-        note: str,
-        name: str = "",
-        sampled: tuple[object, ...] | None = None,
-    ) -> None:
+    def show_sampled(self, piece: LongTake, note: str) -> None:
+        """Put a piece on the page that these settings have sampled."""
+        self.show(_new(piece, note, name_of(piece.embeddings), _what_to_sample()))
+
+    def show_new(self, piece: LongTake, note: str, name: str = "") -> None:
         """Put another piece on the page, under a name of its own."""
-        before = self.now
-        if sampled is None:
-            sampled = before.sampled if before else ()
-        name = name or name_of(piece.embeddings)
-        self.show(Shown(f"piece.{next_number(_N_MADE)}", piece, name, note, sampled=sampled))
+        sampled = self.now.sampled if self.now else ()
+        self.show(_new(piece, note, name or name_of(piece.embeddings), sampled))
 
     def show_edited(self, edited: Groove) -> None:
         """Put the piece on the page as it was edited; an edit that was taken back is none."""
@@ -176,7 +171,7 @@ class Pieces:
 
     def take_next_seed(self) -> None:
         """Move on to the next seed when these settings were the last to be sampled."""
-        if self.now and self.now.sampled == what_to_sample():
+        if self.now and self.now.sampled == _what_to_sample():
             take_next_seed(_SEED)
 
     @property
@@ -191,6 +186,10 @@ class Pieces:
         now = self.now
         if before and now and now.sampled and now.sampled != before.sampled:
             _SEED.set(cast(int, now.sampled[-1]))
+
+
+def _new(piece: LongTake, note: str, name: str, sampled: tuple[object, ...]) -> Shown:
+    return Shown(f"piece.{next_number(_N_MADE)}", piece, name, note, sampled=sampled)
 
 
 def _named(one: Shown | None, *, id_: str, name: str) -> Shown | None:

@@ -18,7 +18,6 @@ from pages.long_form.long_settings import (
     Shown,
     long_models,
     read_long_settings,
-    what_to_sample,
 )
 from pages.shared.actions import action, as_text, run_to_completion
 from pages.shared.card import Card, Morph
@@ -87,7 +86,7 @@ def _do_what_was_asked(studio: Studio, settings: LongSettings, change: _Change |
             seed=settings.seed,
         )
         note = f"seed {settings.seed}, temperature {settings.temperature:g}"
-        Pieces().show_new(piece, note, sampled=what_to_sample())
+        Pieces().show_sampled(piece, note)
     elif change:
         seed = next_number(_N_CHANGES) + 1
         varied = studio.vary_bars(now.piece, change.bars, change.amount, seed=seed)

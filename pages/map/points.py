@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from musicvae_core.latent.atlas import Atlas, mean_code, nearest
 from musicvae_core.latent.results import ModelInfo
-from musicvae_core.music.forms import Music, Plays, windows
+from musicvae_core.music.forms import Music, windows
+from musicvae_core.music.piece import Plays
 from musicvae_core.studio import Studio
 from pages.map.figure import label_of, player_of
 from pages.shared.collection import (

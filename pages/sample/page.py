@@ -11,7 +11,8 @@ import streamlit as st
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.latent.codes import PriorName
 from musicvae_core.latent.results import ModelInfo, Take
-from musicvae_core.music.forms import FORMS, Plays, parts_of
+from musicvae_core.music.forms import FORMS, parts_of
+from musicvae_core.music.piece import Plays
 from musicvae_core.studio import Studio
 from pages.shared.actions import COUNT, action, as_text, on_value, run_to_completion
 from pages.shared.card import Card

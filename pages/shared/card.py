@@ -14,12 +14,12 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from musicvae_core.data.files import file_stem
+from musicvae_core.music.drums import DRUMS
 from musicvae_core.music.forms import Music, form_of, joined, parts_of
 from musicvae_core.music.grid import Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line
 from musicvae_core.music.line_attributes import best_scale
-from musicvae_core.music.piece import DRUMS
 from musicvae_core.sound.lines import balance
 from pages.shared.names import describe
 from pages.shared.transport import Sounds, midi_as_heard, wav_as_heard

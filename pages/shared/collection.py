@@ -14,7 +14,6 @@ from hashlib import blake2b
 from musicvae_core.music.forms import (
     AnyMusic,
     Music,
-    Plays,
     form_of,
     n_notes,
     notes_as_heard,
@@ -22,6 +21,7 @@ from musicvae_core.music.forms import (
     windows,
 )
 from musicvae_core.music.packed import Floats
+from musicvae_core.music.piece import Plays
 from pages.shared.store import History, SessionVar
 
 _CHOICES = ("window", "filling")

@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from musicvae_core.errors import CheckpointError
 from musicvae_core.latent.results import ModelInfo
-from musicvae_core.music.forms import Plays
+from musicvae_core.music.piece import Plays
 from pages.shared.actions import action, icon_button
 from pages.shared.store import SessionVar
 

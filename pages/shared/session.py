@@ -13,7 +13,8 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from musicvae_core.latent.results import ModelInfo, Take
-from musicvae_core.music.forms import FORMS, Plays
+from musicvae_core.music.forms import FORMS
+from musicvae_core.music.piece import Plays
 from pages.shared.collection import Source, library
 from pages.shared.names import name_of
 from pages.shared.play_settings import PLAYS

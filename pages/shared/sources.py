@@ -26,7 +26,8 @@ from musicvae_core.errors import (
     ShareCodeError,
 )
 from musicvae_core.latent.results import ModelInfo
-from musicvae_core.music.forms import FORMS, Music, Plays, padded, windows
+from musicvae_core.music.forms import FORMS, Music, padded, windows
+from musicvae_core.music.piece import Plays
 from musicvae_core.music.share import (
     MAX_CODE_LENGTH,
     VERSION,

@@ -14,11 +14,12 @@ from streamlit.typing import UploadedFile
 
 from musicvae_core.errors import MidiError, NoDrumsError, NoMelodyError
 from musicvae_core.music.drums import VOICES
-from musicvae_core.music.forms import FORMS, Music, Plays
+from musicvae_core.music.forms import FORMS, Music
 from musicvae_core.music.line_midi import read_line, read_piece
 from musicvae_core.music.midi.maps import DRUM_MAPS, STANDARD, DrumMap, drum_name, override_map
 from musicvae_core.music.midi.read import MidiReading
 from musicvae_core.music.midi.tracks import TrackChoice
+from musicvae_core.music.piece import Plays
 from pages.shared.actions import FILES, TEXT, Name, action, as_text, on_value
 from pages.shared.collection import Source, library
 from pages.shared.store import SessionVar, next_number

@@ -19,7 +19,8 @@ from musicvae_core.models.checkpoint import Checkpoint
 from musicvae_core.models.config import ModelConfig
 from musicvae_core.models.kinds import Kind, kind_of
 from musicvae_core.models.reconstruction import reconstruction_metrics
-from musicvae_core.music.piece import BASS, DRUMS, MELODY
+from musicvae_core.music.drums import DRUMS
+from musicvae_core.music.piece import BASS, MELODY
 
 _PAPER: dict[tuple[str, int, bool], dict[str, tuple[float, float]]] = {
     ("drums", 2, False): {DRUMS: (0.979, 0.917)},
