@@ -195,7 +195,8 @@ class _CudaGraph:
     """
 
     def __init__(self, function: Callable[..., Tensor], arguments: tuple[Any, ...]) -> None:
-        self._arguments = _mapped(Tensor.clone, arguments)
+        with torch.inference_mode(False):  # or they could not be written to outside of it
+            self._arguments = _mapped(Tensor.clone, arguments)
         stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
