@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from midi_builders import without_drum_channel
 from tiny_data import drummed_groove
 
@@ -126,7 +127,14 @@ def test_a_melody_model_trains_from_the_command_line(run, melodies, tmp_path):
     assert json.loads(out)["collections"].keys() == {"melodies"}
     fit = ("fit-prior", best, "--data", melodies, "--out", tmp_path / "fitted", "--steps", 2)
     assert run(*fit)[0] == 0
-    assert load_checkpoint(tmp_path / "fitted").prior is not None
+    fitted = load_checkpoint(tmp_path / "fitted").prior
+    assert fitted is not None
+    fit = (*fit[:5], tmp_path / "again", *fit[6:], "--store", tmp_path / "windows")
+    assert run(*fit)[0] == 0
+    assert len(list((tmp_path / "windows").glob("*.npy"))) == 1
+    again = load_checkpoint(tmp_path / "again").prior
+    for one, other in zip(fitted.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_render_plays_the_melody_of_a_file(run, tmp_path):

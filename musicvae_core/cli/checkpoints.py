@@ -176,9 +176,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     add_count(parser, "--devices", 1, 1024, default=1, help="processes that share each batch")
-    parser.add_argument(
-        "--store", type=Path, help="keep windows in files of this folder, and not in memory"
-    )
+    _add_store_folder(parser)
     parser.add_argument("--strategy", default="auto", choices=("auto", "ddp"), help="how")
     parser.add_argument(
         "--compile", action="store_true", help="compile the model first; pays on a GPU"
@@ -212,6 +210,11 @@ def _train(options: argparse.Namespace) -> None:
         print(json.dumps(metrics, indent=2))
 
 
+def _add_store_folder(parser: argparse.ArgumentParser) -> None:
+    help_text = "keep windows in files of this folder, and not in memory"
+    parser.add_argument("--store", type=Path, metavar="FOLDER", help=help_text)
+
+
 def _start_parts(texts: list[str]) -> dict[str, Path]:
     """Read PART=CHECKPOINT."""
     pairs = [text.partition("=") for text in texts]
@@ -225,6 +228,7 @@ def _add_fit_prior(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path)
     add_data_source(parser)
     parser.add_argument("--out", type=Path, required=True, help="the checkpoint with its prior")
+    _add_store_folder(parser)
     add_count(parser, "--steps", 1, 10**7, help="optimiser steps")
     add_count(parser, "--batch-size", 1, 2**16, help="codes a step")
     add_seed(parser)
@@ -248,7 +252,8 @@ def _fit_prior(options: argparse.Namespace) -> None:
         raise ConfigError(
             f"The prior of {checkpoint.name} is fitted at once; leave out --steps and --batch-size."
         )
-    source = read_data(kind_of(checkpoint.config), options, checkpoint.config.grid)
+    grid = checkpoint.config.grid
+    source = read_data(kind_of(checkpoint.config), options, grid, options.store)
     windows = source.windows("train", checkpoint.config.n_bars)
     training = dataclasses.replace(training, seed=options.seed, **changes)
     save_checkpoint(fit_prior(checkpoint, windows, training), options.out, bits=options.bits)
