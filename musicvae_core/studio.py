@@ -1,4 +1,4 @@
-"""The façade of the app and of scripts: grooves, NumPy and bytes in and out.
+"""The façade for the app and for scripts: music, NumPy arrays and bytes in and out.
 
 studio = Studio()
 take = studio.sample("groove_2bar", 1, seed=7)[0]
@@ -53,18 +53,17 @@ _MAX_TAKES = 1024
 
 
 def limit_threads() -> None:
-    """Let PyTorch use one thread, for a process that makes music for people.
+    """Limit PyTorch to one thread, for a process that serves many sessions.
 
-    A request is too small to share out, and many sessions may ask at once.
+    A single request is too small to gain from several threads, and many may arrive at once.
     """
     torch.set_num_threads(1)
 
 
 class Studio:
-    """Every model, the renderer and the files, for many sessions at once.
+    """All models, the audio renderer and file reading, shared by many sessions.
 
-    Models are loaded when first asked for and then kept; all methods may be called from any
-    thread.
+    Models are loaded on first use and then kept in memory. All methods are thread-safe.
 
     Parameters
     ----------
@@ -99,7 +98,7 @@ class Studio:
         return self._library.atlas(model)
 
     def attribute_vectors(self, model: str) -> AttributeVectors:
-        """Return what a model's grooves can be steered along; see `Library.attribute_vectors`."""
+        """Return a model's attribute vectors, loaded once; see `Library.attribute_vectors`."""
         return self._library.attribute_vectors(model)
 
     def sample(
@@ -114,31 +113,31 @@ class Studio:
         style: str | None = None,
         busy: float | None = None,
     ) -> list[Take]:
-        """Draw n new grooves, or what else the model plays.
+        """Draw n new pieces of the music the model plays: grooves, lines or trios.
 
         Parameters
         ----------
         model
-            One of `models()`, by name.
+            Name of one of `models()`.
         n
             How many, 1 to 1024.
         temperature
-            0 takes the most likely notes and the mean feel of each z; 1 draws them as the
-            model learned them; more is wilder, up to 2.
+            0 to 2. At 0 each z gives its most likely notes and mean feel; at 1 they are sampled
+            from the model's own distribution; higher values are wilder.
         tempo_bpm
-            Of the grooves; the model knows none.
+            Tempo of the grooves; the model has no tempo of its own.
         seed
             The same seed, model and settings give the same grooves.
         prior
-            `learned` or `normal`, see `latent.sample_codes`.
+            `learned` or `normal`; see `latent.sample_codes`.
         style, busy
-            What the grooves should be like, see `latent.sample_codes_like`; with either, the
-            prior is the learned one.
+            What the grooves should be like; see `latent.sample_codes_like`. Either one implies
+            the learned prior.
 
         Raises
         ------
         ConfigError, CheckpointError
-            If a value is out of its range, there is no such model, or its atlas is needed and
+            If a value is out of range, the model does not exist, or its atlas is needed but
             missing.
         """
         _check_number(n)
@@ -151,7 +150,7 @@ class Studio:
         return self.decode(model, codes, temperature=temperature, tempo_bpm=tempo_bpm, seed=seed)
 
     def similar(self, take: Take, n: int, *, amount: float = 0.3, seed: int = 0) -> list[Take]:
-        """Return n neighbours of a take: each part of the way from it to a fresh sample.
+        """Return n variations of a take, each partway from it to a fresh sample.
 
         Parameters
         ----------
@@ -160,14 +159,14 @@ class Studio:
         n
             How many.
         amount
-            0 gives the take's own z, 1 unrelated samples.
+            How far to go: 0 gives the take's own z, 1 gives unrelated samples.
         seed
-            Which neighbours.
+            Selects the fresh samples.
 
         Raises
         ------
         ConfigError, CheckpointError
-            If a value is out of its range, or the take's model is gone.
+            If a value is out of range, or the take's model no longer exists.
         """
         _check_number(n)
         if not 0 <= amount <= 1:
@@ -184,7 +183,7 @@ class Studio:
         )
 
     def encode(self, model: str, music: Sequence[Music]) -> NDArray[np.float32]:
-        """Return the posterior means (n, Z) float32 of music; see `latent.encode_music`."""
+        """Encode music into posterior means (n, Z) float32; see `latent.encode_music`."""
         return encode_music(self.checkpoint(model), music)
 
     def decode(
@@ -197,7 +196,7 @@ class Studio:
         seed: int = 0,
         alike: bool = False,
     ) -> list[Take]:
-        """Decode codes (n, Z) into as many takes; see `sample`, `decoding.decode_alike`."""
+        """Decode each code of (n, Z) into a take; see `sample` and `latent.decode_alike`."""
         checkpoint = self.checkpoint(model)
         grooves = decode_music(checkpoint, codes, temperature, tempo_bpm, seed, alike=alike)
         pairs = zip(grooves, codes, strict=True)
@@ -220,23 +219,24 @@ class Studio:
         Parameters
         ----------
         model
-            One of `models()`, by name.
+            Name of one of `models()`.
         ends
-            Two, or four: upper left and right, lower left and right; of the model's length.
+            Two grooves, or four: upper left, upper right, lower left, lower right. They must
+            have the model's length.
         n_steps
-            3 to 33, both ends included; a pad does not use it.
+            3 to 33, both ends included; ignored for a pad.
         curve
-            `refined`, which draws what lies between the ends towards what is played; without a
-            learned prior it is `slerp`. Or `slerp` or `lerp`, to compare.
+            `refined` pulls the codes between the ends towards those of real music; without a
+            learned prior it is the same as `slerp`. `slerp` and `lerp` are there to compare.
         temperature, tempo_bpm, seed
-            See `sample`; all steps share their chance, so that a path stays even.
+            See `sample`. All steps share the same noise, so that the path changes smoothly.
         exact_ends
-            Keep the ends themselves in place of what the model makes of them.
+            Return the ends themselves instead of their reconstructions.
 
         Raises
         ------
         ConfigError, CheckpointError, InvalidMusicError
-            If a value is out of its range, there is no such model, or an end has another length.
+            If a value is out of range, the model does not exist, or an end has another length.
         """
         return morph(
             self.checkpoint(model),
@@ -257,7 +257,7 @@ class Studio:
         *,
         tempo_bpm: float = 120.0,
     ) -> list[Take]:
-        """Decode a path through codes (n, Z), likeliest hits alone; see `journey_codes`."""
+        """Decode a path through codes (n, Z) at temperature 0; see `journey_codes`."""
         codes = journey_codes(stops, steps_a_leg)
         return self.decode(model, codes, temperature=0.0, tempo_bpm=tempo_bpm)
 
@@ -270,20 +270,20 @@ class Studio:
         styles: Mapping[str, float] | None = None,
         tempo_bpm: float = 120.0,
     ) -> SteeredTake:
-        """Move a code so that its groove measures as asked; see `steering`.
+        """Move a code until its groove's attributes reach their targets; see `steering`.
 
         Parameters
         ----------
         model
-            One of `models()`, by name.
+            Name of one of `models()`.
         z
             (Z,): where to start.
         targets
-            What attributes should measure, in their own units; the others are held.
+            Target values by attribute, in each attribute's unit; the other attributes are held.
         styles
             How much of each label's vector to add first.
         tempo_bpm
-            Of the groove.
+            Tempo of the groove.
 
         Raises
         ------
@@ -304,7 +304,7 @@ class Studio:
         *,
         tempo_bpm: float = 120.0,
     ) -> dict[str, tuple[tuple[float, Music], ...]]:
-        """Return what each attribute's vector alone makes of a code; see `look_ahead`.
+        """Decode a code moved along each attribute vector on its own; see `look_ahead`.
 
         Raises
         ------
@@ -323,7 +323,7 @@ class Studio:
         amount: float = 1.0,
         seed: int = 0,
     ) -> Take:
-        """Draw some bars of some parts anew, and hold the rest; see `long_form.vary`."""
+        """Redraw some bars of some parts and keep the rest; see `long_form.vary`."""
         checkpoint = self.checkpoint(take.model)
         return long_form.vary(checkpoint, take, bars=bars, parts=parts, amount=amount, seed=seed)
 
@@ -335,42 +335,42 @@ class Studio:
         tempo_bpm: float = 120.0,
         seed: int = 0,
     ) -> LongTake:
-        """Draw a piece whose bars can be changed alone; see `sample` and `long_form`."""
+        """Draw a piece whose bars can be changed one by one; see `sample` and `long_form`."""
         check_temperature(temperature)
         return long_form.sample_piece(self.checkpoint(model), model, seed, temperature, tempo_bpm)
 
     def piece_of(
         self, model: str, groove: Groove, z: NDArray[np.float32] | None = None
     ) -> LongTake:
-        """Take up a groove as a piece; see `long_form.piece_of`."""
+        """Turn a groove into an editable piece; see `long_form.piece_of`."""
         return long_form.piece_of(self.checkpoint(model), model, groove, z)
 
     def vary_bars(
         self, piece: LongTake, bars: Sequence[int], amount: float, seed: int = 0
     ) -> LongTake:
-        """Change some bars and hold all others exactly; see `long_form.vary_bars`."""
+        """Change some bars and keep all others exactly; see `long_form.vary_bars`."""
         return long_form.vary_bars(self.checkpoint(piece.model), piece, bars, amount, seed)
 
     def morph_pieces(
         self, start: LongTake, end: LongTake, n_steps: int = 5
     ) -> tuple[LongTake, ...]:
-        """Return pieces from one to another, both included; see `long_form.morph_pieces`."""
+        """Morph from one piece to another, both included; see `long_form.morph_pieces`."""
         return long_form.morph_pieces(self.checkpoint(start.model), start, end, n_steps)
 
     def cross_over(self, start: LongTake, end: LongTake) -> LongTake:
-        """Return one piece that leads from one to another; see `long_form.cross_over`."""
+        """Return one piece that starts as one and ends as another; see `long_form.cross_over`."""
         return long_form.cross_over(self.checkpoint(start.model), start, end)
 
     def play_path(
         self, model: str, stops: Sequence[Stop], route: Route, tempo_bpm: float = 120.0
     ) -> Groove:
-        """Return the piece that a path through z makes; see `latent_path.play_path`."""
+        """Return the piece that a path through z plays; see `morph.play_path`."""
         check_temperature(route.temperature)
         return play_path(self.checkpoint(model), stops, route, tempo_bpm)
 
     @property
     def sound_problem(self) -> str | None:
-        """Why there is no sound, in one sentence with what to do; None where there is."""
+        """Why there is no sound and how to fix it, in one sentence; None if there is sound."""
         try:
             self._sound()
         except RenderError as error:
@@ -382,15 +382,15 @@ class Studio:
         return self._sound().kits
 
     def check_sound(self, groove: Groove, kit: str | None = None) -> None:
-        """Refuse what `wav` would, before any sound is made."""
+        """Raise the errors that `wav` would, without rendering anything."""
         self._sound().check(groove, kit)
 
     def described_kits(self) -> dict[str, str]:
-        """Return the kits by name with what each sounds like, the usual ones first."""
+        """Return a description of each kit's sound by name, the most common kits first."""
         return self._sound().described_kits
 
     def kit_pack(self, kit: str) -> bytes:
-        """Return a kit as one file, with which a browser plays; see `Renderer.kit_pack`."""
+        """Return a kit as one file for playback in a browser; see `Renderer.kit_pack`."""
         return self._sound().kit_pack(kit)
 
     def instrument_pack(self, program: int) -> bytes:
@@ -404,21 +404,21 @@ class Studio:
         gains: Sequence[float] | None = None,
         voice_kits: Mapping[int, str] | None = None,
     ) -> bytes:
-        """Return one pass of music as a WAV file that loops without a seam.
+        """Return one pass of music as a WAV file that loops seamlessly.
 
-        `kit` plays the drums, `voice_kits` single voices of them. `gains` are the amplitudes in
-        the mix, of the nine drums and then of the lines; None for 1 each.
+        `kit` plays the drums; `voice_kits` overrides it for single drum voices. `gains` are the
+        mix amplitudes of the nine drum voices, then of the lines; None means 1 for each.
         """
         return wav_bytes(render_music(self._sound(), music, kit, gains, voice_kits))
 
-    # Files are read without a model, on the grid that is asked for.
+    # Reading files needs no model; each reader takes the grid to quantise to.
     read_midi = staticmethod(read_midi)
     read_rhythm = staticmethod(read_rhythm)
     read_line = staticmethod(read_line)
     read_parts = staticmethod(read_piece)
 
     def midi(self, music: Music, *, loop: bool = False) -> bytes:
-        """Return music as a standard MIDI file, to be played once or as a loop."""
+        """Return music as a standard MIDI file, for playing once or looping."""
         return form_of(music).write(music, loop)
 
     def _sound(self) -> Renderer:

@@ -1,1 +1,1 @@
-"""The groove lab: humanize, drumify, transfer, fill in, continue, given what a player keeps."""
+"""The groove lab: humanize, drumify, transfer, fill in and continue a player's groove."""

@@ -1,4 +1,4 @@
-"""Completing grooves of any length with a groove lab, and how likely their hidden parts are."""
+"""Completing grooves of any length with a groove lab, and scoring their hidden parts."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from musicvae_core.music.grid import COMMON_TIME, Grid
 
 
 class Example(NamedTuple):
-    """A groove to play like: its code (1, Z), and whole bars of it, (1, T, 27)."""
+    """A groove to imitate: its code (1, Z), and some whole bars of it, (1, T, 27)."""
 
     z: Tensor
     features: Floats
 
 
 class _Stretch(NamedTuple):
-    """Bars that the model hears at once, from start to end, and the first that it makes."""
+    """A range of bars that the model reads at once, and the first of them that it generates."""
 
     start: int
     first_made: int
@@ -46,27 +46,30 @@ def complete(
 ) -> Floats:
     """Complete grooves of any number of bars.
 
-    What is longer than the model's window is made stretch by stretch: each hears the bars
-    before its own as they were kept or made, and the code of all is drawn by one chance.
+    Grooves longer than the model's window are completed stretch by stretch. Each stretch is
+    conditioned on the bars before it, whether kept or generated, and all stretches draw their
+    code with the same noise.
 
     Parameters
     ----------
     model
         The lab.
     kept
-        What is known of (B, T) grooves, T whole bars.
+        The known parts of (B, T) grooves; T is a whole number of bars.
     controls
-        What else is asked for.
+        Tempo, density, style and drummer.
     chance
         Temperatures and seed.
     context_bars
-        Bars before its own that a stretch hears, where there are any: more are surer and slower.
+        How many preceding bars a stretch is conditioned on, where there are any. More are more
+        reliable but slower.
     like
-        Take its code in place of one that is drawn, and let every stretch hear its bars first.
+        An example to imitate: its code replaces a drawn one, and its bars come before every
+        stretch.
 
     Returns
     -------
-    (B, T, 27) float32, what is known as it was.
+    (B, T, 27) float32; the known parts are unchanged.
     """
     generator = torch.Generator().manual_seed(chance.seed)
     noise = torch.randn((len(kept.features), model.config.z_size), generator=generator)
@@ -91,24 +94,24 @@ def complete(
 
 
 def open_bars(kept: Kept, grid: Grid = COMMON_TIME) -> Flags:
-    """Return the bars in which something is not known of one groove or another: (U,) bool."""
+    """Return the bars in which something is unknown in at least one groove: (U,) bool."""
     unknown_feel = ~(kept.velocities & kept.offsets) & (kept.features[..., :N_VOICES] > 0)
     is_open = (~kept.hits | unknown_feel).any(axis=(0, 2))  # (T,)
     return np.asarray(is_open.reshape(-1, grid.steps_per_bar).any(axis=1))
 
 
 def stretches(is_open: Flags, window_bars: int, context_bars: int) -> Iterator[_Stretch]:
-    """Lay windows over the open bars, in order, none made twice.
+    """Cover the open bars with windows, in order, generating no bar twice.
 
     Parameters
     ----------
     is_open
         (U,) bool.
     window_bars
-        How many bars the model hears at once.
+        How many bars the model reads at once.
     context_bars
-        Of these, how many come before the first that is made, where there are any; more at
-        the end of a groove, so that its last window is full.
+        How many of these precede the first generated bar, where there are any. There are more
+        at the end of a groove, so that its last window is full.
     """
     n_bars = len(is_open)
     done = 0
@@ -120,7 +123,7 @@ def stretches(is_open: Flags, window_bars: int, context_bars: int) -> Iterator[_
 
 
 def _heard(kept: Kept, stretch: _Stretch, steps_per_bar: int) -> tuple[Kept, int]:
-    """Return what is known in a stretch, and the steps before the first that it makes."""
+    """Return the conditioning of a stretch, and how many of its steps are only context."""
     heard = kept.at(slice(stretch.start * steps_per_bar, stretch.end * steps_per_bar))
     n_before = (stretch.first_made - stretch.start) * steps_per_bar
     is_before = np.arange(heard.hits.shape[1]) < n_before
@@ -136,7 +139,7 @@ def _complete_stretch(
     code: Example | Tensor,
     generator: torch.Generator,
 ) -> Floats:
-    """Complete grooves of one window or less, by an example's code or by the prior's noise."""
+    """Complete grooves of at most one window, with an example's code or one from the prior."""
     context, mu, sigma = model.read(model.condition(kept, controls))
     if isinstance(code, Example):
         z = code.z
@@ -161,7 +164,7 @@ def nats_of_rest(
     terms: Collection[str],
     n_draws: int,
 ) -> Tensor:
-    """Return an upper bound of the negative log likelihood of the hidden parts.
+    """Return an upper bound on the negative log likelihood of the hidden parts.
 
     Parameters
     ----------
@@ -174,10 +177,10 @@ def nats_of_rest(
     generator
         Source of randomness.
     terms
-        Which of `hits`, `velocities` and `offsets` are scored. Every step is scored given how
-        the steps before it were played, all of it.
+        Which of `hits`, `velocities` and `offsets` to score. Every step is scored given the
+        complete steps before it.
     n_draws
-        Draws of z from the posterior; the more, the tighter is the bound.
+        Samples of z from the posterior; more of them give a tighter bound.
 
     Returns
     -------
@@ -200,7 +203,7 @@ def nats_of_rest(
 
 
 def _log_ratio(model: GrooveLab, inference: Inference, z: Tensor, kinds: Tensor) -> Tensor:
-    """Return the log of the prior's density at z over the posterior's, (B,)."""
+    """Return the log ratio of prior to posterior density at z, (B,)."""
     noise = (z - inference.prior_mu) / inference.prior_sigma
     prior = model.code_noise.log_prob(noise, kinds) - inference.prior_sigma.log().sum(dim=-1)
     posterior = Normal(inference.mu, inference.sigma)

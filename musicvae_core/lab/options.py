@@ -1,4 +1,4 @@
-"""How the groove lab is to play: how much, in what style, how random; and with whose feel."""
+"""Options of the groove lab: amounts, style, randomness, and matching another groove's feel."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Chance:
-    """How random the result is, and by which seed.
+    """How random the result is, and its seed.
 
     Parameters
     ----------
     temperature, feel_temperature
-        Of the hits, and of velocities and offsets, 0 to 2; 0 takes the likeliest hits, and the
-        mean feel.
+        Temperature of the hits, and of velocities and offsets, 0 to 2; 0 takes the most likely
+        hits and the mean feel.
     seed
         The same seed gives the same groove.
     """
@@ -44,14 +44,14 @@ class Chance:
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the groove should be; the model chooses where None.
+    """What the groove should be like; where a field is None, the model chooses.
 
     Parameters
     ----------
     style, drummer
-        Names out of `LabConfig.style_names` and `LabConfig.drummer_names`.
+        Names from `LabConfig.style_names` and `LabConfig.drummer_names`.
     hits_a_bar
-        How many notes of all voices together, 0 to 64.
+        Hits per bar over all voices, 0 to 64.
     """
 
     MAX_HITS_A_BAR: ClassVar[float] = 64.0
@@ -67,15 +67,15 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Amounts:
-    """How far a groove is moved from how it was played to how it is to be played.
+    """How far to move a groove from its original feel towards the new one.
 
     Parameters
     ----------
     dynamics, timing
-        Of the new velocities and offsets, 0 to 2: 0 keeps those that were, 1 takes the new
-        ones, and more goes beyond them.
+        Amount of the new velocities and offsets, 0 to 2: 0 keeps the original ones, 1 takes the
+        new ones, and more exaggerates the change.
     quantise
-        0 leaves the timing as it is then; 1 puts every hit on the grid.
+        Applied last: 0 leaves the timing alone; 1 puts every hit on the grid.
     """
 
     dynamics: float = 1.0
@@ -87,7 +87,7 @@ class Amounts:
             _check(f"amount of {name}", getattr(self, name), 0, most)
 
     def apply(self, before: Groove, after: Groove) -> Groove:
-        """Return the notes of both, which are the same, played between the two or beyond."""
+        """Interpolate or extrapolate the feel of two grooves with the same hits."""
         assert np.array_equal(before.hits, after.hits)
         latest = before.grid.latest_offset
         offsets = _between(before.offsets, after.offsets, self.timing, -0.5, latest)
@@ -100,7 +100,7 @@ class Amounts:
 def _between(
     before: _Floats, after: _Floats, amount: float, lowest: float, highest: float
 ) -> _Floats:
-    """Interpolate within limits, or extrapolate; at 0 and 1 exactly one or the other."""
+    """Interpolate or extrapolate, clipped to limits; 0 and 1 give exactly one or the other."""
     if amount in (0, 1):
         return after if amount else before
     moved = before + np.float32(amount) * (after - before)
@@ -117,16 +117,16 @@ FULLY, ANYTHING, USUAL = Amounts(), Wishes(), Chance()
 
 
 _LEAST_HITS = 4
-"""Fewer hits of the other groove say nothing of its feel."""
+"""With fewer hits than this, the other groove says too little about its feel."""
 _MOST_STRETCH = 2.0
 
 
 def match_feel(groove: Groove, feel: Groove) -> Groove:
-    """Return a groove as loud, with as much dynamics, and as late as another.
+    """Return a groove with the loudness, dynamic range, lateness and swing of another.
 
-    Velocities get the other's mean and deviation, the latter changed by no more than a factor
-    of two; offsets at steps that swing, and those at the others, get the other's mean, which is
-    its lateness and its swing. How hits differ among themselves stays the groove's own.
+    Velocities get the other groove's mean and standard deviation; the deviation changes by at
+    most a factor of two. Offsets get the other groove's mean, separately for steps that swing
+    and steps that do not. Differences between single hits stay the groove's own.
     """
     velocities = np.array(groove.velocities)
     if min(groove.n_hits, feel.n_hits) >= _LEAST_HITS:
@@ -148,7 +148,7 @@ def match_feel(groove: Groove, feel: Groove) -> Groove:
 
 
 def _matched(velocities: _Floats, feel: Groove) -> _Floats:
-    """Return velocities (n,) with the mean and deviation of a groove's."""
+    """Return velocities (n,) with a groove's mean velocity and deviation."""
     wanted = feel.velocities[feel.hits]
     deviation = velocities.std()
     stretch = wanted.std() / deviation if deviation > 0 else 1.0

@@ -1,6 +1,6 @@
 """The groove lab: humanize, drumify, transfer, fill in and continue; grooves in, a groove out.
 
-Whatever a player keeps comes back exactly as it was.
+Everything the player keeps comes back exactly as it was.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from musicvae_core.music.groove import Groove, groove_to_features
 
 _MAX_CONTINUED_BARS = 64
 _CONTEXT_BARS = 2
-"""What is written anew follows on from so many bars; what is played anew, from one."""
+"""Bars of context when new notes are written; when only the feel is new, one bar is enough."""
 _DENSITY_BARS = 4
 _N_DRAWS = 4
-"""How a continuation keeps its density. Of eight bars that follow four (means over a split), the
-density differs from that of the four, in octaves, by .21 where the model is told it, and by .09
-with four draws; by .32 where it is not told, and by .12 as the drummers went on (validation)."""
+"""Draws per continuation, of which the one closest in density is taken. Between four bars and the
+eight that follow, density changes by this many octaves (means over the validation split): .32 if
+the model is not told the density, .21 if it is, .09 with four draws; the drummers' own, .12."""
 _EXAMPLE_BARS = 2
-"""Bars of the groove whose feel is transferred that are heard before every stretch."""
+"""Bars of the groove whose feel is transferred that precede every stretch as context."""
 _MAX_HEARD_WINDOWS = 16
 
 
 class Lab:
-    """A groove lab, ready to use from any thread.
+    """A groove lab; all methods are thread-safe.
 
     Parameters
     ----------
@@ -61,17 +61,17 @@ class Lab:
 
     @property
     def grid(self) -> Grid:
-        """The grid of the grooves that it plays."""
+        """The grid of the grooves it plays."""
         return self.checkpoint.config.grid
 
     @property
     def styles(self) -> tuple[str, ...]:
-        """The styles that can be asked for."""
+        """The styles it can play in."""
         return self.checkpoint.config.style_names
 
     @property
     def drummers(self) -> tuple[str, ...]:
-        """The drummers that can be asked for."""
+        """The drummers it can play like."""
         return self.checkpoint.config.drummer_names
 
     def humanize(
@@ -82,16 +82,16 @@ class Lab:
         wishes: Wishes = ANYTHING,
         chance: Chance = USUAL,
     ) -> Groove:
-        """Play a groove anew: every note stays, its velocity and timing are drawn.
+        """Give a groove new feel: keep every note, and redraw its velocity and timing.
 
         Parameters
         ----------
         groove
-            Of any length.
+            A groove of any length.
         amounts
-            How far to move from how it was played.
+            How far to move from the original feel.
         wishes
-            A style or a drummer to play like; the number of hits is the groove's own.
+            A style or a drummer to play like; the number of hits is always the groove's own.
         chance
             Seed, and temperature of the feel.
 
@@ -107,13 +107,13 @@ class Lab:
     def drumify(
         self, rhythm: Groove, *, wishes: Wishes = ANYTHING, chance: Chance = USUAL
     ) -> Groove:
-        """Make a part for the whole kit of a rhythm, that plays where it does.
+        """Turn a rhythm into a full drum part that plays at the same steps.
 
         Parameters
         ----------
         rhythm
-            Any groove: all its voices are heard as one, the loudest at each step. Where all
-            its hits are equally loud it has no accents, and the model sets them.
+            Any groove: its voices are merged into one, the loudest at each step. If all its
+            hits are equally loud, it has no accents and the model adds them.
         wishes
             Style, drummer, number of hits.
         chance
@@ -147,11 +147,11 @@ class Lab:
         Parameters
         ----------
         feel
-            Whose loudness and timing to take, of any length.
+            The groove whose dynamics and timing to take, of any length.
         groove
-            Whose notes to keep, of any length.
+            The groove whose notes to keep, of any length.
         amounts
-            How far to move from how it was played.
+            How far to move from the original feel.
         chance
             Seed, and temperature of the feel.
 
@@ -160,17 +160,17 @@ class Lab:
         InvalidMusicError
             If the first groove is silent.
 
-        The posterior mean of the first groove's most typical window stands in for z, and two of
-        its bars are heard before every stretch of the second; what is drawn is then brought to
-        the first groove's means, see `match_feel`. What each of these adds is measured by the
-        experiment `feel`.
+        z is the posterior mean of the first groove's most typical window, and two bars of that
+        window precede every stretch of the second groove as context. The result is then matched
+        to the first groove's statistics; see `match_feel`. The experiment `feel` measures what
+        each of these steps adds.
         """
         _check_sounds(feel, "groove whose feel is wanted")
         played = self.play_like(self.listen(feel), groove, chance)
         return amounts.apply(groove, match_feel(played, feel))
 
     def play_like(self, example: Example, groove: Groove, chance: Chance = USUAL) -> Groove:
-        """Play a groove anew, by the code of another and after bars of it; see `listen`."""
+        """Give a groove new feel, conditioned on an example's code and bars; see `listen`."""
         return self._complete(groove, Kept.notes(_features(groove)), ANYTHING, chance, 1, example)
 
     def fill_in(
@@ -182,25 +182,25 @@ class Lab:
         wishes: Wishes = ANYTHING,
         chance: Chance = USUAL,
     ) -> Groove:
-        """Write some voices, or some bars, anew, and hold all else exactly.
+        """Rewrite some voices in some bars, and keep everything else exactly.
 
         Parameters
         ----------
         groove
-            Of any length.
+            A groove of any length.
         voices
-            Rows of `VOICES` to write anew.
+            Rows of `VOICES` to rewrite.
         bars
-            Where to, counted from 0; None for all.
+            Bars in which to rewrite them, counted from 0; None for all.
         wishes
-            Style, drummer, number of hits of all voices together.
+            Style, drummer, and number of hits over all voices.
         chance
             Seed and temperatures.
 
         Raises
         ------
         ConfigError
-            If a voice or a bar is not there, none is chosen, or there is no such style or
+            If a voice or a bar does not exist, none is chosen, or there is no such style or
             drummer.
         """
         where = range(groove.n_bars) if bars is None else bars
@@ -217,10 +217,10 @@ class Lab:
         wishes: Wishes = ANYTHING,
         chance: Chance = USUAL,
     ) -> Groove:
-        """Return a groove with so many bars after it, that go on from where it ends.
+        """Continue a groove for `n_bars` bars; return the groove followed by the new bars.
 
-        Where no number of hits is asked for, it is that of the groove's last four bars: of four
-        draws that are told it, the one that keeps it best is taken.
+        If `wishes` gives no number of hits, the density of the groove's last four bars is used:
+        four continuations are drawn with that density as a control, and the closest is taken.
 
         Raises
         ------
@@ -250,7 +250,7 @@ class Lab:
         context_bars: int,
         like: Example | None = None,
     ) -> Groove:
-        """Complete a groove of which something is kept."""
+        """Complete a groove, given its known parts."""
         [made] = self._draw(groove, kept, wishes, chance, context_bars, like)
         return made
 
@@ -264,7 +264,7 @@ class Lab:
         like: Example | None = None,
         n_draws: int = 1,
     ) -> list[Groove]:
-        """Complete a groove in several ways, and put back what is kept as it was."""
+        """Complete a groove in several ways, and restore the known parts exactly."""
         self.grid.check(groove.grid)
         draws = np.zeros(n_draws, np.int64)
         features = complete(
@@ -290,7 +290,7 @@ class Lab:
 
     @torch.inference_mode()
     def listen(self, feel: Groove) -> Example:
-        """Return what the model hears in a groove, at the window most like all others."""
+        """Return the code and the first bars of a groove's most typical window."""
         config, model = self.checkpoint.config, self.checkpoint.model
         self.grid.check(feel.grid)
         windows = _sounding_windows(feel, config.n_bars)
@@ -305,7 +305,7 @@ class Lab:
 
 
 def _all_but(groove: Groove, voices: Collection[int], bars: Collection[int]) -> Kept:
-    """Return that all is known of a groove but some voices in some bars."""
+    """Return the conditioning on all of a groove except some voices in some bars."""
     anew = np.zeros(groove.hits.shape, bool)
     steps_per_bar = groove.grid.steps_per_bar
     for bar in bars:
@@ -316,7 +316,7 @@ def _all_but(groove: Groove, voices: Collection[int], bars: Collection[int]) -> 
 
 
 def _put_back(groove: Groove, kept: Kept, made: Groove) -> Groove:
-    """Return a completed groove with what is kept of another as it was."""
+    """Return a completed groove with the original's known parts restored exactly."""
     return Groove.from_hits(
         np.where(kept.hits[0], groove.hits, made.hits),
         np.where(kept.velocities[0], groove.velocities, made.velocities),
@@ -327,15 +327,15 @@ def _put_back(groove: Groove, kept: Kept, made: Groove) -> Groove:
 
 
 def _unevenness(groove: Groove, start_bar: int, hits_a_bar: float) -> float:
-    """Return how far the bars from one on are, on average, from a number of hits."""
+    """Return the mean difference between each bar's hits, from a bar on, and a target."""
     counts = groove.hits.reshape(groove.n_bars, -1).sum(axis=1)[start_bar:]
     return float(np.abs(counts - hits_a_bar).mean())
 
 
 def _recent_hits_a_bar(groove: Groove) -> float | None:
-    """Return the mean number of hits in the last bars; None, for any number, where all are silent.
+    """Return the mean number of hits in the last bars; None, for any number, if they are silent.
 
-    More than can be asked for are the most.
+    The mean is limited to the most that `Wishes` allows.
     """
     n_bars = min(groove.n_bars, _DENSITY_BARS)
     n_hits = groove.bars(groove.n_bars - n_bars, n_bars).n_hits
@@ -348,7 +348,10 @@ def _features(groove: Groove) -> Floats:
 
 
 def _sounding_windows(feel: Groove, n_bars: int) -> Sequence[Groove]:
-    """Return windows of a groove, repeated where it is shorter, that have about its most hits."""
+    """Return a groove's windows with at least half the hits of its busiest one.
+
+    A groove shorter than a window is repeated to fill it.
+    """
     windows = feel.windows(n_bars) or [feel.repeated(n_bars)]
     most = max(window.n_hits for window in windows)
     lively = [window for window in windows if 2 * window.n_hits >= most]
@@ -369,7 +372,7 @@ def _check_sounds(groove: Groove, name: str) -> None:
 
 
 def _check_choice(kind: str, chosen: Collection[int], n: int) -> None:
-    """Refuse no choice at all, and one that is not there; bars are told from 1 on."""
+    """Check that something is chosen and that it exists; messages count from 1."""
     if not chosen:
         raise ConfigError(f"No {kind} is chosen: choose one or more to write anew.")
     beyond = [place for place in chosen if not 0 <= place < n]

@@ -1,4 +1,4 @@
-"""Operations on z: drawing it, moving it, and what lies between."""
+"""Operations on latent codes z: sampling, encoding, interpolation and decoding."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from musicvae_core.music.forms import FORMS, Music, form_of
 PriorName = Literal["learned", "normal"]
 _MAX_SEED = 2**63 - 1
 _REFINING = 0.375
-"""How far `refine_path` goes back along the flow in the middle. Chosen on the validation split,
-so that the cost of what lies between is as level as that of the ends: see `blending`."""
+"""How far `refine_path` goes back along the flow in the middle of a path. Chosen on the
+validation split, so that the cost along the path is as even as at its ends: see `blending`."""
 
 _KEPT = 0.5
-"""How much `sample_codes_like` keeps of a window's code: at 0.3 the style is lost, at 0.7 little
+"""How much of a window's code `sample_codes_like` keeps: at 0.3 the style is lost, at 0.7 little
 is new."""
 _NEAREST = 48
-"""Of how many windows that are about as busy as asked it takes some."""
+"""`sample_codes_like` starts from some of this many windows nearest to the density asked for."""
 _PARALLEL = 1e-6
 _BATCH = 256
 
@@ -42,20 +42,20 @@ def sample_codes(checkpoint: Checkpoint, n: int, prior: PriorName, seed: int) ->
     Parameters
     ----------
     checkpoint
-        Whose latent space to draw from.
+        The model whose latent space to sample.
     n
         How many.
     prior
-        `learned` for the flow fitted to the train split's codes; `normal` for N(0, I), the
-        paper's.
+        `learned` for the flow fitted to the train split's codes; `normal` for N(0, I), as in
+        the paper.
     seed
-        The same seed gives the same codes, and the first of them whatever n is.
+        The same seed gives the same codes; a larger n only adds more.
 
     Raises
     ------
     ConfigError
-        If the name is not a prior's, the checkpoint has no learned one, or the seed is
-        out of its range.
+        If there is no such prior, the checkpoint has no learned one, or the seed is out of
+        range.
     """
     if prior not in ("learned", "normal"):
         raise ConfigError(f"There is no prior {prior!r}; choose learned or normal.")
@@ -82,27 +82,30 @@ def sample_codes_like(
     busy: float | None = None,
     seed: int = 0,
 ) -> Codes:
-    """Draw n new codes (n, Z) of a style, or as busy as asked.
+    """Draw n new codes (n, Z) in a given style, or with a given density of notes.
 
-    Each starts from a real window that is so: the code is half taken back to noise, and carried
-    on again by the prior. On `groove_2bar` a judge that knows other drummers' windows hears the
-    style as often as in real ones, half as far from the window as windows are apart.
+    Each starts from a real window that matches: its code is moved halfway back to noise, and the
+    prior carries it forward again. On `groove_2bar`, a classifier trained on other drummers'
+    windows recognises the style as often as in real windows, while the new codes lie half as
+    far from their window as windows lie from one another.
 
     Parameters
     ----------
     checkpoint, atlas
         The model, with a learned prior, and its windows.
+    n
+        How many.
     style
         One of `atlas.styles`; None for any.
     busy
-        The share of all windows that have fewer notes, 0 to 1; None for any.
+        Note density, as the share of all windows that have fewer notes, 0 to 1; None for any.
     seed
-        The same seed gives the same codes, and the first of them whatever n is.
+        The same seed gives the same codes; a larger n only adds more.
 
     Raises
     ------
     ConfigError
-        If there is no such style, `busy` is out of its range, or the prior is missing.
+        If there is no such style, `busy` is out of range, or the prior is missing.
 
     Source: Meng et al. 2022 (SDEdit, arXiv 2108.01073), section 3, here along a flow.
     """
@@ -120,7 +123,7 @@ def sample_codes_like(
 
 
 def _windows_like(atlas: Atlas, style: str | None, busy: float | None) -> NDArray[np.int64]:
-    """Return the windows of a style, of which `busy` leaves the nearest."""
+    """Return the windows of a style; with `busy`, only those nearest to that density."""
     if style is not None and style not in atlas.styles:
         raise ConfigError(f"There is no style {style!r}; choose one of {', '.join(atlas.styles)}.")
     windows = np.arange(len(atlas)) if style is None else atlas.windows_of(style)
@@ -141,13 +144,12 @@ def encode_music(checkpoint: Checkpoint, music: Sequence[Music]) -> Codes:
     ConfigError
         If the model plays another form of music.
     InvalidMusicError
-        If one is not as long as the model's own.
-    InvalidMusicError
-        If a line has pitches that the model does not know.
+        If the music does not have the model's length, or a line has pitches outside the
+        model's range.
     GridError
-        If the music is on another grid than the model's.
+        If the music is on a different grid from the model's.
 
-    Source: Roberts et al. 2018, section 5.2, moves between posterior means.
+    Source: Roberts et al. 2018, section 5.2, interpolate between posterior means.
     """
     config = checkpoint.config
     for one in music:
@@ -172,7 +174,7 @@ def _check_form(checkpoint: Checkpoint, music: Music) -> None:
 
 
 def encode_features(checkpoint: Checkpoint, features: NDArray[np.float32]) -> Codes:
-    """Return the posterior means (N, Z) float32 of windows (N, T, 27) of the model's length."""
+    """Return the posterior means (N, Z) float32 of windows (N, T, F) of the model's length."""
     codes = np.zeros((len(features), checkpoint.config.z_size), np.float32)
     for start in range(0, len(features), _BATCH):
         batch = torch.from_numpy(features[start : start + _BATCH])
@@ -183,7 +185,7 @@ def encode_features(checkpoint: Checkpoint, features: NDArray[np.float32]) -> Co
 
 
 def nearby_codes(z: Codes, towards: Codes, amount: float) -> Codes:
-    """Move a code part of the way to each of others: like it, and still likely.
+    """Move a code partway towards each of several others: similar to it, yet still likely.
 
     Parameters
     ----------
@@ -192,7 +194,7 @@ def nearby_codes(z: Codes, towards: Codes, amount: float) -> Codes:
     towards
         (n, Z) codes of real or sampled music.
     amount
-        0 stays at z; 1 arrives at the others.
+        0 stays at z; 1 reaches the other codes.
 
     Returns
     -------
@@ -202,20 +204,20 @@ def nearby_codes(z: Codes, towards: Codes, amount: float) -> Codes:
 
 
 def refine_path(checkpoint: Checkpoint, codes: Codes, fractions: NDArray[np.floating]) -> Codes:
-    """Draw the middle of a path between codes towards those of real music; its ends stay.
+    """Pull the middle of a path towards the codes of real music; its ends stay fixed.
 
-    Halfway between two codes lies little that drummers play. The learned prior knows where
-    the likely codes are: each code is taken back some way along its flow, the farthest in the
-    middle of the path, and carried on again.
+    Halfway between two codes lies little that a drummer would play, but the learned prior knows
+    where the likely codes are. Each code is moved back along the prior's flow, farthest in the
+    middle of the path, and then forward again.
 
     Parameters
     ----------
     checkpoint
-        With a learned prior; without one the codes are given back.
+        The model; without a learned prior, the codes are returned unchanged.
     codes
         (n, Z).
     fractions
-        (n,) how far along each lies, 0 at the start and 1 at the end.
+        (n,) position of each code along the path, 0 at the start and 1 at the end.
 
     Returns
     -------
@@ -231,19 +233,19 @@ def refine_path(checkpoint: Checkpoint, codes: Codes, fractions: NDArray[np.floa
 
 
 def slerp(start: Codes, end: Codes, fraction: float) -> Codes:
-    """Interpolate along the great circle through two codes, and between their lengths.
+    """Spherical interpolation: along the great circle between two codes, and between their norms.
 
-    Nearly parallel, opposite or zero codes have no such circle and are interpolated in a
-    straight line.
+    Codes that are nearly parallel, opposite or zero define no such circle and are interpolated
+    linearly.
 
     Parameters
     ----------
     start, end
         (Z,).
     fraction
-        0 gives start and 1 gives end, exactly.
+        0 gives exactly the start, 1 exactly the end.
 
-    Source: Shoemake 1985; Roberts et al. 2018, section 5.2, interpolate posterior means so.
+    Source: Shoemake 1985; Roberts et al. 2018, section 5.2, use it between posterior means.
     """
     a, b = start.astype(np.float64), end.astype(np.float64)  # float32 blurs opposite codes
     lengths = np.linalg.norm(a) * np.linalg.norm(b)
@@ -266,14 +268,14 @@ def decode_music(
     *,
     alike: bool = False,
 ) -> list[Any]:
-    """Decode codes (n, Z) into as many grooves, or what else the model plays.
+    """Decode each code of (n, Z) into the music that the model plays.
 
-    `alike` is as in `decode_alike`.
+    With `alike`, all codes share the same noise; see `decode_alike`.
 
     Raises
     ------
     ConfigError, InvalidMusicError
-        If the temperature or the tempo is out of its range.
+        If the temperature or the tempo is out of range.
     """
     check_temperature(temperature)
     generator = torch.Generator().manual_seed(seed)
@@ -286,7 +288,7 @@ def decode_music(
 
 
 def check_temperature(temperature: float) -> None:
-    """Refuse a temperature that is not 0 to 2."""
+    """Raise `ConfigError` unless the temperature is 0 to 2."""
     if not 0 <= temperature <= MAX_TEMPERATURE:
         raise ConfigError(
             f"The temperature is {temperature:g}; it must lie in 0 to {MAX_TEMPERATURE:g}."
@@ -296,10 +298,10 @@ def check_temperature(temperature: float) -> None:
 def decode_alike(
     model: MusicVAE, z: Tensor, temperature: float, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Decode z (B, Z) into features (B, T, F), all by the same chance.
+    """Decode z (B, Z) into features (B, T, F), with the same noise for every code.
 
-    With noise of its own each step of a morph would differ from its neighbours however near
-    their codes are; with one noise for all, what changes along the path is the code alone.
+    With independent noise, neighbouring steps of a morph would differ however close their codes
+    are. With shared noise, only the code changes along the path.
     """
     config = model.config
     rows_a_code = config.n_bars if config.conductor_size else 1
@@ -310,10 +312,10 @@ def decode_alike(
 
 
 class _OneChance:
-    """A head whose noise is the same for every code; a decoder has some rows for each, in order.
+    """A head that repeats the first code's noise for every code.
 
-    What is drawn for the first is given again and again: a decoder of many rows takes them in
-    parts, which need not end with a code.
+    A decoder has `rows_a_code` consecutive rows for each code. It may ask for noise in chunks
+    of rows that do not end with a code, so the position is kept from one call to the next.
     """
 
     def __init__(self, head: Any, rows_a_code: int) -> None:
@@ -325,7 +327,7 @@ class _OneChance:
 
     @property
     def parts(self) -> dict[str, _OneChance]:
-        """The heads of a head's parts, each with one chance of its own."""
+        """The wrapped heads of the parts, each repeating its own noise."""
         heads = self._head.parts.items()
         return {name: _OneChance(head, self._rows_a_code) for name, head in heads}
 

@@ -1,4 +1,4 @@
-"""Decoders: from z to decoder states, fed with the truth or with their own output."""
+"""Decoders: from z to decoder states, teacher-forced or free-running."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from musicvae_core.models.compiled import RunsSteps
 from musicvae_core.models.heads import AnyHead, CategoricalHead, Noise, PartsHead
 
 _CPU_ROWS = 256
-"""Rows that run free together on a CPU: what they work on then stays in its caches, and 256
+"""Rows per batch of free-running decoding on a CPU. The working set then stays in cache, and 256
 pieces of 16 bars take two thirds of the time."""
 
 
 class FlatDecoder(RunsSteps):
     """A plain LSTM over all steps.
 
-    z gives, through a linear layer and a tanh, the initial states of every layer; z is also
-    joined to the previous output as the input of every step.
+    A linear layer and a tanh turn z into the initial states of every layer. At every step, z is
+    also concatenated to the previous output as input.
 
     Source: Roberts et al. 2018, section 3.1, and Magenta's `CategoricalLstmDecoder`.
 
     Deviation: with a step size, a linear layer of z gives every step a few inputs of its own,
-    so that what z says of one step need not be found by counting to it.
+    so that the LSTM need not count steps to find the information meant for one of them.
 
     Parameters
     ----------
     n_features, size, n_layers, z_size
-        Features a step, width, depth, and latent dimensions.
+        Features per step, width, depth, and latent dimensions.
     n_steps, step_size
         Sequence length, and width of the direct path to every step; 0 for none.
     context_size
-        Width of what else is heard at every step, given from outside and for any number of
-        steps; it takes the place of the direct path.
+        Width of an external context, given at every step for any number of steps; it replaces
+        the direct path.
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class FlatDecoder(RunsSteps):
         self._plans: Arranged[StepPlan] = Arranged()
 
     def initial_states(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Return hidden and cell states, each (layers, B, H), of z (B, Z)."""
+        """Return initial hidden and cell states, each (layers, B, H), of z (B, Z)."""
         states = torch.tanh(self.to_initial(z))
         states = states.view(-1, 2, self.n_layers, self.size)  # (B, 2, layers, H)
         hidden, cell = states.permute(1, 2, 0, 3).contiguous()
         return hidden, cell
 
     def forward(self, z: Tensor, previous: Tensor, context: Tensor | None = None) -> Tensor:
-        """Decode under given inputs.
+        """Decode with given previous outputs: teacher forcing.
 
         Parameters
         ----------
@@ -75,7 +75,7 @@ class FlatDecoder(RunsSteps):
         previous
             (B, T, F): at each step the output of the step before, zeros at the first.
         context
-            (B, T, context size), for a decoder that hears one.
+            (B, T, context size), for a decoder with an external context.
 
         Returns
         -------
@@ -89,7 +89,7 @@ class FlatDecoder(RunsSteps):
         return states
 
     def _of_steps(self, z: Tensor) -> Tensor | None:
-        """Return what z says to every single step, (B, T, step size); None without the path."""
+        """Return z's direct input to each step, (B, T, step size); None without that path."""
         if self.to_steps is None:
             return None
         steps: Tensor = self.to_steps(z).view(-1, self.n_steps, self.step_size)
@@ -103,14 +103,14 @@ class FlatDecoder(RunsSteps):
         temperature: float,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Decode free-running: every step hears what was drawn at the step before.
+        """Free-running decoding: each step is conditioned on the previous sample.
 
         Parameters
         ----------
         z
             (B, Z).
         head
-            The head that draws the steps.
+            The head that samples the steps.
         temperature
             Logit divisor; 0 takes the most likely choice.
         generator
@@ -121,7 +121,7 @@ class FlatDecoder(RunsSteps):
         (B, T, F) features.
         """
 
-        def decode(z: Tensor) -> Tensor:  # noise goes row by row, so parts get what the whole would
+        def decode(z: Tensor) -> Tensor:  # noise is drawn row by row, so splitting changes nothing
             noise = head.draw_noise((self.n_steps, len(z)), generator) if temperature > 0 else None
             return self.run(z, self._of_steps(z), self.n_steps, head, temperature, noise)
 
@@ -137,14 +137,14 @@ class FlatDecoder(RunsSteps):
         temperature: float,
         noise: Noise | None,
     ) -> Tensor:
-        """Decode free-running under given noise.
+        """Free-running decoding with given noise.
 
         Parameters
         ----------
         z
             (B, Z).
         of_steps
-            (B, T, step or context size): what every step hears of its own; None for nothing.
+            (B, T, step or context size): extra input of each step; None for none.
         n_steps
             T.
         head, temperature, noise
@@ -164,18 +164,18 @@ class FlatDecoder(RunsSteps):
 
 
 class _PartDecoders(nn.Module):
-    """A flat decoder for each of several parts, their inputs and states side by side.
+    """A flat decoder for each of several parts, with inputs and states concatenated.
 
-    A part hears its own portion of z and what it played itself.
+    Each part is conditioned on its own portion of z and its own previous output.
 
     Parameters
     ----------
     part_features
-        Features a step of each part.
+        Features per step of each part.
     size, z_size, n_steps, step_size
-        Of the decoder of one part; see `FlatDecoder`.
+        Dimensions of one part's decoder; see `FlatDecoder`.
     n_layers
-        Depth of the decoder of each part.
+        Depth of each part's decoder.
     """
 
     def __init__(
@@ -195,7 +195,7 @@ class _PartDecoders(nn.Module):
         )
 
     def forward(self, z: Tensor, previous: Tensor) -> Tensor:
-        """Decode z (B, P * Z) under given inputs (B, T, F) into states (B, T, P * H)."""
+        """Decode z (B, P * Z) into states (B, T, P * H), given previous outputs (B, T, F)."""
         split = torch.split(previous, self.part_features, dim=-1)
         portions = z.chunk(len(self.parts), dim=-1)
         states = [
@@ -212,8 +212,8 @@ class _PartDecoders(nn.Module):
     ) -> Tensor:
         """Decode z (B, P * Z) free-running into features (B, T, F); see `FlatDecoder.generate`.
 
-        Each part has randomness of its own, so that what an example gets does not depend on how
-        many there are.
+        Each part has its own random stream, so that an example's result does not depend on the
+        batch size.
         """
         decoders: list[Any] = list(self.parts)
         drawn = [
@@ -226,7 +226,7 @@ class _PartDecoders(nn.Module):
 
 
 def _spawned(generator: torch.Generator | None) -> torch.Generator | None:
-    """Return a generator that is seeded by another."""
+    """Return a new generator seeded from another."""
     if generator is None:
         return None
     seed = torch.randint(2**62, (), generator=generator, device=generator.device)
@@ -234,14 +234,14 @@ def _spawned(generator: torch.Generator | None) -> torch.Generator | None:
 
 
 class _SideBySide(nn.Module):
-    """A linear layer for each of several portions of a vector."""
+    """A separate linear layer for each of several equal portions of a vector."""
 
     def __init__(self, n_portions: int, n_inputs: int, n_outputs: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(nn.Linear(n_inputs, n_outputs) for _ in range(n_portions))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., portions * inputs) to (..., portions * outputs)."""
+        """Map (..., portions * inputs) to (..., portions * outputs)."""
         portions = x.chunk(len(self.layers), dim=-1)
         return torch.cat(
             [layer(own) for layer, own in zip(self.layers, portions, strict=True)], dim=-1
@@ -249,35 +249,34 @@ class _SideBySide(nn.Module):
 
 
 class ConductorDecoder(nn.Module):
-    """A conductor LSTM that gives every bar an embedding, and decoders of single bars.
+    """A conductor LSTM that gives every bar an embedding, and a decoder for single bars.
 
-    z gives the conductor's initial states; the conductor is not fed what was decoded, so all
-    that bars know of one another goes through z, and all bars decode at the same time. The
-    bottom decoder starts anew at every bar: its bar's embedding is to it what z is to a flat
-    decoder of one bar.
+    z sets the conductor's initial states. The conductor is not fed the decoded output, so bars
+    are coordinated only through z, and all bars decode in parallel. The bottom decoder restarts
+    at every bar and treats the bar's embedding as a flat decoder treats z.
 
     Source: Roberts et al. 2018, section 3.2.
 
-    Deviation: where bars share z, every bar has its own part of it, from which a linear layer,
-    the same for all bars, gives the conductor an input; it is also added to the bar's embedding.
-    This is the direct path of `FlatDecoder`, for bars. Where z is one whole, all goes through the
+    Deviation: if bars share z, each bar owns a part of z. A linear layer, the same for all bars,
+    turns that part into the conductor's input and is also added to the bar's embedding: the
+    direct path of `FlatDecoder`, for bars. If bars do not share z, all of z passes through the
     conductor's initial states, as in the paper.
 
     Parameters
     ----------
     n_features, size, n_layers, z_size
-        Features a step, width and depth of the bottom decoder, and latent dimensions. With
-        features and a depth for each of several parts there are as many bottom decoders: every
-        part of every bar has a portion of z and of the bar's embedding, and the conductor hears
-        all of them.
+        Features per step, width and depth of the bottom decoder, and latent dimensions. Given
+        features and a depth for each of several parts, there is one bottom decoder per part:
+        every part of every bar has its own portion of z and of the bar's embedding, and the
+        conductor reads all of them.
     n_bars, conductor_size, bar_size
-        Bars a sequence, width of the conductor, and of a bar's embedding for one part.
+        Bars per sequence, width of the conductor, and width of a bar's embedding for one part.
     steps_per_bar
-        Steps of a bar.
+        Steps in a bar.
     step_size
         Width of the direct path from a bar's embedding to every step; 0 for none.
     bars_share_z
-        See above; the bars of several parts always do.
+        See above; with several parts, bars always share z.
     """
 
     def __init__(
@@ -314,7 +313,7 @@ class ConductorDecoder(nn.Module):
         self.to_embedding = nn.Linear(conductor_size, n_parts * bar_size)
 
     def embeddings(self, z: Tensor) -> Tensor:
-        """Return the embeddings of all bars, (B, U, bar size), of z (B, Z)."""
+        """Return the embeddings (B, U, bar size) of all bars of z (B, Z)."""
         embeddings: Tensor = on_whole_blocks(self._embeddings, z)
         return embeddings
 
@@ -328,7 +327,10 @@ class ConductorDecoder(nn.Module):
         return torch.add(bars, self.to_embedding(outputs))
 
     def forward(self, z: Tensor, previous: Tensor) -> Tensor:
-        """Decode under given inputs, each bar's first left out; see `FlatDecoder.forward`."""
+        """Decode with given previous outputs; each bar's first step gets zeros.
+
+        See `FlatDecoder.forward`.
+        """
         n_examples, n_steps, n_features = previous.shape
         embeddings = self.embeddings(z).flatten(0, 1)  # (B * U, bar size)
         # (B * U, steps of a bar, F)
@@ -345,7 +347,7 @@ class ConductorDecoder(nn.Module):
         temperature: float,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Decode free-running, all bars at once; see `FlatDecoder.generate`."""
+        """Free-running decoding of all bars in parallel; see `FlatDecoder.generate`."""
         half = product_dtype(z.device) == torch.bfloat16
         with torch.autocast(z.device.type, torch.bfloat16, enabled=half):
             embeddings = self.embeddings(z).float()
@@ -365,8 +367,8 @@ class ConductorDecoder(nn.Module):
 
 
 def shift_right(features: Tensor) -> Tensor:
-    """Return what the decoder hears at each step under teacher forcing.
+    """Return the decoder's inputs under teacher forcing, (B, T, F).
 
-    That is the features of the step before, zeros at the first: (B, T, F) to (B, T, F).
+    Each step gets the features of the step before; the first step gets zeros.
     """
     return torch.cat([torch.zeros_like(features[:, :1]), features[:, :-1]], dim=1)

@@ -1,4 +1,4 @@
-"""Bidirectional LSTM encoders, flat and hierarchical: a sequence to the posterior over z."""
+"""Bidirectional LSTM encoders, flat and hierarchical: from a sequence to the posterior over z."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from musicvae_core.models.arithmetic import on_whole_blocks
 
 
 class _Summary(nn.Module):
-    """A bidirectional LSTM whose sequence is told in one vector.
+    """A bidirectional LSTM that summarises a sequence in one vector.
 
-    The final states of both directions are joined; with a step size, so is a narrow
-    projection of the state of every single step.
+    The final states of both directions are concatenated; with a step size, so is a narrow
+    projection of the state at every step.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class _Summary(nn.Module):
 
 
 class _Posterior(nn.Module):
-    """Linear layers from a summary to mu and, through a softplus, to sigma."""
+    """Linear layers from a summary to mu and, with a softplus, to sigma."""
 
     MIN_SIGMA = 1e-4
     """Added to sigma, so that no posterior collapses to a point."""
@@ -54,7 +54,7 @@ class _Posterior(nn.Module):
     to_sigma: nn.Linear
 
     def make_posterior(self, n_summary: int, z_size: int) -> None:
-        """Make the layers, from a summary of this width to z or a part of it."""
+        """Create the layers from a summary of this width to z, or to a part of z."""
         self.to_mu = nn.Linear(n_summary, z_size)
         self.to_sigma = nn.Linear(n_summary, z_size)
 
@@ -71,23 +71,24 @@ class _Posterior(nn.Module):
 
     @torch.no_grad()
     def spread(self, mu: Tensor, sigma: float) -> None:
-        """Give every dimension of mu mean 0 and deviation 1 over examples, and sigma a value.
+        """Rescale mu to mean 0 and deviation 1 in every dimension, and set sigma.
 
-        As PyTorch initialises it, mu of 16 bars deviates by 0.003 over real music and sigma
-        is 0.7: z says nothing at first, and the decoder learns to do without it.
+        With PyTorch's default initialisation, mu of 16 bars has a standard deviation of 0.003
+        over real music while sigma is 0.7: z carries almost no information at first, and the
+        decoder learns to ignore it.
 
         Parameters
         ----------
         mu
-            (B, Z): the present mu of examples of what will be encoded.
+            (B, Z): the current mu of typical training examples.
         sigma
-            What sigma shall be, about.
+            Approximate value of sigma to start from.
 
-        Source: initialisation from data is of Salimans and Kingma 2016, section 3. Measured on
-        `drums_16bar_hier` after 500 steps, on the validation split: .50 of the steps right with
-        it and .29 without.
+        Source: data-dependent initialisation, Salimans and Kingma 2016, section 3. On the
+        validation split, `drums_16bar_hier` has .50 of the steps right after 500 training
+        steps with it and .29 without.
         """
-        mu = mu.view(-1, self.to_mu.out_features)  # a row for every bar, where bars share z
+        mu = mu.view(-1, self.to_mu.out_features)  # one row per bar if bars share z
         deviation = mu.std(dim=0)
         self.to_mu.weight.div_(deviation.unsqueeze(1))
         self.to_mu.bias.sub_(mu.mean(dim=0)).div_(deviation)
@@ -97,23 +98,23 @@ class _Posterior(nn.Module):
 class BidirectionalEncoder(_Summary, _Posterior):
     """Encode a whole sequence into the mean and standard deviation of z.
 
-    The final states of both directions are joined; one linear layer gives mu, one with a
-    softplus gives sigma. With a step size, a narrow projection of the state of every single
-    step is joined to them.
+    The final states of both directions are concatenated; one linear layer gives mu, and another
+    with a softplus gives sigma. With a step size, a narrow projection of the state at every
+    step is concatenated to them.
 
-    Source: Roberts et al. 2018, section 3.1; one layer of 512 in place of the paper's two of
-    2048 is the size of Magenta's small drum model.
+    Source: Roberts et al. 2018, section 3.1. One layer of 512, as in Magenta's small drum
+    model, replaces the paper's two of 2048.
 
-    Deviation: the direct path from the steps, and its counterpart in the decoder. A velocity
-    or an offset is a number that has to arrive in z unchanged, and the final states alone
-    carry dozens of them poorly. Measured after 5,000 steps of `groove_2bar` on the validation
-    split: F1 of hits .99 with the paths and .84 without, error of velocity .052 and .101, of
-    timing 6.7 ms and 10.3 ms (beta was .15 with them and .05 without).
+    Deviation: the direct path from the steps, and its counterpart in the decoder. Velocities
+    and offsets are numbers that z has to preserve accurately, and the final states alone carry
+    dozens of them poorly. On the validation split after 5,000 steps of `groove_2bar`: F1 of
+    hits .99 with the paths and .84 without, velocity error .052 and .101, timing error 6.7 ms
+    and 10.3 ms (beta was .15 with them and .05 without).
 
     Parameters
     ----------
     n_features, size, n_layers, z_size
-        Features a step, width of one direction, depth, and latent dimensions.
+        Features per step, width of one direction, depth, and latent dimensions.
     n_steps, step_size
         Sequence length, and width of the direct path from every step; 0 for none.
     """
@@ -136,16 +137,16 @@ class BidirectionalEncoder(_Summary, _Posterior):
 
 
 class _BarEncoder(_Posterior):
-    """Tells each bar in one vector, from which, with the bars around it, its posterior is told.
+    """Encodes each bar as one vector; its posterior also takes the surrounding bars into account.
 
     Parameters
     ----------
     n_features, size, n_layers
-        Of the LSTM within a bar, as `BidirectionalEncoder`.
+        Dimensions of the LSTM within a bar; see `BidirectionalEncoder`.
     bar_size
         Width of a bar's vector.
     steps_per_bar, step_size
-        Steps of a bar, and width of the direct path from each of them to its bar's vector.
+        Steps in a bar, and width of the direct path from each of them to its bar's vector.
     """
 
     def __init__(
@@ -171,31 +172,32 @@ class _BarEncoder(_Posterior):
 
 
 class HierarchicalEncoder(_BarEncoder):
-    """Encode every bar by itself, all at once, and then the sequence of bars.
+    """Encode each bar on its own, all in parallel, and then the sequence of bars.
 
-    A bidirectional LSTM tells each bar in one vector; a second one runs over these vectors.
-    z has a part for every bar: one linear layer, the same for all bars, gives its mu from the
-    bar's vector and the second LSTM's state there, another its sigma.
+    A bidirectional LSTM summarises each bar in one vector; a second one runs over these vectors.
+    Each bar has its own part of z: one linear layer, shared by all bars, computes its mu from
+    the bar's vector and the second LSTM's state at that bar; another computes its sigma.
 
     Source: the hierarchical encoder of Magenta's `hier-*` models.
 
-    Deviation: there the final states alone give z. Parts of z for bars, told by the same
-    weights wherever a bar stands, are learned from sixteen times as many examples; with one
-    linear layer over all bars .79 of the steps were right after 4,000 steps of
-    `drums_16bar_hier`, on the validation split, where the data has 233 performances.
+    Deviation: in Magenta's, z comes from the final states alone. Because our weights are shared
+    by all positions of a bar, they learn from sixteen times as many examples; with one linear
+    layer over all bars, .79 of the steps were right on the validation split after 4,000 steps
+    of `drums_16bar_hier`, where the data has 233 performances.
 
     Parameters
     ----------
     n_features, size, n_layers, z_size
-        Of the LSTM within a bar, as `BidirectionalEncoder`.
+        Dimensions of the LSTM within a bar; see `BidirectionalEncoder`.
     n_bars, bar_size, sequence_size
-        Bars a sequence, width of a bar's vector, width of one direction of the LSTM over bars.
+        Bars per sequence, width of a bar's vector, width of one direction of the LSTM over bars.
     steps_per_bar
-        Steps of a bar.
+        Steps in a bar.
     step_size
         Width of the direct path from every step to its bar's vector; 0 for none.
     bars_share_z
-        Whether every bar tells its own part of z; else all together tell one whole.
+        Whether each bar determines its own part of z; otherwise all bars together determine all
+        of z.
     """
 
     def __init__(
@@ -234,17 +236,17 @@ class HierarchicalEncoder(_BarEncoder):
 
 
 class PartsEncoder(nn.Module):
-    """Encode every bar of every part by itself, and then the sequence of bars of all.
+    """Encode each bar of each part on its own, and then the sequence of bars of all parts.
 
-    As `HierarchicalEncoder`, but with weights for each part within the bar, and a portion of z
-    for every part of every bar; so a part can be drawn anew while the others are held.
+    Like `HierarchicalEncoder`, but each part has its own weights within the bar, and each part
+    of each bar has its own portion of z. So one part can be redrawn while the others are held.
 
     Parameters
     ----------
     part_features
-        Features a step of each part.
+        Features per step of each part.
     size, n_layers, z_size, n_bars, bar_size, sequence_size, steps_per_bar, step_size
-        As `HierarchicalEncoder`; bars and parts share z evenly.
+        See `HierarchicalEncoder`; z is divided evenly among bars and parts.
     """
 
     def __init__(
@@ -289,7 +291,7 @@ class PartsEncoder(nn.Module):
 
     @torch.no_grad()
     def spread(self, mu: Tensor, sigma: float) -> None:
-        """Spread the codes of every part; see `HierarchicalEncoder.spread`."""
+        """Rescale mu and set sigma for every part; see `HierarchicalEncoder.spread`."""
         parts: list[Any] = list(self.parts)
         rows = mu.view(-1, len(parts), parts[0].to_mu.out_features)
         for index, part in enumerate(parts):

@@ -1,8 +1,8 @@
-"""Output heads: from a decoder state to the drums of one step, and their likelihood.
+"""Output heads: from a decoder state to the classes and feel of one step, and their likelihood.
 
-Both heads share one contract, so that decoders, losses and sampling know no difference:
-`log_prob` scores the truth, `draw_noise` makes all the randomness of a sequence at once, and
-`sample` turns a state and its noise into the features that are fed back and returned.
+All heads share one interface, so that decoders, losses and sampling treat them alike:
+`log_prob` scores the ground truth, `draw_noise` draws all the noise of a sequence in advance,
+and `sample` turns a state and its noise into the features that are returned and fed back.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _TINY = 2.0**-24
 
 
 def _offset_lattice(grid: Grid) -> mixture.Lattice:
-    """Return the ticks of a step, 120 of a sixteenth, in model units."""
+    """Return the lattice of ticks within a step (120 to a sixteenth), in model units."""
     tick = OFFSET_SCALE / grid.ticks_per_step
     return mixture.Lattice(-OFFSET_SCALE / 2, OFFSET_SCALE / 2 - tick, half_bin=tick / 2)
 
 
 class Noise(NamedTuple):
-    """The randomness of a sequence, drawn ahead; fields are None where a head has no use.
+    """The noise of a sequence, drawn in advance; fields that a head does not use are None.
 
     hits: (T, B, classes) Gumbel. components: (T, B, 18, K) Gumbel. values: (T, B, 18) uniform.
     """
@@ -52,9 +52,10 @@ class Noise(NamedTuple):
 def _uniform(
     shape: tuple[int, ...], width: int, like: Tensor, generator: torch.Generator | None
 ) -> Tensor:
-    """Return noise (*shape, width) from 0 to below 1 on the generator's device, or a tensor's.
+    """Return uniform noise (*shape, width) in [0, 1), with shape (T, B).
 
-    It is made example by example, shape being (T, B).
+    It is on the generator's device or, without a generator, on that of `like`. It is drawn
+    example by example.
     """
     device = like.device if generator is None else generator.device
     noise = torch.rand(
@@ -69,7 +70,7 @@ def _to_gumbel(uniform: Tensor) -> Tensor:
 
 
 class CategoricalHead(nn.Module):
-    """One class a step out of any number: what the decoder hears of a class stands in a table.
+    """One class per step, of any number of classes; a table maps classes to decoder inputs.
 
     Source: Roberts et al. 2018, section 4.
 
@@ -91,11 +92,11 @@ class CategoricalHead(nn.Module):
 
     @property
     def n_features(self) -> int:
-        """Features a step that the model hears and returns."""
+        """Features per step that the model reads and returns."""
         return self.alphabet.n_features
 
     def make_tables(self) -> None:
-        """Make the constant tables that are not stored with the weights."""
+        """Create the constant tables, which are not stored with the weights."""
         self.register_buffer("table", torch.tensor(self.alphabet.table), persistent=False)
         self.register_buffer("_key", torch.tensor(self.alphabet.key), persistent=False)
 
@@ -105,7 +106,7 @@ class CategoricalHead(nn.Module):
         return self.to_logits.in_features
 
     def onsets(self, features: Tensor) -> Tensor:
-        """Return what begins at each step: (..., F) features to (..., K) bool."""
+        """Return the onsets at each step: (..., F) features to (..., K) bool."""
         return features[..., self.alphabet.onset_features] > 0.5
 
     def classes(self, features: Tensor) -> Tensor:
@@ -113,70 +114,70 @@ class CategoricalHead(nn.Module):
         return ((features[..., : len(self._key)] > 0.5) * self._key).sum(dim=-1)
 
     def log_prob(self, states: Tensor, features: Tensor) -> dict[str, Tensor]:
-        """Return the log likelihood in nats of the true features, term by term.
+        """Return the log likelihood of the true features, in nats, term by term.
 
         Parameters
         ----------
         states
             (..., H) decoder states.
         features
-            (..., F) the truth.
+            (..., F) ground truth.
 
         Returns
         -------
-        (...) float32 under the alphabet's name.
+        (...) float32, keyed by the alphabet's name.
         """
         log_probs = self.to_logits(states).float().log_softmax(dim=-1)
         chosen = log_probs.gather(-1, self.classes(features).unsqueeze(-1)).squeeze(-1)
         return {self.alphabet.name: chosen}
 
     def draw_noise(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Noise:
-        """Draw the noise of a whole sequence, of leading shape (T, B).
+        """Draw the noise of a whole sequence; `shape` is (T, B).
 
-        What an example gets does not depend on how many are drawn after it.
+        An example's noise does not depend on how many examples follow it.
         """
         return Noise(_to_gumbel(_uniform(shape, self.alphabet.n_classes, self.table, generator)))
 
     def projection(self) -> tuple[Tensor, Tensor]:
-        """Return the weight (P, H) and bias (P,) of all that `draw` needs of a state.
+        """Return weight (P, H) and bias (P,) of the projection of a state that `draw` takes.
 
-        A decoder that runs free joins them to its own, so that a step costs one product.
+        Free-running decoding merges them with the decoder's own weights, so that each step
+        needs a single matrix product.
         """
         return self.to_logits.weight, self.to_logits.bias
 
     def draw(self, projected: Tensor, temperature: float, noise: Noise | None) -> Tensor:
-        """Draw the drums of a step from a projected state: (..., P) to (..., F) features."""
+        """Draw one step from a projected state: (..., P) to (..., F) features."""
         return self._draw_hits(projected, temperature, noise)
 
     def _draw_hits(self, logits: Tensor, temperature: float, noise: Noise | None) -> Tensor:
         if temperature > 0:
             assert noise is not None
-            # The same choice as of logits / temperature + noise, in one operation.
+            # The argmax is that of logits / temperature + noise, in a single operation.
             logits = torch.add(logits, noise.hits, alpha=temperature)
-        # In less time than by indexing, and one loop alone waits for it at every step.
+        # Faster than indexing, and free-running decoding waits for it at every step.
         return nn.functional.embedding(_argmax(logits), self.table)
 
     def sample(self, states: Tensor, temperature: float, noise: Noise | None) -> Tensor:
-        """Draw the drums of a step: (..., H) states to (..., F) features.
+        """Draw one step: (..., H) states to (..., F) features.
 
-        A temperature of 0 takes the most likely combination, and the mean feel, and needs no
-        noise.
+        Temperature 0 takes the most likely class and the mean feel, and needs no noise.
         """
         projected = nn.functional.linear(states, *self.projection())
         return self.draw(projected, temperature, noise)
 
 
 class PartsHead(nn.Module):
-    """The heads of several parts, their states and their features side by side.
+    """A head for each of several parts, with states and features concatenated.
 
     Given the states, the parts of a step are independent.
 
     Parameters
     ----------
     size
-        Width of the decoder state of one part.
+        Width of one part's decoder state.
     alphabets
-        The classes of each part, by its name.
+        The classes of each part, by part name.
     """
 
     def __init__(self, size: int, alphabets: Mapping[str, Alphabet]) -> None:
@@ -189,25 +190,25 @@ class PartsHead(nn.Module):
 
     @property
     def part_features(self) -> list[int]:
-        """Features a step of each part."""
+        """Features per step of each part."""
         return [head.n_features for _, head in self._heads()]
 
     @property
     def n_features(self) -> int:
-        """Features a step of all parts."""
+        """Features per step of all parts together."""
         return sum(self.part_features)
 
     @property
     def n_states(self) -> int:
-        """Width of the decoder states of all parts."""
+        """Width of the decoder states of all parts together."""
         return sum(head.n_states for _, head in self._heads())
 
     def split_features(self, features: Tensor) -> tuple[Tensor, ...]:
-        """Return the features (..., F) of each part."""
+        """Split features (..., F) into those of each part."""
         return torch.split(features, self.part_features, dim=-1)
 
     def onsets(self, features: Tensor) -> Tensor:
-        """Return what begins at each step, (..., K) bool; see `CategoricalHead`."""
+        """Return the onsets at each step, (..., K) bool; see `CategoricalHead`."""
         each = zip(self._heads(), self.split_features(features), strict=True)
         return torch.cat([head.onsets(part) for (_, head), part in each], dim=-1)
 
@@ -226,12 +227,12 @@ class PartsHead(nn.Module):
         return log_probs
 
     def draw_noise(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Noise:
-        """Draw the noise of a whole sequence, of leading shape (T, B), for all parts."""
+        """Draw the noise of a whole sequence for all parts; `shape` is (T, B)."""
         noise = [head.draw_noise(shape, generator).hits for _, head in self._heads()]
         return Noise(torch.cat(noise, dim=-1))
 
     def sample(self, states: Tensor, temperature: float, noise: Noise | None) -> Tensor:
-        """Draw the parts of a step; see `CategoricalHead`."""
+        """Draw all parts of one step; see `CategoricalHead`."""
         widths = [head.alphabet.n_classes for _, head in self._heads()]
         noises = [None] * len(widths) if noise is None else torch.split(noise.hits, widths, dim=-1)
         drawn = [
@@ -243,7 +244,7 @@ class PartsHead(nn.Module):
     def _each(
         self, states: Tensor, others: Sequence[_T]
     ) -> Iterator[tuple[tuple[str, CategoricalHead], Tensor, _T]]:
-        """Yield every head with its states and one of the others."""
+        """Yield each part's name, head and states, with the matching item of `others`."""
         return zip(self._heads(), states.chunk(len(self.parts), dim=-1), others, strict=True)
 
 
@@ -251,19 +252,20 @@ AnyHead = CategoricalHead | PartsHead
 
 
 class GrooveHead(CategoricalHead):
-    """Combinations as `CategoricalHead`, and a velocity and an offset for every hit.
+    """The hits of `CategoricalHead`, with a velocity and an offset for every hit.
 
-    Velocity and offset of each voice are mixtures of discretised logistics, over MIDI's
-    levels and ticks, whose parameters depend on the state and on which voices sound at the
-    step; so feel is drawn, not averaged, and temperature moves it too.
+    Each voice's velocity and offset follow mixtures of discretised logistics over MIDI's levels
+    and ticks. Their parameters depend on the state and on which voices are hit at the step. So
+    feel is sampled, not averaged, and temperature affects it too. Given the state and the hits,
+    the voices are independent.
 
     Source: replaces GrooVAE's deterministic means (Gillick et al. 2019, section 3), which
-    flatten dynamics and timing. Given state and hits the voices are independent.
+    flatten dynamics and timing.
     """
 
     @property
     def n_features(self) -> int:
-        """Hits, velocities and offsets of a step."""
+        """Features per step: hits, velocities and offsets."""
         return N_FEATURES
 
     def __init__(
@@ -280,22 +282,22 @@ class GrooveHead(CategoricalHead):
 
     @torch.no_grad()
     def _spread_components(self) -> None:
-        """Start the components of each mixture apart, and wide."""
+        """Initialise each mixture's components to be wide and spread out."""
         bias = self.to_feel.bias.view(2 * N_VOICES, 3, self.n_mixtures)
         bias[:, 0] = 0
-        # Not torch.linspace: without storage, as a checkpoint is loaded, it imports all of SymPy.
+        # Not torch.linspace: on the meta device, used to load checkpoints, it imports SymPy.
         bias[:, 1] = torch.tensor(np.linspace(-0.5, 0.5, self.n_mixtures))
         bias[:, 2] = -2.0
 
     def feel_parameters(self, feel_states: Tensor, hits: Tensor) -> Tensor:
-        """Return the mixtures of a step's velocities and offsets.
+        """Return the mixture parameters of a step's velocities and offsets.
 
         Parameters
         ----------
         feel_states
             (..., feel size): states after `feel_of_state`.
         hits
-            (..., 9): which voices sound.
+            (..., 9): which voices are hit.
 
         Returns
         -------
@@ -319,7 +321,7 @@ class GrooveHead(CategoricalHead):
         }
 
     def draw_noise(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Noise:
-        """Draw the noise of a whole sequence, of leading shape (T, B); see the base class."""
+        """Draw the noise of a whole sequence; `shape` is (T, B); see the base class."""
         n_cells = 2 * N_VOICES
         widths = [DRUM_CLASSES.n_classes, n_cells * self.n_mixtures, n_cells]
         noise = _uniform(shape, sum(widths), self.table, generator)
@@ -328,7 +330,7 @@ class GrooveHead(CategoricalHead):
         return Noise(_to_gumbel(hits), components, values.clamp_(_TINY, 1 - _TINY))
 
     def projection(self) -> tuple[Tensor, Tensor]:
-        """Return the weights of logits and feel in one; see the base class."""
+        """Return the stacked weights of logits and feel; see the base class."""
         layers = (self.to_logits, self.feel_of_state)
         weight = torch.cat([layer.weight for layer in layers])
         return weight, torch.cat([layer.bias for layer in layers])
@@ -344,7 +346,7 @@ class GrooveHead(CategoricalHead):
     def _draw_feel(
         self, feel_states: Tensor, hits: Tensor, temperature: float, noise: Noise | None
     ) -> Tensor:
-        """Return the features (..., 27) of hits (..., 9) with velocities and offsets drawn."""
+        """Draw velocities and offsets for hits (..., 9); return the features (..., 27)."""
         parameters = self.feel_parameters(feel_states, hits)
         if temperature == 0:
             values = mixture.mean(parameters)
@@ -360,7 +362,7 @@ class GrooveHead(CategoricalHead):
 
 
 def _argmax(logits: Tensor) -> Tensor:
-    """Return the index of the greatest of (..., K), on a CPU by NumPy, which takes a sixth."""
+    """Return the argmax over (..., K); on a CPU with NumPy, which takes a sixth of the time."""
     is_plain = logits.device.type == "cpu" and logits.dtype == torch.float32
     if not is_plain or logits.requires_grad or torch.compiler.is_compiling():
         return logits.argmax(dim=-1)

@@ -1,4 +1,4 @@
-"""MusicVAE: a recurrent variational autoencoder, what a training step learns from, and the loss."""
+"""MusicVAE: the recurrent variational autoencoder, its training batches and its loss."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ from musicvae_core.models.heads import AnyHead, Noise, PartsHead
 from musicvae_core.music.drums import DRUMS
 
 _SILENT_SIGMA = math.log(math.expm1(1.0))
-"""What a softplus turns into 1."""
+"""softplus of this is 1."""
 _BatchT = TypeVar("_BatchT", bound=tuple[Any, ...])
 
 
 class _Batch(NamedTuple):
-    """What a training step learns from: windows, and all the randomness of the step.
+    """The input of a training step: windows, and all the random numbers the step uses.
 
     Parameters
     ----------
     features
         (B, T, F) float32.
     kl_weights
-        (B,) float32: what multiplies beta for each example.
+        (B,) float32: multiplies beta for each example.
     z_noise
         (B, Z) standard normal.
     is_blank
-        (B, T) bool: steps at which the decoder does not hear the step before.
+        (B, T) bool: steps at which the decoder's previous-step input is zeroed (word dropout).
     is_own, own_noise
-        (B, T) bool, the steps at which it hears its own output in place of the truth, and the
-        noise that output is drawn with; None without scheduled sampling.
+        (B, T) bool, the steps at which the decoder is fed its own output instead of the ground
+        truth, and the noise used to sample that output; None without scheduled sampling.
     dropout
-        (B, T, H) float32: what multiplies the decoder's outputs; None without dropout.
+        (B, T, H) float32: multiplies the decoder's outputs; None without dropout.
     """
 
     features: Tensor
@@ -60,7 +60,7 @@ class _Batch(NamedTuple):
 
 
 def map_batch(function: Callable[[Tensor], Tensor], batch: _BatchT) -> _BatchT:
-    """Return a batch of any kind of model with a function applied to each of its tensors."""
+    """Apply a function to every tensor of a batch, whatever the kind of model."""
 
     def mapped(part: Any) -> Any:
         if isinstance(part, Tensor):
@@ -71,16 +71,16 @@ def map_batch(function: Callable[[Tensor], Tensor], batch: _BatchT) -> _BatchT:
 
 
 class MusicVAE(nn.Module):
-    """A recurrent variational autoencoder of sequences of drums, of a line, or of parts.
+    """A recurrent variational autoencoder for drums, a melodic line, or several parts.
 
-    Source: Roberts et al. 2018; the parts are described in their own classes.
+    Source: Roberts et al. 2018; encoder, decoder and head are described in their own classes.
 
     Parameters
     ----------
     config
-        Dimensions of the parts.
+        Dimensions of the encoder and decoder.
     head
-        Draws the steps and scores them; see `kinds`.
+        Samples each step and scores it; see `kinds`.
     """
 
     def __init__(self, config: ModelConfig, head: AnyHead) -> None:
@@ -91,13 +91,13 @@ class MusicVAE(nn.Module):
 
     @property
     def n_features(self) -> int:
-        """Features a step that this model hears: as its head does."""
+        """Features per step that the model reads: those of its head."""
         return self.head.n_features
 
     def encode(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return mu and sigma, each (B, Z) float32, of features (B, T, F or more).
 
-        Without gradients it multiplies as `product_dtype` says.
+        Without gradients, the matrix products run in `product_dtype`.
         """
         half = product_dtype(features.device) == torch.bfloat16 and not torch.is_grad_enabled()
         with torch.autocast(features.device.type, torch.bfloat16, enabled=half):
@@ -105,11 +105,11 @@ class MusicVAE(nn.Module):
         return mu, sigma
 
     def forward(self, batch: _Batch) -> dict[str, Tensor]:
-        """Return the terms of the loss, each (B,) nats: `kl` and one for each term of the head.
+        """Return the loss terms, each (B,) in nats: `kl`, and one for each term of the head.
 
-        Deviation: scheduled sampling draws every replaced input from a first, teacher-forced
+        Deviation: scheduled sampling takes the replaced inputs from a first, teacher-forced
         pass (Mihaylova and Martins 2019, section 3), so that all steps still train in parallel;
-        the paper draws them one after the other.
+        the paper samples them one after another.
         """
         target = batch.features
         mu, sigma = self.encode(target)
@@ -129,21 +129,25 @@ class MusicVAE(nn.Module):
 
     @torch.no_grad()
     def spread_codes(self, features: Tensor, sigma: float) -> None:
-        """Start with codes that tell windows (B, T, F) apart; see `TrainConfig.initial_sigma`."""
+        """Initialise the encoder from windows (B, T, F) so that their codes differ.
+
+        See `TrainConfig.initial_sigma`.
+        """
         self.encoder.spread(self.encoder(features[..., : self.n_features])[0], sigma)
 
     @torch.no_grad()
     def take_part(self, name: str, trained: MusicVAE) -> None:
-        """Take up, for one part of this model, the bars of a model of that part alone.
+        """Initialise one part's within-bar weights from a model trained on that part alone.
 
-        What says how bars follow one another is not taken: it starts anew, and silent. A model
-        whose vectors of bars, or portions of z, are narrower fills the first of this one's; the
-        others start silent, at the prior.
+        The weights that relate bars to one another are not copied; they start out contributing
+        nothing. If the trained model's bar vectors or portions of z are narrower, they fill the
+        first dimensions; the remaining ones start out unused, at the prior.
 
         Raises
         ------
         ConfigError
-            If this model has no such part, or the other differs in more than those widths.
+            If this model has no such part, or the trained model differs in more than those
+            widths.
         """
         if not isinstance(self.head, PartsHead) or name not in self.head.parts:
             raise ConfigError(f"The model has no part {name!r} to begin with.")
@@ -161,7 +165,7 @@ class MusicVAE(nn.Module):
         decoder.to_embedding.bias.chunk(len(self.head.parts))[index].zero_()
 
     def decode_forced(self, z: Tensor, previous: Tensor) -> Tensor:
-        """Return decoder states (B, T, H) under given previous outputs (B, T, F)."""
+        """Return decoder states (B, T, H), teacher-forced with previous outputs (B, T, F)."""
         states: Tensor = self.decoder(z, previous)
         return states
 
@@ -175,15 +179,15 @@ class MusicVAE(nn.Module):
 
 
 def _bar_tensors(model: MusicVAE, index: int | None = None) -> dict[str, Tensor]:
-    """Return the weights of a model, or of one of its parts, that concern single bars.
+    """Return the weights of a model, or of one of its parts, that act within a single bar.
 
-    What a layer hears that is not of every model's width is a tensor of its own: the vector of a
-    bar apart from the bars around it, and the embedding apart from what else the decoder hears.
+    Where input widths differ between models, the weights are split by input: the bar's own
+    vector from its neighbouring bars, and the embedding from the decoder's other inputs.
 
     Raises
     ------
     ConfigError
-        If the model does not know bars.
+        If the model does not work bar by bar.
     """
     encoder, decoder, head = (
         cast(Any, part) for part in (model.encoder, model.decoder, model.head)
@@ -215,7 +219,7 @@ def _bar_tensors(model: MusicVAE, index: int | None = None) -> dict[str, Tensor]
 
 
 def _fill(tensor: Tensor, values: Tensor, fill: float) -> None:
-    """Put values into the first places of a tensor along every axis, and `fill` elsewhere."""
+    """Copy values to the start of a tensor along every axis; put `fill` everywhere else."""
     tensor.fill_(fill)
     tensor[tuple(slice(size) for size in values.shape)] = values
 
@@ -260,7 +264,7 @@ def _decoder(config: ModelConfig, head: AnyHead) -> FlatDecoder | ConductorDecod
 def make_batch(
     model: MusicVAE, features: NDArray[np.float32], config: TrainConfig, step: int
 ) -> _Batch:
-    """Return the batch of a step: its windows (B, T, F), and what seed and step draw."""
+    """Return a step's batch: windows (B, T, F), and noise determined by seed and step."""
     target = torch.from_numpy(features)[..., : model.n_features]
     shape = target.shape[:2]  # (B, T)
     generator = torch.Generator().manual_seed(step_seed(config, step))
@@ -280,7 +284,7 @@ def make_batch(
 
 
 def draw_batch(model: MusicVAE, windows: AnyWindows, config: TrainConfig, step: int) -> _Batch:
-    """Return the batch that belongs to a step of a training run; see `make_batch`."""
+    """Return the batch of one training step; see `make_batch`."""
     features = windows.batch(
         step, config.batch_size, augmentation=config.augmentation, seed=config.seed
     )
@@ -288,9 +292,9 @@ def draw_batch(model: MusicVAE, windows: AnyWindows, config: TrainConfig, step: 
 
 
 def _beyond_free_bits(kl: Tensor, free_bits: float) -> Tensor:
-    """Return what of a KL (B,) in nats exceeds a budget in bits, per example and in total.
+    """Return how far each example's KL (B,) in nats exceeds a budget in bits, at least 0.
 
-    Source: Roberts et al. 2018, equation 3; the budget is of the sum over z, not of a
+    Source: Roberts et al. 2018, equation 3. The budget applies to the sum over z, not to each
     dimension.
     """
     return (kl - free_bits * math.log(2)).clamp(min=0)
@@ -304,21 +308,21 @@ def elbo_losses(
     free_bits: float,
     feel_weight: float,
 ) -> dict[str, Tensor]:
-    """Join the terms of the objective, each a mean over the batch in nats an example.
+    """Combine the loss terms into the objective; each is a batch mean in nats per example.
 
     Parameters
     ----------
     terms
-        What a model's `forward` returns, (B,) nats each: `kl`; `hits` or `notes` and, with
+        The output of a model's `forward`, (B,) nats each: `kl`; `hits` or `notes`; and, with
         feel, `velocities` and `offsets`.
     kl_weights
-        (B,): what multiplies beta for each example.
+        (B,): multiplies beta for each example.
     beta, free_bits, feel_weight
         See `config.TrainConfig`.
 
     Returns
     -------
-    `loss/total`, `kl/nats` and a `recon/...` for each term, scalars.
+    Scalars: `loss/total`, `kl/nats`, and `recon/...` for each reconstruction term.
 
     Source: Roberts et al. 2018, equations 2 and 3. The weight on feel is our addition.
     """

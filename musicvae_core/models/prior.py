@@ -1,17 +1,17 @@
 """Learned priors over z: a flow from noise to the codes of real music, and the lab's noise.
 
-At the divergence at which a model reconstructs well, the codes of real music fill little of
-N(0, I), and plain samples from it fall into the holes between. The flow is fitted to the
-codes of the train split afterwards, and leaves encoder and decoder as they are, so that one
-checkpoint both reconstructs and samples.
+When the KL divergence is high enough for good reconstruction, the codes of real music fill only
+a small part of N(0, I), and plain samples from N(0, I) fall into the gaps. The flow is fitted to
+the codes of the train split after training and leaves the encoder and decoder unchanged, so that
+one checkpoint serves both reconstruction and sampling.
 
 Source: flow matching along straight paths, Lipman et al. 2023 (arXiv 2210.02747), section
 4.1, with a residual network in place of theirs, and times drawn from the logistic of a
-standard normal, which dwells where the path is hardest (Esser et al. 2024, section 3.1).
-Where bars share z, every bar's part of it is a token, and a block also attends over the bars
-(Vaswani et al. 2017, section 3.2): what makes bars repeat and vary is then learned alike
-wherever it happens. Codes are not standardised: the KL term has scaled them already, and a
-dimension that says little stays small.
+standard normal, which concentrates on the hardest part of the path (Esser et al. 2024, section
+3.1). If bars share z, each bar's part of z is a token, and each block also attends over the bars
+(Vaswani et al. 2017, section 3.2), so that repetition and variation are learned the same way at
+every position. Codes are not standardised: the KL term has already scaled them, and a
+dimension that carries little information stays small.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ _TIME_SIZE = 64
 
 
 class PriorConfig(Config):
-    """Width and depth of the network, steps of the solver that draws from it, and spread.
+    """Width and depth of the network, number of solver steps, and spread.
 
-    Six steps of the solver bring the codes of `drums_2bar` within 0.5% of the variance of where 24
-    runs of the network bring them. Over bars, whose flow bends more, it takes 16 for 1.8%
-    (`groove_16bar`).
+    Six solver steps bring the codes of `drums_2bar` within 0.5% of the variance of where 24
+    evaluations of the network bring them. A flow over bars is more curved: `groove_16bar` needs
+    16 steps for 1.8%.
 
-    n_parts is into how many parts z falls, 1 for a z that is one whole; with more, blocks have
-    n_heads heads of attention.
+    n_parts is the number of parts z is divided into; 1 means z is not divided. With more than
+    one part, blocks have n_heads attention heads.
 
-    spread multiplies what is drawn. Samples of the fitted flow have about .89 of the codes'
-    variance in every dimension, which makes timing too tight; stretched to all of it they
-    stray between the codes and use too many voices. 1.03 brought both within 0.2 standard
-    deviations of the train split, on which it was chosen among 1, 1.02, 1.03, 1.04 and 1.06.
+    spread multiplies the samples. Samples of the fitted flow have about .89 of the codes'
+    variance in every dimension, which makes timing too tight; scaled up to the full variance,
+    they stray into the gaps between codes and use too many voices. 1.03 brought both within 0.2
+    standard deviations of the train split, where it was chosen from 1, 1.02, 1.03, 1.04 and 1.06.
     """
 
     width: Size = 512
@@ -66,7 +66,7 @@ class PriorConfig(Config):
 
 
 class _Attention(nn.Module):
-    """Attention of every part to all parts, added to what it was."""
+    """Self-attention over the parts, with a residual connection."""
 
     def __init__(self, width: int, n_heads: int) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class _Attention(nn.Module):
         self.outer = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, parts, W) to (B, parts, W)."""
+        """Map (B, parts, W) to (B, parts, W)."""
         n_examples, n_parts, width = x.shape
         heads = self.to_all(self.norm(x)).view(n_examples, n_parts, 3, self.n_heads, -1)
         query, key, value = heads.permute(2, 0, 3, 1, 4)  # each (B, heads, parts, W / heads)
@@ -96,7 +96,7 @@ class _Block(nn.Module):
         self.outer = nn.Linear(width, width)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        """Return x (B, parts, W) updated at a time that is embedded as (B, 1, time size)."""
+        """Return x (B, parts, W) updated, given the time embedding (B, 1, time size)."""
         if self.attention is not None:
             x = self.attention(x)
         scale, shift = on_whole_blocks(self.modulate, time).chunk(2, dim=-1)
@@ -106,7 +106,7 @@ class _Block(nn.Module):
 
 
 class LatentPrior(nn.Module):
-    """Velocity field of a flow that carries N(0, I) at time 0 to the codes at time 1.
+    """Velocity field of a flow from N(0, I) at time 0 to the codes at time 1.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ class LatentPrior(nn.Module):
         return velocity
 
     def loss(self, codes: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return the flow matching loss of codes (B, Z), a scalar."""
+        """Return the scalar flow matching loss of codes (B, Z)."""
         noise = torch.randn(codes.shape, generator=generator, device=codes.device)
         time = torch.randn(len(codes), generator=generator, device=codes.device).sigmoid()
         between = noise + time.unsqueeze(-1) * (codes - noise)
@@ -158,40 +158,42 @@ class LatentPrior(nn.Module):
 
     @torch.no_grad()
     def sample(self, noise: Tensor) -> Tensor:
-        """Carry standard normal noise (B, Z) to codes (B, Z), by the solver's steps."""
+        """Turn standard normal noise (B, Z) into codes (B, Z) by integrating the flow."""
         return self.config.spread * self._carry(noise, torch.zeros(len(noise), device=noise.device))
 
     @torch.no_grad()
     def refine(self, codes: Tensor, time: Tensor) -> Tensor:
-        """Draw codes towards those of real music: take them back to a time, and on again.
+        """Pull codes towards those of real music: move them back along the flow, then forward.
 
         Parameters
         ----------
         codes
             (B, Z).
         time
-            (B,) in 0..1, how much is left of each code; 1 changes nothing.
+            (B,) in 0..1: the time to go back to, and so how much of each code is kept; 1
+            changes nothing.
 
-        Source: Meng et al. 2022 (SDEdit, arXiv 2108.01073), section 3, here along a flow, and
-        without their noise, so that a path stays one.
+        Source: Meng et al. 2022 (SDEdit, arXiv 2108.01073), section 3, here with a flow, and
+        without their noise, so that a path stays continuous.
         """
         return self._carry(time.unsqueeze(-1) * codes, time)
 
     @torch.no_grad()
     def redraw(self, codes: Tensor, chosen: Tensor, noise: Tensor, time: Tensor) -> Tensor:
-        """Draw a part of codes anew, so that it fits the rest, which is held.
+        """Resample some dimensions of codes, conditioned on the rest, which is held.
 
         Parameters
         ----------
         codes, noise
-            (B, Z); the noise standard normal.
+            (B, Z); the noise is standard normal.
         chosen
-            (B, Z) bool: what is drawn anew.
+            (B, Z) bool: the dimensions to resample.
         time
-            (B,) in 0..1, how much is left of it: 0 is wholly new, 1 changes nothing.
+            (B,) in 0..1: how much of them is kept; 0 is entirely new, 1 changes nothing.
 
-        Source: Song et al. 2021 (arXiv 2011.13456), section 5: what is known is put in at every
-        step as noisy as the rest; here along straight paths.
+        Source: Song et al. 2021 (arXiv 2011.13456), section 5: at every step the known
+        dimensions are replaced by their original values at the same noise level as the rest;
+        here along straight paths.
         """
 
         def hold(x: Tensor, at: Tensor) -> Tensor:
@@ -208,13 +210,13 @@ class LatentPrior(nn.Module):
         start: Tensor,
         hold: Callable[[Tensor, Tensor], Tensor] = lambda x, time: x,
     ) -> Tensor:
-        """Follow the flow from times (B,) to time 1.
+        """Integrate the flow from times (B,) to time 1.
 
-        `hold` may put another place for where the flow has come at a time.
+        `hold` maps the state and time after each step to the state to continue from.
 
         Source: the two-step Adams-Bashforth method (Hairer, Norsett and Wanner 1993, section
-        III.1): one run of the network a step. With six runs the error is a third of what the
-        midpoint rule leaves (`drums_2bar`).
+        III.1): one evaluation of the network per step. With six evaluations, its error is a
+        third of the midpoint rule's (`drums_2bar`).
         """
         n_steps, left = self.config.n_solver_steps, 1 - start  # (B,)
         step_size = (left / n_steps).unsqueeze(-1)
@@ -228,16 +230,14 @@ class LatentPrior(nn.Module):
 
 
 class CodeNoise(nn.Module):
-    """A Gaussian with correlations, one for each kind of what is hidden, see `Kept.kinds`.
+    """A correlated Gaussian for each kind of conditioning; see `Kept.kinds`.
 
-    The prior that is trained has independent dimensions, so that a code drawn from it lies
-    between the codes of real grooves where these lie on a slant: velocities and timing then
-    differ less from groove to groove than they do in truth. Here the noise gets the mean and
-    the covariance that the codes of the train split have beside that prior. Until it is
-    fitted it is N(0, I), and changes nothing.
+    The trained prior has independent dimensions. Where the codes of real grooves are correlated,
+    its samples fall between them, and velocities and timing vary less from groove to groove
+    than in real playing. This noise has the mean and covariance of the train split's codes
+    relative to that prior. Until it is fitted, it is N(0, I) and changes nothing.
 
-    Source: ours; a density fitted to the codes of a finished model is Ghosh et al. 2020,
-    section 4.
+    Source: ours; Ghosh et al. 2020, section 4, fit a density to the codes of a trained model.
 
     Parameters
     ----------
@@ -255,22 +255,22 @@ class CodeNoise(nn.Module):
         self.register_load_state_dict_pre_hook(_leave_unfitted)  # type: ignore[no-untyped-call]
 
     def forward(self, noise: Tensor, kinds: Tensor) -> Tensor:
-        """Return standard normal noise (B, Z) as that of grooves of the kinds (B,)."""
+        """Turn standard normal noise (B, Z) into the noise of the given kinds (B,)."""
         turned = self.roots[kinds] @ noise.unsqueeze(-1)  # (B, Z, 1)
         return self.means[kinds] + turned.squeeze(-1)
 
     def log_prob(self, residuals: Tensor, kinds: Tensor) -> Tensor:
-        """Return the log density (B,) of noise (B, Z)."""
+        """Return the log density (B,) of noise (B, Z) of the given kinds."""
         roots = self.roots[kinds]
         law = MultivariateNormal(self.means[kinds], covariance_matrix=roots @ roots)
         density: Tensor = law.log_prob(residuals)  # type: ignore[no-untyped-call]
         return density
 
     def set_law(self, kind: int, mean: Tensor, covariance: Tensor) -> None:
-        """Set the mean (Z,) and the covariance (Z, Z) of one kind.
+        """Set the mean (Z,) and covariance (Z, Z) of one kind.
 
-        Its symmetric root is the one that moves noise the least, so that the code of a long
-        groove stays near itself where the kind changes from one stretch to the next.
+        Of all square roots of the covariance, the symmetric one moves the noise least, so that
+        the code of a long groove changes little when the kind changes between stretches.
         """
         values, vectors = torch.linalg.eigh(covariance)
         self.means[kind] = mean
@@ -278,6 +278,6 @@ class CodeNoise(nn.Module):
 
 
 def _leave_unfitted(noise: CodeNoise, tensors: dict[str, Tensor], prefix: str, *_: Any) -> None:
-    """Read N(0, I) from checkpoints that are older than this noise."""
+    """Fall back to N(0, I) for checkpoints saved before this noise existed."""
     for name, law in CodeNoise(noise.means.shape[1]).named_buffers():
         tensors.setdefault(prefix + name, law)
