@@ -1,7 +1,7 @@
-"""What all models compute with: the precision, whole blocks of rows, LSTMs that run step by step.
+"""Arithmetic shared by all models: precision, whole blocks of rows, and step-by-step LSTMs.
 
-The same z and seed give the same music, alone or among others: everything is multiplied in one
-precision, and in whole blocks of rows.
+The same z and seed give the same music, alone or in any batch, because all matrix products use
+one precision and whole blocks of rows.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _BLOCK = 8
-"""Rows of a product that are computed alike; few rows alone are added up in another order."""
+"""Products are computed in blocks of this many rows; fewer rows are summed in another order."""
 
 _Plan = TypeVar("_Plan")
 
 
 def product_dtype(device: torch.device) -> torch.dtype:
-    """Return the type that a finished model multiplies in on a device, whatever the batch.
+    """Return the precision of a trained model's matrix products on a device, for any batch.
 
-    float32 on a CPU. bfloat16 is faster on processors with instructions for it, and rounds more
-    coarsely; on the others a product took 180 times as long.
+    float32 on a CPU. There, bfloat16 is faster on processors with instructions for it, but rounds
+    more coarsely; on other processors a product took 180 times as long.
     """
     return torch.bfloat16 if device.type == "cuda" else torch.float32
 
@@ -33,7 +33,7 @@ def product_dtype(device: torch.device) -> torch.dtype:
 def is_fast_at_bfloat16(device: torch.device) -> bool:
     """Return whether a device trains faster in bfloat16 than in float32.
 
-    A CPU without instructions for it is far slower, and torch's LSTM refuses it there.
+    A CPU without bfloat16 instructions is far slower, and torch's LSTM refuses bfloat16 there.
     """
     if device.type != "cpu":
         return device.type == "cuda"
@@ -42,15 +42,15 @@ def is_fast_at_bfloat16(device: torch.device) -> bool:
 
 
 def on_whole_blocks(function: Callable[..., Any], *rows: Tensor, rows_each: int = 1) -> Any:
-    """Apply a function to examples, filled up to whole blocks of rows where there are too few.
+    """Apply a function to examples, padded to whole blocks of rows.
 
-    What an example gives is then the same, alone or in any batch, to the bit on the processors
-    that this was tried on. Where gradients are wanted nothing is filled up.
+    An example's result is then the same alone or in any batch, bit for bit on every processor
+    tested. Nothing is padded while gradients are enabled.
 
     Parameters
     ----------
     function
-        From tensors (B, ...) to a tensor or a tuple of them, each (B, ...), example by example.
+        Maps tensors (B, ...) to a tensor or a tuple of tensors, each (B, ...), example by example.
     rows
         Tensors (B, ...).
     rows_each
@@ -65,20 +65,20 @@ def on_whole_blocks(function: Callable[..., Any], *rows: Tensor, rows_each: int 
 
 
 def _arrange_gates(weight: Tensor) -> Tensor:
-    """Arrange rows of gates for `_LayerState`: i, f, g, o become i, f, o and 2 g."""
+    """Reorder the rows of the gates for `_LayerState`: i, f, g, o become i, f, o and 2 g."""
     enter, forget, candidate, out = weight.chunk(4)
     return torch.cat([enter, forget, out, 2 * candidate])
 
 
 def _layer_weights(lstm: nn.LSTM, suffix: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the arranged weights of a layer: of its input, of its own state, and the bias.
+    """Return a layer's reordered weights: of its input, of its own state, and the bias.
 
     Parameters
     ----------
     lstm
-        Whose layer.
+        The LSTM the layer belongs to.
     suffix
-        As in PyTorch's names: `l0`, `l0_reverse`, `l1`, …
+        The layer's suffix in PyTorch's names: `l0`, `l0_reverse`, `l1`, …
     """
     input_weight, own, input_bias, own_bias = (
         _arrange_gates(getattr(lstm, f"{name}_{suffix}"))
@@ -88,11 +88,11 @@ def _layer_weights(lstm: nn.LSTM, suffix: str) -> tuple[Tensor, Tensor, Tensor]:
 
 
 class _LayerState:
-    """The cell state of an LSTM layer, and room to work in.
+    """The cell state of an LSTM layer, with its working memory.
 
-    tanh(x) is computed as 2 sigmoid(2x) - 1, for torch's sigmoid is ten times as fast as its
-    tanh on a CPU. So the candidate's weights are doubled (`_arrange_gates`), one sigmoid serves
-    all gates, and the cell state is kept doubled as well.
+    tanh(x) is computed as 2 sigmoid(2x) - 1, because torch's sigmoid is ten times as fast as its
+    tanh on a CPU. So the candidate's weights are doubled (`_arrange_gates`), a single sigmoid
+    computes all gates, and the cell state is stored doubled as well.
 
     Parameters
     ----------
@@ -113,12 +113,12 @@ class _LayerState:
         Parameters
         ----------
         sums
-            (B, 4H) what the gates hear in all; it may stand in `gates`.
+            (B, 4H), the gates' pre-activations; this may be `gates` itself.
         hidden
             (B, H), where to write the next hidden state.
         """
         torch.sigmoid(sums, out=self.gates)
-        # cell = forget * cell + enter * (2 * candidate - 1), all of it twice
+        # cell = forget * cell + enter * (2 * candidate - 1), with everything doubled
         self._doubled.mul_(self._forget).addcmul_(self._enter, self._candidate, value=4)
         self._doubled.sub_(self._enter, alpha=2)
         torch.sigmoid(self._doubled, out=self._squashed)
@@ -126,14 +126,14 @@ class _LayerState:
 
 
 class Arranged(Generic[_Plan]):
-    """Plans made of a module's weights, kept until these change."""
+    """A cache of plans built from a module's weights, cleared when the weights change."""
 
     def __init__(self) -> None:
         self._plans: dict[Hashable, _Plan] = {}
         self._version: tuple[tuple[int, int], ...] = ()
 
     def get(self, key: Hashable, parameters: Iterable[Tensor], make: Callable[[], _Plan]) -> _Plan:
-        """Return the plan of this key, made anew when the parameters have changed."""
+        """Return the plan for this key; rebuild it if the parameters have changed."""
         version = tuple((one.data_ptr(), one._version) for one in parameters)
         if version != self._version:
             self._plans, self._version = {}, version
@@ -143,15 +143,15 @@ class Arranged(Generic[_Plan]):
         return plans[key]
 
     def __deepcopy__(self, memo: object) -> Arranged[_Plan]:
-        """Return none: a copy of a module makes plans of its own weights."""
+        """Return an empty cache: a copied module builds plans from its own weights."""
         return Arranged()
 
 
 class _Head(Protocol):
-    """What draws a step from a decoder's state; see `heads.CategoricalHead`."""
+    """Samples a step from a decoder state; see `heads.CategoricalHead`."""
 
     def projection(self) -> tuple[Tensor, Tensor]:
-        """Return the weight (P, H) and bias (P,) of all that `draw` needs of a state."""
+        """Return weight (P, H) and bias (P,) of the projection of a state that `draw` takes."""
 
     def draw(self, projected: Tensor, temperature: float, noise: Any) -> Tensor:
         """Draw a step: (B, P) to (B, F) features."""
@@ -159,28 +159,27 @@ class _Head(Protocol):
 
 @dataclass(frozen=True)
 class StepPlan:
-    """The weights of a decoder and of a head, arranged for running free.
+    """The weights of a decoder and a head, arranged for free-running decoding.
 
-    Every step hears what was drawn at the step before. Sampling waits for this, so the weights are
-    arranged for it once, and the same arithmetic as `nn.LSTM`'s costs one matrix product a layer
-    and step.
+    In free-running decoding each step has to wait for the previous sample, so speed matters. The
+    weights are arranged once; each step then does the same arithmetic as `nn.LSTM` with a single
+    matrix product per layer.
 
-    The previous output, what the step hears of its own, and the states of all layers stand side
-    by side in one tensor. A layer hears its own state and what stands before it, the head hears
-    the last state; so each of them needs one product with a part of that tensor, and nothing is
-    ever joined.
+    The previous output, the step's own input, and the states of all layers are adjacent in one
+    tensor. A layer reads its own state and the values just before it; the head reads the last
+    state. So each needs one product with a slice of that tensor, and nothing is concatenated.
 
     Parameters
     ----------
     from_z, z_bias
-        (2 * layers * H + 4H, Z) and as many: z to the initial states before the tanh, and to
-        the sums of the first layer's gates, which hear it at every step.
+        (2 * layers * H + 4H, Z) and (2 * layers * H + 4H,): from z to the initial states before
+        the tanh, and to z's contribution to the first layer's gates at every step.
     weights
         For each layer (4H, inputs + H), and for the head (P, H).
     biases
-        Of what `weights` give, the first layer's left out.
+        The biases that go with `weights`, without the first layer's.
     n_features, n_heard, size
-        F, F and the width S of what a step hears of its own, and H.
+        F; F plus the width S of a step's own input; and H.
     """
 
     from_z: Tensor
@@ -201,7 +200,7 @@ class StepPlan:
         n_features: int,
         dtype: torch.dtype,
     ) -> StepPlan:
-        """Arrange the weights; the products of the steps are made in `dtype`."""
+        """Arrange the weights; matrix products within the steps use `dtype`."""
         layers = [_layer_weights(lstm, f"l{layer}") for layer in range(lstm.num_layers)]
         head_weight, head_bias = head.projection()
         widths = (n_features, to_initial.in_features)
@@ -237,11 +236,12 @@ class StepPlan:
         z
             (B, Z).
         of_steps
-            (B, T, S), what every step hears of its own; None for nothing.
+            (B, T, S), each step's own input; None for none.
         n_steps
             T.
         head, temperature, noise
-            What draws the steps; the `heads.Noise` of the whole sequence, None at temperature 0.
+            The head that samples the steps, its temperature, and the `heads.Noise` of the whole
+            sequence; None at temperature 0.
 
         Returns
         -------
@@ -269,16 +269,16 @@ class StepPlan:
         return torch.stack(outputs, dim=1)  # (B, T, F)
 
     def _start(self, told: Tensor) -> tuple[Tensor, list[Tensor], list[_LayerState]]:
-        """Put zeros and the hidden states side by side.
+        """Concatenate zeros and the initial hidden states.
 
         Parameters
         ----------
         told
-            (B, 2 * layers * H), what z says of the initial states.
+            (B, 2 * layers * H), the initial states before the tanh.
 
         Returns
         -------
-        (B, heard + layers * H), the part of each layer, and the layers' cells.
+        The tensor (B, heard + layers * H), each layer's slice of it, and the layers' cells.
         """
         squashed = torch.sigmoid(2 * told).mul_(2).sub_(1)  # tanh, see `_LayerState`
         hidden, cells = squashed.chunk(2, dim=-1)  # each (B, layers * H)
@@ -291,7 +291,7 @@ class StepPlan:
         )
 
     def _inputs(self, side_by_side: Tensor) -> list[Tensor]:
-        """Return what each layer, and the head, multiplies."""
+        """Return the slice of the tensor that each layer, and the head, reads."""
         ends = range(self.n_heard + self.size, side_by_side.shape[1] + 1, self.size)
         starts = [0, *(end - 2 * self.size for end in ends[1:]), ends[-1] - self.size]
         return [side_by_side[:, a:b] for a, b in zip(starts, [*ends, ends[-1]], strict=True)]

@@ -1,7 +1,7 @@
-"""Models compiled: training as it is, decoding step by step, on CUDA as one graph of all steps.
+"""Compiled models: training as a whole; decoding step by step, on CUDA as one graph of all steps.
 
-What `StepPlan.run` does with reused memory and as few kernels as can be written by hand is said
-here plainly, for `torch.compile` to fuse. The two agree to rounding.
+`StepPlan.run` is optimised by hand, with reused memory and few kernels. This module writes the
+same computation plainly, for `torch.compile` to fuse. The two agree up to rounding.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ _Step = Callable[..., tuple[Tensor, list[Tensor], list[Tensor]]]
 
 
 def compile_model(model: nn.Module, backend: str = "inductor") -> None:
-    """Compile what trains a model of any kind and what decodes with it, when first used.
+    """Make a model of any kind compile its training and decoding on first use.
 
-    The music of a seed is then the same to rounding, and may differ between batches.
+    A seed's music is then reproducible only up to rounding, and may differ between batches.
 
     Parameters
     ----------
     model
-        On the device where it stays.
+        The model, already on its final device.
     backend
-        What compiles, see `torch.compile`.
+        The compiler backend; see `torch.compile`.
 
     Raises
     ------
     ConfigError
-        If there is no C++ compiler, which a CPU needs.
+        If compiling for a CPU and there is no C++ compiler.
     """
     on_cpu = next(model.parameters()).device.type == "cpu"
     compilers = (os.environ.get("CXX", "g++"), "clang++", "cl")
@@ -54,12 +54,12 @@ def compile_model(model: nn.Module, backend: str = "inductor") -> None:
 
 
 class RunsSteps(nn.Module):
-    """A module that runs plans of steps, compiled once `compile_model` has been called."""
+    """A module that runs step plans, compiled once `compile_model` has been called."""
 
     def __init__(self) -> None:
         super().__init__()
         self.backend: str | None = None
-        """What compiles, see `torch.compile`; None for nothing."""
+        """The compiler backend, see `torch.compile`; None if not compiled."""
         self._compiled: _CompiledRun | None = None
 
     def run_plan(
@@ -81,16 +81,16 @@ class RunsSteps(nn.Module):
 
 
 class _CompiledRun:
-    """A plan of steps, compiled.
+    """A compiled step plan.
 
     Parameters
     ----------
     plan
         The weights.
     head
-        What draws the steps.
+        The head that samples the steps.
     backend
-        What compiles, see `torch.compile`.
+        The compiler backend; see `torch.compile`.
     """
 
     def __init__(self, plan: StepPlan, head: Any, backend: str) -> None:
@@ -120,7 +120,7 @@ class _CompiledRun:
         plan = self.plan
         told = functional.linear(z, plan.from_z, plan.z_bias)
         initial, bias = told[:, : -4 * plan.size], told[:, -4 * plan.size :].contiguous()
-        # Laid out as the states of later steps are, so that one compiled step serves for all.
+        # Same memory layout as at later steps, so that the step is compiled only once.
         hidden, cells = (
             [part.contiguous() for part in half.tensor_split(half.shape[1] // plan.size, dim=1)]
             for half in torch.tanh(initial).chunk(2, dim=1)
@@ -152,20 +152,20 @@ def _take_step(
     bias: Tensor,
     noise: Any,
 ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    """Return what is drawn at a step, and the new states of the layers.
+    """Return the sample of one step, and the new states of the layers.
 
     Parameters
     ----------
     plan, head, temperature
-        As in `StepPlan.run`.
+        See `StepPlan.run`.
     heard, of_step
-        (B, F), the step before, and (B, S), what this one hears of its own.
+        (B, F), the previous output, and (B, S), this step's own input.
     hidden, cells
-        (B, H) of each layer.
+        (B, H) for each layer.
     bias
-        (B, 4H), what the gates of the first layer hear of z.
+        (B, 4H), z's contribution to the first layer's gates.
     noise
-        Of this step.
+        The noise of this step.
     """
     dtype = plan.weights[0].dtype
     below = heard if of_step is None else torch.cat([heard, of_step], dim=1)
@@ -184,14 +184,14 @@ def _take_step(
 
 
 class _CudaGraph:
-    """A function whose kernels are launched all at once, for tensors of one shape each.
+    """A function captured as one CUDA graph, for arguments of fixed shapes.
 
     Parameters
     ----------
     function
-        It waits for nothing that the device computes.
+        Must not synchronise with the device.
     arguments
-        To begin with: tensors, and named tuples of them.
+        Example arguments: tensors, and named tuples of them.
     """
 
     def __init__(self, function: Callable[..., Tensor], arguments: tuple[Any, ...]) -> None:
@@ -208,7 +208,7 @@ class _CudaGraph:
             self._output = function(*self._arguments)
 
     def __call__(self, arguments: tuple[Any, ...]) -> Tensor:
-        """Return what the function makes of other tensors."""
+        """Return the function's result for other tensors of the same shapes."""
         for own, one in zip(_tensors(self._arguments), _tensors(arguments), strict=True):
             own.copy_(one)
         self._graph.replay()
@@ -225,7 +225,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
 
 
 def _mapped(function: Callable[[Tensor], Any], value: Any) -> Any:
-    """Return nested tuples, plain or named, with a function applied to their tensors."""
+    """Apply a function to all tensors in nested tuples, plain or named."""
     if isinstance(value, Tensor):
         return function(value)
     if not isinstance(value, tuple):

@@ -1,7 +1,7 @@
-"""What of a groove a player keeps, and what else the groove lab is told.
+"""The groove lab's conditioning: the known parts of a groove, and controls such as tempo and style.
 
-A groove to be completed is one whose hits, velocities and offsets are known cell by cell; a
-rhythm to be drumified is known as taps alone. Both are arrays here, for a batch at a time.
+In a groove to complete, hits, velocities and offsets are known or unknown cell by cell; of a
+rhythm to drumify, only taps are known. Both are arrays with a batch dimension.
 """
 
 from __future__ import annotations
@@ -25,22 +25,21 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """What is known of grooves, cell by cell.
+    """The known parts of grooves, cell by cell.
 
     Parameters
     ----------
     features
-        (B, T, 27) float32, see `music.drums`; read only where it is known.
+        (B, T, 27) float32; see `music.drums`. Only known values are read.
     hits, velocities, offsets
-        (B, T, 9) bool: the cells of which it is known whether they are hit, how loud, and how
-        early or late.
+        (B, T, 9) bool: the cells whose hit, velocity or offset is known.
     taps
         (B, T, 3) float32: 1 where a step is tapped, the tap's velocity (0 where unknown) and
         its offset in model units; zeros where there are no taps.
     """
 
     N_KINDS: ClassVar[int] = 5
-    """Of what is hidden, see `kinds`."""
+    """Number of kinds of conditioning; see `kinds`."""
 
     features: Floats
     hits: Flags
@@ -50,25 +49,25 @@ class Kept:
 
     @classmethod
     def nothing(cls, features: Floats) -> Kept:
-        """Return that nothing is known of grooves of this shape."""
+        """Nothing is known of grooves of this shape."""
         cells = np.zeros((*features.shape[:2], N_VOICES), bool)
         taps = np.zeros((*features.shape[:2], _N_TAP_FEATURES), np.float32)
         return cls(features, cells, cells, cells, taps)
 
     @classmethod
     def notes(cls, features: Floats) -> Kept:
-        """Return that all hits are known and nothing of how they are played."""
+        """All hits are known, but not how they are played."""
         nothing = cls.nothing(features)
         return replace(nothing, hits=np.ones_like(nothing.hits))
 
     @classmethod
     def everything(cls, features: Floats) -> Kept:
-        """Return that all is known."""
+        """Everything is known."""
         cells = np.ones((*features.shape[:2], N_VOICES), bool)
         return replace(cls.nothing(features), hits=cells, velocities=cells, offsets=cells)
 
     def revealing(self, steps: Flags) -> Kept:
-        """Return the same with everything known at steps, (B, T) bool."""
+        """Return the conditioning with everything known at the given steps, (B, T) bool."""
         cells = steps[..., None]
         return replace(
             self,
@@ -78,7 +77,7 @@ class Kept:
         )
 
     def at(self, steps: slice) -> Kept:
-        """Return the conditioning of some steps alone."""
+        """Return the conditioning of some steps only."""
         return Kept(
             self.features[:, steps],
             self.hits[:, steps],
@@ -108,11 +107,10 @@ class Kept:
         )
 
     def kinds(self) -> NDArray[np.int64]:
-        """Return of what kind each groove is, (B,): how much of it is hidden.
+        """Return the kind of each groove's conditioning, (B,): how much of it is hidden.
 
-        0 where the notes are known and nothing of how they are played, 1 where some of that is
-        known too; 2 where some notes are known, 3 where none are, but taps, and 4 where nothing
-        is.
+        0: all notes are known, but no feel. 1: all notes and some feel are known. 2: some notes
+        are known. 3: only taps are known. 4: nothing is known.
         """
         cells = (1, 2)
         no_feel = ~(self.velocities | self.offsets).any(axis=cells)
@@ -122,7 +120,7 @@ class Kept:
         return np.where(self.hits.all(axis=cells), np.where(no_feel, 0, 1), kinds)
 
     def known_features(self) -> Floats:
-        """Return (B, T, 54) float32: the features, 0 where unknown, and what is known."""
+        """Return (B, T, 54) float32: the features, 0 where unknown, and a mask of known cells."""
         known = np.concatenate([self.hits, self.velocities, self.offsets], axis=-1)
         known = known.astype(np.float32)
         return np.concatenate([self.features * known, known], axis=-1)
@@ -132,7 +130,7 @@ class Controls(NamedTuple):
     """Further controls: tempo, density, style and drummer.
 
     tempos_bpm: (B,). densities: (B,) mean hits a step, NaN where unknown. styles, drummers:
-    (B,) places in the configuration's lists, -1 where unknown.
+    (B,) indices into the configuration's lists, -1 where unknown.
     """
 
     tempos_bpm: Floats
@@ -147,7 +145,7 @@ class Controls(NamedTuple):
 
 
 def untold(tempos_bpm: Floats) -> Controls:
-    """Return controls that tell the tempo alone."""
+    """Return controls that give the tempo only."""
     n = len(tempos_bpm)
     unknown = np.full(n, UNKNOWN)
     return Controls(tempos_bpm, np.full(n, np.nan, np.float32), unknown, unknown)
@@ -156,7 +154,7 @@ def untold(tempos_bpm: Floats) -> Controls:
 def taps_of(features: Floats) -> Floats:
     """Fold all voices into one: (B, T, 27) features to (B, T, 3) taps.
 
-    A step is tapped where any voice is hit, as loud and as early or late as its loudest hit.
+    A step is tapped if any voice is hit; the tap has the velocity and offset of the loudest hit.
     """
     hits, velocities, offsets = np.split(features, 3, axis=-1)  # each (B, T, 9)
     loudest = np.where(hits > 0, velocities, -1.0).argmax(axis=-1)[..., None]
@@ -200,5 +198,5 @@ def condition_features(
 
 
 def _one_hot(places: NDArray[np.int64], n: int) -> Floats:
-    """Return (B, n) float32, zeros where the place is unknown."""
+    """Return (B, n) float32, all zeros where the index is unknown."""
     return np.asarray(places[:, None] == np.arange(n), np.float32)

@@ -1,6 +1,6 @@
-"""The kinds of model: how the music of each is coded, drawn, learned from and measured.
+"""The kinds of model: how each represents, samples, trains on and measures its music.
 
-A new kind is one more entry of `_KINDS`; nothing else should ask which kind a model is.
+A new kind is one more entry of `_KINDS`; no other code should ask which kind a model is.
 """
 
 from __future__ import annotations
@@ -43,29 +43,30 @@ class Kind:
     Parameters
     ----------
     name
-        As in a configuration's `kind`.
+        A configuration's `kind`.
     family
-        As in the header of a checkpoint; kinds of one family share a configuration class.
+        The `kind` in a checkpoint's header; kinds of one family share a configuration class.
     config
         The class of its configuration.
     plays
-        The form of its music, one of `music.forms`; `data.trios.load_data` reads sets of it.
+        The form of its music, one of `music.forms`; `data.trios.load_data` reads data sets of it.
     to_features, to_music
-        Music as features (T, F) float32 for a model of a grid, and back, given a tempo.
+        Convert music to features (T, F) float32 on a grid, and features back to music at a
+        tempo.
     alphabets
-        By the name of each part, the classes of a step, one of which is drawn.
+        The classes of a step, by part name.
     network
-        The class of its network, whose `forward` takes a batch and returns the terms of the
-        loss, (B,) nats each.
+        The class of its network, whose `forward` takes a batch and returns the loss terms, each
+        (B,) in nats.
     head
-        Makes the part of the network that draws a step and scores it.
+        Builds the output head, which samples a step and scores it.
     draw_batch
-        Returns the batch of a training step: windows, and all its randomness.
+        Returns the batch of a training step: windows, and all random numbers the step uses.
     measure
-        Returns the metrics of held-out windows; training keeps the model of the least `loss`.
+        Returns the metrics of held-out windows; training keeps the model with the lowest `loss`.
     attributes
-        Returns what can be told of windows as features (N, T, F) that a model of a
-        configuration plays, by name, (N,) each: what a map is coloured and searched by.
+        Measures windows, given as features (N, T, F): attributes by name, each (N,), by which
+        maps are coloured and searched.
     """
 
     name: str
@@ -139,7 +140,7 @@ _FORMS: Mapping[Plays, tuple[Callable[..., Any], Callable[..., Any], Callable[..
     "line": (line_to_features, features_to_line, _line_attributes),
     "piece": (trio_to_features, features_to_trio, _trio_attributes),
 }
-"""How music of each form becomes features, how these become music, and what is told of them."""
+"""For each form of music: the conversions to and from features, and the attributes."""
 
 
 def _musicvae(
@@ -148,7 +149,7 @@ def _musicvae(
     head: Callable[[ModelConfig], AnyHead],
     plays: Plays = "drums",
 ) -> Kind:
-    """Return a kind that differs from the other MusicVAEs in its classes and its head alone."""
+    """Return a kind of MusicVAE; these differ only in their form, classes and head."""
     to_features, to_music, attributes = _FORMS[plays]
     return Kind(
         name,
@@ -189,11 +190,11 @@ _ALL = (
 
 _KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _ALL})
 CONFIGS: Mapping[str, type[_Config]] = MappingProxyType({kind.family: kind.config for kind in _ALL})
-"""The class of configurations of each family."""
+"""The configuration class of each family."""
 
 
 def kind_of(config: _Config) -> Kind:
-    """Return the kind of a model by its configuration."""
+    """Return the kind of the model with this configuration."""
     return _KINDS[config.kind]
 
 

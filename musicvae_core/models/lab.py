@@ -1,4 +1,4 @@
-"""The groove lab's model: a conditional VAE that completes what a player keeps of a groove."""
+"""The groove lab's model: a conditional VAE that completes a partly known groove."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from musicvae_core.music.drums import DRUM_CLASSES, N_VOICES
 from musicvae_core.music.grid import COMMON_TIME, Grid
 
 _RAREST = 0.03
-"""Combinations that are less likely than this share of the likeliest are never drawn."""
+"""Combinations less likely than this fraction of the most likely one are never drawn."""
 _VELOCITY_DEVIATION, _OFFSET_DEVIATION = 0.55, 0.41
-"""Of velocities in -1..1 and of offsets in model units, in the train split."""
+"""Standard deviations of velocities in -1..1 and offsets in model units, in the train split."""
 
 
 class _Known(NamedTuple):
-    """What the output is held to.
+    """The known values that the output has to match.
 
-    features: (..., 27) the truth. cells: (..., 27) bool, where it is known. tapped: (...) bool,
-    where at least one voice has to be hit.
+    features: (..., 27) ground truth. cells: (..., 27) bool, where it is known. tapped: (...)
+    bool, where at least one voice has to be hit.
     """
 
     features: Tensor
@@ -50,14 +50,14 @@ class _Known(NamedTuple):
 
 
 def known_of(kept: Kept, device: torch.device | str = "cpu") -> _Known:
-    """Return what an output is held to, as tensors."""
+    """Return the constraints on an output as tensors."""
     cells = np.concatenate([kept.hits, kept.velocities, kept.offsets], axis=-1)
     parts = (np.asarray(kept.features), cells, kept.taps[..., 0] > 0)
     return _Known(*(torch.from_numpy(part).to(device) for part in parts))
 
 
 class _HeldNoise(NamedTuple):
-    """The randomness of a sequence, (T, B, ...), and what its output is held to."""
+    """The noise of a sequence, (T, B, ...), and the constraints on its output."""
 
     noise: Noise
     known: _Known
@@ -65,18 +65,18 @@ class _HeldNoise(NamedTuple):
     feel_temperature: float
 
     def steps(self) -> list[_HeldNoise]:
-        """Return the part of each step."""
+        """Split into single steps."""
         known = [_Known(*parts) for parts in zip(*(p.unbind(0) for p in self.known), strict=True)]
         parts = zip(self.noise.steps(), known, self.forbidden.unbind(0), strict=True)
         return [_HeldNoise(*part, self.feel_temperature) for part in parts]
 
 
 class LabHead(GrooveHead):
-    """A `GrooveHead` that is held to what is known.
+    """A `GrooveHead` whose output always agrees with the known cells.
 
-    Only combinations that agree with the known voices have any probability; known velocities
-    and offsets are given back as they are. So what is kept is kept exactly, and what is
-    learned is the rest, given it.
+    Combinations that contradict a known voice have probability 0, and known velocities and
+    offsets are returned unchanged. So the known parts are reproduced exactly, and the model
+    learns the distribution of the rest given them.
     """
 
     def forbidden(self, known: _Known) -> Tensor:
@@ -91,14 +91,18 @@ class LabHead(GrooveHead):
         return forbidden
 
     def log_prob_of_rest(self, states: Tensor, known: _Known) -> dict[str, Tensor]:
-        """Return `hits`, `velocities` and `offsets`, (...) nats, of what is not known.
+        """Return the log likelihood of the unknown cells given the known ones.
 
         Parameters
         ----------
         states
             (..., H) decoder states.
         known
-            The whole truth in its features, and which of it is known.
+            The complete ground truth, and which cells of it are known.
+
+        Returns
+        -------
+        `hits`, `velocities` and `offsets`, each (...) in nats.
         """
         truth = known.features
         logits = self.to_logits(states).float()
@@ -124,11 +128,11 @@ class LabHead(GrooveHead):
         )
 
     def draw(self, projected: Tensor, temperature: float, noise: _HeldNoise) -> Tensor:  # type: ignore[override]
-        """Draw what is not known of a step: (..., P) to (..., 27).
+        """Draw the unknown cells of a step: (..., P) to (..., 27).
 
-        Source: combinations far less likely than the likeliest are left out, as in min-p
-        sampling (Nguyen et al. 2024, section 3): over 512 of them, the many that are each
-        unlikely bring voices into a groove that real ones do not use.
+        Source: combinations far less likely than the most likely one are left out, as in min-p
+        sampling (Nguyen et al. 2024, section 3). There are 512 combinations, and the many
+        unlikely ones together would add voices that real grooves do not use.
         """
         logits, feel_states = torch.split(
             projected, [DRUM_CLASSES.n_classes, self.feel_size], dim=-1
@@ -142,10 +146,10 @@ class LabHead(GrooveHead):
 
 
 class MeansHead(LabHead):
-    """A `LabHead` whose feel is a mean learned by squared error, and never drawn: a baseline.
+    """A baseline `LabHead` with deterministic feel: means learned by squared error.
 
     Source: GrooVAE's outputs (Gillick et al. 2019, section 3). The errors are divided by the
-    variances of the train split, so that they weigh like the other terms.
+    variances of the train split, so that they are on the same scale as the other terms.
     """
 
     def __init__(self, size: int, feel_size: int, grid: Grid = COMMON_TIME) -> None:
@@ -168,20 +172,20 @@ class MeansHead(LabHead):
 
 
 class LabBatch(NamedTuple):
-    """What a training step of a lab learns from, and all the randomness of the step.
+    """The input of a lab's training step, and all the random numbers the step uses.
 
     Parameters
     ----------
     condition
-        (B, T, C), see `GrooveLab.condition`.
+        (B, T, C); see `GrooveLab.condition`.
     known
-        (B, T, ...): the whole truth in its features, and which of it is known.
+        (B, T, ...): the complete ground truth, and which cells of it are known.
     kl_weights
-        (B,) float32: what multiplies beta for each example.
+        (B,) float32: multiplies beta for each example.
     z_noise
         (B, Z) standard normal.
     is_blank
-        (B, T) bool: steps at which the decoder does not hear the step before.
+        (B, T) bool: steps at which the decoder's previous-step input is zeroed (word dropout).
     """
 
     condition: Tensor
@@ -192,10 +196,10 @@ class LabBatch(NamedTuple):
 
 
 class Inference(NamedTuple):
-    """What the parts of a lab make of whole grooves and of what is kept of them.
+    """A lab's context, posterior and prior for complete grooves and their conditioning.
 
     context: (B, T, context size). mu, sigma: (B, Z) of the posterior. prior_mu, prior_sigma:
-    (B, Z) of the prior that is trained.
+    (B, Z) of the trained prior.
     """
 
     context: Tensor
@@ -206,23 +210,24 @@ class Inference(NamedTuple):
 
 
 class GrooveLab(nn.Module):
-    """A conditional VAE: what is kept, and z for what it leaves open, to a whole groove.
+    """A conditional VAE that generates a complete groove from its known parts.
 
-    A bidirectional LSTM reads what is kept; the decoder hears its state at every step, beside
-    z and its own last output. The prior over z is a Gaussian that depends on what is kept, with
-    correlations that are fitted last (`CodeNoise`); the posterior hears the whole groove as well.
+    A bidirectional LSTM reads the conditioning. At every step the decoder gets that LSTM's
+    state, z, and its own previous output; z covers what the conditioning leaves open. The prior
+    over z is a Gaussian that depends on the conditioning, with correlations fitted after
+    training (`CodeNoise`). The posterior also reads the complete groove.
 
     Source: the encoder, z and decoder are MusicVAE's (Roberts et al. 2018, section 3.1), the
-    tasks GrooVAE's (Gillick et al. 2019, section 4); Sohn et al. 2015 for the conditional
-    prior. Deviations: one model for all tasks where GrooVAE has one for each, the condition,
-    and the head that is held to what is kept.
+    tasks GrooVAE's (Gillick et al. 2019, section 4); the conditional prior follows Sohn et al.
+    2015. Deviations: one model for all tasks, where GrooVAE has one for each; the conditioning;
+    and the head constrained to the known parts.
 
     Parameters
     ----------
     config
-        Dimensions of the parts.
+        Dimensions of the networks.
     head
-        Draws the steps and scores them.
+        Samples each step and scores it.
     """
 
     def __init__(self, config: LabConfig, head: LabHead) -> None:
@@ -248,16 +253,16 @@ class GrooveLab(nn.Module):
         )
 
     def condition(self, kept: Kept, controls: Controls) -> Tensor:
-        """Return all that the lab hears of what is kept and asked for, (B, T, C) float32."""
+        """Return the conditioning features (B, T, C) float32 of known parts and controls."""
         n_styles, n_drummers = len(self.config.style_names), len(self.config.drummer_names)
         grid = self.config.grid
         return torch.from_numpy(condition_features(kept, controls, n_styles, n_drummers, grid))
 
     def forward(self, batch: LabBatch) -> dict[str, Tensor]:
-        """Return the terms of the loss, each (B,) nats, of what is not known.
+        """Return the loss terms of the unknown cells, each (B,) in nats.
 
-        They are `kl`, the divergence of the posterior from the prior that is trained, and
-        `hits`, `velocities` and `offsets`; their sum bounds the negative log likelihood.
+        They are `kl`, the divergence of the posterior from the trained prior, and `hits`,
+        `velocities` and `offsets`. Their sum bounds the negative log likelihood from above.
         """
         truth = batch.known.features
         inference = self.infer(batch.condition, truth)
@@ -269,13 +274,13 @@ class GrooveLab(nn.Module):
         return {"kl": gaussian_kl_nats(*inference[1:]), **terms}
 
     def infer(self, condition: Tensor, features: Tensor) -> Inference:
-        """Return context, posterior and prior of whole grooves (B, T, 27)."""
+        """Return context, posterior and prior of complete grooves (B, T, 27)."""
         context, prior_mu, prior_sigma = self.read(condition)
         mu, sigma = self.encode(features, condition)
         return Inference(context, mu, sigma, prior_mu, prior_sigma)
 
     def read(self, condition: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Read what is kept, (B, T, C).
+        """Read the conditioning features (B, T, C).
 
         Returns
         -------
@@ -291,12 +296,12 @@ class GrooveLab(nn.Module):
         return context, mu, functional.softplus(sigma) + BidirectionalEncoder.MIN_SIGMA
 
     def encode(self, features: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the posterior's mu and sigma, (B, Z), of whole grooves (B, T, 27)."""
+        """Return the posterior's mu and sigma, each (B, Z), of complete grooves (B, T, 27)."""
         mu, sigma = self.encoder(torch.cat([features, condition], dim=-1))
         return mu, sigma
 
     def draw_code(self, mu: Tensor, sigma: Tensor, noise: Tensor, kinds: Tensor) -> Tensor:
-        """Draw z (B, Z) from the prior, see `read`.
+        """Draw z (B, Z) from the prior; see `read`.
 
         Parameters
         ----------
@@ -305,13 +310,13 @@ class GrooveLab(nn.Module):
         noise
             (B, Z) standard normal.
         kinds
-            (B,) int64, see `Kept.kinds`.
+            (B,) int64; see `Kept.kinds`.
         """
         turned: Tensor = on_whole_blocks(self.code_noise, noise, kinds)
         return mu + sigma * turned
 
     def decode_forced(self, z: Tensor, previous: Tensor, context: Tensor) -> Tensor:
-        """Return decoder states (B, T, H) under given previous outputs (B, T, 27)."""
+        """Return decoder states (B, T, H), teacher-forced with previous outputs (B, T, 27)."""
         states: Tensor = self.decoder(z, previous, context)
         return states
 
@@ -326,17 +331,17 @@ class GrooveLab(nn.Module):
         feel_temperature: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Complete what is known, free-running.
+        """Complete grooves by free-running decoding.
 
         Parameters
         ----------
         z, context
-            (B, Z) and (B, T, context size), see `read`.
+            (B, Z) and (B, T, context size); see `read`.
         known
-            (B, T, ...): what the output is held to.
+            (B, T, ...): the known cells, which the output has to match.
         temperature, feel_temperature
-            Of the hits, and of velocities and offsets; 0 takes the most likely hits, and the
-            mean feel.
+            Temperature of the hits, and of velocities and offsets; 0 takes the most likely hits
+            and the mean feel.
         generator
             Source of randomness.
 

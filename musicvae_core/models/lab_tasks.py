@@ -1,12 +1,12 @@
 """Training batches of a groove lab: grooves with parts hidden at random.
 
-Every example is hidden in one of these ways, and in half of them its first bar is then shown
-again, as it is when a long groove is made window by window:
+Each example has one of these hidden. In half of the examples the first bar is then revealed
+again, as happens when a long groove is completed window by window:
 
 - how the notes are played: velocities, offsets, or both;
-- some voices, through all bars or some;
-- some beats of all voices, often all from one on;
-- everything but taps, of which some are dropped, and the velocities often flat;
+- some voices, in all bars or only some;
+- some beats of all voices, often everything from one beat on;
+- everything but taps, some of which are dropped or lose their velocities;
 - everything.
 """
 
@@ -29,7 +29,7 @@ from musicvae_core.music.grid import COMMON_TIME, Grid
 
 _Hiding = Callable[[Floats, np.random.Generator, Grid], Kept]
 _UNKNOWN_CONTROL = 0.5
-"""Share of examples in which density, style or drummer is left out."""
+"""Share of examples in which density, style or drummer is hidden."""
 _VALIDATION_SEED = 1
 
 
@@ -47,7 +47,7 @@ def hide(features: Floats, rng: np.random.Generator, grid: Grid = COMMON_TIME) -
 
 
 def _hide_controls(controls: Controls, rng: np.random.Generator) -> Controls:
-    """Leave out each control of some examples; the tempo is always given."""
+    """Hide each control in some examples; the tempo is always given."""
     hidden = rng.random((3, len(controls.styles))) < _UNKNOWN_CONTROL
     return Controls(
         controls.tempos_bpm,
@@ -95,7 +95,7 @@ def _hide_all(features: Floats, rng: np.random.Generator, grid: Grid) -> Kept:
 
 
 def _some_beats(features: Floats, rng: np.random.Generator, grid: Grid) -> Flags:
-    """Return the steps of one stretch of beats, half of the time up to the end: (1, T)."""
+    """Return the steps of a random run of beats, half of the time up to the end: (1, T)."""
     n_beats = features.shape[1] // grid.steps_per_beat
     start = rng.integers(0, n_beats)
     end = n_beats if rng.random() < 0.5 else rng.integers(start, n_beats) + 1
@@ -104,7 +104,7 @@ def _some_beats(features: Floats, rng: np.random.Generator, grid: Grid) -> Flags
 
 
 def _without(kept: Kept, cells: Flags, rng: np.random.Generator) -> Kept:
-    """Hide cells; now and then how the rest is played as well."""
+    """Hide cells, and sometimes the feel of the rest as well."""
     shown = kept.hits & ~cells
     feel = shown if rng.random() < 0.8 else np.zeros_like(shown)
     return replace(kept, hits=shown, velocities=feel, offsets=feel)
@@ -138,7 +138,7 @@ def told_of(windows: Windows, config: LabConfig) -> Controls:
 
 
 def draw_batch(model: GrooveLab, windows: Windows, config: TrainConfig, step: int) -> LabBatch:
-    """Return the windows and the tasks that belong to a step of a training run."""
+    """Return the batch of one training step: windows with parts hidden."""
     chosen = windows.take(batch_indices(step, len(windows), config.batch_size, config.seed))
     rng = np.random.default_rng((config.seed, step))
     controls = told_of(chosen, model.config)
@@ -150,7 +150,7 @@ def draw_batch(model: GrooveLab, windows: Windows, config: TrainConfig, step: in
 def _make_batch(
     model: GrooveLab, kept: Kept, controls: Controls, config: TrainConfig, seed: int
 ) -> LabBatch:
-    """Return a batch of grooves; `kept.features` holds them completely."""
+    """Return a training batch; `kept.features` holds the complete grooves."""
     generator = torch.Generator().manual_seed(seed)
     is_feel = torch.from_numpy(kept.hits.all(axis=(1, 2)))
     return LabBatch(
@@ -164,9 +164,9 @@ def _make_batch(
 
 @torch.no_grad()
 def measure(model: GrooveLab, windows: Windows, config: TrainConfig) -> dict[str, float]:
-    """Return the objective over held-out windows, on tasks that are the same every time.
+    """Return the objective over held-out windows, with the same parts hidden every time.
 
-    `loss` is the whole; the others are means in nats an example.
+    `loss` is the total; the other terms are means in nats per example.
     """
     rng = np.random.default_rng(_VALIDATION_SEED)
     kept = hide(windows.features, rng, model.config.grid)
@@ -189,16 +189,16 @@ def measure(model: GrooveLab, windows: Windows, config: TrainConfig) -> dict[str
 _SWING, _LATENESS = 0.15, 0.06
 """Standard deviations, in steps, of the random changes of swing and of lateness."""
 _LATEST = 0.98
-"""Of an offset in model units: the next step begins at 1."""
+"""The latest offset in model units; the next step begins at 1."""
 
 
 def _change_feel(
     features: NDArray[np.float32], share: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return a batch with a share of its examples swung, and played later or earlier.
+    """Return a batch in which a share of the examples has random swing and lateness added.
 
-    The hits at odd steps are moved by one amount more than those at even ones, and all by
-    another; none leaves its step.
+    Swing moves the hits at odd steps relative to those at even steps; lateness moves all hits
+    alike. No hit leaves its step.
 
     Parameters
     ----------

@@ -1,11 +1,11 @@
-"""Mixtures of discretised logistic distributions: the law of a velocity or of an offset.
+"""Mixtures of discretised logistics: the distribution of a velocity or an offset.
 
-A quantity that MIDI stores in equal bins is drawn from a mixture of logistics whose mass in
-each bin is a difference of two logistic distribution functions; the outermost bins take the
-tails.
+A quantity that MIDI stores in equal bins is modelled by a mixture of logistics. The probability
+of a bin is the difference of the logistic distribution function at its two edges; the outermost
+bins take the tails.
 
-Source: Salimans, Karpathy, Chen and Kingma 2017 (PixelCNN++), section 2.1. Here without
-their coupling of channels.
+Source: Salimans, Karpathy, Chen and Kingma 2017 (PixelCNN++), section 2.1, without their
+coupling of channels.
 
 Parameters of a mixture of K components are one tensor (..., 3K): K weights (logits), K
 means, K logarithms of the scale.
@@ -20,11 +20,11 @@ from torch import Tensor
 from torch.nn import functional
 
 _MIN_LOG_SCALE = -6.0
-"""Keeps a component from shrinking onto one bin without bound."""
+"""Keeps a component from shrinking indefinitely onto a single bin."""
 
 
 class Lattice(NamedTuple):
-    """Equal bins: the centres of the first and of the last, and half the width of one."""
+    """Equal bins: the centres of the first and the last, and half a bin's width."""
 
     lowest: float
     highest: float
@@ -75,7 +75,7 @@ def log_prob(parameters: Tensor, values: Tensor, lattice: Lattice) -> Tensor:
 
 
 def mean(parameters: Tensor) -> Tensor:
-    """Return the mean (...) of the components' own means, by weight."""
+    """Return the weighted mean (...) of the components' means."""
     weights, means, _ = _split(parameters)
     return (weights.softmax(dim=-1) * means).sum(dim=-1)
 
@@ -95,7 +95,7 @@ def sample(parameters: Tensor, temperature: float, gumbel: Tensor, uniform: Tens
 
     Returns
     -------
-    (...) float32, not yet moved to a bin: see `Lattice.snap`.
+    (...) float32, not yet snapped to a bin; see `Lattice.snap`.
     """
     if temperature == 0:
         return mean(parameters)

@@ -1,4 +1,4 @@
-"""How exactly a MusicVAE reconstructs its input."""
+"""How accurately a MusicVAE reconstructs its input."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def measure(model: MusicVAE, windows: AnyWindows, config: TrainConfig) -> dict[s
 def reconstruction_metrics(
     model: MusicVAE, features: NDArray[np.float32], tempos_bpm: NDArray[np.float32]
 ) -> dict[str, float]:
-    """Measure how exactly windows come back from their posterior means.
+    """Measure how accurately windows are reconstructed from their posterior means.
 
     Parameters
     ----------
@@ -39,27 +39,27 @@ def reconstruction_metrics(
     features
         (N, T, 27) float32.
     tempos_bpm
-        (N,) float32, to tell offsets in milliseconds.
+        (N,) float32, to convert offsets to milliseconds.
 
     Returns
     -------
     `teacher_forcing_accuracy`
-        Share of steps whose class (of drums: all nine voices) is right when the decoder is fed
-        the truth.
+        Share of steps whose class (for drums: all nine voices) is right under teacher forcing.
     `sampling_accuracy`, `sampling_accuracy_nonsilent`
-        The same free-running at temperature 0, over all steps and over those with a hit; the
-        latter is left out where all is silent.
+        The same with free-running decoding at temperature 0, over all steps and over those with
+        a hit; the latter is omitted if every step is silent.
     `sampling_accuracy_...`, `teacher_forcing_accuracy_...`
-        The same of each part of a trio; without a part's name they are the means over parts.
+        The same for each part of a trio; without a part's name they are means over the parts.
     `hit_f1`
-        Harmonic mean of precision and recall of the hits so decoded; silence for silence is 1.
+        F1 of the free-running hits; 1 if both are silent.
     `velocity_mae`, `offset_mae_ms`
-        Mean absolute error over hits that are in both, with a groove head; left out where no
-        hit is in both.
+        Mean absolute errors over hits present in both, with a groove head; omitted if there are
+        none.
     `kl_nats`, `active_units`
-        Mean divergence from N(0, I), and dimensions whose mean varies by over 0.01.
+        Mean divergence from N(0, I), and the number of dimensions whose mean has a variance
+        above 0.01.
     `nll_...`
-        Negative log likelihood an example in nats, fed the truth, z at the mean.
+        Negative log likelihood in nats per example, under teacher forcing with z at its mean.
 
     Source: Roberts et al. 2018, table 2; active units: Burda et al. 2016, section 5.
     """
@@ -106,7 +106,7 @@ def _variance(mu: Tensor) -> Tensor:
 
 
 def _compare(model: MusicVAE, features: Tensor) -> dict[str, Tensor]:
-    """Decode a batch both ways and lay it beside the truth."""
+    """Decode a batch free-running and teacher-forced, and compare both with the truth."""
     device = next(model.parameters()).device
     features = features[..., : model.n_features].to(device)
     mu, sigma = model.encode(features)
