@@ -1,11 +1,11 @@
-"""The atlas of a checkpoint: codes of real windows with labels, and the maps that place them.
+"""The atlas of a checkpoint: labelled codes of real windows, and maps of the latent space.
 
-The maps are principal components, and t-SNE on which new codes find a place. Codes are compared
-by the angle between their directions: on the validation split of `groove_2bar` the nearest codes
-by angle share more hits with a window than the nearest in a straight line (Jaccard .479 against
-.459), and more often its style (.62 against .58). `latent.slerp` moves along directions too.
+There are two maps: principal components, and a t-SNE map that can place new codes. Codes are
+compared by the angle between them: on the validation split of `groove_2bar`, the nearest codes
+by angle share more hits with a window than the nearest by distance (Jaccard .479 against .459),
+and more often its style (.62 against .58). `latent.slerp` interpolates by angle, too.
 
-openTSNE is imported when first needed: a page that only draws a map does without it.
+openTSNE is imported on first use: a page that only draws a map does not need it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _Codes = NDArray[np.float32]
 _Positions = NDArray[np.float32]
 
 _PLACING_PERPLEXITY = 5.0
-"""The default of openTSNE's `transform`: a new code has its own few neighbours in view."""
+"""The default of openTSNE's `transform`: a new code is placed by its few nearest neighbours."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +37,11 @@ class Principal:
     Parameters
     ----------
     mean
-        (Z,) float32, of the codes.
+        (Z,) float32, mean of the codes.
     components
-        (3, Z) float32, orthonormal, the first varying most.
+        (3, Z) float32, orthonormal, in order of decreasing variance.
     explained
-        (3,) float32, each one's share of the variance of the codes, 0 to 1.
+        (3,) float32, each component's share of the codes' variance, 0 to 1.
     """
 
     N_COMPONENTS: ClassVar[int] = 3
@@ -51,21 +51,21 @@ class Principal:
     explained: NDArray[np.float32]
 
     def place(self, codes: _Codes) -> _Positions:
-        """Return where codes (n, Z) lie on the components, (n, 3) float32."""
+        """Project codes (n, Z) onto the components, (n, 3) float32."""
         return np.asarray((codes - self.mean) @ self.components.T, np.float32)
 
 
 def directions(codes: _Codes) -> _Codes:
-    """Return codes (n, Z) at length 1; a code of zeros stays."""
+    """Return codes (n, Z) scaled to length 1; a code of zeros is unchanged."""
     lengths = np.linalg.norm(codes, axis=-1, keepdims=True)
     return np.asarray(codes / np.where(lengths > 0, lengths, 1), np.float32)
 
 
 def mean_code(codes: _Codes) -> _Codes:
-    """Return the middle of codes (n, Z), n at least 1: their mean direction at their mean length.
+    """Return the centre of codes (n, Z), n at least 1: their mean direction at their mean length.
 
-    The plain mean of different grooves is much shorter than any of them, and plays up to a
-    tenth fewer notes than they do; this one has as many, and shares as many hits with them.
+    The plain mean of different grooves' codes is much shorter than any of them and plays up to a
+    tenth fewer notes; this centre plays as many, and shares as many hits with the grooves.
     """
     middle = directions(directions(codes).mean(axis=0))
     return np.asarray(middle * np.linalg.norm(codes, axis=1).mean(), np.float32)
@@ -82,17 +82,17 @@ def nearest(codes: _Codes, code: _Codes, n: int) -> NDArray[np.int64]:
 class _TsneMap:
     """A fitted t-SNE map that takes new codes; safe to use from many threads.
 
-    A new code starts at the place of its nearest neighbour and is then moved by gradient
-    descent, the codes of the map fixed, towards its own neighbours and away from all others.
-    openTSNE's usual start, the median of 25 neighbours, leaves one code in twenty between
-    groups that its neighbours are spread over.
+    A new code starts at its nearest neighbour's position and is then moved by gradient descent
+    towards its neighbours and away from all other codes, which stay fixed. openTSNE's default
+    start, the median of 25 neighbours, leaves one code in twenty stranded between the groups
+    its neighbours belong to.
 
     Parameters
     ----------
     codes
-        (N, Z) float32, those the map was fitted to.
+        (N, Z) float32, the codes the map was fitted to.
     positions
-        (N, 2) float32, of a fit, see `latent.fit`.
+        (N, 2) float32, their fitted positions; see `latent.fit`.
 
     Source: Poličar, Stražar and Zupan 2023, "Embedding to reference t-SNE space".
     """
@@ -104,7 +104,7 @@ class _TsneMap:
         self._lock = threading.Lock()
 
     def place(self, codes: _Codes) -> _Positions:
-        """Return where new codes (n, Z) lie on the map, (n, 2) float32, each by itself."""
+        """Place new codes (n, Z) on the map, independently of one another: (n, 2) float32."""
         if not len(codes):
             return np.zeros((0, 2), np.float32)
         self.prepare()
@@ -113,13 +113,13 @@ class _TsneMap:
         return np.asarray(placed, np.float32)
 
     def prepare(self) -> None:
-        """Get ready to place codes; that takes a second or two, once."""
+        """Prepare for placing codes; the first call takes a second or two."""
         with self._lock:
             if self._fitted is None:
                 self._fitted = self._embedding()
 
     def _embedding(self) -> Any:
-        """Return openTSNE's embedding at the stored positions, without fitting it again."""
+        """Return openTSNE's embedding at the stored positions, without refitting it."""
         from openTSNE import TSNEEmbedding
         from openTSNE.affinity import PerplexityBasedNN
 
@@ -133,18 +133,18 @@ class _TsneMap:
 ATLAS_FILE = "atlas.npz"
 _FORMAT = "musicvae_core atlas"
 _FORMAT_VERSION = 2
-"""Raised when older code cannot read what is written: 2 has codes in 8 bits."""
+"""Raised whenever older code cannot read new files: version 2 stores codes in 8 bits."""
 
 _TINY = np.float32(1e-12)
 _DENSITIES = ("step_density", "note_density", "melody_note_density")
-"""The attribute of drums, of a line and of a band that tells how busy they are."""
+"""The attributes that measure note density: of drums, of a line and of a trio."""
 
 
 @dataclass(frozen=True)
 class Performance:
-    """What is known of a performance; beat_type is `beat`, `fill` or empty.
+    """Metadata of a performance; beat_type is `beat`, `fill` or empty.
 
-    Of a tune, `style` is the collection that it is from.
+    For a tune, `style` is the collection it comes from.
     """
 
     name: str
@@ -156,7 +156,7 @@ class Performance:
 
 @dataclass(frozen=True, eq=False)
 class Atlas:
-    """Windows of the train split as points.
+    """Windows of the train split as points in the latent space.
 
     Parameters
     ----------
@@ -165,19 +165,20 @@ class Atlas:
     n_bars
         Length of a window.
     codes
-        (N, Z) float32: posterior means, rounded to 8 bits with a scale a dimension once saved.
+        (N, Z) float32: posterior means; saving rounds them to 8 bits, with one scale per
+        dimension.
     performance
-        (N,) int64: the index in `performances` of the one each was cut from.
+        (N,) int64: index in `performances` of each window's performance.
     start_bar
-        (N,) int64: the bar each begins at, counted from 0.
+        (N,) int64: each window's first bar, counted from 0.
     performances
-        Those that have a window here.
+        The performances that have a window here.
     attributes
-        By the names of `attributes.CONTROLS`, (N,) float32 each, in their own units.
+        (N,) float32 for each attribute, in its own unit, by its name in `attributes.CONTROLS`.
     principal
         The principal components of the codes.
     tsne
-        (N, 2) float32: where each lies on the t-SNE map.
+        (N, 2) float32: each window's position on the t-SNE map.
     """
 
     fingerprint: str
@@ -194,12 +195,12 @@ class Atlas:
         return len(self.codes)
 
     def performance_of(self, point: int) -> Performance:
-        """Return the performance that a point was cut from."""
+        """Return the performance that a point's window was cut from."""
         return self.performances[int(self.performance[point])]
 
     @cached_property
     def styles(self) -> tuple[str, ...]:
-        """The styles of the windows, those with the most windows first."""
+        """The styles of the windows, the most common first."""
         counts = Counter(self._styles.tolist())
         return tuple(style for style, _ in counts.most_common())
 
@@ -209,7 +210,7 @@ class Atlas:
 
     @property
     def density(self) -> NDArray[np.float32]:
-        """How many notes each window has for its length, (N,): struck steps, of lines notes."""
+        """Note density of each window, (N,): of drums by steps with a hit, of lines by notes."""
         return next(self.attributes[name] for name in _DENSITIES if name in self.attributes)
 
     @cached_property
@@ -219,14 +220,14 @@ class Atlas:
 
     @cached_property
     def tsne_map(self) -> _TsneMap:
-        """The t-SNE map, to place new codes on."""
+        """The t-SNE map, for placing new codes."""
         return _TsneMap(self.codes, self.tsne)
 
 
 def _pack_codes(codes: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-    """Return codes (N, Z) as they are stored, in 8 bits with a scale a dimension.
+    """Return codes (N, Z) in their stored form: 8 bits, with one scale per dimension.
 
-    The error is 1% of the codes' own size; 99 of 100 codes of the shipped maps keep the same
+    The error is 1% of the codes' size; 99 of 100 codes of the shipped maps have the same
     nearest neighbour as in 16 bits.
     """
     scale = np.maximum(np.abs(codes).max(axis=0), _TINY) / np.float32(127)  # (Z,)
@@ -240,7 +241,7 @@ def _unpack_codes(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
 
 
 def save_atlas(atlas: Atlas, folder: Path) -> Path:
-    """Write an atlas into a checkpoint's folder, whole or not at all, and return its path."""
+    """Write an atlas atomically into a checkpoint's folder, and return its path."""
     about = {
         "format": _FORMAT,
         "format_version": _FORMAT_VERSION,
@@ -270,14 +271,14 @@ def load_atlas(folder: Path, fingerprint: str) -> Atlas:
     Parameters
     ----------
     folder
-        The checkpoint's.
+        The checkpoint's folder.
     fingerprint
-        `Checkpoint.fingerprint` of the model beside it.
+        `Checkpoint.fingerprint` of the model in that folder.
 
     Raises
     ------
     CheckpointError
-        As `read_side_file`.
+        See `read_side_file`.
     """
     return read_side_file(
         Path(folder) / ATLAS_FILE,
@@ -290,7 +291,7 @@ def load_atlas(folder: Path, fingerprint: str) -> Atlas:
 
 
 def _assembled(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Atlas:
-    """Return the atlas that the parts are; ValueError where they do not fit together."""
+    """Assemble an atlas from its stored arrays; raise ValueError if they are inconsistent."""
     codes = _unpack_codes(arrays)
     n, z_size = codes.shape
     names = about["attributes"]

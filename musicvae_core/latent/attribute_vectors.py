@@ -1,7 +1,7 @@
-"""Attribute vectors of a checkpoint: which way z moves to change one thing about a groove.
+"""Attribute vectors of a checkpoint: directions in z that change one attribute of a groove.
 
-They lie beside the weights as `attribute_vectors.npz`, so that grooves can be steered without a
-data set. Nothing in it is ever unpickled.
+They are stored next to the weights as `attribute_vectors.npz`, so that steering needs no data
+set. Nothing in that file is ever unpickled.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ VECTORS_FILE = "attribute_vectors.npz"
 _FORMAT = "musicvae_core attribute vectors"
 _FORMAT_VERSION = 1
 FILL = "fill"
-"""The label that tells fills from beats; every other label is a style."""
+"""The label that distinguishes fills from beats; every other label is a style."""
 
 _Array = NDArray[np.float64]
 
@@ -32,25 +32,25 @@ class AttributeVectors:
     Parameters
     ----------
     fingerprint
-        `Checkpoint.fingerprint` of the model that they belong to.
+        `Checkpoint.fingerprint` of the model that the vectors belong to.
     controls
-        Names of the attributes, of `attributes.CONTROLS`: those that vary in the train split.
+        Names of the attributes, from `attributes.CONTROLS`: those that vary in the train split.
     labels
         Styles, by their names in the data set, and `FILL`.
     deviations
         (K,): each attribute's standard deviation, in its own unit.
     lowest, highest
-        (K,): what 2.5% of the windows lie below and above, in its own unit.
+        (K,): each attribute's 2.5% and 97.5% quantiles over the windows, in its own unit.
     plain
-        (K, Z): mean z of the top quartile less that of the bottom quartile.
+        (K, Z): mean z of the top quartile minus that of the bottom quartile.
     corrected
-        (K, Z): the likeliest change of z that raises one attribute by a standard deviation
-        and no other, in a linear account of all of them together.
+        (K, Z): the most likely change of z that raises one attribute by a standard deviation
+        and leaves the others unchanged, in a linear model of all attributes.
     metric
-        (K, K): the squared Mahalanobis length of a sum of corrected vectors with weights w is
-        w @ metric @ w, the covariance being that of the codes.
+        (K, K): w @ metric @ w is the squared Mahalanobis length, under the codes' covariance,
+        of the sum of corrected vectors with weights w.
     styles
-        (L, Z): mean z with the label less mean z without it.
+        (L, Z): mean z with the label minus mean z without it.
     """
 
     fingerprint: str
@@ -66,11 +66,11 @@ class AttributeVectors:
 
     @property
     def names(self) -> frozenset[str]:
-        """The names of all that the model can be asked for, attributes and labels."""
+        """The names of everything the model can be steered by: attributes and labels."""
         return frozenset((*self.controls, *self.labels))
 
     def styled(self, codes: NDArray[np.float32], amounts: Mapping[str, float]) -> _Array:
-        """Return codes (..., Z) with so much of each label's vector added."""
+        """Return codes (..., Z) with the given amount of each label's vector added."""
         moves = [amount * self.styles[self.labels.index(name)] for name, amount in amounts.items()]
         return np.asarray(codes + np.sum(moves, axis=0), np.float64)
 
@@ -79,7 +79,7 @@ _ARRAYS = ("deviations", "lowest", "highest", "plain", "corrected", "metric", "s
 
 
 def save_vectors(vectors: AttributeVectors, folder: Path) -> Path:
-    """Write vectors into a checkpoint's folder, whole or not at all, and return their path."""
+    """Write vectors atomically into a checkpoint's folder, and return their path."""
     about = {
         "format": _FORMAT,
         "format_version": _FORMAT_VERSION,
@@ -99,14 +99,14 @@ def load_vectors(folder: Path, fingerprint: str) -> AttributeVectors:
     Parameters
     ----------
     folder
-        The checkpoint's.
+        The checkpoint's folder.
     fingerprint
-        `Checkpoint.fingerprint` of the model beside them.
+        `Checkpoint.fingerprint` of the model in that folder.
 
     Raises
     ------
     CheckpointError
-        As `read_side_file`.
+        See `read_side_file`.
     """
     return read_side_file(
         Path(folder) / VECTORS_FILE,
@@ -119,7 +119,7 @@ def load_vectors(folder: Path, fingerprint: str) -> AttributeVectors:
 
 
 def _assembled(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> AttributeVectors:
-    """Return the vectors that the parts are; ValueError where they do not fit together."""
+    """Assemble the vectors from stored arrays; raise ValueError if they are inconsistent."""
     n_controls, z_size = arrays["plain"].shape
     if len(about["controls"]) != n_controls:
         raise ValueError(f"it names {len(about['controls'])} attributes of {n_controls}")

@@ -1,4 +1,4 @@
-"""The models of a folder and what lies beside them, each loaded once."""
+"""The models in a folder, with their atlases and attribute vectors, each loaded once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MODEL_ORDER = ("groove_2bar", "drums_2bar")
 """Models are listed in this order, then by name; the first is the app's default."""
 
 _LAB_MODEL = "groove_lab"
-"""The checkpoint of the groove lab, which is not among `Library.models`."""
+"""The groove lab's checkpoint, which `Library.models` does not list."""
 
 _T = TypeVar("_T")
 
@@ -32,12 +32,12 @@ _log = logging.getLogger(__name__)
 
 
 class Library:
-    """The checkpoints of a folder; all methods may be called from any thread.
+    """The checkpoints in a folder; all methods are thread-safe.
 
     Parameters
     ----------
     folder
-        Of checkpoint folders.
+        A folder of checkpoint folders.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -49,7 +49,7 @@ class Library:
         self._lock = threading.Lock()
 
     def models(self, plays: Plays | None = None) -> tuple[ModelInfo, ...]:
-        """List the checkpoints that are there, or those of one form, without loading them."""
+        """List the checkpoints, or those of one form of music, without loading them."""
         names = [path.parent.name for path in self._folder.glob(f"*/{CONFIG_FILE}")]
         known = {name: place for place, name in enumerate(_MODEL_ORDER)}
         names.sort(key=lambda name: (known.get(name, len(known)), name))
@@ -57,9 +57,9 @@ class Library:
         return tuple(info for info in infos if info and plays in (None, info.plays))
 
     def _info(self, name: str) -> ModelInfo | None:
-        """Return what is said of a model; None, and a line in the log, where it cannot be read.
+        """Return a model's information; log a warning and return None if it is unreadable.
 
-        Models of another kind, such as the groove lab, are left out.
+        Models other than MusicVAEs, such as the groove lab, also give None.
         """
         path = self._folder / name / CONFIG_FILE
         try:
@@ -89,7 +89,7 @@ class Library:
         Raises
         ------
         CheckpointError
-            If it is not there or damaged.
+            If it is missing or damaged.
         """
         with self._lock:
             if model not in self._loaded:
@@ -104,7 +104,7 @@ class Library:
         Raises
         ------
         CheckpointError
-            If it is not there or damaged.
+            If it is missing or damaged.
         """
         with self._lock:
             if self._lab is None:
@@ -112,27 +112,28 @@ class Library:
             return self._lab
 
     def atlas(self, model: str) -> Atlas:
-        """Return the map of a model's space, loaded once.
+        """Return the map of a model's latent space, loaded once.
 
         Raises
         ------
         CheckpointError
-            If it is missing, damaged or of other weights, or the model is missing or damaged.
+            If the model or its map is missing or damaged, or the map belongs to other weights.
         """
         return self._beside(model, self._atlases, load_atlas)
 
     def attribute_vectors(self, model: str) -> AttributeVectors:
-        """Return what a model's grooves can be steered along, loaded once.
+        """Return a model's attribute vectors, loaded once.
 
         Raises
         ------
         CheckpointError
-            If it is missing, damaged or of other weights, or the model is missing or damaged.
+            If the model or its vectors are missing or damaged, or the vectors belong to other
+            weights.
         """
         return self._beside(model, self._vectors, load_vectors)
 
     def _beside(self, model: str, loaded: dict[str, _T], load: Callable[[Path, str], _T]) -> _T:
-        """Return what lies beside a model's weights, which has to be of those weights."""
+        """Return a side file of a model, checked against the model's weights."""
         checkpoint = self.checkpoint(model)
         with self._lock:
             if model not in loaded:

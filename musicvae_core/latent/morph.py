@@ -1,4 +1,4 @@
-"""What lies between pieces of music in the latent space of a model: morphs, and paths."""
+"""Interpolation between pieces of music in a model's latent space: morphs and paths."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from musicvae_core.music.forms import Music, parts_of
 from musicvae_core.music.groove import Groove
 
 Curve = Literal["refined", "slerp", "lerp"]
-"""The great circle, drawn towards what is played or not, or a straight line."""
+"""The great circle, pulled towards the codes of real music or not, or a straight line."""
 _PAD_SIZE = 5
 """Rows and columns of the pad between four corners."""
 _MIN_STOPS, MAX_STOPS = 2, 16
 MAX_PATH_BARS = 64
-"""Of a whole path: two minutes at 128 bpm."""
+"""Longest path: two minutes at 128 bpm."""
 
 
 def morph(
@@ -61,7 +61,7 @@ def morph(
 
 
 def _compare(original: Music, groove: Music) -> Reconstruction:
-    """Measure how much of some music came back."""
+    """Measure how accurately a piece of music was reconstructed."""
     right = (_steps(original) == _steps(groove)).all(axis=1)  # (T,)
     begins, begins_again = _onsets(original), _onsets(groove)
     n_either = int(begins.sum() + begins_again.sum())
@@ -70,14 +70,14 @@ def _compare(original: Music, groove: Music) -> Reconstruction:
 
 
 def _steps(music: Music) -> NDArray[np.int64]:
-    """Return what happens at each step, (T, K): hits, and of each line its event."""
+    """Return the content of each step, (T, K): drum hits, and each line's event."""
     parts = parts_of(music).values()
     columns = [part.hits if isinstance(part, Groove) else part.events()[:, None] for part in parts]
     return np.concatenate(columns, axis=1, dtype=np.int64)
 
 
 def _onsets(music: Music) -> NDArray[np.bool_]:
-    """Return which voice or pitch begins at each step, (T, K)."""
+    """Return the onsets of each voice or pitch at each step, (T, K)."""
     columns: list[NDArray[np.bool_]] = []
     for part in parts_of(music).values():
         if isinstance(part, Groove):
@@ -88,12 +88,12 @@ def _onsets(music: Music) -> NDArray[np.bool_]:
 
 
 def _lay_codes(ends: Codes, n_steps: int, curve: Curve) -> tuple[Codes, int]:
-    """Return the codes between two ends, or four, and in how many rows they lie.
+    """Return the codes between two or four ends, and their number of rows.
 
     Raises
     ------
     ConfigError
-        If there are neither two nor four ends, or what `_path_codes` raises.
+        If there are neither two nor four ends, or as `_path_codes`.
     """
     if len(ends) == 2:
         return _path_codes(ends[0], ends[1], n_steps, curve), 1
@@ -103,7 +103,7 @@ def _lay_codes(ends: Codes, n_steps: int, curve: Curve) -> tuple[Codes, int]:
 
 
 def _path_codes(start: Codes, end: Codes, n_steps: int, curve: Curve = "slerp") -> Codes:
-    """Return the codes (n_steps, Z) of an even path between two, both ends included.
+    """Return the codes (n_steps, Z) of an even path between two codes, both ends included.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def _path_codes(start: Codes, end: Codes, n_steps: int, curve: Curve = "slerp") 
     Raises
     ------
     ConfigError
-        If the number of steps is out of its range, or there is no such curve.
+        If the number of steps is out of range, or there is no such curve.
 
     Source: Roberts et al. 2018, section 5.2.
     """
@@ -127,16 +127,16 @@ def _path_codes(start: Codes, end: Codes, n_steps: int, curve: Curve = "slerp") 
 
 
 def _pad_codes(corners: Codes, size: int = _PAD_SIZE, curve: Curve = "slerp") -> Codes:
-    """Return the codes (size * size, Z) between four, row by row.
+    """Return the codes (size * size, Z) between four corners, row by row.
 
     Parameters
     ----------
     corners
         (4, Z) posterior means: upper left, upper right, lower left, lower right.
     size
-        Rows, and columns.
+        Number of rows and of columns.
     curve
-        See `_path_codes`; first along the upper and the lower edge, then between the two.
+        See `_path_codes`; applied along the upper and lower edges first, then between them.
     """
     fractions = np.linspace(0.0, 1.0, size)
     upper = _between(corners[0], corners[1], fractions, curve)
@@ -149,9 +149,9 @@ def _pad_codes(corners: Codes, size: int = _PAD_SIZE, curve: Curve = "slerp") ->
 
 
 def _fractions(n: int, n_rows: int) -> NDArray[np.float64]:
-    """Return how far along a path each of n codes lies, or from its nearest corner on a pad.
+    """Return the position of each of n codes along a path, or its distance from the pad's corners.
 
-    On an edge of the pad that is the distance to the nearer of its two ends.
+    On an edge of the pad, that is the distance to the nearer of the edge's two ends.
     """
     along = np.linspace(0.0, 1.0, n // n_rows)
     if n_rows == 1:
@@ -173,12 +173,12 @@ def _between(start: Codes, end: Codes, fractions: NDArray[np.float64], curve: Cu
 def _with_exact_ends(
     grooves: Sequence[Music], ends: Sequence[Music], n_rows: int
 ) -> tuple[Music, ...]:
-    """Put the ends themselves in place of what was decoded for them.
+    """Replace the reconstructions of the ends by the ends themselves.
 
     Parameters
     ----------
     grooves
-        Of a path, or row by row of a pad.
+        The grooves of a path, or of a pad row by row.
     ends
         Two, or the four corners in the order of `_pad_codes`.
     n_rows
@@ -195,7 +195,7 @@ def _with_exact_ends(
 
 @dataclass(frozen=True, eq=False)
 class Stop:
-    """A groove on a path, and how many bars its part of the piece has."""
+    """A groove on a path, and the number of bars in its part of the piece."""
 
     groove: Groove
     n_bars: int
@@ -208,18 +208,18 @@ class Route:
     Parameters
     ----------
     glide
-        The share of each part, at its end, in which it moves on to the next groove: 0 jumps at
-        the bar line, 1 moves all the time.
+        The fraction of each part, at its end, that is spent moving to the next groove: 0 jumps
+        at the bar line, 1 moves all the time.
     returns
-        Whether the last part moves on to the first groove, so that the piece loops; else the
-        last groove stays.
+        Whether the last part moves back to the first groove, so that the piece loops; otherwise
+        it stays on the last groove.
     exact
-        Whether the grooves' own notes are played where they stand, in place of what the model
-        makes of them.
+        Whether bars at a stop play the groove's own notes instead of the model's reconstruction.
     refined
-        Whether what lies between is drawn towards what drummers play, see `latent.refine_path`.
+        Whether codes between stops are pulled towards those of real music; see
+        `latent.refine_path`.
     temperature, seed
-        See `Studio.sample`; all bars share their chance.
+        See `Studio.sample`; all bars share the same noise.
     """
 
     glide: float = 1.0
@@ -231,12 +231,12 @@ class Route:
 
 
 def _check_path(stops: Sequence[Stop], route: Route) -> None:
-    """Refuse a path that is too short, too long, or moves as nothing can.
+    """Check a path's number of stops, its length and its glide.
 
     Raises
     ------
     ConfigError
-        Where a number is out of its range.
+        If a number is out of range.
     """
     n_bars = sum(stop.n_bars for stop in stops)
     if not _MIN_STOPS <= len(stops) <= MAX_STOPS:
@@ -253,7 +253,7 @@ def _check_path(stops: Sequence[Stop], route: Route) -> None:
 
 
 def journey_codes(stops: Codes, steps_a_leg: int) -> Codes:
-    """Return the codes from stop to stop, evenly along the great circle of each leg.
+    """Return codes from stop to stop, evenly spaced along the great circle of each leg.
 
     Parameters
     ----------
@@ -264,7 +264,7 @@ def journey_codes(stops: Codes, steps_a_leg: int) -> Codes:
 
     Returns
     -------
-    ((n - 1) * steps_a_leg + 1, Z) float32: every stop is there, exactly.
+    ((n - 1) * steps_a_leg + 1, Z) float32, including every stop exactly.
 
     Raises
     ------
@@ -287,7 +287,7 @@ def journey_codes(stops: Codes, steps_a_leg: int) -> Codes:
 
 @dataclass(frozen=True)
 class _Bars:
-    """For every bar of the piece: its part, the bar within it, and how far it has moved on."""
+    """For every bar of the piece: its part, its place in that part, and how far it has moved."""
 
     part: NDArray[np.int64]
     place: NDArray[np.int64]
@@ -297,28 +297,27 @@ class _Bars:
 def play_path(
     checkpoint: Checkpoint, stops: Sequence[Stop], route: Route, tempo_bpm: float
 ) -> Groove:
-    """Return the piece that a path through z makes.
+    """Return the piece that a path through z plays.
 
-    Every bar of the piece has a code of its own, on the way from its part's groove to the next
-    one's. Of the loop that it decodes to, the bar is taken whose turn it is, counted from the
-    beginning of the part; so seams fall on bar lines, and every part begins with its groove's
-    first bar.
+    Every bar of the piece has its own code, between its part's groove and the next one. Each
+    code decodes to a loop, from which one bar is taken: the one at the bar's place in its part.
+    So seams fall on bar lines, and every part begins with its groove's first bar.
 
     Parameters
     ----------
     checkpoint
         A model of any length.
     stops
-        2 to 16, with 1 or more bars each and 64 in all; grooves of the model's length.
+        2 to 16 grooves of the model's length, with at least 1 bar each and at most 64 in all.
     route
-        How to move.
+        How to move from stop to stop.
     tempo_bpm
-        Of the piece.
+        Tempo of the piece.
 
     Raises
     ------
     ConfigError, InvalidMusicError
-        If a number is out of its range, or a groove has another length.
+        If a number is out of range, or a groove has another length.
     """
     _check_path(stops, route)
     bars = _lay_bars([stop.n_bars for stop in stops], route)

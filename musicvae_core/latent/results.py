@@ -1,4 +1,4 @@
-"""What the studio hands out: takes, morphs and pieces, and what is known of their models."""
+"""The results that the studio returns: takes, morphs and pieces, and information about models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from musicvae_core.music.piece import Plays
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a page need know of a model before it is loaded."""
+    """What a page needs to know about a model before loading it."""
 
     name: str
     title: str
@@ -33,7 +33,7 @@ class ModelInfo:
 
 @dataclass(frozen=True, eq=False)
 class Take:
-    """One result: its music, and what it takes to make it again or to find its neighbours.
+    """One result: its music, and everything needed to reproduce or vary it.
 
     z is (Z,) float32.
     """
@@ -47,7 +47,7 @@ class Take:
 
 @dataclass(frozen=True, eq=False)
 class SteeredTake:
-    """A take that was steered, and its attributes before and after, by `attributes.CONTROLS`."""
+    """A steered take, with its attributes before and after, by name (`attributes.CONTROLS`)."""
 
     take: Take
     before: Mapping[str, float]
@@ -56,19 +56,18 @@ class SteeredTake:
 
 @dataclass(frozen=True, eq=False)
 class Reconstruction:
-    """Music beside what its code decodes to.
+    """A piece of music and its reconstruction.
 
     Parameters
     ----------
     original, groove
-        The two, of one length.
+        The original and its reconstruction, of the same length.
     accuracy
-        Share of steps with all nine voices right, or the one of a line, 0 to 1.
+        Share of steps that are right, 0 to 1: all nine voices of drums, or the event of a line.
     hit_f1
-        Harmonic mean of precision and recall of the hits, or of where notes begin with their
-        pitches, 0 to 1; silence for silence is 1.
+        F1 of the hits, or of note onsets with their pitches, 0 to 1; 1 if both are silent.
 
-    Source: Roberts et al. 2018, table 2, count steps so; `evaluate` does for a whole split.
+    Source: Roberts et al. 2018, table 2, for the accuracy; `evaluate` measures a whole split.
     """
 
     original: Music
@@ -78,7 +77,7 @@ class Reconstruction:
 
     @property
     def summary(self) -> str:
-        """How much comes back right; of silence nothing can, so it is no success."""
+        """How accurate the reconstruction is, in words; silence does not count as success."""
         if not n_notes(self.original):
             return "silent, so nothing can come back right"
         notes = form_of(self.original).notes
@@ -87,7 +86,7 @@ class Reconstruction:
 
 @dataclass(frozen=True, eq=False)
 class Morphed:
-    """A morph: grooves on a path or a pad, row by row, and its ends as the model plays them.
+    """A morph: grooves along a path or on a pad, row by row, and its ends' reconstructions.
 
     codes is (n, Z) float32, one for each groove; a path has one row.
     """
@@ -101,21 +100,21 @@ class Morphed:
 
 @dataclass(frozen=True, eq=False)
 class LongTake:
-    """A groove, and what each of its bars was decoded from.
+    """A groove, and the embedding that each of its bars was decoded from.
 
     Parameters
     ----------
     groove
         U bars.
     z
-        (Z,) float32, of which every bar has its own part.
+        (Z,) float32, in which every bar has its own part.
     embeddings
-        (U, bar size) float32, the conductor's; they decode to the groove's bars, but for those
-        that were played or edited by hand.
+        (U, bar size) float32, from the conductor. They decode to the groove's bars, except for
+        bars that were played or edited by hand.
     model
         The name of its model.
     seed, temperature
-        Of the chance that all bars were drawn by.
+        Seed and temperature with which all bars were sampled.
     """
 
     groove: Groove

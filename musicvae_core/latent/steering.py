@@ -1,9 +1,9 @@
-"""Steering: moving z until what is measured in the decoded groove is what was asked for.
+"""Steering: moving z until the decoded groove's measured attributes reach their targets.
 
-The corrected attribute vectors say how z should move; the decoder bends what they promise. So
-candidates are decoded and measured, the vectors' account is corrected by what was seen, and
-the search goes on from the best. It is deterministic, and takes the decoder and a few small
-matrix products: one query takes nine batches of 24 grooves.
+The corrected attribute vectors predict how z should move, but the decoder is not linear. So
+candidates are decoded and measured, the linear model is updated with the measurements, and the
+search continues from the best candidate. It is deterministic and needs only the decoder and a
+few small matrix products: one query decodes nine batches of 24 grooves.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _Array = NDArray[np.float64]
 _Features = NDArray[np.float32]
 
 _SET_WEIGHT = 5.0
-"""How much a set attribute counts beside one that is held, in standard deviations."""
+"""Weight of a miss, in standard deviations, of an attribute that is set; 1 for one that is held."""
 _BOUND_WEIGHTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
         "step_density": {
@@ -40,45 +40,46 @@ _BOUND_WEIGHTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
         "fill_ness": {"fill_ness": 9.0, "hat_activity": 5.0, "open_hat_share": 3.0},
     }
 )
-"""What counts more when an attribute is set: itself, and what it is made of.
+"""Weights that rise when an attribute is set: its own, and those of the attributes it depends on.
 
-Else that goes with it by up to half as much: there is no fill-ness without beats that leave
-out the hi-hat. Chosen on the validation split, for less than a third.
+Without them, the related attributes move by up to half as much as the one that is set: fill-ness
+needs beats that leave out the hi-hat, for example. The weights were chosen on the validation
+split to keep that below a third.
 """
 _MOVE_WEIGHT = 0.002
-"""How much a squared unit of Mahalanobis distance counts beside a squared deviation."""
+"""Weight of squared Mahalanobis distance relative to squared misses."""
 
 _N_ROUNDS = 9
 _OVERSHOOT = 2.0
-"""How far `look_ahead` goes beyond what the vectors promise: they promise too much."""
+"""How far `look_ahead` goes beyond the vectors' prediction, which overestimates the change."""
 _DAMPINGS = (0.1, 0.5, 3.0, 15.0)
 _FIRST_STRENGTHS = (0.6, 1.0, 1.5, 2.2, 3.5, 5.5)
-"""Above 1, because hits appear only once z has moved past a threshold."""
+"""Mostly above 1, because hits appear only once z has moved past a threshold."""
 _STRENGTHS = (0.4, 1.0, 1.6)
 _JITTERS = (0.5, 0.5, 0.5)
-"""Standard deviations by which candidates miss their goal on purpose, to learn from."""
+"""Standard deviations of random changes to the candidates' goals, for exploration."""
 _STRAY = 0.3
-"""How far candidates stray along each further direction, to learn what it does."""
+"""Size of random moves along each further direction, to learn its effect."""
 _SAME = 1e-3
-"""What is left of vectors beside the corrected ones counts from this share of the longest on."""
+"""Further directions shorter than this fraction of the longest vector are ignored."""
 _JITTER_SEED = 7
 _TRUST = 1.0
-"""Squared Mahalanobis length below which what was seen of a move is doubted."""
+"""Squared Mahalanobis length below which a move's measured effect is trusted less."""
 _BATCH = 256
 
 
 @dataclass(frozen=True, eq=False)
 class Steered:
-    """Where steering led, for n codes.
+    """The results of steering n codes.
 
     Parameters
     ----------
     codes
         (n, Z) float32.
     features
-        (n, T, F) float32: what they decode to at temperature 0.
+        (n, T, F) float32: the codes decoded at temperature 0.
     before, after
-        (n, K): the attributes that were measured before and after, in their own units.
+        (n, K): the attributes measured before and after, in their own units.
     """
 
     codes: NDArray[np.float32]
@@ -96,7 +97,7 @@ def steer_take(
     styles: Mapping[str, float],
     tempo_bpm: float,
 ) -> SteeredTake:
-    """Move one code (Z,) so that its groove measures as asked; see `Studio.steer`.
+    """Move one code (Z,) until its groove's attributes reach their targets; see `Studio.steer`.
 
     Raises
     ------
@@ -124,11 +125,11 @@ def look_ahead(
     n_positions: int,
     tempo_bpm: float,
 ) -> dict[str, tuple[tuple[float, Music], ...]]:
-    """Return what a code (Z,) sounds like along each attribute's vector, without a search.
+    """Decode a code (Z,) moved along each attribute's vector, without a search.
 
-    For a slider that answers while it is dragged: of each attribute up to `n_positions`
-    pieces of music, each with what it measures of that attribute, from the least to the most. They
-    reach from `vectors.lowest` to `vectors.highest` as far as one vector leads there.
+    This lets a slider respond while it is being dragged. For each attribute it returns up to
+    `n_positions` pieces of music with their measured values of that attribute, in ascending
+    order. They cover `vectors.lowest` to `vectors.highest` as far as a single vector reaches.
     """
     names = vectors.controls
     [here] = measured(checkpoint, vectors, decode_codes(checkpoint, z[None]))
@@ -149,7 +150,7 @@ def look_ahead(
 
 
 def measured(checkpoint: Checkpoint, vectors: AttributeVectors, features: _Features) -> _Array:
-    """Return what features (n, T, F) measure of each of `vectors.controls`, (n, K)."""
+    """Measure the attributes `vectors.controls` of features (n, T, F): (n, K)."""
     attributes = kind_of(checkpoint.config).attributes(features, checkpoint.config)
     return np.stack([attributes[name] for name in vectors.controls], axis=1)
 
@@ -157,7 +158,7 @@ def measured(checkpoint: Checkpoint, vectors: AttributeVectors, features: _Featu
 def steer(
     checkpoint: Checkpoint, vectors: AttributeVectors, codes: NDArray[np.float32], targets: _Array
 ) -> Steered:
-    """Move codes so that attributes take set values while the others stay.
+    """Move codes so that some attributes reach target values while the others stay.
 
     Parameters
     ----------
@@ -166,21 +167,21 @@ def steer(
     codes
         (n, Z): where to start.
     targets
-        (n, K): what each of `vectors.controls` should measure, in its own unit; NaN for one
-        that should stay as it is.
+        (n, K): target value of each of `vectors.controls`, in its own unit; NaN for one that
+        should stay as it is.
 
     Returns
     -------
-    The candidates nearest to that, decoded at temperature 0. Nearest is the least sum of
-    squared misses in standard deviations, each times its weight of `weights_of`, and of the
-    squared Mahalanobis length of the move, counting `_MOVE_WEIGHT`.
+    The best candidates, decoded at temperature 0. The cost of a candidate is the sum of its
+    squared misses, in standard deviations and weighted by `weights_of`, plus `_MOVE_WEIGHT`
+    times the squared Mahalanobis length of its move.
 
-    The search goes wherever attribute vectors point, corrected or plain, and styles': the
-    corrected ones alone are as many as the attributes, which leaves no choice among grooves
-    that measure the same.
+    The search space is spanned by the corrected, plain and style vectors. The corrected vectors
+    alone are only as many as the attributes, which would leave no choice among grooves with
+    the same measurements.
 
-    Source: our own. The rounds are those of Levenberg and Marquardt; the Jacobian starts as
-    the corrected vectors' and learns from all candidates as in Broyden 1965.
+    Source: our own. The rounds are Levenberg-Marquardt steps; the Jacobian starts as that of
+    the corrected vectors and is updated from all candidates as in Broyden 1965.
     """
 
     def decode(z: _Array) -> tuple[_Array, _Features]:
@@ -199,9 +200,10 @@ def steer(
 
 
 def weights_of(controls: Sequence[str], is_set: NDArray[np.bool_]) -> _Array:
-    """Return how much a miss of each of K attributes counts, (n, K), by which are set (n, K).
+    """Return the weight (n, K) of a miss of each attribute, given which are set (n, K).
 
-    1 for one that is held, `_SET_WEIGHT` for one that is set, and what `_BOUND_WEIGHTS` says.
+    It is 1 for an attribute that is held, `_SET_WEIGHT` for one that is set, or more where
+    `_BOUND_WEIGHTS` says so.
     """
     weights = np.where(is_set, _SET_WEIGHT, 1.0)
     places = {name: at for at, name in enumerate(controls)}
@@ -215,17 +217,18 @@ def weights_of(controls: Sequence[str], is_set: NDArray[np.bool_]) -> _Array:
 
 @torch.inference_mode()
 def decode_codes(checkpoint: Checkpoint, codes: NDArray[np.float32]) -> _Features:
-    """Return the likeliest features (n, T, F) of codes (n, Z)."""
+    """Decode codes (n, Z) at temperature 0 into features (n, T, F)."""
     parts = torch.split(torch.from_numpy(codes), _BATCH)
     return torch.cat([checkpoint.model.decode(part, 0.0) for part in parts]).numpy()
 
 
 class _Search:
-    """The best so far for each of n codes, and what is known of the way on.
+    """The state of the search for n codes: the best candidates so far, and the Jacobian.
 
-    Moves are (n, M) sums of M directions: K of the corrected vectors, in coordinates whose
-    length is Mahalanobis's, and those `_beyond` them, whose length is that under the prior
-    N(0, I) and of which nothing is known at first. Attributes are in standard deviations.
+    Moves are (n, M) coordinates along M directions. The first K span the corrected vectors,
+    scaled so that length is Mahalanobis length. The rest are the directions of `_beyond`, with
+    lengths under N(0, I); the Jacobian starts as zero for them. Attributes are in standard
+    deviations.
     """
 
     def __init__(
@@ -237,7 +240,7 @@ class _Search:
         goals: _Array,
         is_set: NDArray[np.bool_],
     ) -> None:
-        # metric = L L': with w = L'^-1 move, w @ corrected is a step of the length of the move.
+        # metric = L L': with w = L'^-1 move, w @ corrected has the move's length.
         triangle = np.linalg.inv(np.linalg.cholesky(vectors.metric))
         n, size = goals.shape
         further = _beyond(vectors)
@@ -259,7 +262,7 @@ class _Search:
         return np.asarray(start + moves @ self._basis)
 
     def _costs(self, moves: _Array, measured: _Array) -> _Array:
-        """Return how far (n, m) candidates lie from the goals; see `steer`."""
+        """Return the costs of (n, m) candidates; see `steer`."""
         misses = self._weights[:, None] * (measured - self._goals[:, None])
         return np.asarray((misses**2).sum(-1) + _MOVE_WEIGHT * (moves**2).sum(-1))
 
@@ -285,7 +288,7 @@ class _Search:
         return np.asarray(self._random.standard_normal(shape))
 
     def advance(self, moves: _Array, decode: Callable[[_Array], tuple[_Array, _Features]]) -> None:
-        """Decode candidates (n, m, M), learn from all, and go on from the best."""
+        """Decode candidates (n, m, M), update the Jacobian, and keep the best."""
         n, m, _ = moves.shape
         measured, features = decode(self.codes(moves).reshape(n * m, -1))
         seen = measured.reshape(n, m, -1) / self._deviations
@@ -300,17 +303,16 @@ class _Search:
         self.features = np.where(better[:, None, None], chosen, self.features)
 
     def _learn(self, moves: _Array, changes: _Array) -> None:
-        """Make the Jacobian agree with what (n, m) moves changed, altering it least."""
+        """Fit the Jacobian to the measured changes of (n, m) moves, changing it least."""
         surprises = changes - moves @ self._jacobian.transpose(0, 2, 1)
         alike = moves @ moves.transpose(0, 2, 1) + _TRUST * np.eye(moves.shape[1])
         self._jacobian += np.linalg.solve(alike, surprises).transpose(0, 2, 1) @ moves
 
 
 def _beyond(vectors: AttributeVectors) -> _Array:
-    """Return unit directions (M - K, Z) that span what corrected vectors do not reach.
+    """Return orthonormal directions (M - K, Z) orthogonal to the corrected vectors.
 
-    That is the rest of the plain vectors and of the styles': how drummers differ. They stand
-    at right angles to one another and to the corrected vectors.
+    They span what remains of the plain and style vectors: how drummers differ.
     """
     reached = np.linalg.qr(vectors.corrected.T)[0]  # (Z, K)
     others = np.concatenate([vectors.plain, vectors.styles])
