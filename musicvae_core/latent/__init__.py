@@ -1,1 +1,1 @@
-"""Playing in the latent space: between grooves, along paths, under sliders, on a map."""
+"""Exploring the latent space: morphs, paths, steering by attributes, and maps."""

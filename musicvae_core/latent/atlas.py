@@ -133,7 +133,7 @@ class _TsneMap:
 ATLAS_FILE = "atlas.npz"
 _FORMAT = "musicvae_core atlas"
 _FORMAT_VERSION = 2
-"""Raised whenever older code cannot read new files: version 2 stores codes in 8 bits."""
+"""Incremented whenever older code cannot read new files: version 2 stores codes in 8 bits."""
 
 _TINY = np.float32(1e-12)
 _DENSITIES = ("step_density", "note_density", "melody_note_density")

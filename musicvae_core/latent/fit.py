@@ -1,6 +1,6 @@
-"""What is fitted to the codes of the train split: a model's attribute vectors and its atlas.
+"""Fitting a model's attribute vectors and atlas to the codes of the train split.
 
-scikit-learn and openTSNE are imported where they are used: most commands do without them.
+scikit-learn and openTSNE are imported where they are used: most commands do not need them.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from musicvae_core.music.forms import FORMS
 _Array = NDArray[np.float64]
 
 _MIN_WINDOWS, _MIN_PERFORMANCES = 50, 3
-"""What a label needs for a vector of its own."""
+"""The least that a label needs to get a vector."""
 
 _MIN_CODES = 8
 _RIDGE = 0.05
 """Added to the codes' covariance, as a share of its mean variance."""
 _OVERLAP = 1e-3
-"""Added to the attributes' own covariance, in variances: two that are nearly one stay apart."""
+"""Added to the attributes' covariance, in units of variance, to separate near duplicates."""
 _TAIL = 0.025
 _MAX_FITTED = 20_000
-"""Windows at most, evenly spread: as many as hold a gigabyte of features of melodies and less."""
+"""Maximum number of windows, evenly spread: at most a gigabyte of melody features."""
 
 
 def fit_vectors(checkpoint: Checkpoint, dataset: WindowSource[Any]) -> AttributeVectors:
-    """Fit plain and corrected vectors of every attribute, and one of every label.
+    """Fit a plain and a corrected vector for every attribute, and one vector for every label.
 
-    A plain vector is a difference of means, and moves whatever goes with its attribute. To
-    correct it, all attributes a, in standard deviations, are first predicted together from
-    z by ridge regression, a = W'(z - mean). Of all moves d that raise attribute k alone in
-    that account, W'd = e_k, the vector is the one of least Mahalanobis length: with the
-    codes' covariance C, d = C W (W' C W)^-1 e_k.
+    A plain vector is a difference of means, and also moves everything correlated with its
+    attribute. To correct it, all attributes a, in standard deviations, are first predicted
+    jointly from z by ridge regression, a = W'(z - mean). Of all moves d that raise only
+    attribute k in that model, W'd = e_k, the corrected vector is the one with the least
+    Mahalanobis length: with the codes' covariance C, d = C W (W' C W)^-1 e_k.
 
     Raises
     ------
     TooFewExamplesError
-        If the train split has hardly any window of the model's length.
+        If the train split has too few windows of the model's length.
     ConfigError
-        If there is nothing to steer music of the model's form by.
+        If the model's form of music has no attributes to steer by.
 
     Source: Roberts et al. 2018, section 5.3 (plain vectors, quartiles); the correction is
     generalised least squares.
@@ -87,10 +87,10 @@ def fit_vectors(checkpoint: Checkpoint, dataset: WindowSource[Any]) -> Attribute
 
 
 def _quartile_difference(values: _Array, codes: _Array) -> _Array:
-    """Return the mean code (Z,) of the top quartile of values less that of the bottom one.
+    """Return the mean code (Z,) of the top quartile of values minus that of the bottom quartile.
 
-    Values that tie with a quartile's bound count to it; where over three quarters tie, the
-    others are laid against them.
+    Values equal to a quartile's bound belong to it. If more than three quarters of the values
+    are equal, they are compared with the rest.
     """
     low, high = np.quantile(values, [0.25, 0.75])
     if low < high:
@@ -117,7 +117,7 @@ def _correct(attributes: _Array, codes: _Array) -> tuple[_Array, _Array]:
 
 
 def _label_vectors(windows: Windows | LineWindows, codes: _Array) -> Iterator[tuple[str, _Array]]:
-    """Yield each label that is heard often enough, styles by how often, with its vector."""
+    """Yield each label that is frequent enough with its vector, the most common styles first."""
     known = [_performance(label, 0.0) for label in windows.labels]
     of_window = [known[index] for index in windows.performance]
     styles = np.array([label.style for label in of_window])
@@ -133,28 +133,28 @@ def _label_vectors(windows: Windows | LineWindows, codes: _Array) -> Iterator[tu
 
 _N_WINDOWS = 4096
 _MIN_MAP_CODES = 30
-"""Fewer codes make no map."""
+"""Minimum number of codes for a map."""
 _PERPLEXITY = 50.0
 
 
 def build_atlas(
     checkpoint: Checkpoint, dataset: WindowSource[Any], *, n: int = _N_WINDOWS, seed: int = 0
 ) -> Atlas:
-    """Encode windows of the train split and lay them out.
+    """Encode windows of the train split and lay them out on maps.
 
     Parameters
     ----------
     checkpoint, dataset
-        Whose space, of what music.
+        The model, and the music to encode.
     n
-        At least so many windows, or all there are: see `_spread`.
+        At least this many windows, or all if there are fewer; see `_spread`.
     seed
-        Of the t-SNE map.
+        Seed of the t-SNE map.
 
     Raises
     ------
     TooFewExamplesError
-        If the train split has not windows enough for a map.
+        If the train split has too few windows for a map.
     """
     n_bars = checkpoint.config.n_bars
     windows = dataset.windows("train", n_bars, minimum=_MIN_MAP_CODES)
@@ -180,19 +180,19 @@ def build_atlas(
 
 
 def _spread(performance: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Choose windows so that performances count alike, however long they are.
+    """Choose windows so that performances are represented equally, whatever their length.
 
     Parameters
     ----------
     performance
-        (N,): which performance each window is of; those of one stand together.
+        (N,): the performance each window comes from; windows of a performance are adjacent.
     n
-        How many to choose, at least; all where there are not more.
+        Minimum number of windows to choose; all of them if there are fewer.
 
     Returns
     -------
-    Indices in order. Of each performance they are the same number, evenly spaced from its
-    first window to its last, or all it has.
+    Indices in order: from each performance the same number of windows, evenly spaced from its
+    first to its last, or all it has.
     """
     _, firsts, counts = np.unique(performance, return_index=True, return_counts=True)
     each = 1
@@ -222,14 +222,14 @@ def _fit_principal(codes: NDArray[np.float32]) -> Principal:
 
 
 def _fit_tsne(codes: NDArray[np.float32], seed: int = 0) -> NDArray[np.float32]:
-    """Lay codes (N, Z) out in the plane so that neighbours stay neighbours: (N, 2) float32.
+    """Embed codes (N, Z) in the plane so that neighbours stay neighbours: (N, 2) float32.
 
     Parameters
     ----------
     codes
         At least `_MIN_MAP_CODES`.
     seed
-        The start is that of the principal components, and the same seed gives the same map.
+        The same seed gives the same map. The layout starts from the principal components.
 
     Source: van der Maaten and Hinton 2008; start: Kobak and Berens 2019; openTSNE: Poličar,
     Stražar and Zupan 2024.

@@ -1,4 +1,4 @@
-"""Pieces of many bars: each bar decodes from an embedding of its own, and can be changed alone."""
+"""Pieces of many bars: each bar has its own embedding and can be changed on its own."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _Embeddings = NDArray[np.float32]
 def sample_piece(
     checkpoint: Checkpoint, model: str, seed: int, temperature: float, tempo_bpm: float
 ) -> LongTake:
-    """Draw a piece from the learned prior, or from N(0, I) where there is none.
+    """Draw a piece from the learned prior, or from N(0, I) if there is none.
 
-    `Studio.sample` draws the same for the same seed and prior.
+    `Studio.sample` draws the same piece for the same seed and prior.
 
     Raises
     ------
     ConfigError
-        If the model has no conductor, or what `latent.sample_codes` raises.
+        If the model has no conductor, or as `latent.sample_codes`.
     """
     return _decoded(checkpoint, model, _drawn(checkpoint, seed), seed, temperature, tempo_bpm)
 
@@ -53,21 +53,21 @@ def sample_piece(
 def piece_of(
     checkpoint: Checkpoint, model: str, groove: Groove, z: Codes | None = None
 ) -> LongTake:
-    """Take up a groove as a piece, its notes as they are.
+    """Turn a groove into a piece without changing its notes.
 
     Parameters
     ----------
     checkpoint, model
         The model, and its name.
     groove
-        Of the model's length.
+        A groove of the model's length.
     z
-        (Z,) where the groove was decoded from this code of the model; else it is encoded.
+        (Z,), the code that the groove was decoded from; None to encode the groove.
 
     Raises
     ------
     ConfigError, InvalidMusicError
-        If the model has no conductor, or the groove another length.
+        If the model has no conductor, or the groove has another length.
     """
     code = encode_music(checkpoint, [groove])[0] if z is None else z
     return LongTake(groove, code, _embed(checkpoint, code), model, 0, 0.0)
@@ -76,33 +76,34 @@ def piece_of(
 def vary_bars(
     checkpoint: Checkpoint, piece: LongTake, bars: Collection[int], amount: float, seed: int
 ) -> LongTake:
-    """Change some bars of a piece, and hold all others exactly.
+    """Change some bars of a piece, and keep all others exactly.
 
-    The bars' parts of z are drawn anew from the prior, given all others, so that they fit where
-    they stand and to one another; where the prior knows no bars, they move towards another
-    piece's. Their embeddings follow; the chance that notes are drawn by stays.
+    The bars' parts of z are resampled from the prior, conditioned on all the others, so that
+    they fit their context and one another. If the prior does not model bars separately, they
+    move towards those of another piece instead. The embeddings change with z; the noise that
+    the notes are sampled with stays the same.
 
-    With the shipped `drums_16bar_hier`, one bar of 128 samples changed wholly is still .48
-    alike to the others (.53 before; F1 of hits), and .32 as a bar of another piece, at no
-    higher cost under `ngram`'s judge.
+    With the shipped `drums_16bar_hier`, a fully changed bar (128 samples) still has a similarity
+    of .48 to the other bars (.53 before; F1 of hits), against .32 for a bar of another piece,
+    at no higher cost under the n-gram judge.
 
     Parameters
     ----------
     checkpoint
-        Of the piece's model.
+        The piece's model.
     piece
-        What to change.
+        The piece to change.
     bars
-        Which, counted from 0.
+        The bars to change, counted from 0.
     amount
-        How much of the bars is new: 0 decodes them again as they were, 1 leaves nothing.
+        How much of the bars is new: 0 decodes them unchanged, 1 replaces them entirely.
     seed
-        Which new bars.
+        Selects the new bars.
 
     Raises
     ------
     ConfigError
-        If there are no such bars, or the amount is out of its range.
+        If there are no such bars, or the amount is out of range.
     """
     n_bars = piece.groove.n_bars
     if not bars or not set(bars) <= set(range(n_bars)):
@@ -130,28 +131,28 @@ def vary(
     amount: float = 1.0,
     seed: int = 0,
 ) -> Take:
-    """Draw some bars of some parts of a take anew, as a new bass under its melody and drums.
+    """Redraw some bars of some parts of a take: a new bass under its melody and drums, say.
 
-    All else is held: its music exactly, and its portions of z while the prior draws the rest, so
-    that what is new fits it.
+    The rest of the music is kept exactly. The prior samples the new portions of z conditioned on
+    the others, so that the new music fits the rest.
 
     Parameters
     ----------
     checkpoint
-        Of the take's model, which has a conductor.
+        The take's model, which has a conductor.
     take
-        What to change.
+        The take to change.
     bars, parts
         Which bars, counted from 0, of which parts; None for all.
     amount
-        How much of them is new: 0 decodes them again as they were, 1 leaves nothing.
+        How much of them is new: 0 decodes them unchanged, 1 replaces them entirely.
     seed
-        Which new ones.
+        Selects the new music.
 
     Raises
     ------
     ConfigError
-        If the model has no conductor, there is no such bar or part, or the amount is out of its
+        If the model has no conductor, there is no such bar or part, or the amount is out of
         range.
     """
     _conductor(checkpoint)
@@ -180,7 +181,7 @@ def vary(
 
 
 def _with_bars(part: Part, other: Part, bars: Collection[int]) -> Part:
-    """Return a part with some bars of another; a note that is held across a seam begins anew."""
+    """Replace some bars of a part by another's; a note held across a seam starts again there."""
     if isinstance(part, Line) and isinstance(other, Line):
         other = replace(other, program=part.program)
     runs = [
@@ -193,14 +194,14 @@ def _with_bars(part: Part, other: Part, bars: Collection[int]) -> Part:
 
 
 def _parts_of(bars: Collection[int], n_bars: int, z_size: int) -> NDArray[np.bool_]:
-    """Return which of z (Z,) are the parts of some bars."""
+    """Return a mask (Z,) of the parts of z that belong to some bars."""
     return np.repeat(np.isin(np.arange(n_bars), list(bars)), z_size // n_bars)
 
 
 def _redrawn(
     checkpoint: Checkpoint, z: Codes, chosen: NDArray[np.bool_], amount: float, seed: int
 ) -> Codes:
-    """Return z (Z,) with what is chosen of it new, by so much."""
+    """Resample the chosen dimensions of z (Z,) by an amount."""
     prior = checkpoint.prior
     if prior is None or prior.config.n_parts != checkpoint.config.n_bars:
         moved = slerp(z, _drawn(checkpoint, seed), amount)
@@ -215,7 +216,7 @@ def _redrawn(
 
 
 def _splice(groove: Groove, other: Groove, bars: Collection[int]) -> Groove:
-    """Return a groove with some bars of another of its length in place of its own."""
+    """Replace some bars of a groove by those of another of the same length."""
     chosen = np.isin(np.arange(groove.n_steps) // groove.grid.steps_per_bar, list(bars))[:, None]
     return Groove(
         np.where(chosen, other.hits, groove.hits),
@@ -229,16 +230,15 @@ def _splice(groove: Groove, other: Groove, bars: Collection[int]) -> Groove:
 def morph_pieces(
     checkpoint: Checkpoint, start: LongTake, end: LongTake, n_steps: int
 ) -> tuple[LongTake, ...]:
-    """Return pieces on the way from one to another, both included as they are.
+    """Morph from one piece to another; both are included unchanged.
 
-    z moves along the great circle, refined by the prior where there is one
-    (`latent.refine_path`), and all steps are drawn by the chance of the start; tempo and
-    temperature are the start's.
+    z moves along the great circle and is refined by the learned prior, if there is one
+    (`latent.refine_path`). All steps use the start's noise, tempo and temperature.
 
     Parameters
     ----------
     checkpoint
-        Of both pieces' model.
+        The model of both pieces.
     start, end
         The ends.
     n_steps
@@ -247,7 +247,7 @@ def morph_pieces(
     Raises
     ------
     ConfigError
-        If the number of steps is out of its range, or the pieces are of two models.
+        If the number of steps is out of range, or the pieces come from different models.
     """
     _check_one_model(start, end)
     if not MIN_STEPS <= n_steps <= MAX_STEPS:
@@ -260,23 +260,23 @@ def morph_pieces(
 
 
 def cross_over(checkpoint: Checkpoint, start: LongTake, end: LongTake) -> LongTake:
-    """Return one piece whose bars lead from a piece to another, the outermost as they are.
+    """Return one piece whose bars lead from one piece to another.
 
-    The first bar is the start's first and the last is the end's last; every bar's part of z
-    between lies farther along the way from the start's to the end's, and all are refined by the
-    prior where there is one.
+    The first bar is exactly the start's first, and the last bar exactly the end's last. In
+    between, each bar's part of z lies farther along the way from the start's to the end's. All
+    are refined by the learned prior, if there is one.
 
     Parameters
     ----------
     checkpoint
-        Of both pieces' model.
+        The model of both pieces.
     start, end
         The ends.
 
     Raises
     ------
     ConfigError
-        If the pieces are of two models.
+        If the pieces come from different models.
     """
     _check_one_model(start, end)
     n_bars = len(start.embeddings)
@@ -290,12 +290,12 @@ def cross_over(checkpoint: Checkpoint, start: LongTake, end: LongTake) -> LongTa
 
 
 def _check_one_model(start: LongTake, end: LongTake) -> None:
-    """Check that the codes of two pieces lie in one space.
+    """Check that two pieces come from the same model.
 
     Raises
     ------
     ConfigError
-        If the pieces are of two models.
+        If they do not.
     """
     if start.model != end.model:
         raise ConfigError(
@@ -304,7 +304,7 @@ def _check_one_model(start: LongTake, end: LongTake) -> None:
 
 
 def _like(checkpoint: Checkpoint, piece: LongTake, z: Codes) -> LongTake:
-    """Return the piece at another z (Z,), drawn by the same chance."""
+    """Decode another z (Z,) with the same noise, tempo and temperature as a piece."""
     tempo_bpm = piece.groove.tempo_bpm
     return _decoded(checkpoint, piece.model, z, piece.seed, piece.temperature, tempo_bpm)
 
@@ -332,7 +332,7 @@ def _embed(checkpoint: Checkpoint, z: Codes) -> _Embeddings:
 def _decoded(
     checkpoint: Checkpoint, model: str, z: Codes, seed: int, temperature: float, tempo_bpm: float
 ) -> LongTake:
-    """Return the piece of a code (Z,); a seed gives each bar the same chance at any z."""
+    """Decode a code (Z,) into a piece; a seed gives each bar the same noise for every z."""
     embeddings = _embed(checkpoint, z)
     generator = torch.Generator().manual_seed(seed)
     bars = torch.from_numpy(embeddings)[None]

@@ -1,1 +1,1 @@
-"""The networks: encoder, decoder, output heads, and the model they make together."""
+"""The networks: encoders, decoders, output heads, priors, and the models built from them."""

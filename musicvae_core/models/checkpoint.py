@@ -1,9 +1,9 @@
-"""Checkpoints: a folder with weights, configuration and metrics; one path loads it.
+"""Checkpoints: a folder with weights, configuration and metrics.
 
-`model.safetensors` holds the weights in 32, 16 or 8 bits and, in its header, all that is
-needed to rebuild the model: replacing that one file is atomic, so a checkpoint is never half
-new. `config.json` repeats the header for people and adds training and metrics. Nothing is
-ever unpickled.
+`model.safetensors` holds the weights in 32, 16 or 8 bits and, in its header, everything needed
+to rebuild the model. That one file is replaced atomically, so a checkpoint never mixes old and
+new. `config.json` repeats the header for human readers and adds training settings and metrics.
+Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ from musicvae_core.music.drums import CODEC_VERSION
 
 _FORMAT = "musicvae_core"
 _FORMAT_VERSION = 2
-"""Raised when files change so that older code cannot read them: 2 has 8-bit matrices."""
+"""Incremented whenever older code cannot read new files: version 2 has 8-bit matrices."""
 
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 _OLDEST_FAMILY = "musicvae"
-"""Of checkpoints that do not say theirs."""
+"""The family of checkpoints whose header does not name one."""
 _PRIOR_PREFIX, _SCALE_SUFFIX = "prior.", ".scale"
 _MIN_INT8, _MAX_INT8, _TINY_SCALE = 2**15, 127, 1e-12
-"""Smaller matrices stay in 16 bits: that of mu, alone in 8, costs the drums of `trio_16bar` .05 of
-the steps (.922 to .872 free-running, on the validation split), and saves 24 KB."""
+"""Smaller matrices stay in 16 bits. Storing mu's alone in 8 bits lowers the free-running accuracy
+of `trio_16bar`'s drums from .922 to .872 (validation split), and saves only 24 KB."""
 _Bits = Literal[32, 16, 8]
 _ModelT = TypeVar("_ModelT", bound=nn.Module, default=MusicVAE)
 _ConfigT = TypeVar("_ConfigT", default=ModelConfig)
@@ -56,9 +56,9 @@ _ConfigT = TypeVar("_ConfigT", default=ModelConfig)
 
 @dataclass
 class Checkpoint(Generic[_ModelT, _ConfigT]):
-    """A model of any kind with where it came from.
+    """A model of any kind, with its name, training settings, learned prior and metrics.
 
-    `metrics` is whatever was measured; `prior` is None where only N(0, I) was fitted.
+    `prior` is None if no prior has been fitted; N(0, I) then serves as the prior.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Checkpoint(Generic[_ModelT, _ConfigT]):
         return cast("_ConfigT", config)
 
     def fingerprint(self) -> str:
-        """Return a text that changes with the model's weights as float16, not with the prior."""
+        """Return a hash of the model's weights as float16; it does not depend on the prior."""
         digest = blake2b(digest_size=16)
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(name.encode())
@@ -88,9 +88,9 @@ class Checkpoint(Generic[_ModelT, _ConfigT]):
         Raises
         ------
         GridError
-            If the music is on another grid than the model's.
+            If the music is on a different grid from the model's.
         InvalidMusicError
-            If the model does not know it otherwise.
+            If the model cannot represent the music for another reason.
         """
         config: Any = self.config
         return kind_of(config).to_features(music, config.grid)
@@ -110,7 +110,7 @@ LabCheckpoint: TypeAlias = Checkpoint[GrooveLab, LabConfig]
 
 
 def _packed(tensors: Mapping[str, Tensor], bits: _Bits) -> dict[str, Tensor]:
-    """Return tensors as they are stored."""
+    """Return tensors in their stored form."""
     if bits == 32:
         return {name: tensor.float().contiguous() for name, tensor in tensors.items()}
     packed = {name: tensor.half().contiguous() for name, tensor in tensors.items()}
@@ -138,11 +138,11 @@ def save_checkpoint(checkpoint: Checkpoint[Any, Any], folder: Path, *, bits: _Bi
     Parameters
     ----------
     checkpoint
-        What to write.
+        The checkpoint to write.
     folder
-        Made if missing; its `model.safetensors` and `config.json` are replaced.
+        Created if missing; its `model.safetensors` and `config.json` are replaced.
     bits
-        A weight: 32, 16 (float16), or 8 (matrices as whole numbers, with a scale a row).
+        Bits per weight: 32, 16 (float16), or 8 (matrices as integers with one scale per row).
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = dict(checkpoint.model.state_dict())
@@ -161,7 +161,7 @@ def save_checkpoint(checkpoint: Checkpoint[Any, Any], folder: Path, *, bits: _Bi
         about["prior"] = checkpoint.prior.config.model_dump()
     stored = _packed({name: tensor.detach().cpu() for name, tensor in tensors.items()}, bits)
     header = {"about": json.dumps(about)}
-    content = save(stored, header)  # safetensors' own writer would hide why a write failed
+    content = save(stored, header)  # safetensors' own file writer hides why a write failed
     write_atomically(folder / WEIGHTS_FILE, lambda part: part.write_bytes(content))
     about |= {"train": checkpoint.train.model_dump(), "metrics": checkpoint.metrics}
     text = json.dumps(about, indent=2) + "\n"
@@ -178,14 +178,14 @@ def load_checkpoint(folder: Path, network: type[Any] = MusicVAE) -> Checkpoint[A
     Parameters
     ----------
     folder
-        Holds `model.safetensors` and, for what it can do without, `config.json`.
+        Holds `model.safetensors` and, optionally, `config.json`.
     network
-        The class of network that is needed; `torch.nn.Module` takes any.
+        The expected class of network; `torch.nn.Module` accepts any.
 
     Raises
     ------
     CheckpointError
-        Each says which file is at fault and what to do.
+        If a file is missing or damaged; the message names the file and the remedy.
     """
     path, about, tensors = _read(folder)
     if family_of(about) not in CONFIGS:
@@ -201,7 +201,7 @@ def load_checkpoint(folder: Path, network: type[Any] = MusicVAE) -> Checkpoint[A
         name, title = about["name"], about["title"]
         config = CONFIGS[family_of(about)](**about["model"])
         prior_config = PriorConfig(**about["prior"]) if "prior" in about else None
-        # Built without storage, then given the stored tensors: no time is spent on initialising.
+        # Built without storage, then given the stored tensors, to skip the initialisation.
         with torch.device("meta"):
             model = build(config)
             prior = None if prior_config is None else LatentPrior(prior_config, config.z_size)
@@ -228,7 +228,7 @@ def _check_network(path: Path, model: nn.Module, network: type[nn.Module]) -> No
 
 
 def family_of(about: Mapping[str, Any]) -> str:
-    """Return the family of model that a checkpoint's header, or its `config.json`, says."""
+    """Return the model family named in a checkpoint's header or its `config.json`."""
     return str(about.get("kind", _OLDEST_FAMILY))
 
 
@@ -276,7 +276,7 @@ def _check_header(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _read_extras(folder: Path) -> tuple[TrainConfig, dict[str, Any]]:
-    """Read what a checkpoint can do without: how it was trained and what was measured."""
+    """Read a checkpoint's optional training settings and metrics."""
     path = Path(folder) / CONFIG_FILE
     if not path.is_file():
         return TrainConfig(), {}

@@ -1,4 +1,4 @@
-"""Frozen configurations of models and of their training."""
+"""Frozen configurations of models and their training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Head = Literal["categorical", "groove", "line", "trio"]
 _StepPaths = Literal["both", "encoder"]
 _Feel = Literal["mixture", "mean"]
 MAX_TEMPERATURE = 2.0
-"""The highest temperature; the lowest, 0, takes the likeliest class."""
+"""The highest temperature; the lowest, 0, takes the most likely class."""
 MAX_SEED = 2**32 - 1
 """The greatest seed that NumPy, PyTorch and scikit-learn all accept."""
 _ConfigT = TypeVar("_ConfigT", bound="Config")
@@ -52,7 +52,7 @@ def _refusal(error: Mapping[str, Any], name: object) -> ConfigError:
 
 
 class Config(BaseModel):
-    """A frozen configuration: plain values within limits, refused by name."""
+    """A frozen configuration of plain values; a value out of range raises an error naming it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -70,11 +70,11 @@ class Config(BaseModel):
             raise _refusal(error, name) from invalid
 
     def replaced(self, **changes: Any) -> Self:
-        """Return the configuration with some values changed, checked all together."""
+        """Return the configuration with some values changed, validated together."""
         return type(self)(**(self.model_dump() | changes))
 
     def replaced_by_texts(self, texts: Mapping[str, str]) -> Self:
-        """Return the configuration with some values read from texts, checked all together."""
+        """Return the configuration with some values parsed from text, validated together."""
         changes = {}
         for name, text in texts.items():
             kind: Any = type(self).model_fields[name].annotation
@@ -96,7 +96,7 @@ class _GridConfig(Config):
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
-        Grid(self.beats_per_bar, self.steps_per_beat)  # refuses what is no grid
+        Grid(self.beats_per_bar, self.steps_per_beat)  # raises if the values make no valid grid
 
     @property
     def grid(self) -> Grid:
@@ -105,44 +105,47 @@ class _GridConfig(Config):
 
 
 class ModelConfig(_GridConfig):
-    """The dimensions of one model; everything needed to build it without its weights.
+    """The dimensions of a model: everything needed to build it, apart from its weights.
 
     Parameters
     ----------
     head
         `categorical`: the paper's 512 drum combinations, without feel. `groove`: the same
-        combinations, and for each hit a velocity and an offset drawn from mixtures. `line`: the
-        88 pitches, note-off and no event of one voice. `trio`: two such lines and drums, with an
-        encoder and a decoder of a bar for each, one LSTM over bars and one conductor for all.
+        combinations, with a velocity and an offset for each hit drawn from mixtures. `line`: 88
+        pitches, note-off, and no event, for one voice. `trio`: two such lines and drums; each
+        has its own bar encoder and bar decoder, and all share one LSTM over bars and one
+        conductor.
     n_bars
         Length of the sequences, in bars.
     beats_per_bar, steps_per_beat
-        Of the grid; sixteenths in 4/4 by default.
+        The grid; sixteenths in 4/4 by default.
     encoder_size, encoder_layers
         Width of one direction of the bidirectional encoder, and its depth.
     decoder_size, decoder_layers
         Width and depth of the decoder.
     drums_layers
-        Depth of the decoder of a trio's drums; 0 for that of the others.
+        Depth of the decoder for a trio's drums; 0 for the same as the other parts.
     z_size
         Dimensions of the latent space.
     step_size
-        Width of the direct paths between z, or a bar's embedding, and every single step, both
-        ways; 0 for none, as in the paper.
+        Width of the direct paths between every step and z, or a bar's embedding, in both
+        encoder and decoder; 0 for none, as in the paper.
     step_paths
-        `both` ways, or `encoder` alone, so that a decoder as in the paper can be compared
-        behind the same encoder.
+        `both`, or `encoder` only: this pairs the paper's decoder with the same encoder, for
+        comparison.
     encoder_bar_size
-        Width of one direction of the encoder's LSTM over bars; 0 for one LSTM over all steps.
+        Width of one direction of the encoder's LSTM over bars; 0 for a single LSTM over all
+        steps.
     conductor_size
         Width of the conductor, which gives every bar its embedding; 0 for a flat decoder.
     bars_share_z
-        Whether every bar has a part of z of its own, where the encoder or the decoder knows bars.
-        Without it z is one whole, as in the paper.
+        Whether every bar has its own part of z, if the encoder or decoder is hierarchical.
+        Otherwise z is not divided, as in the paper.
     bar_size
-        Width of a bar's embedding, and of what the encoder says of a bar.
+        Width of a bar's embedding, and of the encoder's vector for a bar.
     feel_size, n_mixtures
-        Width of the feel network and logistic components a velocity or offset (groove head).
+        Width of the feel network, and number of logistic components per velocity or offset
+        (groove head).
     """
 
     head: _Head = "categorical"
@@ -187,7 +190,7 @@ class ModelConfig(_GridConfig):
 
     @property
     def n_z_parts(self) -> int:
-        """How many bars share z evenly; 1 where it is one whole."""
+        """How many bars divide z evenly; 1 if z is not divided."""
         knows_bars = self.encoder_bar_size or self.conductor_size
         return self.n_bars if knows_bars and self.bars_share_z else 1
 
@@ -198,7 +201,7 @@ class ModelConfig(_GridConfig):
 
     @property
     def has_feel(self) -> bool:
-        """Whether the model models velocity and timing."""
+        """Whether the model covers velocity and timing."""
         return self.head == "groove"
 
 
@@ -208,21 +211,21 @@ class LabConfig(_GridConfig):
     Parameters
     ----------
     n_bars
-        Length of the windows that it is trained on, in bars; it plays any length.
+        Length of its training windows, in bars; it plays any length.
     beats_per_bar, steps_per_beat
-        As `ModelConfig`.
+        See `ModelConfig`.
     reader_size, context_size
-        Width of one direction of the LSTM that reads the conditioning, and of its output that
-        the decoder gets at every step.
+        Width of one direction of the LSTM that reads the conditioning, and width of the context
+        it passes to the decoder at every step.
     encoder_size, z_size
         Width of one direction of the posterior's LSTM, and latent dimensions.
     decoder_size, decoder_layers, feel_size, n_mixtures
-        As `ModelConfig`.
+        See `ModelConfig`.
     feel
         `mixture`: velocities and offsets are drawn from learned distributions. `mean`: they are
-        means learned by squared error, as in GrooVAE, to compare; n_mixtures is not used.
+        means learned by squared error, as in GrooVAE, for comparison; n_mixtures is not used.
     styles, drummers
-        Names that can be chosen, joined by commas.
+        Names that can be chosen, separated by commas.
     """
 
     n_bars: Annotated[int, Field(ge=2, le=64)] = 4
@@ -257,7 +260,7 @@ class LabConfig(_GridConfig):
 
     @property
     def has_feel(self) -> bool:
-        """Whether the model models velocity and timing: a lab always does."""
+        """Whether the model covers velocity and timing: a lab always does."""
         return True
 
     @property
@@ -272,44 +275,44 @@ class LabConfig(_GridConfig):
 
 
 class TrainConfig(Config):
-    """How one model is trained.
+    """How a model is trained.
 
     Parameters
     ----------
     n_steps, batch_size, seed
-        Optimiser steps, windows a step, and the seed of every random choice.
+        Optimiser steps, windows per step, and the seed of every random choice.
     learning_rate, final_learning_rate, warmup_steps
         Peak and end of a cosine decay after a linear warm-up.
     beta, beta_rate
-        Weight of the KL term at the end, and the base of its annealing,
+        Final weight of the KL term, and the base of its annealing,
         beta * (1 - beta_rate ** step).
     beta_of_feel
-        What the groove lab multiplies beta by for examples of which all hits are known.
+        Multiplies the groove lab's beta for examples in which all hits are known.
     free_bits
-        KL an example may spend without cost, in bits, in total over z.
+        KL per example that is not penalised, in bits, in total over z.
     feel_weight
-        Weight of velocity and offset beside hits in the reconstruction.
+        Weight of velocity and offset relative to hits in the reconstruction loss.
     word_dropout
-        Share of the decoder's inputs that are blanked.
+        Share of the decoder's previous-step inputs that are zeroed.
     sampling_rate
         Rate of the inverse sigmoid of scheduled sampling; 0 turns it off.
     dropout
         Dropout on the decoder's outputs.
     augmentation
-        Share of examples that are recombined, or by the lab are played with another feel (see
-        `windows.augment`).
+        Share of examples that are recombined (see `windows.augment`) or, for the lab, given
+        another feel.
     shortest_bars
-        Performances of at least so many bars, but shorter than a window, are repeated to its
-        length and trained on as well; 0 for none.
+        Performances of at least this many bars, but shorter than a window, are repeated to fill
+        a window and used for training too; 0 for none.
     initial_sigma
-        Deviation of the posterior at the start, where mu is spread over the data as its prior
-        is; 0 leaves both as PyTorch initialises them.
+        Initial standard deviation of the posterior; mu is then also rescaled to mean 0 and
+        deviation 1 over the data. 0 leaves both as PyTorch initialises them.
     gradient_clip, weight_decay, average_decay
-        Norm limit of the gradient, AdamW's decay, and the decay of the running average
-        of the weights that is validated and shipped.
+        Maximum gradient norm, AdamW's weight decay, and the decay of the running average of the
+        weights that is validated and shipped.
     validate_every, patience
-        Steps between validations, and validations without a better one before stopping
-        (0: never stop early).
+        Steps between validations, and the number of validations without improvement before
+        stopping (0: never stop early).
     """
 
     n_steps: _Count = 20_000
@@ -336,10 +339,10 @@ class TrainConfig(Config):
     patience: _OptionalCount = 0
 
     def learning_rate_at(self, step: int) -> float:
-        """Return the learning rate of a step: linear warm-up, then half a cosine down.
+        """Return the learning rate of a step: linear warm-up, then cosine decay.
 
-        Deviation: the paper decays by 0.9999 a step from 1e-3 to 1e-5. On a run of a known,
-        short length a cosine reaches the same floor at the end, whatever that length is.
+        Deviation: the paper decays by 0.9999 per step from 1e-3 to 1e-5. In a short run of known
+        length, a cosine reaches the same floor at the end, whatever that length is.
         """
         if step < self.warmup_steps:
             return self.learning_rate * (step + 1) / self.warmup_steps
@@ -356,10 +359,10 @@ class TrainConfig(Config):
         return self.beta * (1 - self.beta_rate**step)
 
     def sampling_probability_at(self, step: int) -> float:
-        """Return the share of the decoder's inputs drawn from the model itself at a step.
+        """Return the share of decoder inputs sampled from the model itself at a step.
 
-        The inverse sigmoid decay of teacher forcing, 1 - rate / (rate + exp(step / rate)); a
-        rate of 0 means always 0.
+        Teacher forcing decays as an inverse sigmoid, so this is
+        1 - rate / (rate + exp(step / rate)); with a rate of 0 it is always 0.
 
         Source: Bengio et al. 2015, section 2.4; MusicVAE's 2-bar models use a rate of 1000.
         """
@@ -370,5 +373,5 @@ class TrainConfig(Config):
 
 
 def step_seed(config: TrainConfig, step: int) -> int:
-    """Return the seed of the randomness that belongs to a step."""
+    """Return the random seed of a training step."""
     return config.seed * 1_000_003 + step

@@ -25,7 +25,7 @@ class Preset(Generic[_ConfigT]):
 
 
 def _tiny(preset: Preset[ModelConfig]) -> Preset[ModelConfig]:
-    """Return the preset at a width that trains in seconds, for tests."""
+    """Return the preset with layers small enough to train in seconds, for tests."""
     n_portions = preset.model.n_bars * (3 if preset.model.head == "trio" else 1)
     z_size = max(8, n_portions)
     sizes = {"encoder_size": 16, "decoder_size": 16, "feel_size": 16, "bar_size": 8}
@@ -56,7 +56,7 @@ def _large(preset: Preset[ModelConfig]) -> Preset[ModelConfig]:
 
 
 def _resized(model: ModelConfig, sizes: Mapping[str, int], **optional: int) -> ModelConfig:
-    """Return the model at other widths; the widths of parts that it lacks stay 0."""
+    """Return the model with other widths; optional parts that it lacks stay at 0."""
     present = {name: size for name, size in optional.items() if getattr(model, name)}
     changes: dict[str, Any] = {**sizes, **present}
     return model.replaced(**changes)
@@ -219,8 +219,8 @@ def override(preset: Preset[_ConfigT], assignments: Iterable[str]) -> Preset[_Co
     Raises
     ------
     ConfigError
-        If a name is unknown, a value cannot be read as its field's type, or the fields do not
-        go together.
+        If a name is unknown, a value cannot be parsed as its field's type, or the fields are
+        inconsistent.
     """
     texts = {name: text for name, _, text in (one.partition("=") for one in assignments)}
     parts: dict[str, Config] = {"model": preset.model, "train": preset.train}
