@@ -1,1 +1,1 @@
-"""How well models reconstruct and how real their samples sound."""
+"""How accurately models reconstruct music, and how real their samples sound."""

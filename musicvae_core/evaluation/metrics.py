@@ -1,4 +1,4 @@
-"""Held-out metrics of any model: how exactly it gives back what it heard, how real it sounds."""
+"""Held-out metrics of any model: how accurately it reconstructs, and how real its samples sound."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from musicvae_core.music.line_attributes import line_attributes, trio_attributes
 from musicvae_core.music.piece import classes_to_trio
 
 MAX_GENERATED = 1000
-"""Samples judged against as many real windows."""
+"""Maximum number of samples, compared with as many real windows."""
 
 _BATCH = 256
 _N_SMOOTHNESS = 128
@@ -48,27 +48,27 @@ def evaluate(
     seed: int = 0,
     prior: PriorName | None = None,
 ) -> dict[str, Any]:
-    """Measure a checkpoint: expression, realism, smoothness.
+    """Measure a checkpoint's reconstruction, realism and smoothness.
 
     Parameters
     ----------
     checkpoint, dataset
-        What to measure, on what.
+        The model to measure, and the data to measure it on.
     split
-        Of the windows that are reconstructed. Samples are laid beside windows of the train
-        split, which is what the model imitates.
+        The split to reconstruct. Samples are compared with windows of the train split, which is
+        what the model imitates.
     limit
-        Use so many windows, evenly spread; by default all of the split.
+        Use this many windows, evenly spread; by default the whole split.
     seed
-        Of every random choice.
+        Seed of every random choice.
     prior
-        Whence samples are drawn; by default the learned prior where there is one.
+        The prior to sample from; by default the learned prior, if there is one.
 
     Returns
     -------
-    `n_examples`, what `reconstruction_metrics` returns, and, from `realism_metrics` and
-    `smoothness.smoothness_curve`, `prior` and `smoothness`. For comparison `prior` also has
-    `nearest_cells_of_the_split` and `copies_of_the_split`, of the real windows.
+    `n_examples`, the results of `reconstruction_metrics`, `prior` from `realism_metrics`, and
+    `smoothness` from `_smoothness_curve`. For comparison, `prior` also has
+    `nearest_cells_of_the_split` and `copies_of_the_split`, measured on the real windows.
     """
     n_bars = checkpoint.config.n_bars
     windows = dataset.windows(split, n_bars)
@@ -97,7 +97,7 @@ def evaluate(
 def generate_features(
     checkpoint: Checkpoint, n: int, prior: PriorName, seed: int, temperature: float = 1.0
 ) -> NDArray[np.float32]:
-    """Return n samples as model features (n, T, F)."""
+    """Sample n pieces of music as model features (n, T, F)."""
     codes = torch.from_numpy(sample_codes(checkpoint, n, prior, seed))
     generator = torch.Generator().manual_seed(seed)
     drawn = [
@@ -109,13 +109,13 @@ def generate_features(
 def realism_metrics(
     checkpoint: Checkpoint, train: Windows, n: int, seed: int, prior: PriorName | None = None
 ) -> dict[str, Any]:
-    """Lay n samples at temperature 1 beside windows of the train split.
+    """Compare n samples at temperature 1 with windows of the train split.
 
     Returns
     -------
-    `name`, `n`; `auc` of `realism.judge_auc` over all the model plays, and `auc_hits` over
-    hits alone; `distinct` and `copies`, shares; `nearest_cells`, the median number of cells
-    that part a sample from the nearest train window; `features`, see `realism.feature_gaps`.
+    `name`, `n`; `auc` of `realism.judge_auc` over all features, and `auc_hits` over hits only;
+    the shares `distinct` and `copies`; `nearest_cells`, the median number of cells in which a
+    sample differs from the nearest train window; `features`, see `realism.feature_gaps`.
     """
     prior = prior or ("normal" if checkpoint.prior is None else "learned")
     grid = checkpoint.config.grid
@@ -150,7 +150,7 @@ _DISTANCES = (0.0, 1.0, 2.0, 4.0, 8.0, 12.0, 16.0)
 def _smoothness_curve(
     model: MusicVAE, features: NDArray[np.float32], seed: int
 ) -> list[dict[str, float]]:
-    """Move each window's z along one random direction and see how its groove changes.
+    """Move each window's z along one random direction, and measure how its groove changes.
 
     Parameters
     ----------
@@ -159,13 +159,13 @@ def _smoothness_curve(
     features
         (N, T, 27) float32.
     seed
-        Of the directions.
+        Seed of the directions.
 
     Returns
     -------
-    For each of `_DISTANCES` a row: `distance` in z; `hit_distance`, the mean share of cells
-    of the grid that differ from the groove at distance 0; `attribute_change`, the mean over
-    attributes of the mean absolute change, in standard deviations over the windows.
+    A row for each of `_DISTANCES`: `distance` in z; `hit_distance`, the mean share of grid cells
+    that differ from the groove at distance 0; `attribute_change`, the mean absolute change over
+    attributes and windows, in standard deviations over the windows.
     """
     mu, _ = model.encode(torch.from_numpy(features))
     direction = torch.randn(mu.shape, generator=torch.Generator().manual_seed(seed))
@@ -209,19 +209,20 @@ def evaluate_lines(
     seed: int = 0,
     prior: PriorName | None = None,
 ) -> dict[str, Any]:
-    """Measure a checkpoint of melodies or trios: expression and realism; see `metrics.evaluate`.
+    """Measure reconstruction and realism of a melody or trio checkpoint.
 
     Parameters
     ----------
     checkpoint, dataset, split, seed, prior
-        As there.
+        See `evaluate`.
     limit
-        Windows to encode at most, evenly spread, and samples to draw, but 100 at least.
+        Maximum number of windows to encode, evenly spread, and of samples to draw, though at
+        least 100.
 
     Returns
     -------
-    `n_examples`, what `reconstruction_metrics` returns, `collections` with the free-running
-    accuracy of each (of trios: of each song), and `prior` from `realism_of_lines`.
+    `n_examples`, the results of `reconstruction_metrics`, `collections` with the free-running
+    accuracy of each collection (for trios, each song), and `prior` from `realism_of_lines`.
     """
     n_bars = checkpoint.config.n_bars
     windows = dataset.windows(split, n_bars)
@@ -251,18 +252,18 @@ def _reconstruction(checkpoint: Checkpoint, windows: LineWindows) -> dict[str, f
 def realism_of_lines(
     checkpoint: Checkpoint, train: LineWindows, n: int, seed: int, prior: PriorName | None = None
 ) -> dict[str, Any]:
-    """Lay n samples at temperature 1 beside windows of the train split.
+    """Compare n samples at temperature 1 with windows of the train split.
 
-    The real windows are of one half of the tunes; those of the other half give the floor: no
-    model is harder to tell from real tunes than other real tunes are.
+    The real windows come from one half of the tunes. The other half gives the floor: samples
+    cannot be harder to tell from real tunes than other real tunes are.
 
     Returns
     -------
-    `name`, `n`; `auc` of trees on `line_attributes`, a tune never in two folds; `auc_floor`, of
-    other real tunes in place of samples; `auc_reconstructions`, of what the model makes of
-    other real tunes; `distinct`, the share of samples that no other repeats; `copies`, the
-    share that stands in the train split in any key; `features`, means of samples and of real
-    windows and their difference in standard deviations.
+    `name`, `n`; `auc`, of trees on `line_attributes`, with each tune in a single fold;
+    `auc_floor`, with other real tunes instead of samples; `auc_reconstructions`, with the
+    model's reconstructions of other real tunes; `distinct`, the share of samples that no other
+    sample repeats; `copies`, the share found in the train split in any key; `features`, the
+    means of samples and of real windows, and their difference in standard deviations.
     """
     prior = prior or ("normal" if checkpoint.prior is None else "learned")
     real, other = _two_halves(train, n, np.random.default_rng(seed))
@@ -313,8 +314,8 @@ def _rebuilt(checkpoint: Checkpoint, windows: LineWindows) -> NDArray[np.int64]:
 def _attributes(classes: _Classes, grid: Grid = COMMON_TIME) -> dict[str, NDArray[np.float64]]:
     """Return every attribute of every window, (N,), by name.
 
-    Of melodies, (N, T), they are those of `line_attributes`; of trios, (N, T, 3), those of both
-    lines and of the drums, and how the parts go together.
+    For melodies, (N, T), these are `line_attributes`. For trios, (N, T, 3), these are the
+    attributes of both lines and the drums, and of how the parts go together.
     """
     if classes.ndim == 2:
         return _columns([line_attributes(classes_to_line(one, grid=grid)) for one in classes])
@@ -333,18 +334,18 @@ def _table(columns: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
 
 
 def _distinct_share(classes: _Classes) -> float:
-    """Return the share of windows (N, T) or (N, T, P) that no other among them repeats."""
+    """Return the share of windows (N, T) or (N, T, P) that occur only once."""
     _, counts = np.unique(_keys(classes), return_counts=True)
     return float((counts == 1).sum() / max(1, len(classes)))
 
 
 def _copied_share(classes: _Classes, source: _Classes) -> float:
-    """Return the share of windows that are a window of the source in some key."""
+    """Return the share of windows that equal a window of the source, in any key."""
     return float(np.isin(_keys(_in_one_key(classes)), _keys(_in_one_key(source))).mean())
 
 
 def _in_one_key(classes: _Classes) -> NDArray[np.int64]:
-    """Return windows moved so that their lowest pitches agree; drums stay."""
+    """Transpose windows so that they all have the same lowest pitch; drums stay the same."""
     numbers = classes.astype(np.int64)
     is_pitch = numbers >= FIRST_PITCH_CLASS
     if numbers.ndim == 3:

@@ -1,4 +1,4 @@
-"""How real samples sound: against windows of real drummers, by features and by a judge."""
+"""How real samples sound, compared with real drummers' windows by features and by a judge."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _JUDGE = {
 
 
 class Verdict(NamedTuple):
-    """The judge's scores of samples and of real windows, all held out.
+    """The judge's scores of samples and real windows, all held out.
 
-    labels: (N + M,) 0 for a sample, 1 for a real window. scores: (N + M,) how real each is.
+    labels: (N + M,) 0 for a sample, 1 for a real window. scores: (N + M,) how real each seems.
     """
 
     labels: NDArray[np.int64]
     scores: NDArray[np.float64]
 
     def auc(self, weights: NDArray[np.float64] | None = None) -> float:
-        """Return the area under the ROC curve, of windows that may weigh more or less."""
+        """Return the area under the ROC curve; windows may be weighted."""
         return float(roc_auc_score(self.labels, self.scores, sample_weight=weights))
 
 
@@ -54,18 +54,18 @@ def attribute_table(
 def feature_gaps(
     generated: _Features, real: _Features, grid: Grid = COMMON_TIME
 ) -> dict[str, dict[str, float]]:
-    """Compare the mean of each attribute of drums; see `gaps_between`."""
+    """Compare the means of each drum attribute; see `gaps_between`."""
     return gaps_between(attribute_table(generated, grid), attribute_table(real, grid))
 
 
 def gaps_between(
     ours: Mapping[str, NDArray[np.float64]], theirs: Mapping[str, NDArray[np.float64]]
 ) -> dict[str, dict[str, float]]:
-    """Compare the mean of each attribute, given (N,) and (M,) values by name.
+    """Compare the means of each attribute, given (N,) and (M,) values by name.
 
     Returns
     -------
-    For each attribute `generated` and `real`, the means, and `gap`: their difference in
+    For each attribute, the means `generated` and `real`, and `gap`, their difference in
     standard deviations of the real windows.
     """
     gaps = {}
@@ -92,7 +92,7 @@ def judge_auc(
 
     Returns
     -------
-    Area under the ROC curve of the held-out scores; 0.5 is guessing.
+    Area under the ROC curve of the held-out scores; 0.5 is chance level.
     """
     return judge(generated, real, performances, seed, imitated, grid).auc()
 
@@ -105,17 +105,17 @@ def judge(
     imitated: NDArray[np.int64] | None = None,
     grid: Grid = COMMON_TIME,
 ) -> Verdict:
-    """Let gradient-boosted trees tell samples of drums from real windows; see `judge_tables`.
+    """Train gradient-boosted trees to tell drum samples from real windows; see `judge_tables`.
 
-    The judge sees every attribute, and every cell of the first bar and of the one halfway: of
-    two bars, that is all.
+    The judge sees every attribute, and every cell of the first bar and of the bar halfway
+    through. With two bars, that is every cell.
 
     Parameters
     ----------
     generated, real
         (N, T, F) and (M, T, F) with the same F, 9 or 27.
     performances, seed, imitated
-        As `judge_tables`.
+        See `judge_tables`.
     grid
         How the steps divide time.
     """
@@ -130,9 +130,9 @@ def judge_tables(
     seed: int = 0,
     imitated: NDArray[np.int64] | None = None,
 ) -> Verdict:
-    """Let gradient-boosted trees tell samples from real windows.
+    """Train gradient-boosted trees to tell samples from real windows.
 
-    They are tested on folds that they were not fitted on, and a performance is never in both.
+    Scores come from cross-validation, in which each performance belongs to a single fold.
 
     Parameters
     ----------
@@ -141,16 +141,16 @@ def judge_tables(
     performances
         (M,) the performance of each real window.
     seed
-        Of the folds and of the trees.
+        Seed of the folds and the trees.
     imitated
-        (N,) the performance that each sample is nearest to; the two are then kept in one
-        fold. Without it a sample passes for real because what it resembles was fitted on.
-        Fewer than `_MIN_PERFORMANCES` performances are too few for that, and it is not used.
+        (N,) the performance nearest to each sample; the two are then kept in the same fold.
+        Without this, a sample can pass for real because the trees were fitted to the
+        performance it resembles. Ignored with fewer than `_MIN_PERFORMANCES` performances.
 
     Raises
     ------
     TooFewExamplesError
-        If they are too few to hold some out.
+        If there are too few windows or performances to hold some out.
     """
     n_performances = len(np.unique(performances))
     if min(len(generated), len(real)) < _N_FOLDS or n_performances < 2:
@@ -174,7 +174,7 @@ def judge_tables(
 
 
 def _judge_view(features: _Features, grid: Grid = COMMON_TIME) -> NDArray[np.float32]:
-    """Return what the judge sees of windows (N, T, F): cells first, then attributes."""
+    """Return the judge's inputs for windows (N, T, F): cells first, then attributes."""
     attributes = np.stack(list(attribute_table(features, grid).values()), axis=1)
     bars = features.reshape(len(features), -1, grid.steps_per_bar, features.shape[-1])
     cells = bars[:, :: max(1, bars.shape[1] // 2)].reshape(len(features), -1)
@@ -182,24 +182,24 @@ def _judge_view(features: _Features, grid: Grid = COMMON_TIME) -> NDArray[np.flo
 
 
 def distinct_share(features: _Features) -> float:
-    """Return the share of windows whose hits no other window among them has."""
+    """Return the share of windows whose hits occur only once among them."""
     keys = _hit_keys(features)
     _, counts = np.unique(keys, return_counts=True)
     return float((counts == 1).sum() / max(1, len(keys)))
 
 
 def copied_share(features: _Features, source: _Features) -> float:
-    """Return the share of windows whose hits are exactly those of a window of the source."""
+    """Return the share of windows with exactly the hits of some window of the source."""
     return float(np.isin(_hit_keys(features), _hit_keys(source)).mean())
 
 
 def nearest_windows(
     features: _Features, source: _Features
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the source's window nearest to each, (N,), and the cells that part them, (N,).
+    """Return each window's nearest source window, (N,), and how many cells differ, (N,).
 
-    Samples that lie much nearer to the train split than unseen music does are learned by
-    heart.
+    If samples lie much nearer to the train split than unseen music does, the model has memorised
+    it.
     """
     ours, theirs = (
         (windows[..., :N_VOICES] > 0.5).reshape(len(windows), -1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Fitting the prior of a trained checkpoint, of any kind, to the codes of its train split."""
+"""Fitting the prior of a trained checkpoint of any kind to the codes of the train split."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ModelT = TypeVar("_ModelT", bound=nn.Module)
 
 _ENCODE_BATCH, _HIDING_BATCH = 512, 256
 _AVERAGED = 10
-"""The running average spans one in so many of a fit's steps at most."""
+"""The running average spans at most one in this many of a fit's steps."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,18 @@ class PriorTraining:
     Parameters
     ----------
     n_steps, batch_size, seed
-        Optimiser steps, codes a step, and the seed of every random choice.
+        Optimiser steps, codes per step, and the seed of every random choice.
     learning_rate, matrix_learning_rate
-        Of AdamW, and of Muon for the matrices of the blocks (`_optimisers`), at the top of a
-        line that rises over n_warm_up steps and a cosine that falls to zero. Without the
-        second, AdamW has all.
+        Peak learning rates of AdamW, and of Muon for the matrices of the blocks
+        (`_optimisers`): linear warm-up over n_warm_up steps, then cosine decay to zero. If the
+        second is None, AdamW updates all weights.
     average_decay
-        Of the running average of the weights, which becomes the prior; a fit of fewer than
-        10,000 steps averages over a tenth of them.
+        Decay of the running average of the weights, which becomes the prior; a fit of fewer
+        than 10,000 steps averages over a tenth of them.
     posterior_noise
-        How much of sigma is added to each code's mean, anew at every visit: with 1 the codes
-        are draws from the posterior, with 0 its means. Some keeps the flow from learning the
-        codes by heart.
+        Scale of the posterior noise added to each code's mean, drawn anew at every visit: 1
+        samples the posterior, 0 uses its mean. Some noise keeps the flow from memorising the
+        codes.
     """
 
     n_steps: int = 20_000
@@ -84,10 +84,10 @@ class _GaussianTraining:
     Parameters
     ----------
     seed
-        Of what is hidden.
+        Seed for hiding parts of the windows.
     n_hidings
-        How often every window is hidden as in training; once more its notes are kept, and
-        nothing.
+        How often parts of every window are hidden as in training. In addition, every window is
+        used once with only its notes known, and once with nothing known.
     """
 
     seed: int = 0
@@ -96,9 +96,9 @@ class _GaussianTraining:
 
 @singledispatch
 def prior_training(config: Any) -> Any:
-    """Return how the prior of a model of this configuration is fitted.
+    """Return the default settings for fitting the prior of a model of this configuration.
 
-    Over bars, whose network is slower, with Muon.
+    A prior over bars, whose network is slower, is fitted with Muon.
     """
     raise ConfigError(f"There is no prior to fit to a model of {type(config).__name__}.")
 
@@ -118,9 +118,9 @@ def _(config: LabConfig) -> _GaussianTraining:
 
 
 def _prior_config(model: ModelConfig) -> PriorConfig:
-    """Return the network that fits a model's codes.
+    """Return the dimensions of the prior network for a model's codes.
 
-    One over bars where they share z; for melodies a smaller one, to keep the checkpoint small.
+    It attends over bars if they share z; for melodies it is smaller, to keep checkpoints small.
     """
     spread = 1.03 if kind_of(model).plays == "drums" else 1.0
     if model.n_z_parts > 1:
@@ -140,11 +140,11 @@ def fit_prior(
     Parameters
     ----------
     checkpoint
-        Trained; its weights stay as they are.
+        A trained checkpoint; its weights stay unchanged.
     windows
-        Of the train split.
+        Windows of the train split.
     training
-        As `prior_training` returns it, which is the default.
+        The settings; by default those of `prior_training`.
     options
         See `_fit_flow`; a lab has none.
     """
@@ -181,7 +181,7 @@ def _fit_flow(
 
 
 def _descend(prior: LatentPrior, mu: Tensor, sigma: Tensor, training: PriorTraining) -> LatentPrior:
-    # A short fit would otherwise end as the average of little but its beginning.
+    # The average of a short fit would otherwise consist mostly of its early steps.
     decay = min(training.average_decay, max(0.0, 1 - _AVERAGED / training.n_steps))
     averaging = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     average = AveragedModel(prior, multi_avg_fn=averaging)
@@ -211,11 +211,12 @@ def _descend(prior: LatentPrior, mu: Tensor, sigma: Tensor, training: PriorTrain
 
 
 def _optimisers(prior: LatentPrior, training: PriorTraining) -> list[torch.optim.Optimizer]:
-    """Return AdamW for all, or Muon for the matrices of the blocks and AdamW for the rest.
+    """Return AdamW for all weights, or Muon for the matrices of the blocks and AdamW for the rest.
 
-    Over the bars of `groove_16bar`, after 600 steps of 96 codes, the loss was 1.08 with Muon,
-    1.13 with AdamW alone at its best rate and 1.27 at a third of that; a step takes a third
-    longer. Where z is one whole, a step takes four times as long, which buys more steps of AdamW.
+    For a prior over the bars of `groove_16bar`, the loss after 600 steps of 96 codes was 1.08
+    with Muon, 1.13 with AdamW alone at its best learning rate, and 1.27 at a third of that rate;
+    a step with Muon takes a third longer. If z is not divided, a step with Muon takes four times
+    as long, and the time is better spent on more steps of AdamW.
     """
     if training.matrix_learning_rate is None:
         return [torch.optim.AdamW(prior.parameters(), training.learning_rate, weight_decay=0.01)]
@@ -233,7 +234,7 @@ def _optimisers(prior: LatentPrior, training: PriorTraining) -> list[torch.optim
 
 
 def _share(training: PriorTraining) -> Callable[[int], float]:
-    """Return how much of the peak learning rate a step has."""
+    """Return the learning rate of each step as a fraction of the peak."""
 
     def share(step: int) -> float:
         cosine = 0.5 * (1 + math.cos(math.pi * step / training.n_steps))
@@ -249,14 +250,14 @@ def _fit_gaussian(
 ) -> LabCheckpoint:
     """Return the lab with the noise of its z fitted.
 
-    Of all Gaussians this one lies nearest to the posteriors of the windows, in the mean of
-    the divergence that training weighs by beta: its mean is that of their means, its
-    covariance that of their means and the mean of their variances.
+    This is the Gaussian with the least mean KL divergence from the windows' posteriors, the term
+    that training weights by beta. Its mean is the mean of their means; its covariance is the
+    covariance of their means plus the mean of their variances.
 
     Raises
     ------
     TooFewExamplesError
-        If a kind of what is hidden has no more windows than z has dimensions.
+        If a kind of conditioning has no more windows than z has dimensions.
     """
     parts = [
         (kept.kinds(), *_residuals(model, kept, untold(tempos_bpm)))
@@ -306,17 +307,17 @@ _EPSILON = 1e-7
 
 
 class _Muon(torch.optim.Optimizer):
-    """Moves matrices along their momentum, all of whose singular values are brought near 1.
+    """Muon: updates matrices along their orthogonalised momentum (singular values near 1).
 
-    `torch.optim.Muon` multiplies in bfloat16 alone, which a processor without instructions for it
-    does some 180 times slower than float32.
+    `torch.optim.Muon` always multiplies in bfloat16, which on a processor without bfloat16
+    instructions is some 180 times slower than float32.
 
     Parameters
     ----------
     matrices
         The parameters, each (A, B).
     learning_rate, momentum, weight_decay
-        Of a step; momentum is Nesterov's.
+        The usual settings; momentum is Nesterov's.
 
     Source: Jordan et al. 2024, kellerjordan.github.io/posts/muon.
     """
@@ -350,7 +351,7 @@ class _Muon(torch.optim.Optimizer):
 
 
 def _orthogonalised(matrix: Tensor) -> Tensor:
-    """Return a matrix (A, B) with its singular values brought to 0.7 to 1.2."""
+    """Return a matrix (A, B) with its singular values moved into the range 0.7 to 1.2."""
     a, b, c = _QUINTIC
     is_tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if is_tall else matrix

@@ -33,11 +33,11 @@ _PROGRESS = ("step", "best", "stale", "row")
 
 @dataclass
 class Run:
-    """A training run of any kind of model: all that a resumed one needs to go on unchanged.
+    """A training run of any kind of model: all the state needed to resume it exactly.
 
-    Where several processes train together, each holds the whole of it, and one of them writes.
-    All randomness of a step is drawn from the seed and the number of the step, so nothing of
-    it need be kept.
+    If several processes train together, each holds the full state, and one of them writes it. All
+    random numbers of a step follow from the seed and the step's number, so no generator state
+    needs to be saved.
     """
 
     preset: Preset[Any]
@@ -72,10 +72,10 @@ class Run:
         return self.fabric.device
 
     def forward(self, batch: Any) -> Mapping[str, Tensor]:
-        """Return the terms of the loss, their gradients shared between all processes.
+        """Return the loss terms; gradients are shared between all processes.
 
-        The products are of bfloat16 where the device is fast at them. Fabric's own mixed precision
-        would round velocities and offsets, too, before they are heard.
+        Matrix products use bfloat16 if the device is fast at it. Fabric's own mixed precision
+        would also round the input velocities and offsets.
         """
         half = is_fast_at_bfloat16(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
@@ -99,24 +99,24 @@ class Run:
 
     @property
     def is_over(self) -> bool:
-        """Whether all steps are taken, or too many validations were no better."""
+        """Whether all steps are done, or too many validations brought no improvement."""
         has_stalled = 0 < self.config.patience <= self.stale
         return has_stalled or self.step >= self.config.n_steps
 
     def note(self, validation_loss: float) -> bool:
-        """Note the loss of a validation; return whether it is the best so far."""
+        """Record a validation loss; return whether it is the best so far."""
         is_best = validation_loss < self.best
         self.best, self.stale = (validation_loss, 0) if is_best else (self.best, self.stale + 1)
         return is_best
 
     @torch.no_grad()
     def start_from(self, checkpoint: Checkpoint[Any, Any]) -> None:
-        """Take up the weights of a trained model, and nothing that was fitted to it since.
+        """Copy the weights of a trained model, without anything fitted to it after training.
 
         Raises
         ------
         ConfigError
-            If its dimensions are others.
+            If its dimensions differ.
         """
         if checkpoint.config != self.preset.model:
             raise ConfigError(
@@ -129,7 +129,7 @@ class Run:
             own.copy_(trained)
 
     def start_parts(self, checkpoints: Mapping[str, Checkpoint[Any, Any]]) -> None:
-        """Take up trained models for parts of this one; see `MusicVAE.take_part`.
+        """Initialise parts of this model from trained models; see `MusicVAE.take_part`.
 
         Raises
         ------
@@ -141,7 +141,10 @@ class Run:
         self.average.module.load_state_dict(self.model.state_dict())
 
     def spread_codes(self, windows: AnyWindows) -> None:
-        """Start with codes that tell these windows apart; see `TrainConfig.initial_sigma`."""
+        """Initialise the encoder so that these windows' codes differ.
+
+        See `TrainConfig.initial_sigma`.
+        """
         features = torch.from_numpy(windows.features[:]).to(self.device)
         self.model.spread_codes(features, self.config.initial_sigma)
         self.average.module.load_state_dict(self.model.state_dict())
@@ -162,7 +165,7 @@ class Run:
             save_checkpoint(self.checkpoint(metrics), folder)
 
     def save(self, path: Path) -> None:
-        """Write the whole state, atomically.
+        """Write the full state atomically.
 
         Raises
         ------
@@ -176,19 +179,19 @@ class Run:
             "progress": {name: getattr(self, name) for name in _PROGRESS},
         }
         buffer = io.BytesIO()
-        torch.save(state, buffer)  # to a file it would hide why a write failed
+        torch.save(state, buffer)  # writing straight to a file hides why a write failed
         with _full_disk_named(path):
             write_atomically(path, lambda part: part.write_bytes(buffer.getbuffer()))
 
     def restore(self, path: Path) -> None:
-        """Take up a saved state.
+        """Restore a saved state.
 
         Raises
         ------
         ConfigError
             If the run was started with another configuration.
         CheckpointError
-            If the state is not whole.
+            If the state is damaged or incomplete.
         """
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
@@ -214,7 +217,7 @@ class Run:
 
 @contextlib.contextmanager
 def _full_disk_named(target: Path) -> Iterator[None]:
-    """Name a full disk as such, with what to do, where `target` is written."""
+    """Report a full disk, and what to do about it, while `target` is being written."""
     try:
         yield
     except OSError as error:

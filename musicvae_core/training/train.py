@@ -1,4 +1,4 @@
-"""Training a model of any kind: its steps, validations and files."""
+"""Training a model of any kind: steps, validations and files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _STATE_FILE, LOG_FILE = "training.pt", "log.jsonl"
 _MIN_TRAIN_WINDOWS = 16
 _N_VALIDATION = 512
 _N_SPREAD = 256
-"""Windows over which the first codes are spread."""
+"""Number of windows used to initialise the encoder."""
 
 _Losses = dict[str, Tensor]
 _Metrics = dict[str, Any]
@@ -55,30 +55,31 @@ def train(
 ) -> _Metrics:
     """Train a preset, and keep the best and the last checkpoint under `out`.
 
-    `best` is the one of the lowest validation loss. `_log.jsonl` has a line a validation;
-    `training.pt` is what `resume` goes on from, in any number of processes. SIGINT and SIGTERM
-    end the run after the present step, and save.
+    `best` has the lowest validation loss. `log.jsonl` has one line per validation. `resume`
+    continues from `training.pt`, with any number of processes. SIGINT and SIGTERM end the run
+    after the current step and save it.
 
     Parameters
     ----------
     preset, source, out
-        What to train, on what, and where to keep it.
+        The preset to train, its data, and the folder for the results.
     resume
-        Go on from `out/training.pt` where it exists; without this, `out` may hold no run.
+        Continue from `out/training.pt` if it exists; otherwise `out` must not hold a run.
     start
-        A checkpoint of the same dimensions whose weights to begin with, as to fine-tune it.
+        A checkpoint of the same dimensions to start from, for fine-tuning for example.
     start_parts
-        For parts of a model, by name, checkpoints of such a part alone to begin with.
+        Checkpoints to start parts of the model from, by part name; each is of that part alone.
     device
         `auto`, `cpu`, `cuda` or `mps`.
     devices, strategy
-        Processes that share each batch, and how, as Lightning Fabric names it: `auto` or `ddp`.
+        Number of processes that share each batch, and Lightning Fabric's name for how they do:
+        `auto` or `ddp`.
     compiled
-        Compile the model first, which takes a minute and pays on a GPU.
+        Compile the model first; this takes a minute and pays off on a GPU.
 
     Returns
     -------
-    The last validation's metrics; none where no step was left to take.
+    The last validation's metrics; empty if no step was left to take.
 
     Raises
     ------
@@ -110,7 +111,7 @@ def train_step(run: Run, batch: Any) -> _Losses:
     Raises
     ------
     TrainingError
-        If the loss is not finite; the weights are left as they were.
+        If the loss is not finite; the weights then stay unchanged.
     """
     config, fabric = run.config, run.fabric
     share = len(batch.kl_weights) // fabric.world_size
@@ -128,12 +129,12 @@ def train_step(run: Run, batch: Any) -> _Losses:
 
 
 def fabric_on(device: str = "cpu", devices: int = 1, strategy: str = "auto") -> Fabric:
-    """Return what runs a training on a device, its other processes started; see `train`.
+    """Return a Fabric for training on a device, with its other processes started; see `train`.
 
     Raises
     ------
     ConfigError
-        If the device is not there, or too few of it are.
+        If the device is not available, or too few such devices are.
     """
     kind = pick_device(device).type
     try:
@@ -145,12 +146,12 @@ def fabric_on(device: str = "cpu", devices: int = 1, strategy: str = "auto") -> 
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device of a name; `auto` takes CUDA, then Apple's, then the processor.
+    """Return the named device; `auto` prefers CUDA, then Apple's MPS, then the CPU.
 
     Raises
     ------
     ConfigError
-        If the device is not there.
+        If the device is not available.
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
@@ -161,12 +162,12 @@ def pick_device(name: str) -> torch.device:
 
 
 def _begin(run: Run, out: Path, *, resume: bool) -> bool:
-    """Take up the run kept under `out`, or make room for a new one; return whether it is new.
+    """Resume the run under `out`, or prepare the folder for a new one; return whether it is new.
 
     Raises
     ------
     ConfigError
-        If `out` holds a run that is not to be gone on with, or one of other settings.
+        If `out` holds a run and `resume` is off, or its settings differ.
     """
     goes_on = resume and (out / _STATE_FILE).exists()
     if goes_on:
@@ -184,11 +185,11 @@ def _begin(run: Run, out: Path, *, resume: bool) -> bool:
 
 
 def _finish(run: Run, out: Path, windows: AnyWindows, held_out: AnyWindows) -> _Metrics:
-    """Take the steps that are left, and keep the best and the last checkpoint under `out`.
+    """Take the remaining steps, and keep the best and the last checkpoint under `out`.
 
     Returns
     -------
-    The last validation's metrics; none where no step was left to take.
+    The last validation's metrics; empty if no step was left to take.
     """
     metrics: _Metrics = {}
     first_step = run.step
@@ -202,7 +203,7 @@ def _finish(run: Run, out: Path, windows: AnyWindows, held_out: AnyWindows) -> _
 
 
 def _check_unused(out: Path) -> None:
-    """Refuse to begin a run where another was kept: its log and best model would be mixed."""
+    """Refuse to start a run in another run's folder: their logs and best models would mix."""
     if (out / _STATE_FILE).exists():
         raise ConfigError(f"{out} holds a run already; go on with --resume, or give another --out.")
     if (out / LOG_FILE).exists():
@@ -213,7 +214,7 @@ def _check_unused(out: Path) -> None:
 
 
 def _steps(run: Run, out: Path, windows: AnyWindows, held_out: AnyWindows) -> Iterator[_Metrics]:
-    """Take the steps that are left; yield the metrics of each validation."""
+    """Take the remaining steps; yield the metrics of each validation."""
     config = run.config
     started = time.monotonic()
     bar = tqdm(
@@ -253,7 +254,7 @@ def _append(row: _Metrics, path: Path) -> None:
 
 
 def _complete_log(run: Run, path: Path) -> None:
-    """Add the row of a validation that was saved, and then a kill came before its row was."""
+    """Repair the log after a kill: drop a cut-off line, and add a missing validation row."""
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
     whole = [line for line in lines if line.endswith("\n")]
     if whole != lines:
@@ -263,7 +264,7 @@ def _complete_log(run: Run, path: Path) -> None:
 
 
 def _keep(run: Run, out: Path, metrics: _Metrics, *, is_best: bool) -> None:
-    """Keep the averaged weights as `last`, and as `best` if they are."""
+    """Save the averaged weights as `last`, and also as `best` if they are the best so far."""
     if is_best:
         run.save_checkpoint(out / "best", {"step": run.step, **metrics})
     run.save(out / _STATE_FILE)
@@ -272,12 +273,12 @@ def _keep(run: Run, out: Path, metrics: _Metrics, *, is_best: bool) -> None:
 
 
 def _descend(run: Run, losses: _Losses) -> _Losses:
-    """Take one optimiser step down the loss, and average the weights.
+    """Take one optimiser step, and update the running average of the weights.
 
     Raises
     ------
     TrainingError
-        If the loss is not finite; the weights are left as they were.
+        If the loss is not finite; the weights then stay unchanged.
     """
     own = torch.stack([value.detach() for value in losses.values()])
     shared: Any = run.fabric.all_reduce(own, reduce_op="mean")  # so that all processes stop alike
@@ -300,10 +301,10 @@ def _descend(run: Run, losses: _Losses) -> _Losses:
 
 @contextlib.contextmanager
 def _stop_requests() -> Iterator[list[int]]:
-    """Collect the signals that ask to stop, so that no half step is ever saved.
+    """Collect signals that ask to stop, so that no half-finished step is ever saved.
 
-    A signal that is ignored, as Ctrl-C is by a run in the background, stays so. A second one of
-    the same number does at once what it would have done.
+    A signal that is ignored, as Ctrl-C is in a background run, stays ignored. A second signal of
+    the same kind has its usual effect at once.
     """
     requests: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -327,7 +328,7 @@ def _stop_requests() -> Iterator[list[int]]:
 
 
 def _any_process(run: Run, condition: bool) -> bool:
-    """Return whether a condition holds in any process: all have to stop at the same step."""
+    """Return whether a condition holds in any process: all must stop at the same step."""
     if run.fabric.world_size == 1:
         return condition
     total: Any = run.fabric.all_reduce(torch.tensor(float(condition)), reduce_op="sum")
@@ -335,7 +336,7 @@ def _any_process(run: Run, condition: bool) -> bool:
 
 
 def _validate(run: Run, held_out: AnyWindows) -> _Metrics:
-    """Measure the averaged weights, in one process for all."""
+    """Measure the averaged weights in one process, and share the metrics with the others."""
     measured: _Metrics = {}
     if run.fabric.is_global_zero:
         measured = dict(run.kind.measure(run.averaged, held_out, run.config))
@@ -344,7 +345,7 @@ def _validate(run: Run, held_out: AnyWindows) -> _Metrics:
 
 
 def _validation_windows(dataset: WindowSource[_WindowsT], n_bars: int) -> _WindowsT:
-    """Return evenly spread validation windows; a data set too small for them lends its own."""
+    """Return evenly spread validation windows, or training windows if the data set is too small."""
     try:
         windows = dataset.windows("validation", n_bars)
     except TooFewExamplesError:
@@ -353,5 +354,5 @@ def _validation_windows(dataset: WindowSource[_WindowsT], n_bars: int) -> _Windo
 
 
 def _evenly(windows: _WindowsT, n: int) -> _WindowsT:
-    """Return n evenly spread windows, or all where there are fewer."""
+    """Return n evenly spread windows, or all if there are fewer."""
     return windows.take(np.linspace(0, len(windows) - 1, min(n, len(windows))))

@@ -1,4 +1,4 @@
-"""What the command line measures: the tables and figures of the model cards.
+"""The experiments of the command line: the tables and figures of the model cards.
 
-Most are about the models that ship, and know sixteenths in 4/4 alone.
+Most of them concern the shipped models, and support only sixteenths in 4/4.
 """
