@@ -7,18 +7,18 @@ from pages.shared.actions import as_text
 from pages.shared.studio import shared_studio
 
 _WHAT = """
-Every groove here is a point in the latent space of a variational autoencoder that has listened
-to drummers. **Sample** draws new points; *More like this* looks around one that you like. Each
-hit has its own loudness and its own timing, early or late against the grid: that is where the
-feel lives, and the cards draw it where it was played.
+Every groove here is a point in the latent space of a variational autoencoder trained on real
+drummers. **Sample** draws new points; *More like this* explores around one that you like. Each
+hit has its own loudness and its own timing, early or late against the grid. That is what makes
+the feel, and the cards show each hit where it was played.
 
-**Morph** plays what lies between two grooves, or four: yours, dropped as MIDI files, or any other.
-**Attributes** makes a groove busier, looser or more of a style; **Map** shows where the drummers'
-grooves lie, to hear and to travel; **Long form** makes pieces of sixteen bars and changes some of
-them alone; **Groove lab** humanizes, drumifies, fills in and continues what you bring.
+**Morph** blends between two or four grooves: your own MIDI files, or any others.
+**Attributes** makes a groove busier, looser or more of a style; **Map** lets you hear and
+explore the drummers' grooves; **Long form** makes sixteen-bar pieces and changes single bars of
+them; **Groove lab** humanizes, drumifies, fills in and continues your grooves.
 
 A star keeps a groove in the **Library**; *Send to* takes it to another page, or
-gives you a share code, a text that anyone can paste here.
+makes a share code, a text that anyone can paste into this app.
 """
 _WHOSE = """
 ## The drummers
@@ -35,12 +35,12 @@ Learning Long-Term Structure in Music*, ICML 2018. Sound: FluidSynth and a Gener
 This app and its models: Apache License 2.0. What you make with them is yours.
 
 ## The keys
-Space plays and stops, except in a text field; Enter presses the button in focus. With a card in
-focus, the arrow keys move between cards, and Tab moves through its buttons. A click on the picture
-plays from there; a click on a bar's number loops that bar; a click on a voice's name mutes it,
-with Shift it plays alone. On a strip or a pad the arrow keys move. On a grid that can be edited
-they choose a cell: Enter sets or removes a hit, with Shift they change its loudness and timing,
-and Ctrl+Z takes the last edit back.
+Space plays and stops, except in a text field; Enter presses the focused button. When a card has
+the focus, the arrow keys move between cards, and Tab moves through its buttons. Click the picture
+to play from there, a bar's number to loop that bar, or a voice's name to mute it; Shift-click the
+name to solo it. On a strip or a pad, the arrow keys move the pointer. On an editable grid they
+select a cell: Enter adds or removes a hit, Shift with the arrow keys changes its loudness and
+timing, and Ctrl+Z undoes the last edit.
 """
 
 
@@ -52,7 +52,7 @@ def about() -> None:
     try:
         for model in shared_studio().models():
             bars = "1 bar" if model.n_bars == 1 else f"{model.n_bars} bars"
-            feel = "loudness and timing of its own" if model.has_feel else "hits alone"
+            feel = "with loudness and timing" if model.has_feel else "hits only"
             st.markdown(f"- **{as_text(model.title)}** (`{model.name}`): {bars}, {feel}")
     except MusicVAEError as error:
         st.error(as_text(str(error)))

@@ -128,7 +128,7 @@ def _draw_buttons(panel: _Panel) -> None:
             icon=":material/restart_alt:",
             key="attributes.reset",
             disabled=not panel.wishes,
-            help="Let every slider rest" if panel.wishes else "Everything rests",
+            help="Release all sliders" if panel.wishes else "No slider is set",
             on_click=action(asked.reset, known),
         )
         draw_undo(
@@ -146,8 +146,8 @@ _Ahead = Mapping[str, Sequence[tuple[float, Music]]]
 """By attribute, what a slider leads to: see `Studio.steer_ahead`."""
 _KEY = "attributes.sliders"
 _REVISION = SessionVar("attributes.sliders.revision", 0)
-_NO_FEEL = "{} plays no loudness or timing of its own: choose a model with feel."
-_NO_CHANGE = "The music that this model learned from never varies in it."
+_NO_FEEL = "{} has no loudness or timing: choose a model with feel."
+_NO_CHANGE = "This never varies in the music that the model learned from."
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,8 +176,8 @@ def _draw_styles(panel: _Panel) -> None:
     with st.container(horizontal=True, gap="xsmall", key="attributes.styles"):
         for label in panel.vectors.labels:
             if label == FILL:
-                _draw_press(panel, label, -1, "More of a beat")
-                _draw_press(panel, label, 1, "More of a fill")
+                _draw_press(panel, label, -1, "More like a beat")
+                _draw_press(panel, label, 1, "More like a fill")
             else:
                 _draw_press(panel, label, 1, f"More {style_in_text(label)}")
 
@@ -189,7 +189,7 @@ def _draw_press(panel: _Panel, label: str, by: int, text: str) -> None:
         f"{text} ({count})" if count > 0 else text,
         key=f"attributes.press.{label}.{by}",
         disabled=is_full,
-        help="That is as far as it goes; Undo or Reset all leads back." if is_full else None,
+        help="This is the limit; use Undo or Reset all to go back." if is_full else None,
         on_click=action(_press, panel.groove, label, by),
     )
 

@@ -29,7 +29,7 @@ _FILLS: dict[str, tuple[str, tuple[int, ...]]] = {
     "kick": ("a new kick", (KICK,)),
     "snare": ("a new snare", (SNARE,)),
     "last": ("a fill in the last bar", tuple(range(N_VOICES))),
-    "choose": ("what I choose", ()),
+    "choose": ("voices I choose", ()),
 }
 _FEELS = {"groove": "another groove", "style": "a style", "drummer": "a drummer"}
 _ANY = ""
@@ -37,9 +37,9 @@ _ANY = ""
 _MORE_BARS = (1, 2, 4, 8, 16)
 _DENSITIES = (None, *range(4, 30, 2))
 """Beyond 28 notes a bar the model hardly follows."""
-_ABOUT = "About how many, of all voices together. "
+_ABOUT = "Roughly how many, counting all voices. "
 _KEPT_COUNT = "The notes that are kept count too."
-_ONSETS_STAY = "Every onset of the rhythm stays, so this moves little."
+_ONSETS_STAY = "Every onset of the rhythm stays, so this changes little."
 
 
 lasting_settings(
@@ -100,8 +100,8 @@ def choose_amounts(result: str, groove: str) -> Amounts:
 def _draw_amounts() -> Amounts:
     percents = []
     for name, most, usual, what in (
-        ("Dynamics", 200, 100, "0 keeps the loudness that was; 200 goes twice as far."),
-        ("Timing", 200, 100, "0 keeps the timing that was; 200 goes twice as far."),
+        ("Dynamics", 200, 100, "0 keeps the original loudness; 200 doubles the change."),
+        ("Timing", 200, 100, "0 keeps the original timing; 200 doubles the change."),
         ("Quantise", 100, 0, "100 puts every hit on the grid."),
     ):
         percents.append(
@@ -223,7 +223,7 @@ def _choose_drummer(studio: Studio) -> str:
         key="groove_lab.drummer",
         width=WIDTH,
         persist_state="session",
-        help="One of those who played the data set.",
+        help="One of the drummers in the data set.",
     )
 
 
@@ -234,7 +234,7 @@ def _choose_temperatures(tool: str) -> Chance:
             *(0.0, 2.0, 1.0, 0.05),
             key="groove_lab.feel_temperature",
             persist_state="session",
-            help="0 plays as drummers do on average; 1 as one of them might; above that, looser.",
+            help="0 plays like the average drummer; 1 varies as a real one does; higher is looser.",
         )
         if tool in ("humanize", "transfer"):
             return Chance(feel_temperature=feel)
@@ -243,6 +243,6 @@ def _choose_temperatures(tool: str) -> Chance:
             *(0.0, 2.0, 1.0, 0.05),
             key="groove_lab.temperature",
             persist_state="session",
-            help="0 takes the likeliest notes; above 1 is wilder.",
+            help="0 picks the likeliest notes; above 1 is wilder.",
         )
     return Chance(notes, feel)

@@ -198,7 +198,7 @@ def _draw_buttons(source: Source, request: Request, after: Source | None) -> Non
         icon=":material/auto_fix_high:",
         key="groove_lab.do",
         disabled=nothing,
-        help="Choose a voice to write anew" if nothing else None,
+        help="Choose at least one voice to rewrite" if nothing else None,
         on_click=action(_ask, source, request),
     )
     st.button(
@@ -206,7 +206,7 @@ def _draw_buttons(source: Source, request: Request, after: Source | None) -> Non
         icon=":material/redo:",
         key="groove_lab.use",
         disabled=after is None,
-        help="Nothing was made of this groove yet" if after is None else "Take it as the groove",
+        help="No result yet" if after is None else "Use the result as the new groove",
         on_click=action(_use, after),
     )
     is_past = after is not None or slots.can_undo(page_of(_GROOVE))
@@ -261,12 +261,12 @@ def _draw_rhythms(studio: Studio, key: str) -> None:
         library.add(source)
         slots.fill(key, source)
 
-    with st.expander("Tap a rhythm, or bring one", icon=":material/touch_app:", expanded=True):
+    with st.expander("Tap or upload a rhythm", icon=":material/touch_app:", expanded=True):
         pad, file = st.columns([2, 1], gap="large")
         with pad:
             _draw_tap_pad("groove_lab.taps", place_taps)
         with file:
-            label = "Drop MIDI: a bass line, a melody, any track's rhythm"
+            label = "Drop MIDI: a bass line, a melody, or any track with a rhythm"
             reader = _Rhythms(studio)
             draw_uploader(
                 reader,
@@ -301,19 +301,19 @@ def _draw_tap_pad(key: str, on_taps: Callable[[Groove], None]) -> None:
             key=f"{key}.tempo",
             width=WIDTH,
             persist_state="session",
-            help="Of the metronome, and of the groove.",
+            help="For the metronome and the groove.",
         )
         bars = st.selectbox(
             "Bars", _BARS, 1, key=f"{key}.bars", width=WIDTH, persist_state="session"
         )
         late = st.number_input(
-            "Taps come late by, ms",
+            "Tap latency, ms",
             *(0, _MOST_LATE_MS, 0),
             key=f"{key}.late",
             width=WIDTH,
             persist_state="session",
-            help="What the browser knows of the sound's delay is allowed for; wireless "
-            "headphones and keyboards may add some of their own.",
+            help="The sound delay that the browser reports is already compensated; wireless "
+            "headphones and keyboards may add more.",
         )
 
     _mount(

@@ -125,7 +125,7 @@ def _search() -> dict[str, Source]:
 
 def _draw_tagging(found: dict[str, Source]) -> None:
     """Draw the choice of grooves and tags, and the buttons that give and take them."""
-    with st.popover("Tags", icon=":material/sell:", help="Give grooves words to find them by"):
+    with st.popover("Tags", icon=":material/sell:", help="Label grooves so that you can find them"):
         st.multiselect(
             "Grooves",
             found,
@@ -148,7 +148,7 @@ def _tag(shown: Sequence[str], add: bool) -> None:
 
 
 def _draw_export(studio: Studio, sources: Sequence[Source]) -> None:
-    with st.popover("Save", icon=":material/download:", help="All that are shown, as one file"):
+    with st.popover("Save", icon=":material/download:", help="All grooves shown, as one file"):
         st.download_button(
             "MIDI and JSON",
             data=lambda: _write_archive(sources),
@@ -156,7 +156,7 @@ def _draw_export(studio: Studio, sources: Sequence[Source]) -> None:
             mime="application/zip",
             key="favourites.export",
             on_click="ignore",
-            help="A zip that Import reads again, with names, notes and tags",
+            help="A zip for Import, with names, notes and tags",
         )
         draw_zip(
             *(studio, [source.groove for source in sources], "favourites"),
@@ -296,7 +296,7 @@ def _read_archive(data: bytes, read_midi: _ReadMidi) -> _Imported:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             files = dict(_unpacked(archive))
     except DAMAGED as error:
-        raise LibraryError("This is not a zip that can be read: it is damaged.") from error
+        raise LibraryError("This file is not a valid zip, or it is damaged.") from error
     listed = _listed(files.pop(_ABOUT)) if _ABOUT in files else ()
     known = {entry.file for entry in listed}
     rest = [(name, content) for name, content in files.items() if name not in known]
@@ -333,7 +333,7 @@ def _unpacked(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:
     """Yield the files that count, by name; what the zip says of their sizes is not believed."""
     infos = [info for info in archive.infolist() if not info.is_dir()]
     if len(infos) > _MAX_FILES + 1:
-        raise LibraryError(f"The zip has {len(infos)} files and {_MAX_FILES} are the most.")
+        raise LibraryError(f"The zip has {len(infos)} files; the limit is {_MAX_FILES}.")
     left = _MAX_UNPACKED_BYTES
     for info in infos:
         _check_path(info)
@@ -344,8 +344,9 @@ def _unpacked(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:
             content = file.read(most + 1)
         if len(content) > most:
             raise LibraryError(
-                f"{as_text(info.filename)} in the zip is too large: a MIDI file may have "
-                f"{MAX_BYTES // 2**20} MiB, and all together {_MAX_UNPACKED_BYTES // 2**20} MiB."
+                f"{as_text(info.filename)} in the zip is too large: the limit "
+                f"is {MAX_BYTES // 2**20} MiB for a MIDI file and "
+                f"{_MAX_UNPACKED_BYTES // 2**20} MiB for all together."
             )
         left -= len(content)
         yield info.filename, content

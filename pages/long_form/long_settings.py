@@ -53,8 +53,8 @@ def read_long_settings(studio: Studio, models: list[ModelInfo]) -> LongSettings:
             key="temperature",
             width=WIDTH,
             persist_state="session",
-            help="0 always takes the likeliest hit; 1 plays as drummers do; above that, wilder. "
-            "It is the temperature of sampling.",
+            help="0 always picks the likeliest hit; 1 plays like a drummer; higher is wilder. "
+            "This is the sampling temperature.",
         )
         seed = st.number_input(
             "Seed",

@@ -136,14 +136,14 @@ def _draw_parts() -> None:
                 ":material/arrow_upward:",
                 key=f"long_form.up.{part.id}",
                 disabled=at == 0,
-                help="Play it earlier" if at else "It is the first",
+                help="Play it earlier" if at else "It is already first",
                 on_click=action(_move_part_up, part.id),
             )
             icon_button(
                 f"Remove {as_text(part.source.name)}",
                 ":material/close:",
                 key=f"long_form.drop.{part.id}",
-                help=f"Take {as_text(part.source.name)} out of the path",
+                help=f"Remove {as_text(part.source.name)} from the path",
                 on_click=action(_drop_part, part.id),
             )
 
@@ -168,7 +168,7 @@ def _draw_adding(studio: Studio, model: ModelInfo) -> None:
     choose_groove(studio, _NEXT, "Another groove", default=len(_parts()))
     with st.container(horizontal=True, gap="xsmall"):
         is_full = len(_parts()) == MAX_STOPS or _n_bars_of_path() == MAX_PATH_BARS
-        full = f"A path has {MAX_STOPS} grooves and {MAX_PATH_BARS} bars at most"
+        full = f"A path can have at most {MAX_STOPS} grooves and {MAX_PATH_BARS} bars"
         st.button(
             "Add to the path",
             icon=":material/add_road:",
@@ -321,14 +321,14 @@ def _read_route() -> Route:
         key="long_form.glide",
         width=WIDTH,
         persist_state="session",
-        help="How much of each part moves on to the next groove: at 100% it moves all the time, "
-        "at 0% it jumps at the bar line.",
+        help="How much of each part is spent changing into the next groove: at 100% it changes all "
+        "the time, at 0% it jumps at the bar line.",
     )
     returns = st.toggle(
-        "Come back",
+        "Return to the start",
         key="long_form.returns",
         persist_state="session",
-        help="The last part moves on to the first groove, so that the piece loops.",
+        help="The last part changes into the first groove, so that the piece loops.",
     )
     return Route(glide / 100, returns, *_choose_details())
 
@@ -336,31 +336,31 @@ def _read_route() -> Route:
 def _choose_details() -> tuple[bool, bool, float, int]:
     with st.popover("Fine-tune", icon=":material/tune:", key="long_form.route"):
         exact = st.toggle(
-            "The grooves' own notes",
+            "Keep the grooves' own notes",
             value=True,
             key="long_form.exact",
             persist_state="session",
-            help="Where a groove stands, play it as it is, and not as the model hears it.",
+            help="Play each groove exactly as it is, not as the model reconstructs it.",
         )
         refined = st.toggle(
             "Stay near what drummers play",
             value=True,
             key="long_form.refined",
             persist_state="session",
-            help="Between two grooves lies much that nobody plays; this keeps to the rest.",
+            help="Much of what lies between two grooves is never played; this avoids it.",
         )
         temperature = st.slider(
             "Wildness",
             *(0.0, 2.0, 0.0, 0.05),
             key="long_form.temperature",
             persist_state="session",
-            help="0 always takes the likeliest hit, which is the evenest path.",
+            help="0 always picks the likeliest hit, for the smoothest path.",
         )
         seed = st.number_input(
             "Seed",
             *(0, MAX_SEED),
             key="long_form.route_seed",
             persist_state="session",
-            help="What chance decides at a temperature above 0, alike for all bars.",
+            help="Sets the random choices if the wildness is above 0, the same for all bars.",
         )
     return exact, refined, temperature, seed

@@ -156,7 +156,7 @@ def _draw_change(n_bars: int) -> _Change | None:
             key=_BAR.key,
             width=96,
             persist_state="session",
-            help="A click on a bar's number below loops it, and chooses it here.",
+            help="Clicking a bar's number below loops it and selects it here.",
         )
         scope = st.segmented_control(
             "Change",
@@ -173,14 +173,14 @@ def _draw_change(n_bars: int) -> _Change | None:
             key="long_form.amount",
             width=WIDTH,
             persist_state="session",
-            help="At 1 nothing of the bar is left; the other bars stay as they are.",
+            help="At 1 the bar is entirely new; the other bars stay as they are.",
         )
         change = _Change(range(first, n_bars if scope == "onward" else first + 1), amount)
         st.button(
             f"Change {change.phrase}",
             icon=":material/autorenew:",
             key="long_form.change",
-            help="Another try each time it is pressed",
+            help="Each press makes a new variation",
             on_click=action(_CHANGE_ASKED.set, True),
         )
     return change if _CHANGE_ASKED.take() else None
@@ -196,11 +196,11 @@ def _draw_similarity(groove: Groove, key: str) -> None:
         _similarity_figure(groove),
         key=key,
         config={"displayModeBar": False},
-        alt="How alike the bars are, each beside every other",
+        alt="How similar the bars are to one another",
     )
     st.caption(
-        "Every bar beside every other: bright where their hits are alike. Stripes along the "
-        "diagonal are what comes back."
+        "Every bar compared with every other: bright where their hits are alike. Stripes along "
+        "the diagonal are repeats."
     )
 
 
@@ -305,7 +305,7 @@ def _draw_strip(
         [
             Card(
                 *("morph", name, grooves[at]),
-                note=f"{len(steps)} pieces on the way, every bar towards its own",
+                note=f"{len(steps)} pieces on the way, morphing bar by bar",
                 kept=favourites.has(grooves[at]),
                 morph=morph,
             )
@@ -331,13 +331,13 @@ def _draw_buttons(studio: Studio, now: Shown, other: LongTake, step: LongTake, n
             "Work on this step",
             icon=":material/arrow_upward:",
             key="long_form.take",
-            help="Put the step under the pointer above, to hear and change its bars",
+            help="Open the step under the pointer as the piece above, to change its bars",
             on_click=action(Pieces().show_new, step, f"between {now.name} and {name}"),
         )
         st.button(
-            "Lead from one to the other",
+            "Transition from one to the other",
             icon=":material/trending_flat:",
             key="long_form.cross",
-            help="A piece whose first bar is of the one, its last of the other",
+            help="A piece that starts as the first and ends as the second",
             on_click=action(cross),
         )

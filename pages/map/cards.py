@@ -96,11 +96,11 @@ def draw_path_controls(sounding: Sounding, actions: Actions) -> Path | None:
     n_stops = len(now.path)
     if not n_stops:
         if actions.settings.to_path:
-            st.caption("Click two points for a morph between them, or more for a journey.")
+            st.caption("Click two points to morph between them, or more for a journey.")
         return None
     names = [as_text(stop.name) for stop in now.path]
     stops = " → ".join(f"**{at}** {name}" for at, name in enumerate(names, start=1))
-    full = " That is as many as a path has." if n_stops == Hand.MAX_STOPS else ""
+    full = " The path is full." if n_stops == Hand.MAX_STOPS else ""
     st.caption(f"{stops}{full}")
     steps = _choose_steps(n_stops) if n_stops > 1 else 1
     with st.container(horizontal=True, gap="xsmall"):
@@ -116,14 +116,14 @@ def draw_path_controls(sounding: Sounding, actions: Actions) -> Path | None:
             "Undo",
             icon=":material/undo:",
             key="map.back",
-            help="Take back the last stop",
+            help="Remove the last stop",
             on_click=action(actions.go_back),
         )
         st.button(
             "Clear",
             icon=":material/close:",
             key="map.clear",
-            help="Take back all stops",
+            help="Remove all stops",
             on_click=action(actions.clear_path),
         )
     return _path_of(sounding, now, steps)
@@ -133,7 +133,7 @@ def _choose_steps(n_stops: int) -> int:
     most = (_MAX_STRIP - 1) // (n_stops - 1)
     return int(
         st.slider(
-            "Steps from stop to stop",
+            "Steps between stops",
             *(1, min(16, most), min(4, most)),
             key=f"map.steps.{n_stops}",
             persist_state="session",
@@ -161,10 +161,10 @@ def draw_list(settings: MapSettings, actions: Actions) -> None:
         st.subheader(heading, width="content")
         if inside:
             st.button(
-                "Let go",
+                "Deselect",
                 key="map.let_go",
                 type="tertiary",
-                help="Forget what the lasso or box holds",
+                help="Clear the lasso or box selection",
                 on_click=action(actions.let_go),
             )
     if not points:
@@ -189,7 +189,7 @@ def draw_list(settings: MapSettings, actions: Actions) -> None:
         selection_mode="single-row",
     )
     if len(points) > len(listed):
-        st.caption(f"The first {len(listed)} are listed.")
+        st.caption(f"Only the first {len(listed)} are listed.")
 
 
 def _rows_of(atlas: Atlas, points: Sequence[int]) -> dict[str, Sequence[object]]:

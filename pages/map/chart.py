@@ -172,7 +172,7 @@ _CONFIG = {
 "Autoscale" does that."""
 _MARKED = {"upload": "upload", "favourite": "favourite"}
 """Shapes of the overlay by where a groove came from; all else is `other`."""
-_ALT = "Grooves as points: those that are near sound alike. The list below can be searched."
+_ALT = "Grooves as points: neighbours sound alike. The list below is searchable."
 
 
 def draw_chart(settings: MapSettings, actions: Actions, path: Path | None) -> None:
@@ -296,7 +296,7 @@ def _caption(settings: MapSettings, n_brought: int) -> str:
     count = f"{n_shown:,} of {n:,} {nouns}" if n_shown < n else f"{n:,} {nouns}"
     says = [f"{count} from real performances"]
     if settings.projection == "tsne":
-        says.append("Near is alike, far says little")
+        says.append("Neighbours sound alike; long distances mean little")
     else:
         says.append("; ".join(axis_titles(settings.atlas, settings.projection)))
     if n_brought:

@@ -56,7 +56,7 @@ def _draw_hand(sounding: Sounding, actions: Actions, path: Path | None) -> None:
     """Draw the groove in hand and, where there is one, the path."""
     now = actions.now
     if not now.n_chosen:
-        st.info("Click a point to hear it. Scroll to zoom, drag to move; lasso or box for many.")
+        st.info("Click a point to hear it. Scroll to zoom, drag to move, lasso or box to select.")
     cards = sounding.cards([now.spot] if now.spot else [])
     if path:
         cards.append(strip_card(path, _POINTER.get()))
@@ -113,7 +113,7 @@ def _read_map_settings(studio: Studio) -> MapSettings:
             key="map.projection",
             width=WIDTH,
             persist_state="session",
-            help="t-SNE keeps neighbours together and says little of what is far apart; PCA "
+            help="t-SNE keeps neighbours together, but its long distances mean little; PCA "
             "shows the directions in which grooves differ most.",
         )
         colour = st.selectbox(
@@ -145,7 +145,7 @@ def _choose_shown(atlas: Atlas, fields: dict[str, Field], model: str) -> NDArray
         width=WIDTH,
         persist_state="session",
         placeholder="rock 120 beat",
-        help="Words of style, player, tempo, beat or fill, or the name.",
+        help="Any words: style, player, tempo, beat or fill, or name.",
     )
     shown = matching(atlas, search)
     with st.popover("Filter", icon=":material/filter_alt:", key="map.filter"):

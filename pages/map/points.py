@@ -92,7 +92,7 @@ def _middle_spot(atlas: Atlas, points: NDArray[np.int64]) -> Spot:
     return Spot(
         id=f"middle.{blake2b(z.tobytes(), digest_size=6).hexdigest()}",
         name=f"Middle of {len(points):,}",
-        note="The mean of what is inside",
+        note="The average of the selection",
         z=z,
         tempo_bpm=round(float(np.median(tempos))),
         kind="middle",

@@ -34,7 +34,7 @@ def morph() -> None:
         studio = shared_studio()
         with widgets:
             settings = _read_morph_settings(studio, more=buttons)
-        st.subheader("The ends, and as the model plays them")
+        st.subheader("The ends, as they are and as the model plays them")
         sources = _choose_ends(studio, settings)
         keys = _end_keys(settings)
         with buttons:
@@ -202,8 +202,8 @@ def _end_cards(played: _Played, keys: Sequence[str]) -> list[Card]:
 _SHAPES = {2: "2 ends", 4: "4 corners"}
 _CURVES: dict[Curve, str] = {
     "refined": "what is played",
-    "slerp": "the curve of the space",
-    "lerp": "a straight line",
+    "slerp": "a curve (slerp)",
+    "lerp": "a straight line (lerp)",
 }
 _MAX_MORPHS = 32
 _DROP = "morph-drop"
@@ -267,8 +267,8 @@ def _read_morph_settings(studio: Studio, more: DeltaGenerator) -> _MorphSettings
         key="morph.temperature",
         width=WIDTH,
         persist_state="session",
-        help="0 always takes the likeliest hit, which is the evenest path. It is the temperature "
-        "of sampling.",
+        help="0 always picks the likeliest hit, for the smoothest path. This is the sampling "
+        "temperature.",
     )
     with more:
         curve, seed, exact_ends = _choose_details()
@@ -280,7 +280,7 @@ def _choose_details() -> tuple[Curve, int, bool]:
         "Exact ends",
         key="morph.exact_ends",
         persist_state="session",
-        help="Keep the ends as they are, in place of what the model makes of them.",
+        help="Play the ends exactly as they are, not as the model reconstructs them.",
     )
     with st.popover("Fine-tune", icon=":material/tune:", key="morph.details"):
         curve = st.radio(
@@ -289,16 +289,16 @@ def _choose_details() -> tuple[Curve, int, bool]:
             format_func=_CURVES.__getitem__,
             key="morph.curve",
             persist_state="session",
-            help="Halfway between two grooves lies little that anyone plays, so steps are drawn "
-            "towards what is. The curve alone keeps evenly between the ends; the straight line "
-            "passes nearer to the middle of the space, where grooves are plainer.",
+            help="Music halfway between two ends is often not what anyone would play, so the first "
+            "option pulls each step towards real playing. The curve only keeps the steps even; "
+            "the straight line passes nearer to the middle of the space, where music is plainer.",
         )
         seed = st.number_input(
             "Seed",
             *(0, MAX_SEED),
             key="morph.seed",
             persist_state="session",
-            help="What chance decides at a temperature above 0, alike for all steps.",
+            help="Sets the random choices if the wildness is above 0, the same for all steps.",
         )
     return curve, seed, exact_ends
 

@@ -42,7 +42,7 @@ _ANY = ""
 _BUSY = {"sparse": 0.05, "light": 0.25, "medium": 0.5, "busy": 0.75, "packed": 0.95}
 """What "how busy" means: the share of the players' windows with fewer notes."""
 _PRIORS: dict[PriorName, str] = {
-    "learned": "what players play",
+    "learned": "realistic music",
     "normal": "the whole space",
 }
 _STYLE = SessionVar("sample.style", _ANY, lasts=str)
@@ -158,8 +158,8 @@ def _read_settings(studio: Studio) -> _Settings:
             key="temperature",
             width=_WIDTH,
             persist_state="session",
-            help="0 always takes the likeliest notes; 1 plays as players do; above that, wilder. "
-            "It is the temperature of sampling.",
+            help="0 always picks the likeliest notes; 1 plays like real players; higher is wilder. "
+            "This is the sampling temperature.",
         )
         n_bars = _choose_bars(studio, model)
     with details:
@@ -194,7 +194,7 @@ def _choose_busy() -> str | None:
         key="sample.busy",
         width=_WIDTH,
         persist_state="session",
-        help="How many notes there are, beside all that the players played.",
+        help="How many notes, compared with what real players play.",
     )
     return busy or None
 
@@ -238,16 +238,16 @@ def _choose_details(nouns: str) -> tuple[int, int, PriorName, float]:
         format_func=_PRIORS.__getitem__,
         key="prior",
         persist_state="session",
-        help="What players play: the prior that was fitted to real performances, which a style or "
-        "“how busy” always takes. "
-        "The whole space: the normal distribution of the paper, stranger and less real.",
+        help="Realistic music: the prior fitted to real performances; always used if you choose a "
+        "style or “how busy”. The whole space: the paper's normal distribution, stranger and less "
+        "realistic.",
     )
     amount = st.slider(
         "How far “more like this” goes",
         *(0.05, 1.0, 0.3, 0.05),
         key="amount",
         persist_state="session",
-        help="Near 0 it hardly changes; at 1 little of it is left.",
+        help="Near 0 almost nothing changes; at 1 little of the original is left.",
     )
     return n, seed, prior, amount
 
@@ -261,8 +261,8 @@ def _choose_parts(model: ModelInfo) -> tuple[str, ...]:
         format_func=str.capitalize,
         key="sample.parts",
         persist_state="session",
-        help="The others stay as they are: choose the bass alone for a new bass under the same "
-        "melody and drums. Without a choice all parts change a little.",
+        help="The other parts stay as they are: select only the bass for a new bass under the same "
+        "melody and drums. With nothing selected, all parts change a little.",
     )
     return tuple(part for part in model.parts if part in chosen)
 
@@ -318,7 +318,7 @@ def _draw_sample_button() -> None:
         type="primary",
         icon=":material/graphic_eq:",
         key="sample",
-        help=f"Draw new {nouns}; those with a star stay",
+        help=f"Make new {nouns}; starred ones stay",
         on_click=action(_ask_to_sample),
     )
 

@@ -1,12 +1,13 @@
-"""What the browser is given and what it sends: components, text, events, and what they do.
+"""Exchange with the browser: components, text, events and their callbacks.
 
-Every callback of every page is made by `action`, `on_value` or `on_event`. Those of a session
-queue: each runs to completion before the next, or the next run, begins. Each takes only what fits
-its schema, and ends no run: what comes late, twice or broken is ignored and logged.
+Every callback of every page is made by `action`, `on_value` or `on_event`. The callbacks of a
+session queue: each runs to completion before the next one, or the next run, begins. Each accepts
+only input that fits its schema, and none aborts a run: input that is late, repeated or malformed
+is ignored and logged.
 
-Streamlit breaks a run off when the listener does something else meanwhile: at any access to the
-session's state, in the midst of a callback too. What is broken off between two accesses is lost
-or half done, and would have to be clicked again.
+Streamlit interrupts a run when the user does something else meanwhile: at any access to the
+session state, even in the middle of a callback. Work interrupted between two accesses is lost or
+half done, and the user would have to click again.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ _WORD_JOINER = "\N{WORD JOINER}"
 
 
 def as_text(name: str) -> str:
-    """Return a name, of a file say, or a sentence with one, so that Streamlit shows it as it is.
+    """Escape a name (of a file, say), or a sentence with one, so that Streamlit shows it verbatim.
 
-    What is Markdown is escaped. Links without brackets, emoji and icons are found in the text
-    that is left, so an invisible character keeps them apart.
+    Markdown is escaped. Streamlit would still detect bare links, emoji and icons in the result, so
+    an invisible character breaks them up.
     """
     parted = _LINK_OR_ICON.sub(_WORD_JOINER, name)
     return _MARKDOWN.sub(lambda found: re.sub(r"(\S)$", r"\\\1", found[0]), parted)
@@ -53,35 +54,35 @@ export default mount;
 
 
 def component(name: str) -> Callable[..., Any]:
-    """Register a component and return what mounts it.
+    """Register a component and return the function that mounts it.
 
-    Streamlit sends a component's script anew with every run: here that is one line, which imports
-    the script from a file that the browser fetches once. Where Streamlit does not serve
-    the folder `static`, the line is the script itself.
+    Streamlit sends a component's script again with every run. Here that is one line, which imports
+    the script from a file that the browser fetches once. If Streamlit does not serve the folder
+    `static`, the whole script is sent instead.
 
     Parameters
     ----------
     name
-        The bundle `static/NAME.js`, which `make assets` makes of the sources.
+        The bundle `static/NAME.js`, which `make assets` builds from the sources.
     """
     script = (_STATIC / f"{name}.js").read_text("utf-8")
     if st.get_option("server.enableStaticServing"):
-        version = sha256(script.encode()).hexdigest()[:12]  # a new one is no longer the cached one
+        version = sha256(script.encode()).hexdigest()[:12]  # so that no old version is cached
         script = _IMPORT % f"{name}.js?{version}"
     return st.components.v2.component(f"groove_{name}", js=script)
 
 
 _reload = component("reload")
 _first_run = iter([True])
-"""Has one element until a run of this server has taken it."""
+"""Has one element until the first run of this server takes it."""
 
 
 def reload_first_link() -> None:
-    """Let the browser load its page anew where it was the first to open one of a fresh server.
+    """Reload the page if it is the first one opened since the server started.
 
-    Beside a folder `pages`, Streamlit looks up the first address that it is asked for among the
-    scripts of that folder, before `st.navigation` has told it the pages, and says "Page not
-    found" in a dialog over the page. A moment later it knows them.
+    If there is a folder `pages`, Streamlit looks up the first requested address among the scripts
+    in it, before `st.navigation` has declared the pages, and shows a dialog saying "Page not
+    found". A moment later it knows them.
     """
     if next(_first_run, False) and urlsplit(st.context.url or "").path.strip("/"):
         _reload(key="reload")
@@ -94,16 +95,16 @@ _log = logging.getLogger(__name__)
 
 _BUSY = "kept.busy"
 """Session key of the lock that an action holds."""
-_FAILED = "That did not work. The log of the server says why."
+_FAILED = "That did not work. See the server log for the reason."
 
 
 def action(do: Callable[..., object], *arguments: Any) -> Callable[[], None]:
-    """Return the callback of a button: `do`, with `arguments`."""
+    """Return a callback for a button that calls `do` with `arguments`."""
     return lambda: _act(do, *arguments)
 
 
 def on_value(key: str, schema: TypeAdapter[_T], do: Callable[[_T], None]) -> Callable[[], None]:
-    """Return the callback of the widget `key`: `do`, with the widget's new value."""
+    """Return a callback for the widget `key` that calls `do` with the widget's new value."""
 
     def answer() -> None:
         if key not in st.session_state:
@@ -119,7 +120,7 @@ def on_value(key: str, schema: TypeAdapter[_T], do: Callable[[_T], None]) -> Cal
 def on_event(
     key: str, event: str, schema: TypeAdapter[_T], do: Callable[[_T], None]
 ) -> Callable[[], None]:
-    """Return the callback of an event of the component `key`: `do`, with what came with it."""
+    """Return a callback for an event of the component `key` that calls `do` with its value."""
 
     def answer() -> None:
         value = last_event(key, event, schema)
@@ -130,23 +131,23 @@ def on_event(
 
 
 def last_event(key: str, event: str, schema: TypeAdapter[_T]) -> _T | None:
-    """Return what came with the last event of the component `key`; None where nothing fits."""
+    """Return the value of the last event of the component `key`; None if none fits the schema."""
     sent = st.session_state.get(key)
     value = sent.get(event) if isinstance(sent, dict) else None
     return None if value is None else checked(schema, value, f"{key}, {event}")
 
 
 def checked(schema: TypeAdapter[_T], value: object, what: str) -> _T | None:
-    """Return a value as its schema reads it; None, with a line in the log, where it does not fit.
+    """Return a value validated by its schema; if it does not fit, log that and return None.
 
     Parameters
     ----------
     schema
-        The type of what fits.
+        The expected type.
     value
-        What the browser sent.
+        The value that the browser sent.
     what
-        What it is called in the log.
+        Its name in the log.
     """
     try:
         return schema.validate_python(value)
@@ -157,7 +158,7 @@ def checked(schema: TypeAdapter[_T], value: object, what: str) -> _T | None:
 
 
 def _act(do: Callable[..., object], *arguments: Any) -> None:
-    """Do something whole, and say what went wrong: no event may end a run."""
+    """Run an action to completion and report errors: no event may abort a run."""
     with run_to_completion():
         try:
             do(*arguments)
@@ -170,10 +171,10 @@ def _act(do: Callable[..., object], *arguments: Any) -> None:
 
 @contextmanager
 def run_to_completion() -> Iterator[None]:
-    """Let an action, a `with` block or a function so decorated, end before its run is broken off.
+    """Protect a `with` block or a decorated function from being interrupted by Streamlit.
 
-    Actions of one session follow one another. A run that takes the place of one whose action
-    has not ended waits for it with `wait_for_actions`.
+    The actions of one session run one after another. A run that replaces one whose action has not
+    finished waits for it with `wait_for_actions`.
     """
     context = get_script_run_ctx()
     if context is None:
@@ -184,7 +185,7 @@ def run_to_completion() -> Iterator[None]:
 
 
 def wait_for_actions() -> None:
-    """Wait until what an earlier run of this session still does is done."""
+    """Wait until the actions of an earlier run of this session have finished."""
     with _busy():
         pass
 
@@ -195,10 +196,10 @@ def _busy() -> Any:
 
 @contextmanager
 def _unbroken(state: Any) -> Iterator[None]:
-    """Keep Streamlit from looking, at an access to the state, whether to break off.
+    """Keep Streamlit from checking, at each access to the state, whether to interrupt the run.
 
-    It offers no way to ask for that: this rests on an attribute of its own, and does nothing
-    where a later Streamlit has another.
+    There is no public way to do that: this relies on a private attribute, and does nothing if a
+    later Streamlit has renamed it.
     """
     look = getattr(state, "_yield_callback", None)
     object.__setattr__(state, "_yield_callback", lambda: None)
@@ -209,9 +210,9 @@ def _unbroken(state: Any) -> Iterator[None]:
 
 
 def icon_button(name: str, icon: str, *, key: str, **options: Any) -> None:
-    """Draw a button that shows its icon alone; its name is for screen readers.
+    """Draw a button that shows only its icon; its name is for screen readers.
 
-    Without a name Streamlit makes one of the icon's, such as "casino icon".
+    Without a name, Streamlit derives one from the icon, such as "casino icon".
 
     Parameters
     ----------
@@ -220,7 +221,7 @@ def icon_button(name: str, icon: str, *, key: str, **options: Any) -> None:
     icon, key
         See `st.button`.
     options
-        What else `st.button` takes.
+        Other arguments of `st.button`.
     """
     with st.container(key=f"icon-only-{key}", width="content"):  # for assets/page.css
         st.button(name, icon=icon, key=key, **options)
@@ -230,17 +231,17 @@ _MAX_POINTS = 1_000_000
 
 Name = Annotated[str, Field(strict=True, max_length=200)]
 Revision = Annotated[int, Field(strict=True, ge=0, le=2**53 - 1)]
-"""A whole number that JavaScript can count to."""
+"""A whole number that JavaScript can represent exactly."""
 Voice = Annotated[int, Field(strict=True, ge=0, lt=N_VOICES)]
 Flag = Annotated[bool, Field(strict=True)]
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
-"""From 0 to 1; as with every float here, NaN and infinity do not fit."""
+"""From 0 to 1; as for every float here, NaN and infinity are rejected."""
 
 _Index = Annotated[int, Field(strict=True, ge=0, lt=_MAX_POINTS)]
 
 
 class _Point(BaseModel):
-    """A selected point of a chart, with the index that the chart was given as custom data."""
+    """A selected point of a chart, with its index, which the chart has as custom data."""
 
     customdata: _Index | Annotated[list[_Index], Field(min_length=1, max_length=1)] | None = None
 
@@ -258,13 +259,13 @@ class _Chosen(BaseModel):
 
 
 class Selection(BaseModel):
-    """What is selected in a chart, or in a table."""
+    """The selection in a chart or a table."""
 
     selection: _Chosen
 
     @property
     def rows(self) -> list[int]:
-        """The rows of a table."""
+        """The selected rows of a table."""
         return self.selection.rows
 
     @property

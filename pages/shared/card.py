@@ -1,4 +1,4 @@
-"""Cards: what a deck shows, as the browser takes it, and a morph as one piece."""
+"""Cards: the contents of a deck, as sent to the browser, and a morph as one piece."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pages.shared.transport import Sounds, midi_as_heard, wav_as_heard
 _Which = str | tuple[float, float]
 """One of a card's grooves: "now", "before", or what is heard at (x, y) of its morph."""
 _HALF = 0.5 - 1e-6
-"""The least weight at which a blended hit sounds: rounding decides nothing."""
+"""The least weight at which a blended hit sounds, with a margin for rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,13 +39,13 @@ class Morph:
     grooves
         All of one length and tempo; row by row, each from left to right.
     n_rows, n_columns
-        How the grooves lie: one row is a strip, more are a pad.
+        The layout of the grooves: one row is a strip, more are a pad.
     ends
-        What stands at the ends of a strip (2), or at the corners of a pad (4): the upper
-        left and right, then the lower ones.
+        The labels of the ends of a strip (2) or the corners of a pad (4): upper left and right,
+        then lower left and right.
     at
-        Where the pointer is: (x, y) from 0 to 1, y downwards and 0 on a strip. On a pad of drums it
-        moves between the grooves too, where the nearest four are blended.
+        The position of the pointer: (x, y) from 0 to 1, y downwards and 0 on a strip. On a pad of
+        drums it can also be between grooves, where the nearest four are blended.
     """
 
     grooves: tuple[Music, ...]
@@ -56,12 +56,12 @@ class Morph:
 
     def __post_init__(self) -> None:
         places = self.n_rows * self.n_columns
-        assert len(self.grooves) == places, "one groove a place"
+        assert len(self.grooves) == places, "one groove for each place"
         assert len(self.ends) == (2 if self.n_rows == 1 else 4), "a name for each end"
 
     @property
     def is_blended(self) -> bool:
-        """Whether it is heard between its grooves: on a pad of drums."""
+        """Whether positions between grooves sound too: on a pad of drums."""
         return self.n_rows > 1 and isinstance(self.grooves[0], Groove)
 
     def index_at(self, at: tuple[float, float]) -> int:
@@ -76,14 +76,14 @@ class Morph:
         return column / max(1, self.n_columns - 1), row / max(1, self.n_rows - 1)
 
     def settled(self, at: tuple[float, float]) -> tuple[float, float]:
-        """Return where a pointer stays that is let go at (x, y): on a strip, at a groove."""
+        """Return where the pointer settles if released at (x, y): on a strip, at a groove."""
         return at if self.is_blended else self.place_of(self.index_at(at))
 
     def groove_at(self, at: tuple[float, float]) -> Music:
-        """Return what is heard at (x, y), as `blended` in `assets/deck/score.js` has it.
+        """Return the music at (x, y), like `blended` in `assets/deck/score.js`.
 
-        Between grooves a hit sounds where those that have it weigh at least half, by how near
-        they are, as loud and as late as they play it on average.
+        Grooves are weighted by nearness. Between them a hit sounds if the grooves that have it
+        weigh at least half, with their mean velocity and offset.
         """
         if not self.is_blended or self.place_of(self.index_at(at)) == at:
             return self.grooves[self.index_at(at)]
@@ -102,7 +102,7 @@ class Morph:
         )
 
     def _weights(self, at: tuple[float, float]) -> NDArray[np.float64]:
-        """Return how much each groove counts at (x, y), rows of it one after another."""
+        """Return the weight of each groove at (x, y), row by row."""
         x = np.arange(self.n_columns) - at[0] * (self.n_columns - 1)
         y = np.arange(self.n_rows) - at[1] * (self.n_rows - 1)
         near_x, near_y = np.maximum(0, 1 - np.abs(x)), np.maximum(0, 1 - np.abs(y))
@@ -116,29 +116,30 @@ class Card:
     Parameters
     ----------
     id
-        Names the card from run to run: as long as it stays, a loop plays on.
+        Identifies the card from run to run: while it stays the same, a loop plays on.
     name
-        What the listener calls it; the names of its files follow it.
+        The name shown to the user; file names are derived from it.
     groove
-        What to draw.
+        The groove to draw.
     note
-        One line below the name: where the groove came from.
+        A line below the name that says where the groove came from.
     kept
         Whether its star is lit.
     before
-        What the groove was made from, of the same length: the card switches between the two in
-        phase, and marks what differs.
+        The groove that this one was made from, of the same length: the card can switch between
+        the two in phase, and marks the differences.
     before_name
-        What that is called; without one, it is the groove of this name from before.
+        Its name; by default it is called the earlier version of this groove.
     morph
         Grooves to move between; the card shows and plays the one under the pointer, and
         `groove` is not used.
     editable
         Whether it can be edited; a card with `morph` cannot.
     lineage
-        What the edits are edits of: while it stays, a change of the groove can be undone.
+        Identifies the groove that is being edited: while it stays the same, a change of the groove
+        can be undone.
     humanized
-        How much the groove was humanized already, 0 to 1.
+        How much the groove has been humanized so far, 0 to 1.
     """
 
     id: str
@@ -168,7 +169,7 @@ class Card:
         return {part.program for part in parts if isinstance(part, Line)}
 
     def file_name_of(self, which: _Which) -> str:
-        """Return what a file of one of the card's grooves is called, without its ending."""
+        """Return the file name of one of the card's grooves, without its extension."""
         if isinstance(which, tuple):
             if self.morph and not self.morph.is_blended:
                 return f"{self.name} step {self.morph.index_at(which) + 1}"
@@ -177,7 +178,7 @@ class Card:
 
 
 def payload(card: Card, revisions: Mapping[str, int]) -> dict[str, Any]:
-    """Return what the front draws and plays of a card.
+    """Return what the browser needs to draw and play a card.
 
     `revisions` are the numbers of the last edit and the last star that are part of the card.
     """
@@ -203,18 +204,18 @@ def payload(card: Card, revisions: Mapping[str, int]) -> dict[str, Any]:
 
 
 def grid_as_sent(grid: Grid) -> dict[str, int]:
-    """Return a grid as the browser takes it."""
+    """Return a grid in the form that the browser takes."""
     return {"steps_per_beat": grid.steps_per_beat, "steps_per_bar": grid.steps_per_bar}
 
 
 def _before(card: Card, before: Music) -> dict[str, Any]:
-    """Return what a card shows, plays and saves of what its groove was made from."""
+    """Return what the browser needs of the groove that the card's groove was made from."""
     file = file_stem(card.before_name or f"{card.name} before")
     return {"file": file} | _place(before)
 
 
 def _morph(morph: Morph) -> dict[str, Any]:
-    """Return what the front draws of a morph."""
+    """Return what the browser needs to draw a morph."""
     return {
         "rows": morph.n_rows,
         "columns": morph.n_columns,
@@ -225,7 +226,7 @@ def _morph(morph: Morph) -> dict[str, Any]:
 
 
 def _place(groove: Music) -> dict[str, Any]:
-    """Return what is drawn and played of music: see `docs/player.md` for hits and lines."""
+    """Return music as the browser draws and plays it: see `docs/player.md`."""
     parts = parts_of(groove)
     drums = parts.get(DRUMS)
     return {
@@ -241,7 +242,7 @@ def _place(groove: Music) -> dict[str, Any]:
 
 
 def _line(name: str, line: Line, gain: float) -> dict[str, Any]:
-    """Return a line as the browser plays it, and the scale by which its rows are shaded."""
+    """Return a line as the browser plays it, with the scale that shades its rows."""
     return {
         "name": name,
         "program": line.program,
@@ -260,7 +261,7 @@ def _hits_as_sent(groove: Groove) -> list[list[float]]:
 
 
 def as_sent(value: float | np.float32) -> float:
-    """Return a velocity or an offset as the browser is told it: no sample of its sound differs."""
+    """Round a velocity or an offset for the browser, finely enough not to change any sample."""
     return round(float(value), 6)
 
 
@@ -269,7 +270,7 @@ def _text(data: bytes) -> str:
 
 
 def piece_card(grooves: Sequence[Music], bars: int, name: str) -> Card:
-    """Return the card of a piece: each groove for so many bars."""
+    """Return the card of a piece that plays each groove for a number of bars."""
     piece = joined([groove.repeated(bars) for groove in grooves])
     note = f"{len(grooves)} steps of {bars} {'bar' if bars == 1 else 'bars'}"
     return Card("piece", name, piece, note)
@@ -284,9 +285,9 @@ def draw_zip(
     label: str = "All steps",
     names: Sequence[str] = (),
 ) -> None:
-    """Draw a button that saves every groove, as MIDI and as it is heard, in one file.
+    """Draw a button that saves every groove as MIDI and as sound, in one zip.
 
-    `names`, where there are any, are those of the grooves.
+    `names`, if given, are the names of the grooves.
     """
     st.download_button(
         label,
@@ -296,12 +297,12 @@ def draw_zip(
         icon=":material/folder_zip:",
         key=key,
         on_click="ignore",
-        help="A zip of a MIDI file, and a WAV file, of each",
+        help="A zip with a MIDI and a WAV file of each",
     )
 
 
 def _zip_of(sounds: Sounds, grooves: Sequence[Music], names: Sequence[str] = ()) -> bytes:
-    """Return a zip of every groove as it is heard, numbered: MIDI and, where it works, sound."""
+    """Return a zip of all grooves as they are heard, numbered: MIDI and, if there is sound, WAV."""
     stems = [f"{at:02d}" for at in range(len(grooves))]
     if names:
         stems = [f"{stem}-{file_stem(name)}" for stem, name in zip(stems, names, strict=True)]

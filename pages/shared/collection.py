@@ -1,7 +1,7 @@
-"""The listener's grooves: in the places of a page, with an undo that outlives it, and favourites.
+"""The user's grooves: favourites, and the slots of each page, with an undo that outlives the page.
 
-A place is called a slot. Its key is the page's key, a dot, and its own name: `morph.a`. A page's
-key is its title in small letters, with underscores.
+The key of a slot is the page's key, a dot, and the slot's name: `morph.a`. A page's key is its
+title in lower case, with underscores.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from musicvae_core.music.piece import Plays
 from pages.shared.store import History, SessionVar
 
 _CHOICES = ("window", "filling")
-"""What is chosen of a source that is longer, or shorter, than a model's grooves."""
+"""What is chosen for a source that is longer or shorter than a model's grooves."""
 _DIGEST_BYTES = 8
 
 
@@ -36,19 +36,19 @@ class Source:
     Parameters
     ----------
     name
-        What the listener calls it.
+        The name shown to the user.
     groove
-        Of any length.
+        Music of any length.
     z, model
         (Z,) float32 and the name of its model, where the groove was decoded from a code.
     origin
         Where it came from, in a word or two for a list of choices.
     note
-        What is to be said of it: notes that were dropped, bars that were added.
+        Remarks on it, such as dropped notes or added bars.
     tags
         The listener's own words, of a favourite.
     kept_at
-        When it got its star, in seconds since 1970; 0 for what has none.
+        When it was starred, in seconds since 1970; 0 if it was not.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Source:
 
     @property
     def id(self) -> str:
-        """Return the same text for the same music of the same origin and name."""
+        """Return an id: the same for the same music with the same origin and name."""
         return f"{self.origin}/{self.name}/{fingerprint(self.groove)}"
 
 
@@ -88,7 +88,7 @@ _SLOTS = {
 def fingerprint(groove: Music) -> str:
     """Return a text that two grooves share when MIDI cannot tell their notes apart.
 
-    The tempo does not count, so that a groove stays the one it was at another tempo.
+    The tempo is ignored, so that a groove keeps its identity at another tempo.
     """
     return blake2b(notes_as_heard(groove), digest_size=_DIGEST_BYTES).hexdigest()
 
@@ -99,7 +99,7 @@ def page_of(key: str) -> str:
 
 
 class _Slots:
-    """What stands in the slots of the pages of this session, with an undo for each page."""
+    """The contents of the slots of all pages in this session, with an undo for each page."""
 
     def keys(self, page: str, plays: Plays, names: Iterable[str]) -> list[str]:
         """Return the keys of a page's slots, by their names; each form of music has its own."""
@@ -107,37 +107,37 @@ class _Slots:
         return [f"{place}.{name}" for name in names]
 
     def contents(self, page: str) -> _Sources:
-        """Return what stands in the slots of a page, by the slots' keys."""
+        """Return the contents of the slots of a page, by the slots' keys."""
         return _SLOTS[page].get().now
 
     def fill(self, key: str, source: Source) -> None:
-        """Put a source into a slot; `undo` brings back what was there."""
+        """Put a source into a slot; `undo` restores the previous contents."""
         now = self.contents(page_of(key))
         if key not in now or now[key].id != source.id:
             self.fill_all({key: source})
 
     def fill_all(self, sources: dict[str, Source]) -> None:
-        """Put sources into slots of one page, by their keys, as one step of the undo."""
+        """Put sources into slots of one page, by their keys, as one undo step."""
         if not sources:
             return
         held = _SLOTS[page_of(next(iter(sources)))]
         held.set(held.get().then({**held.get().now, **sources}))
 
     def fill_in_turn(self, keys: Sequence[str], source: Source) -> None:
-        """Put a source into the slot of a page that was not the last to be filled so."""
+        """Put a source into a slot of a page, taking its slots in turn."""
         turn = SessionVar(f"kept.{page_of(keys[0])}.turn", 0)
         place = turn.get() % len(keys)
         turn.set(place + 1)
         self.fill(keys[place], source)
 
     def start_with(self, key: str, source: Source) -> None:
-        """Put a source into a slot that was never filled; that is no step of the undo."""
+        """Put a source into a slot that was never filled; this cannot be undone."""
         held = _SLOTS[page_of(key)]
         if key not in held.get().now:
             held.set(replace(held.get(), now={**held.get().now, key: source}))
 
     def swap(self, key: str, other: str) -> None:
-        """Exchange the contents of two slots of a page, with what is chosen of them."""
+        """Exchange the contents of two slots of a page, together with their choices."""
         now = self.contents(page_of(key))
         if key not in now or other not in now:
             return
@@ -159,14 +159,14 @@ class _Slots:
         return f"{key}.{kind}.{source.id}"
 
     def can_undo(self, page: str, keys: Sequence[str] | None = None) -> bool:
-        """Return whether a slot of the page, or one of `keys`, has held something else."""
+        """Return whether a slot of the page, or one of `keys`, held something else before."""
         now = self.contents(page)
         return _SLOTS[page].get().can_undo(lambda then: _differs(now, then, keys))
 
     def undo(self, page: str, keys: Sequence[str] | None = None) -> None:
-        """Bring back what the slots of a page held before the last change.
+        """Restore what the slots of a page held before the last change.
 
-        With `keys` it is the last change of one of these slots, and the others stay as they are.
+        With `keys`, undo the last change of one of these slots and leave the others alone.
         """
         history = _SLOTS[page].get()
         now = history.now
@@ -178,7 +178,7 @@ class _Slots:
     def held_before(self, key: str, groove: Music) -> bool:
         """Return whether a slot held a groove, or a longer or shorter one, before its last change.
 
-        So an edit that takes an edit back is told from any other.
+        This tells an edit that reverts an earlier one from any other.
         """
         history = _SLOTS[page_of(key)].get()
         now = history.now.get(key)
@@ -212,18 +212,18 @@ _FAVOURITES = SessionVar[History[_Sources]](
 
 
 class _Favourites:
-    """What has a star in this session, with an undo."""
+    """The starred grooves of this session, with an undo."""
 
     def all(self) -> _Sources:
-        """Return the favourites by the fingerprints of their grooves, the oldest first."""
+        """Return the favourites by the fingerprints of their grooves, oldest first."""
         return _FAVOURITES.get().now
 
     def has(self, groove: Music) -> bool:
-        """Return whether a groove with these notes has a star, at whatever tempo."""
+        """Return whether a groove with these notes is starred, at any tempo."""
         return fingerprint(groove) in self.all()
 
     def keep(self, source: Source) -> None:
-        """Give a groove its star; where it has one, it takes the new name and keeps its tags."""
+        """Star a groove; if it is starred already, it takes the new name and keeps its tags."""
         id_ = fingerprint(source.groove)
         before = self.all().get(id_, source)
         tags, kept_at = before.tags, before.kept_at or time.time()
@@ -231,7 +231,7 @@ class _Favourites:
         self._change({**self.all(), id_: kept})
 
     def keep_all(self, sources: Sequence[Source]) -> int:
-        """Give grooves their stars, as one step of the undo, and return how many had none yet."""
+        """Star grooves, as one undo step, and return how many were not starred yet."""
         new: dict[str, Source] = {}
         for source in sources:
             kept = replace(source, origin="favourite", kept_at=source.kept_at or time.time())
@@ -242,7 +242,7 @@ class _Favourites:
         return len(new)
 
     def set(self, source: Source, kept: bool) -> None:
-        """Give a groove its star, or take it away; where it is so already, nothing changes."""
+        """Star a groove or remove its star; do nothing if that is already so."""
         if kept == self.has(source.groove):
             return
         if kept:
@@ -253,7 +253,7 @@ class _Favourites:
             self._change(rest)
 
     def tag(self, ids: Collection[str], tags: Sequence[str], *, add: bool) -> None:
-        """Give favourites tags, or take them away, as one step of the undo."""
+        """Add tags to favourites or remove them, as one undo step."""
         then = dict(self.all())
         for id_ in then.keys() & set(ids):
             others = tuple(one for one in then[id_].tags if one not in tags)
@@ -262,11 +262,11 @@ class _Favourites:
             self._change(then)
 
     def can_undo(self) -> bool:
-        """Return whether a star was given or taken away in this session."""
+        """Return whether the favourites changed in this session."""
         return _FAVOURITES.get().can_undo()
 
     def undo(self) -> None:
-        """Bring back the favourites from before the last star, or the last name."""
+        """Restore the favourites as before the last change of a star or a name."""
         _FAVOURITES.set(_FAVOURITES.get().undone())
 
     def _change(self, then: _Sources) -> None:
@@ -278,18 +278,18 @@ favourites = _Favourites()
 
 _LIBRARY = SessionVar[_Sources]("kept.library", {}, lasts=dict[str, Source])
 _MAX_RECENT = 100
-"""Uploads, samples and grooves that were sent; the oldest make room."""
+"""Uploads, samples and grooves sent here; when full, the oldest are dropped."""
 
 
 class _Library:
     """What was uploaded, sampled or sent in this session, offered on every page."""
 
     def all(self) -> _Sources:
-        """Return the sources by their ids, the newest first."""
+        """Return the sources by their ids, newest first."""
         return _LIBRARY.get()
 
     def add(self, source: Source) -> None:
-        """Offer a source on every page from now on."""
+        """Add a source that every page offers from now on."""
         rest = {id_: other for id_, other in self.all().items() if id_ != source.id}
         recent = [(source.id, source), *rest.items()][:_MAX_RECENT]
         _LIBRARY.set(dict(recent))
@@ -299,13 +299,13 @@ library = _Library()
 
 
 def as_long_as(groove: Music, n_bars: int) -> Music:
-    """Return a groove of `n_bars` bars without asking: its first lively window, or repeated."""
+    """Fit a groove to `n_bars` bars automatically: its first lively window, or repeated."""
     found = windows(groove, n_bars)
     return found[first_lively_window(found)] if found else groove.repeated(n_bars)
 
 
 def bars_phrase(start_bar: int, n_bars: int) -> str:
-    """Return which bars are meant, counted from 1: "bar 3", "bars 3-4"."""
+    """Return bars in words, counted from 1: "bar 3", "bars 3-4"."""
     first, last = start_bar + 1, start_bar + n_bars
     return f"bar {first}" if n_bars == 1 else f"bars {first}-{last}"
 

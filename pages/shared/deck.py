@@ -1,8 +1,7 @@
 """The deck: cards of grooves that are drawn, played and saved in the browser.
 
-The front lives in `assets/deck`, as ES modules that are joined into the one script that a
-Streamlit component takes. What it expects and what it sends back stands at the top of
-`assets/deck/deck.js`.
+The browser side is in `assets/deck`: ES modules, bundled into the single script that a Streamlit
+component takes. The top of `assets/deck/deck.js` describes the data it expects and sends back.
 """
 
 from __future__ import annotations
@@ -71,37 +70,38 @@ def deck(
     Parameters
     ----------
     studio
-        Says what can be heard and sent, and makes files.
+        Knows what can be played and sent, and makes files.
     cards
-        In the order of drawing.
+        In drawing order.
     key
-        Names the deck on its page, and the widget in the session.
+        Identifies the deck on its page, and the widget in the session.
     destinations
-        Where a card can be sent: what `on_send` is called with, and what the menu says.
+        Where a card can be sent: the value passed to `on_send`, and the menu text.
     play
         A card's id and a token: the card plays from its start, once for each new token.
     follow
-        Whether the first card takes over, on the next beat, from one that plays and is gone.
+        If the playing card is gone, whether the first card takes over on the next beat.
     stage
-        Whether one card is shown large, the first or the one that plays, and the others small.
+        Whether one card (the first, or the one playing) is shown large and the others small.
     on_more
         Called with a card's id.
     on_keep
-        Called with a card's id and whether its star is to be lit.
+        Called with a card's id and whether it is to be starred.
     on_rename
         Called with a card's id and its new name.
     on_move
-        Called with a card's id and the (x, y) where its morph was let go, see `Morph.settled`.
-        A morph is drawn without it, too.
+        Called with a card's id and the (x, y) where its morph's pointer was released, see
+        `Morph.settled`. A morph is drawn even without this callback.
     on_edit
         Called with a card's id and its groove as edited.
     on_send
         Called with a card's id and the destination's.
     on_bar
-        Called with a card's id and the bar that loops alone, counted from 0, or None for
-        the whole; bars can be chosen without it, too.
+        Called with a card's id and the bar that is looped, counted from 0, or None for the whole
+        groove. Bars can be looped even without this callback.
     on_change
-        Called with a card's id and what one of its tools is to do; see `edits.changed`.
+        Called with a card's id and the change requested with one of its tools; see
+        `edits.changed`.
     """
     callbacks: dict[str, Callable[..., None] | None] = {
         "more": on_more,
@@ -143,13 +143,13 @@ def deck(
 
 
 _REVISED = ("edit", "keep")
-"""Events that tell, with a number, what several cards are like by now."""
+"""Events that carry the current state of several cards, each with a revision number."""
 
 
 def _revisions(key: str, event: str) -> SessionVar[Mapping[str, int]]:
-    """Return the numbers of the last changes that Python has seen of a deck, by card.
+    """Return the numbers of the last changes of a deck that Python has seen, by card.
 
-    The browser is told them, so that it knows what is older than what it shows.
+    The browser compares them with its own, and ignores data older than what it shows.
     """
     return SessionVar(f"{key}.revisions.{event}", {})
 
@@ -216,13 +216,13 @@ def source_deck(
     studio, cards
         See `deck`; what can be edited is shown as edited.
     source_of
-        Returns what the card of an id is to a favourite or another page.
+        Returns a card's source, for favourites and other pages, by the card's id.
     key
         The page's key, a dot, and the deck's own name.
     on_edit
-        See `deck`; None where an edit stands in the groove's place and the page need not know.
+        See `deck`; None if the page need not know that an edit replaces the groove.
     controls
-        What else `deck` takes.
+        Other arguments of `deck`.
     """
     if on_edit is None:
         originals = {card.id: card.groove for card in cards}

@@ -1,7 +1,7 @@
-"""What the browser says of a card, and what the listener makes of its groove by hand.
+"""Events from a card, and manual edits of its groove.
 
-On every page alike: the groove that the page shows stays what it is, and the edited one takes its
-place on the card, in files, among the favourites and on its way to other pages.
+On every page the original groove stays unchanged, and the edited one replaces it on the card, in
+files, among the favourites and when sent to other pages.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from pages.shared.collection import Source, fingerprint
 from pages.shared.store import SessionVar
 
 _MAX_BARS = 256
-"""Of the longest piece that a deck shows."""
+"""In the longest piece that a deck shows."""
 _MAX_STEPS = _MAX_BARS * MAX_STEPS_PER_BAR
 _MAX_HITS, _MAX_NOTES = 2**16, 2**14
-"""Of an edit: more than the fullest piece in 4/4 has on a grid of sixteenths."""
+"""In an edit: more than the fullest 4/4 piece on a sixteenth-note grid has."""
 _MAX_CARDS = 1024
 _Bar = Annotated[int, Field(strict=True, ge=0, lt=_MAX_BARS)]
 _LATEST_OFFSET = 0.499
-"""As in `assets/deck/score.js`: offsets are below half a step, the next step has the rest."""
+"""As in `assets/deck/score.js`: offsets stay below half a step; later is the next step's."""
 
 
 class _Hit(NamedTuple):
@@ -66,13 +66,13 @@ _MAX_LINES = 16
 
 
 class _More(NamedTuple):
-    """More grooves like a card's are asked for."""
+    """The user asked for more grooves like a card's."""
 
     card: Name
 
 
 class Keep(NamedTuple):
-    """A star was given, or taken away."""
+    """A card was starred or unstarred."""
 
     card: Name
     revision: Revision
@@ -80,14 +80,14 @@ class Keep(NamedTuple):
 
 
 class _Rename(NamedTuple):
-    """A card has another name."""
+    """A card was renamed."""
 
     card: Name
     name: Name
 
 
 class _Move(NamedTuple):
-    """The pointer of a card's morph was let go."""
+    """The pointer of a card's morph was released."""
 
     card: Name
     x: Share
@@ -104,30 +104,30 @@ class Edit(NamedTuple):
 
 
 class _Send(NamedTuple):
-    """A card is to go to another page."""
+    """A card is to be sent to another page."""
 
     card: Name
     destination: Name
 
 
 class _LoopBar(NamedTuple):
-    """A bar loops alone, or the whole again."""
+    """One bar is looped, or the whole groove again."""
 
     card: Name
     bar: _Bar | None
 
 
 class _Save(NamedTuple):
-    """A file of one of a card's grooves is wanted: see `card.Which`."""
+    """A file of one of a card's grooves was requested: see `card.Which`."""
 
     card: Name
     which: Literal["now", "before"] | tuple[Share, Share]
 
 
 class Change(NamedTuple):
-    """A tool of a card was used: one of a tempo, how much to humanize, or voices to hold.
+    """A tool of a card was used: a tempo, an amount to humanize, or voices to keep.
 
-    With voices, all others are drawn anew.
+    With voices to keep, all the others are generated anew.
     """
 
     card: Name
@@ -158,13 +158,13 @@ CARD_EVENTS: dict[str, TypeAdapter[Any]] = {
     "change": TypeAdapter(Annotated[list[Change], _OF_ONE]),
     "stems": TypeAdapter(Annotated[list[_Save], _OF_ONE]),
 }
-"""What a deck says of its cards, as a list of `CardEvent`, by the names in `deck.js`."""
+"""The events of a deck, as lists of `CardEvent`, by their names in `deck.js`."""
 
 
 def arguments_of(
     said: CardEvent, card: Card, destinations: Mapping[str, str]
 ) -> tuple[Any, ...] | None:
-    """Return what a page's callback is called with after the card's id; None for what cannot be."""
+    """Return the arguments of a page's callback after the card's id; None if they are invalid."""
     match said:
         case _More():
             return ()
@@ -188,7 +188,7 @@ def arguments_of(
 
 
 def _fits(said: Edit, music: Music) -> bool:
-    """Return whether an edit is of music of this length, with as many lines."""
+    """Return whether an edit fits this music: its length and number of lines."""
     n_lines = sum(isinstance(part, Line) for part in parts_of(music).values())
     ends = [hit.step + 1 for hit in said.hits]
     ends += [note.step + note.n_steps for line in said.lines for note in line]
@@ -198,13 +198,13 @@ def _fits(said: Edit, music: Music) -> bool:
 def _edited(said: Edit, like: Music) -> Music:
     """Return music of `like`'s length, tempo, grid and parts with other notes.
 
-    The browser knows `like` in rounded numbers: those that it sends back as it had them keep all
-    their digits.
+    The browser has `like` in rounded numbers: notes that it returns unchanged keep their full
+    precision.
 
     Raises
     ------
     InvalidMusicError
-        If two notes of a line begin together.
+        If two notes of a line start together.
     """
     lines = iter(said.lines)
     parts: dict[str, Part] = {
@@ -227,7 +227,7 @@ def _edited_line(notes: Sequence[_EditedNote], like: Line) -> Line:
 
 
 def _edited_drums(hits: Sequence[_Hit], like: Groove) -> Groove:
-    """Return drums with these hits; of two in one cell the last counts."""
+    """Return drums with these hits; if two are in one cell, the last one counts."""
     are_hit = np.zeros_like(like.hits)
     velocities, offsets = np.zeros_like(like.velocities), np.zeros_like(like.offsets)
     for hit in hits:
@@ -244,16 +244,16 @@ def _edited_drums(hits: Sequence[_Hit], like: Groove) -> Groove:
 _MAX_EDITS = 256
 _EDITS = SessionVar[Mapping[str, Music]]("kept.edits", {}, lasts=dict[str, AnyMusic])
 _HUMANIZED = SessionVar[Mapping[str, tuple[Groove, float]]]("edits.humanized", {})
-"""What each humanized groove was made from, and by how much, by its fingerprint."""
+"""The original of each humanized groove, and the amount, by its fingerprint."""
 
 
 def edited(groove: Music) -> Music:
-    """Return what the listener made of a groove; the groove itself where that is nothing."""
+    """Return the edited version of a groove; the groove itself if it was not edited."""
     return _EDITS.get().get(fingerprint(groove), groove)
 
 
 def edited_card(card: Card) -> Card:
-    """Return a card with its groove as edited, to be edited further; a morph stays as it is."""
+    """Return an editable card with its edited groove; a morph stays as it is."""
     if card.morph:
         return card
     amount = _HUMANIZED.get().get(fingerprint(edited(card.groove)), (card.groove, 0.0))[1]
@@ -263,7 +263,7 @@ def edited_card(card: Card) -> Card:
 
 
 def edited_source(source: Source) -> Source:
-    """Return a source with its groove as edited."""
+    """Return a source with its edited groove."""
     groove = edited(source.groove)
     if groove is source.groove:
         return source
@@ -272,7 +272,7 @@ def edited_source(source: Source) -> Source:
 
 
 def keep_edit(groove: Music, made: Music) -> None:
-    """Let another groove stand in a groove's place; itself takes all edits back."""
+    """Replace a groove by an edited version; the groove itself reverts all edits."""
     others = {key: one for key, one in _EDITS.get().items() if key != fingerprint(groove)}
     if made != groove:
         others[fingerprint(groove)] = made
@@ -280,12 +280,12 @@ def keep_edit(groove: Music, made: Music) -> None:
 
 
 def changed(groove: Music, change: Change, open_lab: Callable[[], Lab]) -> Music:
-    """Return drums as a tool of their card changes them.
+    """Return drums changed by a tool of their card.
 
     Raises
     ------
     MusicVAEError
-        If the groove lab is needed and not there.
+        If the groove lab is needed but missing.
     """
     assert isinstance(groove, Groove), "the deck offers tools for drums alone"
     if change.tempo is not None:
@@ -298,7 +298,7 @@ def changed(groove: Music, change: Change, open_lab: Callable[[], Lab]) -> Music
 
 
 def _humanize(groove: Groove, amount: float, lab: Lab) -> Groove:
-    """Play a groove anew by an amount, counted from what it was before it was humanized."""
+    """Humanize a groove by an amount, relative to the original before any humanizing."""
     start, _ = _HUMANIZED.get().get(fingerprint(groove), (groove, 0.0))
     start = start.at_tempo(groove.tempo_bpm)
     made = lab.humanize(start, amounts=Amounts(amount, amount))

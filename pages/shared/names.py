@@ -1,4 +1,4 @@
-"""Names of grooves, two words drawn from z and always the same, and what they play in words."""
+"""Two-word names of grooves, determined by z, and descriptions in words of what they play."""
 
 from collections.abc import Collection
 from hashlib import blake2b
@@ -29,7 +29,7 @@ Stroll Tower Train Tunnel Valley Viaduct Walk Wharf Yard
 
 
 def name_of(z: NDArray[np.float32], taken: Collection[str] = ()) -> str:
-    """Return a name for the groove at z, with a number where it is `taken`.
+    """Return a name for the groove at z, with a number if the name is `taken`.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def name_of(z: NDArray[np.float32], taken: Collection[str] = ()) -> str:
 
 
 UNKNOWN = "unknown"
-"""What a style or a drummer is called where the data set names none."""
+"""The name of a style or a drummer that the data set does not name."""
 _STYLES = {
     "cre": "Irish dance tunes",
     "game_melodies": "game music",
@@ -62,16 +62,16 @@ _STYLES = {
     "middleeastern": "Middle Eastern",
     "neworleans": "New Orleans",
 }
-"""Styles and collections of the data sets that are spelt otherwise."""
+"""Styles and collections whose spelling differs from the data set's."""
 
 
 def style_in_text(style: str) -> str:
-    """Return a style of the data set as it is spelt within a sentence."""
+    """Return a style of the data set as written within a sentence."""
     return _STYLES.get(style, style) or UNKNOWN
 
 
 def style_title(style: str) -> str:
-    """Return a style of the data set as it is spelt by itself."""
+    """Return a style of the data set as written on its own."""
     text = style_in_text(style)
     return text if text == UNKNOWN else text[:1].upper() + text[1:]
 
@@ -82,13 +82,13 @@ def drummer_title(drummer: str) -> str:
 
 
 _SIXTEENTHS = ("", "e", "and", "a")
-"""How drummers count those of a beat: 1, 1 e, 1 and, 1 a."""
+"""How drummers count the sixteenths of a beat: 1, 1 e, 1 and, 1 a."""
 
 
 def _count_of(step: int, grid: Grid) -> str:
     """Return the count of a step within its bar, such as ``"2 and"`` for step 6.
 
-    Where drummers have no word for it, it is ``"2 step 6 of 6"``.
+    If drummers have no word for it, it is ``"2 step 6 of 6"``.
     """
     n_steps = grid.steps_per_beat
     beat, place = divmod(step % grid.steps_per_bar, n_steps)
@@ -101,7 +101,7 @@ def _count_of(step: int, grid: Grid) -> str:
 
 
 def describe(music: Music) -> str:
-    """Return which voice or note plays on which counts, bar by bar, and the tempo."""
+    """Describe which voice or note plays on which counts, bar by bar, and the tempo."""
     parts = parts_of(music)
     said = [_describe_part(part) for part in parts.values()]
     if len(parts) > 1:
@@ -122,7 +122,7 @@ def _describe_part(part: Part) -> str:
 
 
 def _describe_notes(line: Line) -> str:
-    """Return the notes of a bar of a line, and the counts on which they begin."""
+    """Describe the notes of a bar of a line, and the counts on which they start."""
     notes = [
         f"{_pitch_name(note.pitch)} on {_count_of(note.step, line.grid)}" for note in line.notes()
     ]
@@ -133,7 +133,7 @@ _PITCH_CLASSES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", 
 MAJOR_KEYS = tuple(
     f"{major} major, {_PITCH_CLASSES[at - 3]} minor" for at, major in enumerate(_PITCH_CLASSES)
 )
-"""The two keys of each major scale, by the pitch class that it begins with."""
+"""The two keys of each major scale, by the scale's first pitch class."""
 
 
 def _pitch_name(pitch: int) -> str:
@@ -143,7 +143,7 @@ def _pitch_name(pitch: int) -> str:
 
 
 def _describe_bar(bar: Groove) -> str:
-    """Return the voices of one bar, and the counts of their hits."""
+    """Describe the voices of one bar, and the counts of their hits."""
     voices = []
     for voice, column in zip(VOICES, bar.hits.T, strict=True):
         counts = [_count_of(int(step), bar.grid) for step in np.flatnonzero(column)]

@@ -1,4 +1,4 @@
-"""Controls that several pages have: what is played, its model, seed and length, and the undo."""
+"""Controls shared by several pages: what to play, its model, seed and length, and undo."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pages.shared.store import SessionVar
 
 MAX_SEED = 2**31 - 1
 WIDTH, MODEL_WIDTH = 168, 232
-"""Pixels of a widget: two stand side by side on a phone."""
+"""Pixels of a widget: two fit side by side on a phone."""
 _NO_MODEL = (
     "There is no model in the folder checkpoints: train one with "
     "`python -m musicvae_core train --preset groove_2bar --download --out checkpoints/groove_2bar`."
@@ -26,17 +26,17 @@ _NO_MODEL = (
 
 _FORM_TITLES: Mapping[Plays, str] = {"drums": "Drums", "line": "Melody", "piece": "Band"}
 PLAYS = SessionVar[Plays]("plays", "drums", lasts=str)
-"""Which form of music is chosen, on pages that have a choice."""
+"""The chosen form of music, on pages that offer a choice."""
 
 MODELS: Mapping[Plays, SessionVar[str]] = {
     plays: SessionVar("model" if plays == "drums" else f"model.{plays}", "", lasts=str)
     for plays in _FORM_TITLES
 }
-"""The name of the model that is chosen for each form of music."""
+"""The name of the model chosen for each form of music."""
 
 
 def draw_undo(key: str, can_undo: bool, what: str, undo: Callable[[], None]) -> None:
-    """Draw the button; its help says what comes back, or that there is nothing to undo."""
+    """Draw the undo button; its help says what it restores, or that there is nothing to undo."""
     st.button(
         "Undo",
         icon=":material/undo:",
@@ -48,7 +48,7 @@ def draw_undo(key: str, can_undo: bool, what: str, undo: Callable[[], None]) -> 
 
 
 def take_next_seed(seed: SessionVar[int]) -> None:
-    """Move a field on to the next seed, for a callback."""
+    """Advance a field to the next seed, for a callback."""
     seed.set((seed.get() + 1) % MAX_SEED)
 
 
@@ -57,21 +57,21 @@ def choose_model(
     serves: Callable[[ModelInfo], bool] = lambda model: True,
     details: DeltaGenerator | None = None,
 ) -> ModelInfo:
-    """Draw the choice of what is played and of its model, one for all pages; return the model.
+    """Draw the choice of what to play and of its model, shared by all pages; return the model.
 
     Parameters
     ----------
     models
-        Those that are there.
+        The available models.
     serves
-        Whether the page has a use for a model.
+        Whether the page can use a model.
     details
-        Where to draw the choice of the model; None for beside that of what is played.
+        Where to draw the choice of the model; None to put it beside the choice of what to play.
 
     Raises
     ------
     CheckpointError
-        If there is none.
+        If there is no such model.
     """
     served = [model for model in models if serves(model)]
     if not served:
@@ -93,7 +93,7 @@ def choose_model(
 
 
 def _choose_form(forms: Sequence[Plays]) -> Plays:
-    """Draw the choice of one of several forms of music, and return it."""
+    """Draw the choice between several forms of music, and return it."""
     if len(forms) == 1:
         return forms[0]
     PLAYS.set(PLAYS.get() if PLAYS.get() in forms else forms[0])
@@ -115,7 +115,7 @@ def choose_seed(field: SessionVar[int], dice: str) -> int:
     Parameters
     ----------
     field
-        The seed, which the widget shows.
+        The seed shown in the widget.
     dice
         The key of the button.
     """
@@ -142,7 +142,7 @@ def choose_seed(field: SessionVar[int], dice: str) -> int:
 
 _BARS = (1, 2, 4, 8, 16)
 _MAX_BARS = 256
-"""Of a piece: nine minutes at 120 bpm."""
+"""Longest piece: nine minutes at 120 bpm."""
 
 
 def choose_bars(n_steps: int, n_bars: int) -> int:
@@ -150,7 +150,7 @@ def choose_bars(n_steps: int, n_bars: int) -> int:
     offered = [bars for bars in _BARS if bars * n_steps <= _MAX_BARS]
     usual = max(bars for bars in offered if bars <= max(n_bars, 1))
     return st.selectbox(
-        "Bars a step",
+        "Bars per step",
         offered,
         offered.index(usual),
         key=f"morph.bars.{n_steps}.{n_bars}",

@@ -1,7 +1,7 @@
-"""What a session keeps while the listener moves between pages, and what they send one another.
+"""What a session keeps while the user moves between pages, and what pages send to one another.
 
-Streamlit forgets a widget's value with its page, unless the widget says otherwise
-(`persist_state="session"`); what is no widget's value is kept in variables of our own.
+Streamlit forgets a widget's value when the user leaves its page, unless the widget sets
+`persist_state="session"`; all other state is in our own variables.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from pages.shared.store import History, SessionVar
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """A take with what the listener made of it.
+    """A take, with the user's own name for it.
 
     Parameters
     ----------
     id
-        Unique on its shelf, over all its past too.
+        Unique on its shelf, including the shelf's history.
     take
         The groove and where it came from.
     name
-        Two words of its own until the listener gives another.
+        Two words of its own until the user renames it.
     note
         Where it came from, in words.
     """
@@ -50,11 +50,11 @@ class Shelf:
     Parameters
     ----------
     entries
-        What is on the shelf.
+        The contents of the shelf.
     sampled
-        The settings that the last sampling used: model, number, temperature, seed and prior.
+        The settings of the last sampling: model, number, temperature, seed and prior.
     n_made
-        How many entries there were in all.
+        How many entries were made in all.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -68,17 +68,17 @@ class Shelf:
         kept: Collection[str] = (),
         sampled: tuple[object, ...] = (),
     ) -> Shelf:
-        """Return the shelf with new takes behind the entries whose ids are in `kept`."""
+        """Return the shelf with the entries whose ids are in `kept`, followed by new takes."""
         stay = [entry for entry in self.entries if entry.id in kept]
         return replace(self._with_takes(stay, takes, [], note), sampled=sampled)
 
     def with_neighbours(self, source: Entry, takes: Sequence[Take]) -> Shelf:
-        """Return the shelf with the takes placed right after the entry that they are near."""
+        """Return the shelf with takes inserted right after the entry that they vary."""
         at = 1 + self.entries.index(source)
         return self._with_takes(self.entries[:at], takes, self.entries[at:], f"near {source.name}")
 
     def with_received(self, take: Take, name: str, note: str) -> Shelf:
-        """Return the shelf with a take from elsewhere before all others, under its own name."""
+        """Return the shelf with a take from elsewhere in first place, under its own name."""
         entry = Entry(str(self.n_made), take, name, note)
         return self._with_entries((entry, *self.entries), 1)
 
@@ -93,7 +93,7 @@ class Shelf:
         return replace(self, entries=tuple(entries))
 
     def find(self, entry_id: str) -> Entry | None:
-        """Return the entry of that id, or None where it has left the shelf."""
+        """Return the entry with that id, or None if it is no longer on the shelf."""
         return next((entry for entry in self.entries if entry.id == entry_id), None)
 
     def _with_takes(
@@ -125,30 +125,30 @@ _SHELVES: Mapping[Plays, SessionVar[History[Shelf]]] = {
 
 
 class _Shelves:
-    """What stands on the Sample page in this session, with an undo for each form of music."""
+    """The contents of the Sample page in this session, with an undo for each form of music."""
 
     def now(self, plays: Plays) -> Shelf:
         """Return the shelf of a form."""
         return _SHELVES[plays].get().now
 
     def change(self, changed: Shelf, plays: Plays) -> None:
-        """Put other entries on a shelf, which `undo` takes back unless it was empty."""
+        """Replace the entries of a shelf; `undo` reverts that unless the shelf was empty."""
         history = _SHELVES[plays].get()
         if changed is not history.now:
             is_step = bool(history.now.entries)
             _SHELVES[plays].set(history.then(changed) if is_step else replace(history, now=changed))
 
     def rename(self, entry_id: str, name: str, plays: Plays) -> None:
-        """Give an entry another name, now and in the past; that is no step of the undo."""
+        """Rename an entry, also in the undo history; this cannot be undone."""
         history = _SHELVES[plays].get()
         _SHELVES[plays].set(history.amended(lambda shelf: shelf.renamed(entry_id, name)))
 
     def can_undo(self, plays: Plays) -> bool:
-        """Return whether something else was on a shelf before."""
+        """Return whether a shelf had other contents before."""
         return _SHELVES[plays].get().can_undo()
 
     def undo(self, plays: Plays) -> None:
-        """Bring back what was on a shelf before its last change; its ids are not given again."""
+        """Restore a shelf as before its last change; ids are never reused."""
         history = _SHELVES[plays].get()
         then = history.undone()
         _SHELVES[plays].set(replace(then, now=replace(then.now, n_made=history.now.n_made)))
@@ -165,24 +165,24 @@ _DESTINATIONS: Mapping[str, Callable[[ModelInfo], bool]] = {
     "Long form": lambda model: model.plays == "drums",
     "Groove lab": lambda model: True,
 }
-"""Titles of the pages that take music, in the order of the menus, and which models serve them."""
+"""Titles of the pages that take music, in menu order, and which models they can use."""
 _PAGES = SessionVar[Mapping[str, StreamlitPage]]("pages.by_key", {})
 _SHARE = "share"
 _TO_SHARE = SessionVar[Source | None]("share.source", None)
 
 
 def _page_key(title: str) -> str:
-    """Return the key of a page: of its slots, its inbox, and as a destination."""
+    """Return the key of a page, used for its slots, its inbox, and as a destination."""
     return title.lower().replace(" ", "_")
 
 
 def offer_pages(pages: Sequence[StreamlitPage]) -> None:
-    """Say which pages the app has, at the start of each run."""
+    """Declare which pages the app has, at the start of each run."""
     _PAGES.set({_page_key(page.title): page for page in pages})
 
 
 def destinations(here: str) -> dict[str, str]:
-    """Return where a groove can go from the page of that key, for a deck's menu."""
+    """Return where the page of that key can send a groove, for a deck's menu."""
     there = _PAGES.get()
     pages = {_page_key(title): title for title in _DESTINATIONS}
     listed = {key: title for key, title in pages.items() if key in there and key != here}
@@ -190,7 +190,7 @@ def destinations(here: str) -> dict[str, str]:
 
 
 def forms_taken(models: Sequence[ModelInfo], destination: str) -> list[str]:
-    """Return the forms of music that a destination takes, those that a model of its plays."""
+    """Return the forms of music that a destination takes: those that its models play."""
     titles = [title for title in _DESTINATIONS if _page_key(title) == destination]
     if not titles:
         return list(FORMS)
@@ -201,7 +201,7 @@ def forms_taken(models: Sequence[ModelInfo], destination: str) -> list[str]:
 def send(destination: str, *sources: Source) -> None:
     """Put one or more sources into a page's inbox and go there; for a callback.
 
-    The destination `share` stays, and shows the first groove's share code.
+    The destination `share` stays on the page and shows the first groove's share code.
     """
     if destination == _SHARE:
         _TO_SHARE.set(sources[0])
@@ -217,7 +217,7 @@ def send(destination: str, *sources: Source) -> None:
 
 
 def take_sent(page: str) -> Sequence[Source]:
-    """Take out what was sent to a page since it was last drawn, the oldest first."""
+    """Take everything sent to a page since it was last drawn, oldest first."""
     return _inbox(page).take()
 
 
@@ -226,5 +226,5 @@ def _inbox(page: str) -> SessionVar[tuple[Source, ...]]:
 
 
 def take_to_share() -> Source | None:
-    """Take out the source whose share code was asked for, since it was last shown."""
+    """Take the source whose share code was requested, if any."""
     return _TO_SHARE.take()

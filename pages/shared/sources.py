@@ -1,9 +1,9 @@
-"""Where music comes from: one widget with which every page asks for it, and share codes.
+"""Where music comes from: the widget with which every page asks for it, and share codes.
 
     source = choose_groove(studio, "attributes.groove", "Music", model=model)
 
-What another page sends arrives by itself, see `session`. The key is the page's key, a dot, and
-the name of the slot, see `collection`.
+Music sent from another page arrives by itself, see `session`. The key is the page's key, a dot,
+and the name of the slot, see `collection`.
 """
 
 from __future__ import annotations
@@ -68,31 +68,31 @@ def choose_groove(
     details: DeltaGenerator | None = None,
     forms: Sequence[Plays] = ("drums",),
 ) -> Source | None:
-    """Draw the choice of a groove and return it; it lasts through changes of page.
+    """Draw the choice of a groove and return it; the choice survives page changes.
 
     Parameters
     ----------
     studio
         Reads uploads and draws samples.
     key
-        The slot's: `page.slot`.
+        The slot's key: `page.slot`.
     label
-        Said above the choice.
+        The text above the choice.
     model
         Fit the groove to this model's length, by choosing a window or adding bars, and draw
         fresh samples from it. None takes a groove of any length.
     default
-        Which demo groove a first visit finds.
+        Which demo groove to show on a first visit.
     details
-        Where to draw what the choice leads to: files that were refused, the bars to take. None
-        for right below it; where the choice stands in a row, give what follows the row.
+        Where to draw the details of the choice: refused files, which bars to take. None for
+        right below it; if the choice is in a row, pass the container below the row.
     forms
-        What to choose from where there is no model; the first is what uploads are read as.
+        The forms offered if there is no model; uploads are read as the first.
 
     Returns
     -------
-    The source, of the model's length where a model is given; its `z` is None where that is not
-    the whole of what was decoded. None where there is nothing to choose from.
+    The source, fitted to the model's length if a model is given; its `z` is None if that is not
+    exactly what was decoded. None if there is nothing to choose from.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def choose_groove(
 
 
 def _fit_to(source: Source, model: ModelInfo, key: str) -> Source:
-    """Return a source as long as the model's grooves, asking how where that is not one way."""
+    """Fit a source to the model's length, asking how if there is more than one way."""
     n_bars = model.n_bars
     if source.groove.n_bars > n_bars:
         return _choose_window(source, n_bars, key)
@@ -145,7 +145,7 @@ def _fit_to(source: Source, model: ModelInfo, key: str) -> Source:
 
 
 def _draw_choice(key: str, label: str, demos: Sequence[Source], forms: Sequence[Plays]) -> None:
-    """Draw the list of all that is there, the slot's own contents chosen."""
+    """Draw the list of all available sources, with the slot's contents selected."""
     now = slots.contents(page_of(key)).get(key)
     offered = [*favourites.all().values(), *library.all().values(), *demos, *([now] if now else [])]
     sources = {source.id: source for source in offered if source.plays in forms}
@@ -171,10 +171,10 @@ def _draw_choice(key: str, label: str, demos: Sequence[Source], forms: Sequence[
 
 
 def _labels(sources: Mapping[str, Source]) -> dict[str, str]:
-    """Return what the list calls each source, by their ids.
+    """Return the label of each source in the list, by their ids.
 
-    Of those that would bear the same name, later ones are numbered, and come first: Streamlit
-    tells the lines of a list by their text alone.
+    If several have the same name, later ones are numbered, and come first: Streamlit
+    distinguishes list entries only by their text.
     """
     labels: dict[str, str] = {}
     counts = Counter[str]()
@@ -192,12 +192,12 @@ def _describe(source: Source) -> str:
 
 
 def _draw_sampler(studio: Studio, key: str, model: ModelInfo | None) -> None:
-    """Draw a button for a fresh sample, and draw the sample when it was pressed."""
+    """Draw a button for a new sample, and make the sample when it is pressed."""
     pressed = st.button(
         "Draw a sample",
         icon=":material/casino:",
         key=f"{key}.sample",
-        help="Something new from the model",
+        help="A new groove from the model",
     )
     if not pressed:
         return
@@ -211,7 +211,7 @@ def _draw_sampler(studio: Studio, key: str, model: ModelInfo | None) -> None:
 
 @run_to_completion()
 def _add_sample(studio: Studio, key: str, model: ModelInfo | None) -> None:
-    """Draw a sample from the model, or from the first there is, and put it into the slot.
+    """Draw a sample from the model, or from the first available, and put it into the slot.
 
     Raises
     ------
@@ -220,7 +220,7 @@ def _add_sample(studio: Studio, key: str, model: ModelInfo | None) -> None:
     """
     models = [one for one in studio.models() if one.plays == "drums"]
     if not (model or models):
-        raise CheckpointError("There is no model to sample from: train one first.")
+        raise CheckpointError("There is no model to sample from. Train one first.")
     [take] = studio.sample((model or models[0]).name, 1, seed=random.randrange(_MAX_SEED))
     source = Source(name_of(take.z), take.groove, take.z, take.model, "sample")
     library.add(source)
@@ -252,7 +252,7 @@ def _fill_up(source: Source, n_bars: int, key: str) -> Source:
         required=True,
         key=slots.choice_key(key, "filling", source),
         persist_state="session",
-        help="What follows a groove that is too short",
+        help="How to extend a groove that is too short",
     )
     st.caption(f"{_lengths(source, n_bars)}: {_FILLINGS[filling]}. {as_text(source.note)}")
     groove = source.groove
@@ -267,16 +267,16 @@ def _lengths(source: Source, n_bars: int) -> str:
 
 
 def _key_where(name: str, stands: Callable[[Any], bool], limits: Hashable = None) -> str:
-    """Return the key of a widget: another one whenever it is not where it is to stand.
+    """Return the key of a widget: a new one whenever its value has to be set from outside.
 
     Parameters
     ----------
     name
-        The widget's in the session, the same through all its keys.
+        The widget's name in the session, constant through all its keys.
     stands
-        Whether a value is the one that the widget is to show.
+        Whether a value is the one that the widget should show.
     limits
-        Of its values; at others it is another widget, too.
+        The limits of its values; new limits make a new widget, too.
     """
     placed = _placed(name)
     number, before = placed.get() if placed.is_set else (0, limits)
@@ -289,12 +289,12 @@ def _key_where(name: str, stands: Callable[[Any], bool], limits: Hashable = None
 
 
 def _newest_key(name: str) -> str:
-    """Return the key of the widget that is drawn now."""
+    """Return the key of the current widget."""
     return f"{name}.{_placed(name).get()[0]}"
 
 
 def _placed(name: str) -> SessionVar[tuple[int, Hashable]]:
-    """Return how often a widget was drawn anew, and the limits of its values."""
+    """Return how often a widget was replaced, and the limits of its values."""
     return SessionVar(name, (0, None))
 
 
@@ -303,7 +303,7 @@ _FOLDER = Path(__file__).parents[2] / "assets" / "demo"
 
 @st.cache_resource(show_spinner=False)
 def demo_sources(_studio: Studio) -> tuple[Source, ...]:
-    """Return the demo grooves and melodies in the order of their files, which are numbered."""
+    """Return the demo grooves and melodies in the order of their numbered files."""
     grooves = [
         _demo(path, _studio.read_midi(path.read_bytes()).groove)
         for path in sorted(_FOLDER.glob("*.mid"))
@@ -321,7 +321,7 @@ def _demo(path: Path, music: Music) -> Source:
 
 
 def show_share_code(open_studio: Callable[[], Studio]) -> None:
-    """Show the share code that was asked for, at the end of a page."""
+    """Show the share code that was requested, at the end of a page."""
     source = take_to_share()
     if source is not None:
         _show(source, open_studio())
@@ -339,15 +339,15 @@ def _show(source: Source, studio: Studio) -> None:
         st.error(as_text(str(error)))
         return
     st.caption(
-        f"{as_text(source.name)} in {len(code)} letters, with its name, model, tempo and kit. "
-        "Paste them under “Add”, beside any choice of grooves."
+        f"{as_text(source.name)} in {len(code)} characters, with its name, model, tempo and kit. "
+        "Paste the code under “Add”, next to any groove menu."
     )
     st.code(code, language=None, wrap_lines=True)
     _draw_copy_button(key="share.copy", data={"text": code, "label": "Copy the code"})
 
 
 def _draw_code_field(studio: Studio, key: str, place: Callable[[Source], None]) -> None:
-    """Draw a field to paste a share code into; what it says takes effect at once."""
+    """Draw a field to paste a share code into; it takes effect at once."""
     field = f"{key}.code"
     st.text_input(
         "Paste a share code",
@@ -361,7 +361,7 @@ def _draw_code_field(studio: Studio, key: str, place: Callable[[Source], None]) 
 
 
 def _read(studio: Studio, key: str, text: str, place: Callable[[Source], None]) -> None:
-    """Place the groove of a code and take over its model, tempo and kit, where they are here."""
+    """Place the groove of a code, and adopt its model, tempo and kit if they are available."""
     _problem(key).set("")
     if not text.strip():
         return
@@ -379,7 +379,7 @@ def _read(studio: Studio, key: str, text: str, place: Callable[[Source], None]) 
 
 
 def _problem(key: str) -> SessionVar[str]:
-    """Return why the last code of a field was not read; empty where it was."""
+    """Return why the last code of a field could not be read; empty if it could."""
     return SessionVar(f"{key}.problem", "")
 
 

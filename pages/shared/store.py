@@ -1,17 +1,17 @@
-"""The store of a session: typed variables, an undo for them, and what of them outlasts it.
+"""Session state: typed variables with undo, and saving what should outlast the session.
 
     _POINTER = SessionVar("kept.map.at", (0.0, 0.0), lasts=tuple[float, float])
 
-A variable is declared once, beside what uses it, and is otherwise like a `ContextVar`: every
-session has a value of its own. What is to have an undo is kept as a `History`. Widgets keep
-their values in the same store, so a variable of a widget's key is the widget's value.
+A variable is declared once, beside the code that uses it, and otherwise works like a
+`ContextVar`: every session has its own value. State with undo is kept as a `History`. Widgets keep
+their values in the same store, so a variable with a widget's key is the widget's value.
 
-A value is never changed in place, but replaced: a run that is broken off leaves the old or the
-new one, and what is to be saved can be told from what was saved.
+A value is never changed in place, but replaced: an interrupted run leaves either the old or the
+new one, and a changed value can be told from the saved one.
 
-What outlasts a session is saved at the end of each run, and restored at a session's start. A
-listener's library is that of the browser, by a random key in a cookie, or on a machine of one's own
-the machine's.
+What outlasts a session is saved at the end of each run, and restored when a session starts. A
+user's library belongs to the browser, identified by a random key in a cookie; on a personal
+machine it belongs to the machine.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 _MAX_PAST = 256
-"""Steps that an undo goes back."""
+"""The most steps that can be undone."""
 
 
 def _as_it_is(value: Any) -> Any:
@@ -49,21 +49,21 @@ class SessionVar(Generic[_T]):
     Parameters
     ----------
     key
-        In Streamlit's session state; of a widget too.
+        The key in Streamlit's session state; it may be a widget's.
     default
-        What it is until it is set.
+        The value until one is set.
     lasts
-        The type of what is saved of it, which pydantic writes as JSON; None where nothing is.
-        What does not fit it is not restored, so for a widget it says which values the widget
-        takes.
+        The type of what is saved, which pydantic writes as JSON; None to save nothing. Saved
+        data that does not fit is not restored, so for a widget this type says which values the
+        widget accepts.
     saved
-        Returns what to save of a value: not the past, say. It is saved when it is not equal to
-        what was saved before.
+        Returns the part of a value to save, for example without its history. It is saved if it
+        differs from what was saved before.
     restored
-        Returns the value of what was saved.
+        Returns the value for saved data.
     one_by_one
-        Whether what is saved is a dict each of whose entries is saved for itself, so that two
-        tabs can add to it.
+        Whether the saved data is a dict whose entries are saved separately, so that two tabs can
+        add to it.
     """
 
     def __init__(
@@ -94,11 +94,11 @@ class SessionVar(Generic[_T]):
         return value
 
     def set(self, value: _T) -> None:
-        """Replace the value; of a widget only before it is drawn."""
+        """Replace the value; a widget's only before the widget is drawn."""
         st.session_state[self.key] = value
 
     def take(self) -> _T:
-        """Return the value and go back to the default: what is asked for is done once."""
+        """Return the value and reset it to the default, so that a request is handled once."""
         value: _T = st.session_state.pop(self.key, self._default)
         return value
 
@@ -108,25 +108,25 @@ _LASTING: dict[str, SessionVar[Any]] = {}
 
 
 def next_number(counter: SessionVar[int]) -> int:
-    """Return a number that this counter has not given before in this session, 0 first."""
+    """Return the next number of a counter in this session, starting at 0."""
     number = counter.get()
     counter.set(number + 1)
     return number
 
 
 def lasting_settings(forms: Mapping[str, Any]) -> None:
-    """Have the values of widgets outlast the session; see `lasts`, by the widgets' keys."""
+    """Save the values of widgets beyond the session; types as in `lasts`, by the widgets' keys."""
     for key, form in forms.items():
         SessionVar(key, None, lasts=form)
 
 
 def whole(least: int, most: int) -> Any:
-    """Return the type of a widget's whole number within limits."""
+    """Return the type of a whole number within limits, for a widget."""
     return Annotated[int, Field(ge=least, le=most)]
 
 
 def real(least: float, most: float) -> Any:
-    """Return the type of a widget's number within limits."""
+    """Return the type of a number within limits, for a widget."""
     return Annotated[float, Field(ge=least, le=most)]
 
 
@@ -136,27 +136,27 @@ def _always(_: Any) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class History(Generic[_T]):
-    """A value, and what it was before each of its last changes, the oldest first."""
+    """A value with its earlier versions, oldest first."""
 
     now: _T
     past: tuple[_T, ...] = ()
 
     def then(self, value: _T) -> History[_T]:
-        """Return the history with another value, as a step that `undone` takes back."""
+        """Return the history with a new value, as a step that `undone` reverts."""
         return History(value, (*self.past, self.now)[-_MAX_PAST:])
 
     def amended(self, change: Callable[[_T], _T]) -> History[_T]:
-        """Return the history with a change to all its values; that is no step of the undo."""
+        """Return the history with a change applied to all its values; this adds no undo step."""
         return History(change(self.now), tuple(map(change, self.past)))
 
     def can_undo(self, is_other: Callable[[_T], bool] = _always) -> bool:
-        """Return whether the value was another before, one that `is_other` holds for."""
+        """Return whether there is an earlier value for which `is_other` holds."""
         return any(map(is_other, self.past))
 
     def undone(self, is_other: Callable[[_T], bool] = _always) -> History[_T]:
-        """Return the history up to the last value that `is_other` holds for.
+        """Return the history up to the last earlier value for which `is_other` holds.
 
-        That is this history itself where there is none.
+        If there is none, return this history itself.
         """
         places = [at for at, value in enumerate(self.past) if is_other(value)]
         return History(self.past[places[-1]], self.past[: places[-1]]) if places else self
@@ -165,13 +165,13 @@ class History(Generic[_T]):
 _COOKIE = "groove_library"
 _KEY = SessionVar("library.key", "")
 _SAVED = SessionVar[Mapping[str, Any]]("library.saved", {})
-"""What the library holds: for each name the value that was saved last."""
+"""The contents of the library: the last saved value for each name."""
 _FAILED = SessionVar("library.failed", "")
 _THE_MACHINE = "the machine's own"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _FORWARDED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip")
 _BROWSER_KEY = TypeAdapter(Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_-]{43}$")])
-"""What a browser's key looks like: 256 random bits."""
+"""The format of a browser's key: 256 random bits."""
 
 
 @st.cache_resource(show_spinner=False)
@@ -180,13 +180,13 @@ def _library() -> Library:
 
 
 def library_problem() -> str:
-    """Return why nothing outlasts the server, in a sentence; empty where it does."""
+    """Return a sentence on why nothing can be saved beyond the server's life; empty if it can."""
     return _library().problem
 
 
 @run_to_completion()
 def restore_session() -> None:
-    """Bring back, in the first run of a session, what its library holds."""
+    """In the first run of a session, restore what its library holds."""
     if _SAVED.is_set:
         return
     key = _known_key()
@@ -197,7 +197,7 @@ def restore_session() -> None:
 
 
 def save_session() -> None:
-    """Save what has changed since the last run, and see that the browser knows its key."""
+    """Save what has changed since the last run, and make sure that the browser has its key."""
     if _KEY.get() != _THE_MACHINE:
         _draw_cookie(
             key="library.cookie",
@@ -214,7 +214,7 @@ def save_session() -> None:
 
 
 def _known_key() -> str | None:
-    """Return the key of the library that this session opens; None where the browser has none."""
+    """Return the key of this session's library; None if the browser has none yet."""
     if _is_own_machine():
         return _THE_MACHINE
     cookie = st.context.cookies.get(_COOKIE)
@@ -222,10 +222,10 @@ def _known_key() -> str | None:
 
 
 def _is_own_machine() -> bool:
-    """Return whether whoever uses this server sits at its machine.
+    """Return whether the user of this session is at the server's own machine.
 
-    The page's origin tells: it is the browser's own word, and stays what it is through a proxy.
-    `MUSICVAE_LIBRARY_PER`, "browser" or "machine", overrules that.
+    The page's origin tells: the browser itself reports it, and proxies do not change it.
+    `MUSICVAE_LIBRARY_PER`, "browser" or "machine", overrides that.
     """
     said = os.environ.get("MUSICVAE_LIBRARY_PER")
     if said in ("browser", "machine"):
@@ -238,7 +238,7 @@ def _is_own_machine() -> bool:
 
 
 def _change_key(key: str) -> None:
-    """Use the library that another tab of this browser has opened meanwhile."""
+    """Switch to the library that another tab of this browser has opened meanwhile."""
     if key != _KEY.get():
         _KEY.set(key)
         _SAVED.set({})
@@ -258,7 +258,7 @@ def _take_from_library(key: str) -> None:
         try:
             saved[name] = variable.schema.validate_json(content)
         except (ValidationError, MusicVAEError) as error:
-            _log.warning("What was kept of %s is not restored: %s", name, error)
+            _log.warning("The saved value of %s is not restored: %s", name, error)
     for key, variable in _LASTING.items():
         if variable.one_by_one:
             entries = {
@@ -272,13 +272,13 @@ def _take_from_library(key: str) -> None:
 
 
 def _key_of(name: str) -> str:
-    """Return the key of the variable that is saved, or an entry of which is, under a name."""
+    """Return the key of the variable that is saved, whole or by entry, under a name."""
     return name.partition("/")[0]
 
 
 @run_to_completion()
 def _save_changes() -> None:
-    """Write all that is other than what was saved last, and delete entries that are gone."""
+    """Write everything that differs from what was saved last, and delete removed entries."""
     saved, now = _SAVED.get(), dict[str, Any]()
     for key, variable in _LASTING.items():
         if not variable.is_set:

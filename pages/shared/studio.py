@@ -1,4 +1,4 @@
-"""The studio that the app plays with: one for all sessions."""
+"""The app's `Studio`, shared by all sessions."""
 
 from __future__ import annotations
 
@@ -29,4 +29,4 @@ def shared_studio() -> Studio:
 HASHED: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
     (Groove, Line, Piece), music_to_text
 )
-"""How a cache tells music apart: by all that its sound depends on."""
+"""How caches identify music: by everything that its sound depends on."""

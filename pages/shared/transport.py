@@ -1,7 +1,7 @@
-"""The bar at the foot of every page: one clock, one mixer and one set of sounds for the whole app.
+"""The transport bar at the foot of every page: one clock, mixer and set of sounds for the app.
 
-The front, in `assets/player`, plays notes with sounds that are sent once. Python keeps how they are
-played, for what it writes to files, and for a reload.
+The browser side, in `assets/player`, plays notes with sounds that are sent once. Python keeps the
+playback settings, for the files it writes and for page reloads.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ VOICE_LABELS = ("kick", "snare", "hat", "open", "low", "mid", "high", "crash", "
 
 _MIXED_LINES = 4
 _N_CHANNELS = N_VOICES + _MIXED_LINES
-"""What the mixer has: the drums, and the lines after them."""
+"""Channels of the mixer: the drums, then the lines."""
 _Channel = Annotated[int, Field(strict=True, ge=0, lt=_N_CHANNELS)]
 
 
 _KEY = "transport"
 _KIT = SessionVar[str | None]("kept.kit", None, lasts=str)
 _VOICE_KITS = SessionVar[Mapping[int, str]]("kept.voice_kits", {}, lasts=dict[Voice, str])
-"""The kits that voices have of their own, by voice."""
+"""The kits of voices that do not use the common kit, by voice."""
 _PROGRAMS = SessionVar[tuple[int, ...]]("transport.programs", ())
-"""The instruments that the browser has, or is to have."""
+"""The instruments that the browser has, or should load."""
 _DOWNLOAD = SessionVar[tuple[int, str, bytes] | None]("transport.download", None)
 _N_DOWNLOADS = SessionVar("transport.download.number", 0)
 
 
 class _Transport(BaseModel):
-    """How everything is played; also the schema of what the browser says of it.
+    """The playback settings; also the schema of what the browser reports of them.
 
-    `tempo` is None where each groove has its own; `swing` is a share of a triplet, `feel` of the
-    drummer's timing and dynamics, and `levels` are as loudness is felt. Channels are the nine
-    drums, and the lines after them.
+    `tempo` is None if each groove plays at its own; `swing` is a share of a triplet, `feel` a share
+    of the drummer's timing and dynamics, and `levels` are perceived loudness. Channels are the nine
+    drums, then the lines.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -70,7 +70,7 @@ class _Transport(BaseModel):
     revision: Revision = 0
 
     def performed(self, music: Music) -> Music:
-        """Return music at the tempo and with the swing and feel that are heard."""
+        """Return music as heard: with this tempo, swing and feel."""
         at_tempo = music if self.tempo is None else music.at_tempo(self.tempo)
         played: Music = performed(at_tempo, self.swing, self.feel)
         return played
@@ -83,17 +83,17 @@ class _Transport(BaseModel):
 
 
 class Sounds(Protocol):
-    """What plays music to files and packs for the browser: see the methods of `Studio`."""
+    """What renders music to files and packs for the browser: see the methods of `Studio`."""
 
     @property
     def sound_problem(self) -> str | None:
-        """Why there is no sound; None where there is."""
+        """Why there is no sound; None if there is."""
 
     def kits(self) -> tuple[str, ...]:
         """List the drum kits."""
 
     def described_kits(self) -> dict[str, str]:
-        """Return the kits with what each sounds like."""
+        """Return the kits with a description of each."""
 
     def kit_pack(self, kit: str) -> bytes:
         """Return a kit as one file."""
@@ -112,7 +112,7 @@ class Sounds(Protocol):
 
 
 class _ChosenKit(NamedTuple):
-    """The kit of a voice, of all for None; no kit for a voice to play that of all again."""
+    """The kit of a voice, or of all if `voice` is None; a voice with no kit uses that of all."""
 
     kit: Name | None
     voice: Voice | None
@@ -125,12 +125,12 @@ _STATE = SessionVar("kept.transport", _Transport(), lasts=_Transport)
 
 
 def transport() -> _Transport:
-    """Return how everything is played in this session."""
+    """Return the playback settings of this session."""
     return _STATE.get()
 
 
 def chosen_kit(sounds: Sounds) -> str | None:
-    """Return the kit of this session, the first by default; None where there is no sound."""
+    """Return the kit of this session, the first by default; None if there is no sound."""
     if sounds.sound_problem:
         return None
     kit = _KIT.get()
@@ -138,7 +138,7 @@ def chosen_kit(sounds: Sounds) -> str | None:
 
 
 def _voice_kits(sounds: Sounds) -> dict[int, str]:
-    """Return the kits that voices of this session have of their own, by voice."""
+    """Return the kits of this session's voices that do not use the common kit, by voice."""
     if sounds.sound_problem:
         return {}
     known = sounds.kits()
@@ -146,7 +146,7 @@ def _voice_kits(sounds: Sounds) -> dict[int, str]:
 
 
 def choose_kit(kit: str | None, voice: int | None = None) -> None:
-    """Have this session play another kit, or one voice of it; with None that of all again."""
+    """Choose a kit for this session or for one voice; None returns a voice to the common kit."""
     if voice is None:
         _KIT.set(kit)
         return
@@ -155,7 +155,7 @@ def choose_kit(kit: str | None, voice: int | None = None) -> None:
 
 
 def load_instruments(programs: Iterable[int]) -> None:
-    """Have the browser load instruments for lines, by General MIDI program, with this run."""
+    """Make the browser load instruments for lines, by General MIDI program, in this run."""
     _PROGRAMS.set(tuple(dict.fromkeys((*_PROGRAMS.get(), *programs))))
 
 
@@ -163,18 +163,18 @@ _LOOP = SessionVar("midi_loop", False, lasts=bool)
 
 
 def choose_midi_form() -> None:
-    """Draw the choice of how MIDI files are saved, one for all pages."""
+    """Draw the choice of how MIDI files are saved, shared by all pages."""
     st.toggle(
         "Save MIDI files as loops",
         key=_LOOP.key,
         persist_state="session",
-        help="A hit just before the first beat is then written at the end of the file, for a loop "
-        "that is exact. Otherwise it is written at the start, for a file that is played once.",
+        help="On: a hit just before the first beat is written at the end of the file, so that the "
+        "loop is exact. Off: it is written at the start, for a file that is played once.",
     )
 
 
 def midi_as_heard(music: Music) -> bytes:
-    """Return a MIDI file of music as the transport plays it, in the form that is chosen."""
+    """Return a MIDI file of music as the transport plays it, in the chosen form."""
     return _midi(transport().performed(music), _LOOP.get())
 
 
@@ -191,7 +191,7 @@ def wav_as_heard(sounds: Sounds, music: Music) -> bytes:
 
 
 def stems_as_heard(sounds: Sounds, music: Music) -> bytes:
-    """Return a zip with a WAV file of each voice that is heard, by the voice's name."""
+    """Return a zip with a WAV file of each audible voice, by the voice's name."""
     now = transport()
     kit, own, performed = chosen_kit(sounds), _voice_kits(sounds), now.performed(music)
     file = io.BytesIO()
@@ -205,7 +205,7 @@ def stems_as_heard(sounds: Sounds, music: Music) -> bytes:
 
 
 def _channels_of(music: Music) -> dict[int, str]:
-    """Return the channels of the mixer that music plays on, and their names."""
+    """Return the mixer channels that music uses, and their names."""
     parts = parts_of(music)
     drums = [part for part in parts.values() if isinstance(part, Groove)]
     played = {voice for part in drums for voice in np.flatnonzero(part.hits.any(axis=0)).tolist()}
@@ -215,16 +215,16 @@ def _channels_of(music: Music) -> dict[int, str]:
 
 
 def offer_download(name: str, data: bytes) -> None:
-    """Have the browser save a file at the end of this run; for a callback."""
+    """Make the browser save a file at the end of this run; for a callback."""
     _DOWNLOAD.set((next_number(_N_DOWNLOADS) + 1, name, data))
 
 
 def draw_transport(open_sounds: Callable[[], Sounds]) -> None:
-    """Draw the bar, hand the browser its kit, and a file where one was asked for."""
+    """Draw the bar, and send the browser its kit, and a file if one was requested."""
     try:
         sounds = open_sounds()
     except MusicVAEError:
-        return  # the page says why
+        return  # the page explains why
     problem = sounds.sound_problem
     kit = chosen_kit(sounds)
     if kit:
@@ -248,7 +248,7 @@ def draw_transport(open_sounds: Callable[[], Sounds]) -> None:
 
 
 def _draw_sounds(sounds: Sounds, kit: str) -> None:
-    """Hand the browser the kits of all voices, and the instruments that pages have asked for."""
+    """Send the browser the kits of all voices, and the instruments that pages have requested."""
     kits = dict.fromkeys(range(N_VOICES), kit) | _voice_kits(sounds)
     for name in dict.fromkeys(kits.values()):
         header = {"kit": name, "voices": [voice for voice, own in kits.items() if own == name]}
@@ -278,7 +278,7 @@ def _draw_download() -> None:
 
 
 def _packed(header: dict[str, Any], data: bytes) -> bytes:
-    """Return a header and bytes as the front reads them: length of the JSON, JSON, bytes."""
+    """Return a header and bytes in the browser's format: length of the JSON, JSON, bytes."""
     text = json.dumps(header).encode()
     return struct.pack("<I", len(text)) + text + data
 

@@ -1,4 +1,4 @@
-"""Uploads: several MIDI files at once, each read with a chosen drum map or refused by name."""
+"""Uploads: several MIDI files at once, each read with the chosen drum map or refused by name."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _PITCHES = range(128)
 
 @dataclass(frozen=True)
 class _Choice:
-    """What is chosen: a map's name, `_GUESS` or `_MINE`, and one's own map.
+    """The chosen drum map: a map's name, `_GUESS` or `_MINE`, and the user's own map.
 
     Parameters
     ----------
     name
         One of `_options()`.
     mine
-        The voice of each pitch that was edited, None where it is left out.
+        The voice of each edited pitch, None if it is left out.
     n_edits
-        How often the table was edited: it starts anew after each.
+        How often the table was edited: each edit replaces the table widget.
     """
 
     name: str = _GUESS
@@ -52,7 +52,7 @@ _CHOICE = SessionVar("kept.drum_map", _Choice(), lasts=_Choice)
 
 
 def _chosen_map() -> DrumMap | None:
-    """Return the drum map that uploads are read by; None where it is to be guessed."""
+    """Return the drum map for reading uploads; None to guess it."""
     choice = _CHOICE.get()
     if choice.name == _MINE:
         return override_map(_MINE, choice.mine)
@@ -60,25 +60,25 @@ def _chosen_map() -> DrumMap | None:
 
 
 def _draw_map_choice(key: str) -> None:
-    """Draw the choice, and the table of the map, whose edits make a map of one's own."""
+    """Draw the choice, and the table of the map; editing it makes the user's own map."""
     choice = _CHOICE.get()
     # an expander, since popovers may not be nested
     with st.expander("Drum map", icon=":material/piano:"):
         widget = f"{key}.name"
         SessionVar(widget, _GUESS).set(choice.name)  # several fields of a page share the choice
         st.selectbox(
-            "Read pitches by",
+            "Read pitches with",
             [_GUESS, *_maps(), _MINE],
             key=widget,
             on_change=on_value(widget, TEXT, _choose),
-            help="The sampler or kit that the files were made for",
+            help="The sampler or drum kit that the files were made for",
         )
         if st.toggle("Show and edit", key=f"{key}.shown"):
             _draw_table(f"{key}.table.{choice.name}.{choice.n_edits}")
 
 
 class _TableEdits(BaseModel):
-    """The cells of a table that were edited, by row and then by column."""
+    """The edited cells of a table, by row and then by column."""
 
     edited_rows: Annotated[dict[int, dict[Name, Name | None]], Field(max_length=128)] = {}
 
@@ -116,7 +116,7 @@ def _choose(name: str) -> None:
 
 
 def _edit(voices: Mapping[int, int], edits: _TableEdits) -> None:
-    """Make the map that was shown, with its edited cells, the listener's own."""
+    """Save the map that was shown, with its edited cells, as the user's own."""
     mine: dict[int, int | None] = {pitch: voices.get(pitch) for pitch in _PITCHES}
     for pitch, cells in edits.edited_rows.items():
         drum = cells.get("Drum")
@@ -126,12 +126,12 @@ def _edit(voices: Mapping[int, int], edits: _TableEdits) -> None:
 
 
 def _maps() -> dict[str, DrumMap]:
-    """Return the maps by the names that people know."""
+    """Return the maps by their display names."""
     return {one.name: one for one in DRUM_MAPS.values()}
 
 
 _Place = Callable[[Sequence[Source]], None]
-"""Takes what was read, in the order of the files."""
+"""Receives what was read, in the order of the files."""
 
 
 class _Reader(Protocol):
@@ -150,7 +150,7 @@ class _Reader(Protocol):
 
 @dataclass(frozen=True)
 class _Undrummed:
-    """A file in which no drums, or no melody, were found, whose tracks may be read as such."""
+    """A file without recognizable drums or melody; the user can choose which tracks are."""
 
     name: str
     data: bytes
@@ -160,7 +160,7 @@ class _Undrummed:
 
 @dataclass(frozen=True)
 class _Report:
-    """What the last upload left to say: one sentence a failure, and files to choose tracks of."""
+    """The result of the last upload: a sentence for each failure, and files with unclear tracks."""
 
     failures: tuple[str, ...] = ()
     undrummed: tuple[_Undrummed, ...] = ()
@@ -175,7 +175,7 @@ def read_file(
 ) -> Source:
     """Read music of a form in a MIDI file, from its first bar with a note.
 
-    The source's note says how it fared.
+    The source's note summarizes the reading.
 
     Raises
     ------
@@ -211,15 +211,15 @@ _READERS: Mapping[Plays, Callable[[_Reader, bytes, Sequence[str] | None], tuple[
     "piece": _read_band,
 }
 _TRACKS_WANTED: Mapping[Plays, tuple[str, str, int | None]] = {
-    "drums": ("no drums were found. Choose tracks to read as drums.", "Read as drums", None),
+    "drums": ("no drums found. Choose which tracks to read as drums.", "Read as drums", None),
     "line": (
-        "every instrument plays chords. Choose the one whose highest notes are the melody.",
+        "every instrument plays chords. Choose one; its highest notes become the melody.",
         "Read as melody",
         1,
     ),
 }
-"""What is said of a file that is not clear, by the form that is wanted of it: the sentence, the
-button, and how many tracks can be chosen."""
+"""For a file whose tracks are unclear, by the form wanted: the message, the button, and how many
+tracks can be chosen."""
 
 
 def draw_uploader(
@@ -231,12 +231,10 @@ def draw_uploader(
     has_map: bool = True,
     plays: Plays = "drums",
 ) -> None:
-    """Draw a field to drop MIDI files on, below the choice of a drum map where `has_map`.
+    """Draw a field to drop MIDI files on, below the choice of a drum map if `has_map`.
 
-    Music of the form `plays` is read of each.
-
-    The field is empty again when the files have been read. It comes last, so that what
-    `draw_report` says is beside it.
+    Each file is read as music of the form `plays`. The field empties once the files have been read.
+    It is drawn last, so that the messages of `draw_report` are beside it.
     """
     if has_map and plays == "drums":
         _draw_map_choice(f"{key}.map")
@@ -245,13 +243,13 @@ def draw_uploader(
         label,
         accept_multiple_files=True,
         key=field,
-        help=f"Standard MIDI files, several at once; the {FORMS[plays].noun} of each is read.",
+        help=f"Standard MIDI files, one or more; the {FORMS[plays].noun} in each is read.",
         on_change=on_value(field, FILES, partial(_read_all, reader, key, field, place, plays)),
     )
 
 
 def draw_report(reader: _Reader, key: str, place: _Place) -> None:
-    """Draw what the last upload of that key left to say."""
+    """Draw the report of the last upload of that key."""
     report = _report(key).get()
     if not (report.failures or report.undrummed):
         return
@@ -269,7 +267,7 @@ def draw_report(reader: _Reader, key: str, place: _Place) -> None:
 
 
 def _field(key: str) -> str:
-    """Return the session key of the field, another one after each upload."""
+    """Return the session key of the field, a new one after each upload."""
     return f"{key}.files.{_generation(key).get()}"
 
 
@@ -278,7 +276,7 @@ def _generation(key: str) -> SessionVar[int]:
 
 
 def _report(key: str) -> SessionVar[_Report]:
-    """Return what the last upload of that key left to say."""
+    """Return the report of the last upload of that key."""
     return SessionVar(f"kept.{key}.report", _Report())
 
 
@@ -290,9 +288,9 @@ def _read_all(
     plays: Plays,
     files: Sequence[UploadedFile | Any],
 ) -> None:
-    """Read every file that was dropped; one that fails is reported and the others stay.
+    """Read all dropped files; failures are reported and do not affect the others.
 
-    Files that the server has refused, or has freed already, have no content and are passed over.
+    Files that the server has refused, or has already freed, have no content and are skipped.
     """
     if field != _field(key):
         return
@@ -321,10 +319,10 @@ def _read_all(
 def free_upload(file_id: str) -> None:
     """Drop an uploaded file from the server's memory, where Streamlit keeps it with the session.
 
-    There is no way to ask for that but the way its own chat input takes.
+    There is no public way to do that; this is what Streamlit's own chat input does.
     """
     if context := get_script_run_ctx():
-        manager: Any = context.uploaded_file_mgr  # what it is typed as does not tell of the method
+        manager: Any = context.uploaded_file_mgr  # its declared type lacks the method
         manager.remove_file(context.session_id, file_id)
 
 
@@ -336,7 +334,7 @@ def _take(found: Sequence[Source], place: _Place) -> None:
 
 
 def _offer_tracks(reader: _Reader, key: str, at: int, file: _Undrummed, place: _Place) -> None:
-    """Draw the choice of the tracks of a file in which the music that is wanted is not clear."""
+    """Draw the choice of tracks for a file whose drums or melody are unclear."""
     sentence, button, most = _TRACKS_WANTED[file.plays]
     st.warning(f"{as_text(file.name)}: {sentence}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
