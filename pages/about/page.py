@@ -1,4 +1,4 @@
-"""About: what this is, and whose work it stands on."""
+"""About: what this is, and whose work it builds on."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Attributes: sliders that say what a groove should be, and the groove that is so."""
+"""Attributes: sliders that say how a groove should be, and the groove steered to match."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _PRESS = 1.0
 _MAX_STEERED = 64
 _SHORT_BARS = 4
 _POSITIONS, _POSITIONS_OF_PIECES = 9, 5
-"""Along each slider, decoded ahead: of grooves of up to `_SHORT_BARS` bars, and of longer ones."""
+"""Positions decoded ahead along each slider: for grooves up to `_SHORT_BARS` bars, and longer."""
 _DECK, _CARD = "attributes.deck", "steered"
 
 
 def attributes() -> None:
-    """Read what is asked of the groove, steer it there, and draw it above the sliders."""
+    """Read the requests for the groove, steer it accordingly, and draw it above the sliders."""
     try:
         studio = shared_studio()
         settings = st.container(horizontal=True, vertical_alignment="bottom", key="settings")
@@ -66,7 +66,7 @@ def attributes() -> None:
         with right:
             _draw_buttons(panel)
             _draw_styles(panel)
-        # Last, so that nothing waits for it: what the sliders will do is decoded ahead.
+        # Decode ahead what the sliders will do; last, so that nothing waits for it.
         ahead: _Ahead = {}
         if isinstance(source.groove, Groove | Line):
             ahead = _ahead(studio, steered, model, source.groove, *followed.as_key())
@@ -83,7 +83,7 @@ def _steered(
     targets: tuple[tuple[str, float], ...],
     presses: tuple[tuple[str, int], ...],
 ) -> SteeredTake:
-    """Return a groove steered as asked, computed once for all sessions."""
+    """Return a groove steered as requested, computed once for all sessions."""
     [z] = _studio.encode(model.name, [groove])
     styles = {label: _PRESS * count for label, count in presses}
     tempo_bpm = groove.tempo_bpm
@@ -99,7 +99,7 @@ def _ahead(
     targets: tuple[tuple[str, float], ...],
     presses: tuple[tuple[str, int], ...],
 ) -> _Ahead:
-    """Return what each slider leads to from where a groove was steered, once for all sessions."""
+    """Return what each slider leads to from a steered groove, computed once for all sessions."""
     take = _steered.take
     n = _POSITIONS if model.n_bars <= _SHORT_BARS else _POSITIONS_OF_PIECES
     return _studio.steer_ahead(model.name, take.z, n, tempo_bpm=take.groove.tempo_bpm)
@@ -152,7 +152,7 @@ _NO_CHANGE = "This never varies in the music that the model learned from."
 
 @dataclass(frozen=True, eq=False)
 class _Panel:
-    """What the sliders stand for: a groove, what is asked of it, and what came of that.
+    """What the sliders represent: a groove, the requests for it, and the result.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ class _Panel:
     model, vectors
         What steers it.
     wishes, steered
-        What is asked that the model can follow, and the answer.
+        The requests that the model can follow, and the result.
     """
 
     groove: str
@@ -172,7 +172,7 @@ class _Panel:
 
 
 def _draw_styles(panel: _Panel) -> None:
-    """Draw a button for more of each style, and two between beat and fill."""
+    """Draw a button for more of each style, and two for more like a beat or a fill."""
     with st.container(horizontal=True, gap="xsmall", key="attributes.styles"):
         for label in panel.vectors.labels:
             if label == FILL:
@@ -195,14 +195,14 @@ def _draw_press(panel: _Panel, label: str, by: int, text: str) -> None:
 
 
 def _draw_sliders(panel: _Panel, deck: str, card: str, ahead: _Ahead) -> None:
-    """Draw every slider under its heading; those that the model cannot follow say why.
+    """Draw every slider under its heading; one that the model cannot follow says why.
 
     Parameters
     ----------
     panel
-        What they stand for.
+        What they represent.
     deck, card
-        Keys of what shows the groove, and plays what is `ahead` while a slider is dragged.
+        Keys of the deck and card that show the groove, and play `ahead` while a slider is dragged.
     ahead
         See `Studio.steer_ahead`.
     """
@@ -228,7 +228,7 @@ def _draw_sliders(panel: _Panel, deck: str, card: str, ahead: _Ahead) -> None:
 def _slider(
     panel: _Panel, name: str, control: Control, ahead: Sequence[tuple[float, Music]]
 ) -> dict[str, Any]:
-    """Return what the front shows of a slider."""
+    """Return what the browser needs to draw a slider."""
     title = {"name": name, "title": control.title, "unit": control.unit, "group": control.group}
     if name not in panel.vectors.controls:
         is_flat = control.of_feel and not panel.model.has_feel
@@ -272,7 +272,7 @@ def _packed(music: Music) -> list[int]:
 
 
 class _Targets(BaseModel):
-    """Where sliders of Attributes were put, in shown units; None lets one rest."""
+    """Positions of the sliders, in shown units; None releases one."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -288,7 +288,7 @@ _TARGETS = TypeAdapter(_Targets)
 
 
 def _set_targets(groove: str, controls: Mapping[str, Control], said: _Targets) -> None:
-    """Ask of a groove what its sliders say; those of one that has left the page are ignored."""
+    """Request what the sliders of a groove say; ignore those of a groove no longer on the page."""
     if said.groove != groove:
         return
     _REVISION.set(said.revision)
@@ -311,7 +311,7 @@ def _press(groove: str, label: str, by: int) -> None:
 def _slider_range(
     vectors: AttributeVectors, name: str, control: Control, value: float
 ) -> tuple[float, float]:
-    """Return the ends of a slider in shown units: where music lies, and the value with it."""
+    """Return the ends of a slider in shown units: the range in real music, with the value."""
     at = vectors.controls.index(name)
     lowest, highest = min(vectors.lowest[at], value), max(vectors.highest[at], value)
     low = control.step * math.floor(lowest * control.scale / control.step)
@@ -320,7 +320,7 @@ def _slider_range(
 
 
 def _shown(control: Control, value: float) -> float:
-    """Return a value in shown units, on the slider's steps."""
+    """Return a value in shown units, rounded to the slider's steps."""
     return float(control.step * round(value * control.scale / control.step))
 
 
@@ -331,7 +331,7 @@ def _amount(control: Control, value: float) -> str:
 
 
 def _in_words(wishes: Wishes, controls: Mapping[str, Control]) -> str:
-    """Return what is asked for in a line."""
+    """Return the requests in a line."""
     parts = [
         f"{controls[name].title} {_amount(controls[name], value)}"
         for name, value in wishes.targets.items()

@@ -1,4 +1,4 @@
-"""What is asked of the grooves of the Attributes page, with a history for each."""
+"""Requests for the grooves of the Attributes page, with a history for each groove."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pages.shared.store import History, SessionVar
 
 @dataclass(frozen=True)
 class Wishes:
-    """What is asked for.
+    """Requests for one groove.
 
     Parameters
     ----------
     targets
-        What attributes should measure, by name, in their own units.
+        Wanted values of attributes, by name, in their own units.
     presses
-        How often more of a label was asked for, less of it counted down; never 0.
+        How often more of a label was requested, minus how often less of it; never 0.
     """
 
     MAX_PRESSES: ClassVar[int] = 4
-    """How often a style can be asked for, either way: further out there is little music."""
+    """How often a style can be requested, either way: further out there is little real music."""
 
     targets: Mapping[str, float] = field(default_factory=dict)
     presses: Mapping[str, int] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Wishes:
         return replace(self, targets={**self.targets, name: value})
 
     def without_target(self, name: str) -> Wishes:
-        """Return the wishes with one attribute at rest."""
+        """Return the wishes with one attribute released."""
         rest = {other: value for other, value in self.targets.items() if other != name}
         return replace(self, targets=rest)
 
@@ -45,7 +45,7 @@ class Wishes:
         return Wishes(targets, {name: n for name, n in self.presses.items() if name in known})
 
     def beyond(self, known: Collection[str]) -> Wishes:
-        """Return the wishes that wait for a model that can follow them."""
+        """Return the wishes that have to wait for a model that can follow them."""
         targets = {name: value for name, value in self.targets.items() if name not in known}
         return Wishes(targets, {name: n for name, n in self.presses.items() if name not in known})
 
@@ -54,7 +54,7 @@ class Wishes:
         return Wishes({**self.targets, **other.targets}, {**self.presses, **other.presses})
 
     def as_key(self) -> tuple[tuple[tuple[str, float], ...], tuple[tuple[str, int], ...]]:
-        """Return the targets and the presses in an order of their own, for a cache."""
+        """Return the targets and the presses in a canonical order, for a cache."""
         return tuple(sorted(self.targets.items())), tuple(sorted(self.presses.items()))
 
     def pressed(self, label: str, by: int) -> Wishes:
@@ -65,7 +65,7 @@ class Wishes:
 
 
 _MAX_LASTING = 32
-"""Of how many grooves the wishes outlast the session."""
+"""For how many grooves the wishes are saved beyond the session."""
 
 
 _Asked = Mapping[str, History[Wishes]]
@@ -83,42 +83,42 @@ _ASKED = SessionVar[_Asked](
     saved=_last_wishes,
     restored=lambda saved: {groove: History(now, (Wishes(),)) for groove, now in saved.items()},
 )
-"""What is asked of each groove, by the grooves' ids."""
+"""The wishes for each groove, by the grooves' ids."""
 _NOTHING = History(Wishes())
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of the groove of an id in this session, and what was asked before."""
+    """The wishes for one groove in this session, with their history."""
 
     groove: str
 
     @property
     def now(self) -> Wishes:
-        """What is asked."""
+        """The current wishes."""
         return self._history.now
 
     def ask(self, wishes: Wishes) -> None:
-        """Ask something else; `take_back` returns to what was asked before."""
+        """Change the wishes; `take_back` restores the previous ones."""
         self._keep(self._history, wishes)
 
     def reset(self, known: Collection[str]) -> None:
-        """Let all rest that a model can follow; what waits for another goes on waiting."""
+        """Release all that a model can follow; what waits for another model keeps waiting."""
         self.ask(self.now.beyond(known))
 
     def can_take_back(self, known: Collection[str]) -> bool:
-        """Return whether something else that a model can follow was asked before."""
+        """Return whether there were different wishes before that a model can follow."""
         return self._history.can_undo(self._is_other(known))
 
     def take_back(self, known: Collection[str]) -> None:
-        """Return what a model can follow to what it was before; the rest goes on waiting."""
+        """Restore the previous wishes that a model can follow; the rest keeps waiting."""
         then = self._history.undone(self._is_other(known))
         if then is not self._history:
             waiting = self.now.beyond(known)
             self._keep(then, then.now.limited_to(known).joined_with(waiting))
 
     def _is_other(self, known: Collection[str]) -> Callable[[Wishes], bool]:
-        """Return whether a model was asked for something else by other wishes."""
+        """Return whether other wishes ask something different of a model."""
         followed = self.now.limited_to(known)
         return lambda wishes: wishes.limited_to(known) != followed
 
@@ -127,6 +127,6 @@ class Asked:
         return _ASKED.get().get(self.groove, _NOTHING)
 
     def _keep(self, history: History[Wishes], wishes: Wishes) -> None:
-        """Keep a history with these wishes as its last step, where they are others."""
+        """Add these wishes to the history as a step, if they differ."""
         changed = history if wishes == history.now else history.then(wishes)
         _ASKED.set({**_ASKED.get(), self.groove: changed})

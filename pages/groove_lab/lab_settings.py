@@ -1,4 +1,4 @@
-"""The settings of the groove lab's page: its widgets, and what they say."""
+"""The settings of the groove lab's page: its widgets and their values."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from pages.shared.sources import choose_groove
 from pages.shared.store import SessionVar, lasting_settings, real, whole
 
 SEED = SessionVar("groove_lab.seed", 0, lasts=whole(0, MAX_SEED))
-"""The seed that the widgets say."""
+"""The seed in the widgets."""
 _FEEL = "groove_lab_feel.feel"
-"""A slot with a past of its own: it is not always seen, and no undo changes what is not."""
+"""A slot with its own undo: it is not always visible, and undo must not change hidden things."""
 _FILLS: dict[str, tuple[str, tuple[int, ...]]] = {
     "hats": ("new hi-hats", (CLOSED_HAT, OPEN_HAT)),
     "kick": ("a new kick", (KICK,)),
@@ -33,10 +33,10 @@ _FILLS: dict[str, tuple[str, tuple[int, ...]]] = {
 }
 _FEELS = {"groove": "another groove", "style": "a style", "drummer": "a drummer"}
 _ANY = ""
-"""No style asked for. None as an option is lost: Streamlit keeps it as no choice at all."""
+"""No style requested. None cannot be an option: Streamlit stores it as no choice at all."""
 _MORE_BARS = (1, 2, 4, 8, 16)
 _DENSITIES = (None, *range(4, 30, 2))
-"""Beyond 28 notes a bar the model hardly follows."""
+"""Above 28 notes a bar the model hardly follows."""
 _ABOUT = "Roughly how many, counting all voices. "
 _KEPT_COUNT = "The notes that are kept count too."
 _ONSETS_STAY = "Every onset of the rhythm stays, so this changes little."
@@ -63,12 +63,12 @@ lasting_settings(
 
 
 def read_request(studio: Studio, tool: str, source: Source, details: DeltaGenerator) -> Request:
-    """Draw the settings of a tool, what they lead to in `details`; return what they ask for.
+    """Draw the settings of a tool, with further choices in `details`; return the request.
 
     Raises
     ------
     MusicVAEError
-        If the lab is not there.
+        If there is no lab.
     """
     request = Request(tool)
     with st.container(horizontal=True, vertical_alignment="bottom", width="content", key="lab"):
@@ -85,12 +85,12 @@ def read_request(studio: Studio, tool: str, source: Source, details: DeltaGenera
 
 
 def choose_amounts(result: str, groove: str) -> Amounts:
-    """Draw the sliders between how a groove was played and how it is played now.
+    """Draw the sliders between the original playing of a groove and the result.
 
     Parameters
     ----------
     result, groove
-        What the two are called.
+        Their names.
     """
     st.caption(f"{as_text(result)}: how far it goes from {as_text(groove)}")
     with st.container(horizontal=True, vertical_alignment="bottom", key="amounts"):

@@ -1,4 +1,4 @@
-"""Groove lab: humanize, drumify, transfer a feel, fill in and continue, keeping what was played."""
+"""Groove lab: humanize, drumify, transfer a feel, fill in and continue; given notes are kept."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ _TAPS = TypeAdapter(_Taps)
 
 _GROOVE = "groove_lab.groove"
 _N_MADE = SessionVar("kept.groove_lab.made", 0)
-"""How many results there were: each is played when it arrives."""
+"""How many results there were so far: each one plays when it arrives."""
 
 
 def groove_lab() -> None:
-    """Read what is asked, do it when the button is pressed, and draw before and after."""
+    """Read the request, run it when the button is pressed, and draw before and after."""
     try:
         studio = shared_studio()
         studio.lab()
@@ -106,7 +106,7 @@ def groove_lab() -> None:
 
 
 def _choose_tool() -> str:
-    """Draw the choice of what to do, and return it."""
+    """Draw the choice of a tool, and return it."""
     return st.segmented_control(
         "What to do",
         TOOLS,
@@ -133,7 +133,7 @@ def _do_what_was_asked(studio: Studio, source: Source, request: Request) -> None
 def _after(source: Source, request: Request, result: Result | None) -> Source:
     """Return what the card shows: the newest result, or the groove as it is.
 
-    The amounts are those of the result, whatever tool is chosen by now, and stand at its card.
+    The amounts belong to the result, even if another tool is selected now, and are by its card.
     """
     shown = result.request if result else request
     what = result.title(source.name) if result else "The result"
@@ -165,18 +165,18 @@ def _draw_deck(studio: Studio, source: Source, after: Source) -> None:
 
 
 def _as_long(before: Music, n_bars: int) -> Music:
-    """Return the music from before, with silence after it where it was continued."""
+    """Return the music before the change, followed by silence if it was continued."""
     longer: Music = padded(before, n_bars) if before.n_bars < n_bars else before
     return longer
 
 
 def _heard_by(tool: str, music: Music) -> Groove:
-    """Return what a tool works on: the drums, or for a new drummer the rhythm of any music."""
+    """Return what a tool works on: the drums, or for drumify the rhythm of any music."""
     return rhythm_of(music) if tool == "drumify" else drums_of(music)
 
 
 _ASKED = SessionVar("groove_lab.asked", False)
-"""Whether the button was pressed: the next run of the page does what it says."""
+"""Whether the button was pressed: the next run of the page carries it out."""
 
 
 def _draw_buttons(source: Source, request: Request, after: Source | None) -> None:
@@ -187,9 +187,9 @@ def _draw_buttons(source: Source, request: Request, after: Source | None) -> Non
     source
         The groove to work on.
     request
-        What the settings ask for.
+        The request in the settings.
     after
-        The result that is shown; None where the groove itself is.
+        The result that is shown; None if the groove itself is shown.
     """
     nothing = request.tool == "fill" and not request.voices
     st.button(
@@ -239,7 +239,7 @@ def _undo(source: Source) -> None:
 
 @dataclass(frozen=True)
 class _Rhythms:
-    """Reads files for the uploader as a `Studio` does, but all notes of a track as one voice."""
+    """Reads files for the uploader like a `Studio`, but all notes of a track as one voice."""
 
     studio: Studio
 
@@ -254,7 +254,7 @@ class _Rhythms:
 
 
 def _draw_rhythms(studio: Studio, key: str) -> None:
-    """Draw the tap pad and a field for MIDI tracks; what they give goes into the slot."""
+    """Draw the tap pad and a field for MIDI tracks; their rhythm goes into the slot."""
 
     def place_taps(groove: Groove) -> None:
         source = Source("Taps", groove, origin="tapped", note=f"{groove.n_hits} taps")
@@ -279,7 +279,7 @@ def _draw_rhythms(studio: Studio, key: str) -> None:
 
 
 _TAPPED_GRID = COMMON_TIME
-"""As the lab that ships plays."""
+"""The grid of the shipped lab."""
 _BARS = (1, 2, 4, _MAX_TAPPED_BARS)
 _MOST_LATE_MS = 250
 
@@ -290,9 +290,9 @@ def _draw_tap_pad(key: str, on_taps: Callable[[Groove], None]) -> None:
     Parameters
     ----------
     key
-        Names the widgets in the session.
+        Identifies the widgets in the session.
     on_taps
-        Called with what was tapped, before the page runs again.
+        Called with the tapped rhythm, before the page runs again.
     """
     with st.container(horizontal=True, vertical_alignment="bottom"):
         tempo_bpm = st.number_input(

@@ -1,4 +1,4 @@
-"""What is asked of the groove lab on its page, and what came of it."""
+"""Requests to the groove lab on its page, and their results."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class Request:
     chance, wishes
         See `musicvae_core.lab.options`.
     voices, bars
-        What to write anew; bars counted from 0.
+        What to rewrite; bars counted from 0.
     n_bars
-        How many more.
+        How many bars to add.
     feel, feel_name
-        Whose feel to take, and what it is called; None to play by the wishes alone.
+        The groove whose feel to take, and its name; None to follow only the wishes.
     """
 
     tool: str
@@ -59,12 +59,12 @@ class Request:
 
     @property
     def keeps_notes(self) -> bool:
-        """Whether the notes stay, so that amounts can lie between before and after."""
+        """Whether the notes stay the same, so that amounts between before and after make sense."""
         return self.tool in ("humanize", "transfer")
 
     @property
     def note(self) -> str:
-        """What was asked, in a line."""
+        """The request in a line."""
         style, drummer = self.wishes.style, self.wishes.drummer
         parts = (
             self.feel_name and f"feel of {self.feel_name}",
@@ -75,12 +75,12 @@ class Request:
         return ", ".join(filter(None, parts))
 
     def fulfilled(self, lab: Lab, groove: Groove) -> Result:
-        """Do what is asked, and return what came of it.
+        """Carry out the request, and return the result.
 
         Raises
         ------
         MusicVAEError
-            What the lab raises.
+            If the lab raises it.
         """
         wishes, chance = self.wishes, self.chance
         if self.tool == "drumify":
@@ -100,27 +100,27 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A groove that the lab made of another."""
+    """A groove that the lab made from another."""
 
     request: Request
     before: Groove
     made: Groove
 
     def played(self, amounts: Amounts) -> Groove:
-        """Return the result, moved as far as the amounts say where its notes are the same."""
+        """Return the result; if its notes are unchanged, moved as far as the amounts say."""
         return amounts.apply(self.before, self.made) if self.request.keeps_notes else self.made
 
     def title(self, name: str) -> str:
-        """Return what the result is called, made of a groove of that name."""
+        """Return the name of the result, given the name of the original groove."""
         return f"{name}, {_DONE[self.request.tool]}"
 
     def source(self, name: str, groove: Music) -> Source:
-        """Return the result, with what it plays along with, as music to start from."""
+        """Return the result, with the music it plays along with, as a source."""
         return Source(self.title(name), groove, origin="groove lab", note=self.request.note)
 
 
 _MAX_LASTING = 8
-"""Of how many grooves the newest result outlasts the session."""
+"""For how many grooves the newest result is saved beyond the session."""
 _Made = Mapping[str, History[Result | None]]
 
 
@@ -137,12 +137,12 @@ _RESULTS = SessionVar[_Made](
     saved=_newest_results,
     restored=lambda saved: {id_: reduce(History.then, of, _NOTHING) for id_, of in saved.items()},
 )
-"""What was made of each groove, by the grooves' ids; None at first."""
+"""The results for each groove, by the grooves' ids; None at first."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """What was made of a groove in this session."""
+    """The results for one groove in this session."""
 
     source: Source
 
@@ -153,11 +153,11 @@ class Results:
 
     @property
     def newest(self) -> Result | None:
-        """What was made last; None where nothing was."""
+        """The newest result; None if there is none."""
         return self._history.now
 
     def add(self, result: Result) -> None:
-        """Keep another result."""
+        """Add a result."""
         self._keep(self._history.then(result))
 
     def take_back(self) -> None:

@@ -1,8 +1,8 @@
-"""Library: every groove with a star, to find, hear, name, tag, send, save and import.
+"""Library: all starred grooves, to find, hear, rename, tag, send, save and import.
 
 Favourites are saved as a zip of MIDI files and `library.json`. The MIDI files are for other
-programs. `library.json` says the same exactly, with names, notes, tags and codes; what it lists
-is not read from the MIDI files again. A zip of MIDI alone can be imported too.
+programs. `library.json` has the same grooves exactly, with names, notes, tags and codes; an import
+uses it and ignores the MIDI files that it lists. A zip of only MIDI files can be imported too.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _NOTHING_YET = "Nothing here yet: give a groove a star on any page, or import MI
 _NOTHING_FOUND = "Nothing in the library fits."
 _MAX_UPLOAD_MEBIBYTES = 32
 _REPORT = SessionVar[tuple[str, tuple[str, ...]] | None]("kept.favourites.report", None)
-"""What is to be said of the last import: what came in, and a sentence for each failure."""
+"""The report of the last import: what was added, and a sentence for each failure."""
 _N_IMPORTS = SessionVar("kept.favourites.imports", 0)
 _TO_TAG = SessionVar[Sequence[str]]("favourites.to_tag", ())
 _NEW_TAGS = SessionVar[Sequence[str]]("favourites.new_tags", ())
@@ -49,7 +49,7 @@ _FIELDS: tuple[tuple[str, Literal[True, "directory"], list[str]], ...] = (
 )
 
 _Order = tuple[Callable[[Source], Any], bool]
-"""What to sort by, and whether the largest comes first."""
+"""The sort key, and whether the largest comes first."""
 _ORDERS: dict[str, _Order] = {
     "Newest first": (lambda one: one.kept_at, True),
     "Oldest first": (lambda one: one.kept_at, False),
@@ -61,7 +61,7 @@ _ORDERS: dict[str, _Order] = {
 
 
 def starred() -> None:
-    """Draw the favourites that the search leaves, and what can be done with all of them."""
+    """Draw the favourites that match the search, and the actions on all of them."""
     try:
         studio = shared_studio()
         if problem := library_problem():
@@ -83,7 +83,7 @@ def starred() -> None:
 
 
 def _sorted_by(order: str, sources: Mapping[str, Source]) -> dict[str, Source]:
-    """Return favourites in an order of `_ORDERS`; of equals the newest come first."""
+    """Return favourites in an order of `_ORDERS`; ties are sorted newest first."""
     what, reverse = _ORDERS[order]
     newest = list(sources.items())[::-1]
     if order == "Oldest first":
@@ -98,12 +98,12 @@ def _fits(source: Source, words: str, tags: Sequence[str]) -> bool:
 
 
 def _all_tags() -> list[str]:
-    """Return the tags of all favourites, in the order of the alphabet."""
+    """Return the tags of all favourites, in alphabetical order."""
     return sorted({one for source in favourites.all().values() for one in source.tags})
 
 
 def _search() -> dict[str, Source]:
-    """Draw search, tags and order, and return the favourites that they leave, in order."""
+    """Draw search, tags and order, and return the matching favourites in that order."""
     words = st.text_input(
         "Search",
         key="favourites.search",
@@ -124,7 +124,7 @@ def _search() -> dict[str, Source]:
 
 
 def _draw_tagging(found: dict[str, Source]) -> None:
-    """Draw the choice of grooves and tags, and the buttons that give and take them."""
+    """Draw the choice of grooves and tags, and the buttons that add and remove tags."""
     with st.popover("Tags", icon=":material/sell:", help="Label grooves so that you can find them"):
         st.multiselect(
             "Grooves",
@@ -182,7 +182,7 @@ def _draw_import(studio: Studio) -> None:
 
 
 def _import(studio: Studio, files: Sequence[Any]) -> None:
-    """Keep what was uploaded; what is here already stays as it is."""
+    """Add what was uploaded; grooves already in the library stay as they are."""
     next_number(_N_IMPORTS)
     given: list[tuple[str, bytes]] = []
     for file in files:
@@ -248,7 +248,7 @@ _MAX_UNPACKED_BYTES = 64 * 2**20
 _MIDI = (".mid", ".midi")
 
 _ReadMidi = Callable[[str, bytes], Source]
-"""Reads one MIDI file of a name; raises `MidiError`."""
+"""Reads one MIDI file with a name; raises `MidiError`."""
 
 
 class _Entry(BaseModel):
@@ -257,7 +257,7 @@ class _Entry(BaseModel):
 
 
 class _About(BaseModel):
-    """What `library.json` says."""
+    """The contents of `library.json`."""
 
     format: Literal["groove-library"] = "groove-library"
     version: Literal[1] = 1
@@ -266,7 +266,7 @@ class _About(BaseModel):
 
 @dataclass(frozen=True)
 class _Imported:
-    """What was read of an archive: grooves, and a sentence for each file that failed."""
+    """The contents of an archive: grooves, and a sentence for each file that failed."""
 
     sources: tuple[Source, ...]
     failures: tuple[str, ...] = ()
@@ -290,7 +290,7 @@ def _read_archive(data: bytes, read_midi: _ReadMidi) -> _Imported:
     Raises
     ------
     LibraryError
-        If it is no zip, holds too much, or a path that leaves its folder.
+        If it is not a zip, is too large, or has a path that leaves its folder.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -305,7 +305,7 @@ def _read_archive(data: bytes, read_midi: _ReadMidi) -> _Imported:
 
 
 def _read_files(files: Sequence[tuple[str, bytes]], read_midi: _ReadMidi) -> _Imported:
-    """Read MIDI files; one that fails is reported and the others stay."""
+    """Read MIDI files; failures are reported and do not affect the others."""
     sources, failures = [], []
     for name, content in files:
         path = PurePosixPath(name)
@@ -330,7 +330,7 @@ def _listed(content: bytes) -> list[_Entry]:
 
 
 def _unpacked(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:
-    """Yield the files that count, by name; what the zip says of their sizes is not believed."""
+    """Yield the relevant files with their names; the zip's declared sizes are not trusted."""
     infos = [info for info in archive.infolist() if not info.is_dir()]
     if len(infos) > _MAX_FILES + 1:
         raise LibraryError(f"The zip has {len(infos)} files; the limit is {_MAX_FILES}.")

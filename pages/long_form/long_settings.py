@@ -1,4 +1,4 @@
-"""The settings of the Long form page: its widgets, and what they say."""
+"""The settings of the Long form page: its widgets and their values."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SHORTEST_PIECE = 8
 """Bars that a model must have to make pieces."""
 
 LONG_MODEL = SessionVar("long_form.model", "", lasts=str)
-"""The name of the model that is chosen."""
+"""The name of the chosen model."""
 _SEED = SessionVar("long_form.seed", 0, lasts=whole(0, MAX_SEED))
 
 
 @dataclass(frozen=True)
 class LongSettings:
-    """What the widgets say; see `Studio.sample_piece`."""
+    """Values of the widgets; see `Studio.sample_piece`."""
 
     model: ModelInfo
     temperature: float
@@ -44,7 +44,7 @@ def long_models(studio: Studio) -> list[ModelInfo]:
 
 
 def read_long_settings(studio: Studio, models: list[ModelInfo]) -> LongSettings:
-    """Draw the widgets of a piece in a row that wraps, and return what they say."""
+    """Draw the widgets of a piece in a row that wraps, and return their values."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="settings"):
         model = _draw_long_models(models)
         temperature = st.slider(
@@ -96,15 +96,15 @@ class Shown:
     Parameters
     ----------
     id
-        Stays while a piece changes, so that it plays on.
+        Stays the same while a piece changes, so that it plays on.
     piece
-        What is heard.
+        The current piece.
     name, note
-        What the listener calls it, and where it came from.
+        Its name for the user, and where it came from.
     before
         The groove before its last change, to compare.
     sampled
-        The settings that the last sampling up to then used.
+        The settings of the last sampling up to then.
     """
 
     id: str
@@ -115,7 +115,7 @@ class Shown:
     sampled: tuple[object, ...] = ()
 
     def changed(self, piece: LongTake, note: str) -> Shown:
-        """Return the same piece after a change, which the note tells."""
+        """Return the same piece after a change, with the change as its note."""
         return replace(self, piece=piece, note=note, before=self.piece.groove)
 
 
@@ -138,21 +138,21 @@ class Pieces:
         return _PIECES.get().now
 
     def show(self, one: Shown) -> None:
-        """Put a piece on the page, or the same after a change; `take_back` undoes it."""
+        """Show a piece on the page, or the same piece after a change; `take_back` undoes it."""
         history = _PIECES.get()
         _PIECES.set(history.then(one) if history.now else History(one))
 
     def show_sampled(self, piece: LongTake, note: str) -> None:
-        """Put a piece on the page that these settings have sampled."""
+        """Show a piece sampled with these settings."""
         self.show(_new(piece, note, name_of(piece.embeddings), _what_to_sample()))
 
     def show_new(self, piece: LongTake, note: str, name: str = "") -> None:
-        """Put another piece on the page, under a name of its own."""
+        """Show another piece on the page, under its own name."""
         sampled = self.now.sampled if self.now else ()
         self.show(_new(piece, note, name or name_of(piece.embeddings), sampled))
 
     def show_edited(self, edited: Groove) -> None:
-        """Put the piece on the page as it was edited; an edit that was taken back is none."""
+        """Show the edited piece; if the edit was reverted, it does not count as an edit."""
         now, before = self.now, _PIECES.get().undone().now
         if now is None or _is_of(now, edited):
             return
@@ -163,24 +163,24 @@ class Pieces:
         self.show(replace(now.changed(piece, "edited by hand"), before=None))
 
     def rename(self, name: str) -> None:
-        """Give the piece another name, here and in its past; that is no step of the undo."""
+        """Rename the piece, also in the undo history; this cannot be undone."""
         now = self.now
         if now and name.strip():
             named = partial(_named, id_=now.id, name=name.strip())
             _PIECES.set(_PIECES.get().amended(named))
 
     def take_next_seed(self) -> None:
-        """Move on to the next seed when these settings were the last to be sampled."""
+        """Advance to the next seed if these settings were the last to be sampled."""
         if self.now and self.now.sampled == _what_to_sample():
             take_next_seed(_SEED)
 
     @property
     def can_take_back(self) -> bool:
-        """Whether there was another piece, or the same before a change."""
+        """Whether there was another piece before, or the same piece before a change."""
         return _PIECES.get().can_undo()
 
     def take_back(self) -> None:
-        """Bring back what was on the page before, and its seed."""
+        """Restore what was on the page before, and its seed."""
         before = self.now
         _PIECES.set(_PIECES.get().undone())
         now = self.now

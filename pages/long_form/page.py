@@ -1,4 +1,4 @@
-"""Long form: a path through grooves, as one piece that moves; or a long piece."""
+"""Long form: a path through grooves, as one evolving piece; or a long piece."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _VIEW = SessionVar("long_form.view", "piece", lasts=str)
 
 
 def long_form() -> None:
-    """Draw the piece or the path, whichever is chosen, with what other pages sent."""
+    """Draw the piece or the path, whichever is selected, with anything sent by other pages."""
     try:
         studio = shared_studio()
         for sent in take_sent("long_form"):
@@ -69,9 +69,9 @@ def long_form() -> None:
 
 
 def _take_in(studio: Studio, sent: Source) -> None:
-    """Take up a long groove as the piece, and a short one as a stop of the path.
+    """Use a long groove as the piece, and a short one as a stop of the path.
 
-    The piece keeps the model that it came from, where that is a long one, and its code.
+    The piece keeps its code and the model that it came from, if that is a long-form model.
     """
     chosen = _chosen_long_model(studio)
     if chosen is None or sent.groove.n_bars < SHORTEST_PIECE:
@@ -83,13 +83,13 @@ def _take_in(studio: Studio, sent: Source) -> None:
     groove = as_long_as(sent.groove, model.n_bars)
     piece = studio.piece_of(model.name, drums_of(groove), sent.z if is_whole else None)
     Pieces().show_new(piece, sent.origin or "sent here", sent.name)
-    if model != chosen:  # else Sample would see a change, and draw its last seed again
+    if model != chosen:  # otherwise Sample would see a change, and use its last seed again
         LONG_MODEL.set(model.name)
     _VIEW.set("piece")
 
 
 def _chosen_long_model(studio: Studio) -> ModelInfo | None:
-    """Return the model that is chosen, before its choice is drawn; None where there is none."""
+    """Return the chosen model, before its widget is drawn; None if there is none."""
     models = {model.name: model for model in long_models(studio)}
     first = next(iter(models.values()), None)
     return models.get(LONG_MODEL.get(), first)
@@ -101,12 +101,12 @@ _MAX_PATHS = 16
 
 
 def _draw_long_path(studio: Studio) -> None:
-    """Draw the stops, how to move between them, and the piece that comes of it.
+    """Draw the stops, how to move between them, and the resulting piece.
 
     Raises
     ------
     MusicVAEError
-        What the studio raises.
+        If the studio raises it.
     """
     with st.container(horizontal=True, vertical_alignment="bottom", key="settings"):
         model = choose_model(studio.models(), lambda model: model.plays == "drums")
@@ -123,7 +123,7 @@ def _draw_long_path(studio: Studio) -> None:
 
 
 def _draw_parts() -> None:
-    """Draw a row for each stop: its bars, and the buttons that move it or take it out."""
+    """Draw a row for each stop: its bars, and the buttons that move or remove it."""
     for at, part in enumerate(_parts()):
         with st.container(
             horizontal=True, vertical_alignment="center", gap="xsmall", key=f"long_form.row.{at}"
@@ -164,7 +164,7 @@ def _draw_bars(part: _Part, at: int) -> None:
 
 
 def _draw_adding(studio: Studio, model: ModelInfo) -> None:
-    """Draw the choice of a groove and the buttons that put it on the path, and take that back."""
+    """Draw the choice of a groove, and the buttons that add it to the path and undo that."""
     choose_groove(studio, _NEXT, "Another groove", default=len(_parts()))
     with st.container(horizontal=True, gap="xsmall"):
         is_full = len(_parts()) == MAX_STOPS or _n_bars_of_path() == MAX_PATH_BARS
@@ -221,7 +221,7 @@ _USUAL_BARS = 4
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """A stop of the path: its groove, the bars of its part, and a number that stays its own."""
+    """A stop of the path: its groove, the bars of its part, and a number that identifies it."""
 
     id: int
     source: Source
@@ -254,23 +254,23 @@ def _parts() -> tuple[_Part, ...]:
 
 
 def _n_bars_of_path() -> int:
-    """Return how many bars the path has by now."""
+    """Return how many bars the path has."""
     return sum(part.n_bars for part in _parts())
 
 
 def _start_path_with(sources: Sequence[Source]) -> None:
-    """Fill a path that was never touched; that is no step of the undo."""
+    """Fill a path that was never changed; this cannot be undone."""
     if not (_PATH.get().past or _parts()):
         _PATH.set(History(_extended((), sources)))
 
 
 def _add_parts(sources: Sequence[Source]) -> None:
-    """Put grooves at the end of the path, as many as there is room for."""
+    """Add as many grooves to the end of the path as there is room for."""
     _keep(_extended(_parts(), sources))
 
 
 def _set_bars(part_id: int, n_bars: int) -> None:
-    """Give a part another length, of at least a bar and at most what the path has room for."""
+    """Change the length of a part: at least a bar, and at most what the path has room for."""
     if n_bars == 0:
         return
     own = sum(part.n_bars for part in _parts() if part.id == part_id)
@@ -279,13 +279,13 @@ def _set_bars(part_id: int, n_bars: int) -> None:
 
 
 def _drop_part(part_id: int) -> None:
-    """Take a stop out of the path."""
+    """Remove a stop from the path."""
     if any(part.id == part_id for part in _parts()):
         _keep(part for part in _parts() if part.id != part_id)
 
 
 def _move_part_up(part_id: int) -> None:
-    """Let a stop change places with the one before it."""
+    """Swap a stop with the one before it."""
     order = list(_parts())
     at = next((index for index, part in enumerate(order) if part.id == part_id), 0)
     if at:
@@ -294,7 +294,7 @@ def _move_part_up(part_id: int) -> None:
 
 
 def _undo_path() -> None:
-    """Bring back the path from before the last change."""
+    """Restore the path as before the last change."""
     _PATH.set(_PATH.get().undone())
 
 
@@ -313,7 +313,7 @@ def _keep(changed: Iterable[_Part]) -> None:
 
 
 def _read_route() -> Route:
-    """Draw the widgets, those that few need behind a button, and return what they say."""
+    """Draw the widgets, the rarely used ones behind a button, and return their values."""
     glide = st.slider(
         "Moving",
         *(0, 100, 100, 5),

@@ -38,7 +38,7 @@ _N_CHANGES = SessionVar("kept.long_form.n_changes", 0, lasts=int)
 
 
 def draw_long_piece(studio: Studio) -> None:
-    """Read the settings, do what was asked, and draw the piece and what can be done with it.
+    """Read the settings, carry out the request, and draw the piece and its controls.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def _draw_deck(studio: Studio, now: Shown) -> None:
 
 
 _BAR = SessionVar("long_form.bar", 0)
-"""The bar that is changed, counted from 0."""
+"""The bar to change, counted from 0."""
 _CHANGE_ASKED = SessionVar("long_form.change_asked", False)
 """Whether the button was pressed: the next run of the page changes the bars."""
 _SCOPES = {"one": "it alone", "onward": "it and all after"}
@@ -140,12 +140,12 @@ class _Change:
 
     @property
     def phrase(self) -> str:
-        """Return which bars are meant, counted from 1."""
+        """Return the bars in words, counted from 1."""
         return bars_phrase(self.bars.start, len(self.bars))
 
 
 def _draw_change(n_bars: int) -> _Change | None:
-    """Draw the controls of a change to a piece of `n_bars`; return it when it was asked for."""
+    """Draw the controls for changing a piece of `n_bars`; return the change when requested."""
     if _BAR.get() >= n_bars:
         _BAR.set(0)
     with st.container(horizontal=True, vertical_alignment="bottom", key="long_form.changes"):
@@ -191,7 +191,7 @@ _SCALE = ((0.0, "#161a22"), (0.5, "#5b4a2a"), (1.0, "#f2b544"))
 
 
 def _draw_similarity(groove: Groove, key: str) -> None:
-    """Draw the map; what it means is said below it."""
+    """Draw the map, with an explanation below it."""
     st.plotly_chart(
         _similarity_figure(groove),
         key=key,
@@ -231,13 +231,13 @@ def _similarity_figure(groove: Groove) -> go.Figure:
 
 _OTHER = "long_form.other"
 _POINTER = SessionVar("kept.long_form.at", (0.5, 0.0))
-"""Where the pointer of the morph is."""
+"""The position of the morph's pointer."""
 _N_STEPS = 5
-"""Of a morph: each is a whole piece to decode, to render and to load."""
+"""Steps of a morph: each is a whole piece to decode, to render and to load."""
 
 
 def _draw_morph(studio: Studio, settings: LongSettings, now: Shown) -> None:
-    """Draw the choice of another piece, and, once opened, what lies between.
+    """Draw the choice of another piece and, once opened, the morph between the two.
 
     Raises
     ------
@@ -248,7 +248,7 @@ def _draw_morph(studio: Studio, settings: LongSettings, now: Shown) -> None:
     with st.expander(title, icon=icon, key="long_form.morph", on_change="rerun") as opened:
         if not opened.open:
             return
-        # not the model that is chosen for the next sample: codes of two models do not meet
+        # not the model chosen for the next sample: codes of two models cannot be mixed
         model = _long_model(studio, now.piece.model)
         _start_with_a_sample(studio, settings, model)
         source = choose_groove(studio, _OTHER, "Other piece", model=model)
@@ -284,7 +284,7 @@ def _start_with_a_sample(studio: Studio, settings: LongSettings, model: ModelInf
     piece = studio.sample_piece(
         model.name,
         temperature=settings.temperature,
-        seed=MAX_SEED + 1 + settings.seed,  # past all that Sample takes, so never its piece
+        seed=MAX_SEED + 1 + settings.seed,  # beyond all seeds of Sample, so never its piece
     )
     name = name_of(piece.embeddings)
     slots.start_with(_OTHER, Source(name, piece.groove, None, piece.model, "sample"))
@@ -293,7 +293,7 @@ def _start_with_a_sample(studio: Studio, settings: LongSettings, model: ModelInf
 def _draw_strip(
     studio: Studio, settings: LongSettings, ends: tuple[str, str], steps: tuple[LongTake, ...]
 ) -> int:
-    """Draw the morph between the ends of these names; return at which step its pointer is."""
+    """Draw the morph between the ends of these names; return the step under its pointer."""
     name = " to ".join(ends)
     grooves = tuple(step.groove for step in steps)
     pointer = _POINTER.get()

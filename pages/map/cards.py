@@ -1,4 +1,4 @@
-"""The grooves of the map as cards and lists: a spot's, a path's, and what is inside a lasso."""
+"""The map's grooves as cards and lists: a spot's, a path's, and those inside a lasso."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def strip_card(path: Path, at: tuple[float, float]) -> Card:
 
 
 def _path_of(sounding: Sounding, hand: Hand, steps_a_leg: int) -> Path | None:
-    """Return the path through the stops in hand, at the middle of their tempos."""
+    """Return the path through the selected stops, at the median of their tempos."""
     stops = hand.path
     if len(stops) < 2:
         return None
@@ -87,11 +87,11 @@ def _travelled(
 
 
 _MAX_STRIP = 33
-"""Steps of a path: as many as a strip of the deck may have."""
+"""Steps of a path: as many as a strip of the deck can have."""
 
 
 def draw_path_controls(sounding: Sounding, actions: Actions) -> Path | None:
-    """Draw the controls of the path where there is one; return the path through its stops."""
+    """Draw the controls of the path if there is one; return the path through its stops."""
     now = actions.now
     n_stops = len(now.path)
     if not n_stops:
@@ -147,7 +147,7 @@ _HEIGHT = 320
 
 
 def draw_list(settings: MapSettings, actions: Actions) -> None:
-    """Draw what is inside the last lasso, or what search and filter left; a row plays."""
+    """List the grooves inside the last lasso, or found by search and filter; a row plays."""
     now = actions.now
     inside = [point for point in now.inside if settings.shown[point]]
     if inside:
@@ -231,7 +231,7 @@ _N_NEIGHBOURS = 6
 
 
 def draw_neighbours(sounding: Sounding, actions: Actions) -> None:
-    """Draw the points of the atlas that lie nearest to the spot in hand."""
+    """Draw the points of the atlas nearest to the selected spot."""
     spot = actions.now.spot
     if spot is None:
         return
@@ -254,7 +254,7 @@ def draw_neighbours(sounding: Sounding, actions: Actions) -> None:
 
 
 def _neighbours_of(settings: MapSettings, spot: Spot) -> list[Spot]:
-    """Return the points of the atlas nearest in angle to a spot, of those that are shown."""
+    """Return the shown points of the atlas that are nearest in angle to a spot."""
     points = np.flatnonzero(settings.shown)
     if not len(points):
         return []
@@ -266,7 +266,7 @@ def _neighbours_of(settings: MapSettings, spot: Spot) -> list[Spot]:
 
 
 def _near_cards(sounding: Sounding, spot: Spot, neighbours: Sequence[Spot]) -> list[Card]:
-    """Return the cards of a spot's neighbours, which say how far they are."""
+    """Return the cards of a spot's neighbours, with their distances."""
     told = [
         replace(one, note=f"{_degrees_between(spot, one):.0f}° away · {one.note}")
         for one in neighbours

@@ -1,4 +1,4 @@
-"""The chart of the map with its overlay: what a click, a lasso or a box on it does."""
+"""The chart of the map with its overlay, and the effects of a click, a lasso or a box."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _Positions = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class _Mark:
-    """A groove of the listener's on the map: `kind` is the shape, `at` (2,) or (3,) the place."""
+    """One of the user's grooves on the map: `kind` sets the shape, `at` is (2,) or (3,)."""
 
     id: str
     kind: str
@@ -49,9 +49,9 @@ class _PathShown:
     Parameters
     ----------
     stops, trail
-        (stops, 2 or 3) and (steps, 2 or 3): where its stops lie, and all its steps.
+        Positions (stops, 2 or 3) of its stops, and (steps, 2 or 3) of all its steps.
     strip, piece
-        Ids of the cards that morph along it, and that play it through.
+        Ids of the card that morphs along it, and of the card that plays it through.
     """
 
     stops: _Positions
@@ -69,10 +69,10 @@ def _map_overlay(
     path: _PathShown | None,
     on_pick: Callable[[str], None],
 ) -> None:
-    """Draw marks, the groove in hand and a path over a chart.
+    """Draw marks, the selected groove and a path over a chart.
 
-    No fragment: one that runs as its page is left puts its blocks into the next page, and
-    Streamlit's front end breaks down ("'setIn' cannot be called on an ElementNode").
+    This is not a fragment: one that runs while the user leaves its page puts its blocks into the
+    next page, and Streamlit's front end crashes ("'setIn' cannot be called on an ElementNode").
 
     Parameters
     ----------
@@ -115,13 +115,13 @@ def _map_overlay(
         on_webgl_change=on_event(key, "webgl", _FLAG, lambda _: None),
     )
     before = heard.get()
-    picking()  # a change that comes as another run ends can pass without its callback
+    picking()  # a change that arrives as another run ends may come without its callback
     if heard.get() != before:
         st.rerun()
 
 
 def _view_of(key: str) -> View | None:
-    """Return what the chart under the overlay of that key shows; None for all, or a space."""
+    """Return the view of the chart under the overlay of that key; None for all, or in 3D."""
     return last_event(key, "view", _VIEW)
 
 
@@ -146,7 +146,7 @@ _Coordinate = Annotated[float, Field(strict=True, ge=-1e6, le=1e6)]
 
 
 class _Picked(NamedTuple):
-    """A mark or a point of the map was clicked, at so many milliseconds."""
+    """A mark or a point of the map was clicked, at a time in milliseconds."""
 
     spot: Annotated[str, Field(strict=True, pattern=r"^[a-z]{1,16}\.[0-9a-f]{1,32}$")]
     when: Annotated[float, Field(strict=True, ge=0, le=2**53)]
@@ -160,32 +160,32 @@ _FLAG: TypeAdapter[bool] = TypeAdapter(Flag)
 _AREA = "map-area"
 _FLAT, _SPACE, _OVERLAY = "map.chart", "map.space", "map.overlay"
 _DRAWN = SessionVar[tuple[tuple[object, ...], View | None]]("map.drawn", ((), None))
-"""What the chart was drawn from, and with what view: as long as the first stays, so does the
-second, and with both the chart."""
+"""What the chart was drawn from, and its view: while the data stay the same, so does the view,
+and with both the chart."""
 _CONFIG = {
     "scrollZoom": True,
     "displaylogo": False,
     "doubleClick": False,
     "modeBarButtonsToRemove": ["resetScale2d", "toImage", "hoverClosest3d"],
 }
-"""Two quick clicks on two grooves would pass for a double click and bring the whole map back;
-"Autoscale" does that."""
+"""No action on double click: two quick clicks on two grooves would count as one and reset the
+view; "Autoscale" does that."""
 _MARKED = {"upload": "upload", "favourite": "favourite"}
-"""Shapes of the overlay by where a groove came from; all else is `other`."""
+"""Shapes of the overlay by the origin of a groove; anything else is `other`."""
 _ALT = "Grooves as points: neighbours sound alike. The list below is searchable."
 
 
 def draw_chart(settings: MapSettings, actions: Actions, path: Path | None) -> None:
-    """Draw the chart, what lies over it, and what is to be said of it.
+    """Draw the chart, its overlay and its caption.
 
     Parameters
     ----------
     settings
         What to draw.
     actions
-        What a click, a lasso or a box does, and what is in hand.
+        The effects of a click, a lasso or a box, and the current selection.
     path
-        The path through the stops in hand.
+        The path through the selected stops.
     """
     figure = _figure(settings)
     if settings.projection == "tsne":
@@ -208,12 +208,12 @@ def draw_chart(settings: MapSettings, actions: Actions, path: Path | None) -> No
 
 @st.cache_resource(show_spinner=False, hash_funcs={Atlas: lambda atlas: atlas.fingerprint})
 def _prepare_places(atlas: Atlas) -> None:
-    """Make the t-SNE map ready for new codes in the background, once."""
+    """Prepare the t-SNE map for placing new codes: once, in the background."""
     Thread(target=atlas.tsne_map.prepare, daemon=True).start()
 
 
 def _figure(settings: MapSettings) -> go.Figure:
-    """Return the chart; a new one shows what the last one showed, where it can."""
+    """Return the chart; a new one keeps the view of the last one if it can."""
     drawn = (settings.model.name, settings.projection)
     what = (*drawn, settings.colour, settings.shown.tobytes())
     before, view = _DRAWN.get()
@@ -231,7 +231,7 @@ def _figure(settings: MapSettings) -> go.Figure:
 
 
 def _read_selection(actions: Actions, selected: Selection) -> None:
-    """Gather the points inside a lasso or box; a click is the overlay's to answer."""
+    """Collect the points inside a lasso or box; clicks are handled by the overlay."""
     actions.gather(np.unique(np.array(selected.enclosed, np.int64)))
 
 
@@ -257,7 +257,7 @@ def _draw_overlay(settings: MapSettings, actions: Actions, path: Path | None) ->
 
 
 def _where(settings: MapSettings, spots: Sequence[Spot]) -> _Positions:
-    """Return where spots lie on the map, (n, 2) or (n, 3); new codes are placed once."""
+    """Return the positions of spots on the map, (n, 2) or (n, 3); new codes are placed once."""
     positions = place(settings.atlas, settings.projection)
     placed = _placed(settings, [spot.z for spot in spots if point_of(spot.id) is None])
     new = iter(placed)
@@ -269,14 +269,14 @@ def _where(settings: MapSettings, spots: Sequence[Spot]) -> _Positions:
 
 
 def _trail(settings: MapSettings, stops: _Positions, path: Path) -> _Positions:
-    """Return where the steps of a path lie; at a stop that is where the stop lies."""
+    """Return the positions of a path's steps; a step at a stop is exactly at the stop."""
     trail = np.array(_placed(settings, list(path.codes)), np.float32)
     trail[:: (len(trail) - 1) // (len(stops) - 1)] = stops
     return trail
 
 
 def _placed(settings: MapSettings, codes: Sequence[NDArray[np.float32]]) -> list[_Positions]:
-    """Return where codes lie on the map; the session remembers those it has placed."""
+    """Return the positions of codes on the map; the session remembers those it has placed."""
     atlas, projection = settings.atlas, settings.projection
     placed = SessionVar[Mapping[bytes, _Positions]](
         f"kept.map.places.{atlas.fingerprint}.{projection}", {}

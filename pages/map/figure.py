@@ -1,4 +1,4 @@
-"""The map's chart: every point of an atlas in the plane or in space, coloured by a field."""
+"""The map's chart: every point of an atlas in 2D or 3D, coloured by a field."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from musicvae_core.music.line_attributes import LINE_CONTROLS, TONIC
 from pages.shared.names import MAJOR_KEYS, UNKNOWN, drummer_title, style_title
 
 View = tuple[float, float, float, float]
-"""What a flat chart shows: from x and to x, from y and to y."""
+"""The view of a 2D chart: lowest and highest x, lowest and highest y."""
 _HEIGHT = 640
 _GHOST = "#394056"
 _BACKGROUND, _TEXT, _LINE = "#12141b", "#b9b4a8", "#303545"
 _SCALE = "Viridis"
 _TAILS = (2.0, 98.0)
-"""Percentiles of a number between which colours change: a few strays do not bleach the rest."""
+"""Percentiles between which the colour scale runs, so that outliers do not wash out the rest."""
 _COLOURS = (
     *("#f2a65a", "#5aa9f2", "#7bd389", "#e5647e", "#b48cf2", "#f2e05a", "#4fd1c5", "#f28c5a"),
     *("#8fb8de", "#d68fd6", "#a3c455", "#e0b0a0", "#6f7fe8", "#c9a227", "#58b368", "#e86fb0"),
@@ -33,14 +33,14 @@ _COLOURS = (
 )
 _MAX_FIGURES = 16
 _EDGE = 0.05
-"""Room round the points, as a share of what they span."""
+"""Margin around the points, as a share of their range."""
 _LEGEND_PX, _COLOUR_BAR_PX = 96, 72
 
 
 def place(
     atlas: Atlas, projection: str, codes: NDArray[np.float32] | None = None
 ) -> NDArray[np.float32]:
-    """Return where codes (n, Z) lie on the map, (n, 2) or (n, 3); by default the atlas's own."""
+    """Return the positions of codes (n, Z) on the map, (n, 2) or (n, 3); by default the atlas's."""
     if projection == "tsne":
         return atlas.tsne if codes is None else atlas.tsne_map.place(codes)
     placed = atlas.principal.place(atlas.codes if codes is None else codes)
@@ -48,7 +48,7 @@ def place(
 
 
 def axis_titles(atlas: Atlas, projection: str) -> list[str]:
-    """Return what the axes say: of PCA the share of the variance; of t-SNE nothing."""
+    """Return the axis titles: for PCA the share of the variance; for t-SNE nothing."""
     if projection == "tsne":
         return ["", ""]
     n = 3 if projection == "pca3" else 2
@@ -69,7 +69,7 @@ def map_figure(
     view: View | None = None,
     webgl: bool = True,
 ) -> go.Figure:
-    """Return the chart, the same object as long as nothing changes.
+    """Return the chart: the same object as long as nothing changes.
 
     Parameters
     ----------
@@ -80,9 +80,9 @@ def map_figure(
     shown
         (N,) bool: the points to draw in colour; the others are ghosts.
     view
-        What to show of a flat chart; None for all.
+        The view of a 2D chart; None for all of it.
     webgl
-        Whether a flat chart is drawn with WebGL; without it thousands of points are slow.
+        Whether to draw a 2D chart with WebGL; without it thousands of points are slow.
     """
     positions = place(atlas, projection)
     figure = go.Figure(
@@ -102,7 +102,7 @@ def map_figure(
 
 
 def _whole_view(positions: NDArray[np.float32]) -> View:
-    """Return a view of all points, whichever of them are shown: a search moves none."""
+    """Return a view of all points, shown or not, so that a search does not move the map."""
     (x0, y0), (x1, y1) = positions.min(axis=0), positions.max(axis=0)
     right, up = _EDGE * (x1 - x0), _EDGE * (y1 - y0)
     return float(x0 - right), float(x1 + right), float(y0 - up), float(y1 + up)
@@ -118,7 +118,7 @@ def _ghosts(positions: NDArray[np.float32], points: NDArray[np.int64]) -> Iterat
 def _points(
     atlas: Atlas, positions: NDArray[np.float32], field: Field, points: NDArray[np.int64]
 ) -> Iterator[Any]:
-    """Yield a trace for each label, the most frequent first, or one for a number."""
+    """Yield a trace for each label, most frequent first, or one trace for a number."""
     texts = _hover_texts(atlas)
     is_flat, is_some = positions.shape[1] == 2, len(points) < len(positions)
     marker: dict[str, Any] = {"size": (6 if is_flat else 3) + (2 if is_some else 0)}
@@ -160,7 +160,7 @@ def _trace(positions: NDArray[np.float32], marker: dict[str, Any], **options: An
     if "text" in options:
         options["hovertemplate"] = "%{text}<extra></extra>"
     if is_flat:
-        # What a lasso leaves out stays to be clicked: it does not fade.
+        # Points outside a lasso can still be clicked, so they do not fade.
         options["unselected"] = {"marker": {"opacity": marker["opacity"]}}
         options["selected"] = {"marker": {"opacity": 1.0, "size": marker["size"] + 2}}
     kind = go.Scattergl if is_flat else go.Scatter3d
@@ -171,7 +171,7 @@ def _layout(atlas: Atlas, projection: str) -> dict[str, Any]:
     titles = axis_titles(atlas, projection)
     common: dict[str, Any] = {
         "height": _HEIGHT,
-        # Fixed, whatever the legend and the colours need: else a search would move the points.
+        # Fixed, whatever the legend and the colours need; otherwise a search would move the points.
         "margin": {"l": 0, "r": _COLOUR_BAR_PX, "t": 0, "b": _LEGEND_PX, "autoexpand": False},
         "paper_bgcolor": _BACKGROUND,
         "plot_bgcolor": _BACKGROUND,
@@ -212,12 +212,12 @@ _WORD = re.compile(r"[^\W_]+")
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """One thing that is known of every point.
+    """One property of every point.
 
     Parameters
     ----------
     title, unit
-        What it is called, and in what it is shown; a label has no unit.
+        Its name and unit; a label has no unit.
     values
         (N,) text for labels, float64 in the unit for numbers.
     """
@@ -233,13 +233,13 @@ class Field:
 
     @property
     def numbers(self) -> NDArray[np.float64]:
-        """The values of a field that has no labels."""
+        """The values of a numeric field."""
         return np.asarray(self.values, np.float64)
 
 
 @lru_cache(maxsize=8)
 def fields_of(atlas: Atlas) -> dict[str, Field]:
-    """Return every field of an atlas by its key, labels first; one that all lack is left out."""
+    """Return every field of an atlas by its key, labels first; empty fields are omitted."""
     performances = atlas.performances
     labels = {
         "style": [style_title(one.style) for one in performances],
@@ -270,15 +270,15 @@ def fields_of(atlas: Atlas) -> dict[str, Field]:
 
 @lru_cache(maxsize=8)
 def _hover_texts(atlas: Atlas) -> NDArray[np.str_]:
-    """Return what is said of each point under the pointer, (N,)."""
+    """Return the tooltip of each point, (N,)."""
     said = [f"{player_of(one)}<br>{label_of(one)}" for one in atlas.performances]
     return np.array(said)[atlas.performance]
 
 
 def matching(atlas: Atlas, search: str) -> NDArray[np.bool_]:
-    """Return which points have every word of a search in what is known of them, (N,).
+    """Return which points match every word of a search, (N,) bool.
 
-    A word may be cut short, a number may not: 12 does not find 120.
+    A word may be abbreviated, but not a number: 12 does not find 120.
     """
     words = _WORD.findall(search.lower())
     known = [
@@ -297,11 +297,11 @@ def _finds(word: str, known: str) -> bool:
 
 
 def player_of(performance: Performance) -> str:
-    """Return the style of a performance, and who plays where that is known."""
+    """Return the style of a performance, and the player if known."""
     style, drummer = style_title(performance.style), drummer_title(performance.drummer)
     return style if drummer == UNKNOWN else f"{style}, {drummer}"
 
 
 def label_of(performance: Performance) -> str:
-    """Return tempo and kind of a performance, or the name where the kind is not known."""
+    """Return tempo and kind of a performance, or its name if the kind is not known."""
     return f"{performance.tempo_bpm:.0f} bpm · {performance.beat_type or performance.name}"

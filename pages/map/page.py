@@ -1,4 +1,4 @@
-"""Map: the space of a model as drummers fill it, to hear, to search and to travel."""
+"""Map: real playing laid out in a model's latent space, to hear, search and explore."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from pages.shared.store import SessionVar
 from pages.shared.studio import shared_studio
 
 _POINTER = SessionVar("kept.map.at", (0.0, 0.0))
-"""Where the pointer of the path's strip is."""
+"""The position of the pointer on the path's strip."""
 
 
 def groove_map() -> None:
-    """Read the settings; draw the map, what is in hand, what is inside and what is near."""
+    """Read the settings; draw the map, the selected groove, the lasso's grooves and neighbours."""
     try:
         studio = shared_studio()
         settings = _read_map_settings(studio)
         actions = Actions(settings, brought_spots(studio, settings.model))
         try:
             actions.take_sent()
-        except GridError as error:  # the map is there all the same
+        except GridError as error:  # the map is shown all the same
             st.error(as_text(str(error)))
         actions.start()
         sounding = Sounding(studio, settings.model.name)
@@ -53,7 +53,7 @@ def groove_map() -> None:
 
 
 def _draw_hand(sounding: Sounding, actions: Actions, path: Path | None) -> None:
-    """Draw the groove in hand and, where there is one, the path."""
+    """Draw the selected groove and, if there is one, the path."""
     now = actions.now
     if not now.n_chosen:
         st.info("Click a point to hear it. Scroll to zoom, drag to move, lasso or box to select.")
@@ -79,7 +79,7 @@ def _draw_hand(sounding: Sounding, actions: Actions, path: Path | None) -> None:
 def _sources(
     sounding: Sounding, spot: Spot | None, cards: list[Card], path: Path | None
 ) -> dict[str, Source]:
-    """Return what each card is to a favourite or another page, by the cards' ids."""
+    """Return each card's source, for favourites and other pages, by the cards' ids."""
     found = {card.id: Source(card.name, card.groove, origin="map") for card in cards}
     if spot:
         found[spot.id] = spot.source(cards[0].groove, sounding.model)
@@ -95,12 +95,12 @@ _CLICKS = {False: "plays", True: "adds to the path"}
 
 
 def _read_map_settings(studio: Studio) -> MapSettings:
-    """Draw the widgets in rows that wrap, and return what they say.
+    """Draw the widgets in rows that wrap, and return their values.
 
     Raises
     ------
     MusicVAEError
-        If there is no model, or the model has no atlas that can be used.
+        If there is no model, or the model has no usable atlas.
     """
     with st.container(horizontal=True, vertical_alignment="bottom", key="settings"):
         model = choose_model(studio.models(), lambda model: model.has_atlas)

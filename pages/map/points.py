@@ -1,4 +1,4 @@
-"""What lies on the map: points of the atlas, and grooves that the listener brought."""
+"""The contents of the map: points of the atlas, and the user's own grooves."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ class Spot:
     Parameters
     ----------
     id
-        `point.` and its index for a point of the atlas; of the deck's card, and of a mark.
+        `point.` and its index for a point of the atlas; also the id of its card and its mark.
     name, note
-        What it is called, and where it came from.
+        Its name, and where it came from.
     z
         (Z,) float32.
     tempo_bpm
-        At which it is played.
+        Its tempo.
     kind
-        `point`, `middle` of several points, or the origin of what the listener brought.
+        `point`, `middle` of several points, or the origin of the user's groove.
     groove
-        What to play; None for what z decodes to.
+        The groove to play; None to decode z.
     """
 
     id: str
@@ -86,7 +86,7 @@ class Spot:
 
 
 def _middle_spot(atlas: Atlas, points: NDArray[np.int64]) -> Spot:
-    """Return the middle of points of the atlas, at the middle of their tempos."""
+    """Return the mean of points of the atlas, at the median of their tempos."""
     z = mean_code(atlas.codes[points])
     tempos = [atlas.performance_of(int(point)).tempo_bpm for point in points]
     return Spot(
@@ -106,15 +106,15 @@ def point_of(spot_id: str) -> int | None:
 
 
 def _mine_id(groove: Music) -> str:
-    """Return the id of the spot of a groove that the listener brought."""
+    """Return the id of the spot of one of the user's grooves."""
     return f"{_MINE}.{fingerprint(groove)}"
 
 
 def brought_spots(studio: Studio, model: ModelInfo) -> tuple[Spot, ...]:
-    """Return favourites, uploads, samples and whatever was sent, each groove once.
+    """Return favourites, uploads, samples and grooves sent here, each groove once.
 
-    A longer groove is here by its first lively window, a shorter one repeated. What is on another
-    grid than the model's is left out.
+    A longer groove is represented by its first lively window, a shorter one is repeated. Music on a
+    different grid from the model's is left out.
     """
     sources: dict[str, Source] = {}
     for source in [*favourites.all().values(), *library.all().values(), *_sampled(model.plays)]:
@@ -146,7 +146,7 @@ def brought_spots(studio: Studio, model: ModelInfo) -> tuple[Spot, ...]:
 
 
 def _sampled(plays: Plays) -> list[Source]:
-    """Return what is on the shelf of the Sample page."""
+    """Return the grooves on the shelf of the Sample page."""
     return [
         Source(entry.name, entry.take.groove, entry.take.z, entry.take.model, "sample")
         for entry in shelves.now(plays).entries
@@ -163,20 +163,20 @@ def _fitted(groove: Music, n_bars: int) -> Music:
 
 @dataclass(frozen=True, eq=False)
 class Hand:
-    """What is in hand.
+    """The current selection.
 
     Parameters
     ----------
     spot
-        The groove that was chosen last.
+        The groove that was selected last.
     path
         The stops of a path, in order.
     inside
         Points of the atlas inside the last lasso or box.
     n_chosen
-        How often a groove was chosen: a new number plays it.
+        How often a groove was selected: each new number plays it.
     is_travelling
-        Whether the path was asked to be played through, and not yet left again.
+        Whether the path is being played through.
     """
 
     MAX_STOPS: ClassVar[int] = 8
@@ -188,7 +188,7 @@ class Hand:
     is_travelling: bool = False
 
     def taking(self, spot: Spot, *, to_path: bool = False) -> Hand:
-        """Return the hand with another groove in it, and on the path where that is wanted."""
+        """Return the hand with a new groove, which is added to the path if requested."""
         path = self.path
         if to_path and len(path) < self.MAX_STOPS and (not path or path[-1].id != spot.id):
             path = (*path, spot)
@@ -203,7 +203,7 @@ class Hand:
         return replace(self, inside=())
 
     def travelling(self) -> Hand:
-        """Return the hand with the path to be played through."""
+        """Return the hand with the path set to play through."""
         return replace(self, n_chosen=self.n_chosen + 1, is_travelling=True)
 
     def back(self) -> Hand:
@@ -216,24 +216,24 @@ class Hand:
 
 
 def _hand(model: str) -> SessionVar[Hand]:
-    """Return what is in hand in a model's space."""
+    """Return the selection in a model's space."""
     return SessionVar(f"kept.map.hand.{model}", Hand())
 
 
 @dataclass(frozen=True, eq=False)
 class MapSettings:
-    """What the widgets say.
+    """Values of the widgets.
 
     Parameters
     ----------
     model, atlas, kit
-        Whose map, and how it sounds; `kit` is None where there is no sound.
+        The model, its map and its sound; `kit` is None if there is no sound.
     projection
         One of `PROJECTIONS`.
     colour
         One of `fields_of`.
     shown
-        (N,) bool: the points that filter and search leave.
+        (N,) bool: the points that match filter and search.
     to_path
         Whether a click adds to the path.
     """
@@ -247,7 +247,7 @@ class MapSettings:
 
     @property
     def is_filtered(self) -> bool:
-        """Whether filter or search leave points out."""
+        """Whether filter or search exclude any points."""
         return not bool(self.shown.all())
 
 
@@ -258,9 +258,9 @@ class Actions:
     Parameters
     ----------
     settings
-        What the widgets say.
+        Values of the widgets.
     brought
-        The listener's own grooves.
+        The user's own grooves.
     """
 
     settings: MapSettings
@@ -276,13 +276,13 @@ class Actions:
         _hand(self.settings.model.name).set(changed)
 
     def take(self, spot_id: str) -> None:
-        """Take a spot in hand, and put it on the path where the listener builds one."""
+        """Select a spot, and add it to the path if the user is building one."""
         spot = self._find(spot_id)
         if spot is not None:
             self.keep(self.now.taking(spot, to_path=self.settings.to_path))
 
     def gather(self, points: NDArray[np.int64]) -> None:
-        """Take the middle of points of the atlas that are shown in hand, and list them."""
+        """Select the middle of the shown points among these, and list them."""
         points = points[points < len(self.settings.atlas)]
         points = points[self.settings.shown[points]]
         if len(points):
@@ -290,7 +290,7 @@ class Actions:
             self.keep(self.now.around(spot, tuple(points.tolist())))
 
     def let_go(self) -> None:
-        """Forget what is inside the last lasso."""
+        """Clear the selection of the last lasso."""
         self.keep(self.now.letting_go())
 
     def travel(self) -> None:
@@ -298,34 +298,34 @@ class Actions:
         self.keep(self.now.travelling())
 
     def go_back(self) -> None:
-        """Take back the last stop of the path."""
+        """Remove the last stop of the path."""
         self.keep(self.now.back())
 
     def clear_path(self) -> None:
-        """Take back all stops of the path."""
+        """Remove all stops of the path."""
         self.keep(self.now.without_path())
 
     def take_sent(self) -> None:
-        """Take in hand what another page sent.
+        """Select what another page sent.
 
         Raises
         ------
         GridError
-            If something is on another grid than the model's.
+            If something is on a different grid from the model's.
         """
         for source in take_sent("map"):
             self.settings.model.grid.check(source.groove.grid)
             self.take(_mine_id(source.groove))
 
     def start(self) -> None:
-        """Have a groove in hand from the first visit on: the one in the middle of all."""
+        """On the first visit, select the groove in the middle of all."""
         if self.now.spot is None:
             atlas = self.settings.atlas
             [point] = nearest(atlas.codes, mean_code(atlas.codes), 1)
             self.keep(replace(self.now, spot=Spot.of_point(atlas, int(point))))
 
     def _find(self, spot_id: str) -> Spot | None:
-        """Return the spot of an id; None where it is no longer there."""
+        """Return the spot with an id; None if it is gone."""
         point = point_of(spot_id)
         if point is not None and point < len(self.settings.atlas):
             return Spot.of_point(self.settings.atlas, point)
@@ -335,7 +335,7 @@ class Actions:
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """A path through the stops in hand: codes (n, Z) and a groove for each."""
+    """A path through the selected stops: codes (n, Z) and a groove for each."""
 
     STRIP: ClassVar[str] = "strip"
     PIECE: ClassVar[str] = "piece"

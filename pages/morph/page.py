@@ -1,4 +1,4 @@
-"""Morph: what lies between two grooves, or four, played while the pointer moves."""
+"""Morph: blend between two or four grooves, playing while the pointer moves."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def morph() -> None:
     """Read the settings and the ends, and draw the morph, its ends and its piece."""
     widgets = st.container(horizontal=True, vertical_alignment="bottom", key="settings")
     buttons = st.container(horizontal=True, vertical_alignment="center", gap="small", key="buttons")
-    stage = st.container()  # the instrument stays where it is, whatever the ends have to say
+    stage = st.container()  # the instrument stays in place, whatever messages the ends have
     try:
         studio = shared_studio()
         with widgets:
@@ -71,7 +71,7 @@ def _draw_morph(studio: Studio, played: _Played) -> None:
 
 
 def _draw_ends(studio: Studio, played: _Played, keys: Sequence[str]) -> None:
-    """Draw each end beside what the model makes of it; an edited end takes the old one's place."""
+    """Draw each end beside the model's version of it; an edited end replaces the old one."""
     cards = _end_cards(played, keys)
     by_id = {card.id: card for card in cards}
 
@@ -94,7 +94,7 @@ def _draw_ends(studio: Studio, played: _Played, keys: Sequence[str]) -> None:
 
 
 def _draw_piece(studio: Studio, played: _Played, n_bars: int) -> None:
-    """Draw, where it is unfolded, the morph as a piece; n_bars is the model's length."""
+    """Draw the morph as a piece, if that is expanded; n_bars is the model's length."""
     grooves = played.grooves
     piece = st.expander("As a piece", key="morph.piece", on_change="rerun")
     if not piece.open:
@@ -150,7 +150,7 @@ class _Played:
         )
 
     def source_at(self, morph: Morph) -> Source:
-        """Return what is heard under the pointer, for a favourite or another page."""
+        """Return the music under the pointer, for favourites and other pages."""
         index = morph.index_at(morph.at)
         groove = morph.groove_at(morph.at)
         if groove is not self.grooves[index]:
@@ -172,7 +172,7 @@ def _morph_card(played: _Played, at: tuple[float, float]) -> Card:
 
 
 def _end_cards(played: _Played, keys: Sequence[str]) -> list[Card]:
-    """Return a card for each end, of the id of its slot, and one as the model plays it."""
+    """Return a card for each end, with its slot's id, and one for the model's version of it."""
     backs = played.result.reconstructions
     originals = [back.original for back in backs]
     decoded = [back.groove for back in backs]
@@ -223,7 +223,7 @@ lasting_settings(
 
 @dataclass(frozen=True)
 class _MorphSettings:
-    """What the widgets say; see `Studio.morph`. `n_ends` is 2 or 4, a path or a pad."""
+    """Values of the widgets; see `Studio.morph`. `n_ends` is 2 or 4: a strip or a pad."""
 
     model: ModelInfo
     n_ends: int
@@ -235,7 +235,7 @@ class _MorphSettings:
 
 
 def _read_morph_settings(studio: Studio, more: DeltaGenerator) -> _MorphSettings:
-    """Draw the widgets, those that few need in `more`.
+    """Draw the widgets, the rarely used ones in `more`.
 
     Raises
     ------
@@ -307,12 +307,12 @@ def _choose_details() -> tuple[Curve, int, bool]:
 def _morphed(_studio: Studio, settings: _MorphSettings, ends: tuple[Music, ...]) -> Morphed:
     """Return the morph between ends of the model's length, computed once for all sessions.
 
-    Its tempo is that of the first end.
+    It has the tempo of the first end.
 
     Raises
     ------
     MusicVAEError
-        What `Studio.morph` raises.
+        If `Studio.morph` raises it.
     """
     return _studio.morph(
         settings.model.name,
@@ -327,12 +327,12 @@ def _morphed(_studio: Studio, settings: _MorphSettings, ends: tuple[Music, ...])
 
 
 def _end_keys(settings: _MorphSettings) -> list[str]:
-    """Return the slots of two ends, or of four corners row by row, of the form of the model."""
+    """Return the slots of two ends, or of four corners row by row, for the model's form."""
     return slots.keys("morph", settings.model.plays, "abcd"[: settings.n_ends])
 
 
 def _choose_ends(studio: Studio, settings: _MorphSettings) -> list[Source]:
-    """Draw the choice of each end, take in what was sent, and return those that are there."""
+    """Draw the choice of each end, take in what was sent, and return the ends that are filled."""
     keys = _end_keys(settings)
     plays = settings.model.plays
     _take_in(keys, [sent for sent in take_sent("morph") if sent.plays == plays])
@@ -359,7 +359,7 @@ _take_drops = component("drop")
 
 
 def _take_in(keys: Sequence[str], sent: Sequence[Source]) -> None:
-    """Put what was sent into the ends: one into the next in turn, several from the first on."""
+    """Put what was sent into the ends: a single groove into the next in turn, several from A on."""
     if len(sent) == 1:
         slots.fill_in_turn(keys, sent[0])
     else:
@@ -367,7 +367,7 @@ def _take_in(keys: Sequence[str], sent: Sequence[Source]) -> None:
 
 
 def _draw_end_buttons(keys: Sequence[str]) -> None:
-    """Draw the buttons that exchange two ends and bring back those from before."""
+    """Draw the buttons that swap two ends and undo changes of the ends."""
     st.button(
         "Swap A and B",
         icon=":material/swap_horiz:",

@@ -35,12 +35,12 @@ from pages.shared.studio import shared_studio
 
 _MAX_GROOVES = 16
 _WIDTH = 136
-"""Pixels of a widget: all stand in one row."""
+"""Pixels of a widget: all fit in one row."""
 _LENGTHS = (1, 2, 4, 8, 16)
 _ANY = ""
-"""No style, or no number of hits, asked for: Streamlit loses a None among options."""
+"""No style, or no number of hits, requested: Streamlit cannot handle None as an option."""
 _BUSY = {"sparse": 0.05, "light": 0.25, "medium": 0.5, "busy": 0.75, "packed": 0.95}
-"""What "how busy" means: the share of the players' windows with fewer notes."""
+"""The meaning of "how busy": the share of the players' windows with fewer notes."""
 _PRIORS: dict[PriorName, str] = {
     "learned": "realistic music",
     "normal": "the whole space",
@@ -48,7 +48,7 @@ _PRIORS: dict[PriorName, str] = {
 _STYLE = SessionVar("sample.style", _ANY, lasts=str)
 _BARS = SessionVar("sample.bars", 0, lasts=whole(1, 16))
 _BARS_OF = SessionVar("sample.bars_of", "", lasts=str)
-"""How long grooves are, and the model that this was chosen for."""
+"""The length of grooves, and the model that it was chosen for."""
 _SEED = SessionVar("seed", 0, lasts=whole(0, MAX_SEED))
 _WHAT_TO_SAMPLE = (_STYLE.key, "sample.busy", _BARS.key, "n", "temperature", _SEED.key, "prior")
 _SEED_AT = _WHAT_TO_SAMPLE.index(_SEED.key)
@@ -66,19 +66,19 @@ lasting_settings(
 
 @dataclass(frozen=True)
 class _Settings:
-    """What the widgets say.
+    """Values of the widgets.
 
     Parameters
     ----------
     model, n, temperature, seed, prior, style, busy
         What to sample: see `Studio.sample`.
     n_bars
-        How much of each to keep, at most the model's length.
+        The length to keep of each, at most the model's.
     amount
         How far "more like this" goes, 0 to 1: see `Studio.similar`.
     parts
-        Of a band, what "more like this" draws anew under the rest; none for all: see
-        `Studio.vary`.
+        The parts of a band that "more like this" regenerates while the rest stays; empty for all:
+        see `Studio.vary`.
     """
 
     model: ModelInfo
@@ -94,14 +94,14 @@ class _Settings:
 
     @property
     def note(self) -> str:
-        """What was asked for, in a line."""
+        """The request in a line."""
         asked = [style_title(self.style)] if self.style else []
         asked += [self.busy] if self.busy else []
         return " · ".join([*asked, f"seed {self.seed}"])
 
 
 def sample() -> None:
-    """Read the settings, do what was asked, and draw the deck."""
+    """Read the settings, carry out the request, and draw the deck."""
     row = st.container(horizontal=True, vertical_alignment="bottom", key="settings")
     with row:
         _draw_sample_button()
@@ -138,7 +138,7 @@ def _undo(plays: Plays) -> None:
 
 
 def _read_settings(studio: Studio) -> _Settings:
-    """Draw the widgets in a row, and return what they say.
+    """Draw the widgets in a row, and return their values.
 
     Raises
     ------
@@ -172,9 +172,9 @@ def _choose_style(studio: Studio, model: ModelInfo) -> str | None:
     try:
         styles = studio.atlas(model.name).styles
     except MusicVAEError:
-        styles = ()  # without its map a model knows no styles
+        styles = ()  # without a map, a model knows no styles
     if _STYLE.get() not in styles:
-        _STYLE.set(_ANY)  # a style of another model's
+        _STYLE.set(_ANY)  # a style of another model
     style = st.selectbox(
         "Style",
         (_ANY, *styles),
@@ -200,7 +200,7 @@ def _choose_busy() -> str | None:
 
 
 def _choose_bars(studio: Studio, model: ModelInfo) -> int:
-    """Draw the choice of a length; what the model cannot play is another model's to play."""
+    """Draw the choice of a length; if it is too long for the model, another model takes over."""
     if _BARS_OF.get() != model.name:
         _BARS_OF.set(model.name)
         _BARS.set(model.n_bars)
@@ -218,7 +218,7 @@ def _choose_bars(studio: Studio, model: ModelInfo) -> int:
 
 
 def _take_model_for(models: Sequence[ModelInfo], now: ModelInfo, n_bars: int) -> None:
-    """Choose the shortest model that plays so many bars, with feel where it was with feel."""
+    """Choose the shortest model for this many bars, preferably with feel if this one has it."""
     able = [model for model in models if model.n_bars >= n_bars]
     if not able:
         return
@@ -253,7 +253,7 @@ def _choose_details(nouns: str) -> tuple[int, int, PriorName, float]:
 
 
 def _choose_parts(model: ModelInfo) -> tuple[str, ...]:
-    """Draw the choice of the parts that change while the others are held; none is all."""
+    """Draw the choice of the parts that change while the others stay; none means all."""
     chosen = st.pills(
         "“More like this” changes",
         model.parts,
@@ -311,7 +311,7 @@ _MORE = SessionVar("sample.more", "")
 
 
 def _draw_sample_button() -> None:
-    """Draw the button that asks for new grooves, or what else is chosen."""
+    """Draw the button that requests new grooves, melodies or songs."""
     nouns = FORMS[PLAYS.get()].nouns
     st.button(
         f"New {nouns}",
@@ -324,7 +324,7 @@ def _draw_sample_button() -> None:
 
 
 def _ask_to_sample() -> None:
-    # Pressed again, it gives new ones, while a seed that was typed in is used as it is.
+    # Pressing again gives new ones; a seed that was typed in is used as it is.
     if shelves.now(PLAYS.get()).sampled == _what_to_sample():
         take_next_seed(_SEED)
     _ASKED.set(True)
@@ -356,7 +356,7 @@ def _do_what_was_asked(studio: Studio, settings: _Settings, now: Shelf) -> Shelf
 
 
 def _neighbours(studio: Studio, settings: _Settings, take: Take, seed: int) -> list[Take]:
-    """Return takes like another, or with some of its parts drawn anew under the rest."""
+    """Return takes like another, or with some of its parts regenerated under the rest."""
     parts = [name for name in settings.parts if name in parts_of(take.groove)]
     if not parts or take.groove.n_bars != settings.model.n_bars:
         return studio.similar(take, _N_NEIGHBOURS, amount=settings.amount, seed=seed)
@@ -364,7 +364,7 @@ def _neighbours(studio: Studio, settings: _Settings, take: Take, seed: int) -> l
 
 
 def _as_edited(studio: Studio, take: Take) -> Take:
-    """Return a take with its groove as edited, and the code of that."""
+    """Return a take with its edited groove, and that groove's code."""
     made = edited(take.groove)
     if made is take.groove:
         return take
@@ -381,7 +381,7 @@ def _cut(take: Take, n_bars: int) -> Take:
 
 
 def _receive(studio: Studio, settings: _Settings) -> None:
-    """Put what other pages sent on its shelf, as takes of a model that plays it."""
+    """Put music sent by other pages on its shelf, as takes of a model that plays it."""
     for source in take_sent("sample"):
         models = {model.name: model for model in studio.models() if model.plays == source.plays}
         known = source.z is not None and source.model in models
