@@ -130,7 +130,7 @@ def _windows_like(atlas: Atlas, style: str | None, busy: float | None) -> NDArra
     if busy is None:
         return windows
     if not 0 <= busy <= 1:
-        raise ConfigError(f"How busy is {busy:g}; it must lie in 0 to 1.")
+        raise ConfigError(f"The value of busy is {busy:g}; it must lie in 0 to 1.")
     density = atlas.density
     far = np.abs(density[windows] - np.quantile(density, busy))
     return windows[np.argsort(far, kind="stable")[:_NEAREST]]

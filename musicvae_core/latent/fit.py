@@ -65,7 +65,7 @@ def fit_vectors(checkpoint: Checkpoint, dataset: WindowSource[Any]) -> Attribute
     attributes = kind.attributes(features, config)
     names = np.array([name for name in FORMS[kind.plays].controls if name in attributes])
     if not len(names):
-        raise ConfigError(f"There is nothing to steer a model of {FORMS[kind.plays].nouns} by.")
+        raise ConfigError(f"A model of {FORMS[kind.plays].nouns} has no attributes to steer by.")
     table = np.stack([attributes[name] for name in names], axis=1)
     varies = table.std(axis=0) > 0
     names, table = names[varies], table[:, varies]

@@ -161,8 +161,8 @@ def vary(
     some_bars, some_parts = set(all_bars if bars is None else bars), set(parts or names)
     if not some_bars or not some_bars <= set(all_bars) or not some_parts <= set(names):
         raise ConfigError(
-            f"Bars {sorted(some_bars)} of {', '.join(sorted(some_parts))} are to change; choose "
-            f"some bars of 0 to {config.n_bars - 1}, and some parts of {', '.join(names)}."
+            f"The bars to change are {sorted(some_bars)}, of {', '.join(sorted(some_parts))}; "
+            f"choose bars from 0 to {config.n_bars - 1}, and parts from {', '.join(names)}."
         )
     if not 0 <= amount <= 1:
         raise ConfigError(f"The amount is {amount:g}; it must lie in 0 to 1.")
@@ -251,7 +251,7 @@ def morph_pieces(
     """
     _check_one_model(start, end)
     if not MIN_STEPS <= n_steps <= MAX_STEPS:
-        raise ConfigError(f"A morph of {n_steps} steps; it must have {MIN_STEPS} to {MAX_STEPS}.")
+        raise ConfigError(f"The morph has {n_steps} steps; choose {MIN_STEPS} to {MAX_STEPS}.")
     fractions = np.linspace(0, 1, n_steps)
     codes = np.stack([slerp(start.z, end.z, float(fraction)) for fraction in fractions])
     refined = refine_path(checkpoint, codes, fractions)

@@ -99,7 +99,7 @@ def _lay_codes(ends: Codes, n_steps: int, curve: Curve) -> tuple[Codes, int]:
         return _path_codes(ends[0], ends[1], n_steps, curve), 1
     if len(ends) == 4:
         return _pad_codes(ends, curve=curve), _PAD_SIZE
-    raise ConfigError(f"A morph between {len(ends)} grooves; give 2 of them, or 4.")
+    raise ConfigError(f"There is no morph between {len(ends)} grooves; choose 2 or 4.")
 
 
 def _path_codes(start: Codes, end: Codes, n_steps: int, curve: Curve = "slerp") -> Codes:
@@ -122,7 +122,7 @@ def _path_codes(start: Codes, end: Codes, n_steps: int, curve: Curve = "slerp") 
     Source: Roberts et al. 2018, section 5.2.
     """
     if not MIN_STEPS <= n_steps <= MAX_STEPS:
-        raise ConfigError(f"A morph of {n_steps} steps; it must have {MIN_STEPS} to {MAX_STEPS}.")
+        raise ConfigError(f"The morph has {n_steps} steps; choose {MIN_STEPS} to {MAX_STEPS}.")
     return _between(start, end, np.linspace(0.0, 1.0, n_steps), curve)
 
 
@@ -241,11 +241,11 @@ def _check_path(stops: Sequence[Stop], route: Route) -> None:
     n_bars = sum(stop.n_bars for stop in stops)
     if not _MIN_STOPS <= len(stops) <= MAX_STOPS:
         raise ConfigError(
-            f"A path through {len(stops)} grooves; it must have {_MIN_STOPS} to {MAX_STOPS}."
+            f"The path has {len(stops)} grooves; it must have {_MIN_STOPS} to {MAX_STOPS}."
         )
     if min(stop.n_bars for stop in stops) < 1 or n_bars > MAX_PATH_BARS:
         raise ConfigError(
-            f"A path of {n_bars} bars; it must have at least one for each groove and "
+            f"The path has {n_bars} bars; it must have at least one for each groove and "
             f"{MAX_PATH_BARS} at most."
         )
     if not 0 <= route.glide <= 1:
@@ -274,9 +274,9 @@ def journey_codes(stops: Codes, steps_a_leg: int) -> Codes:
     Source: Roberts et al. 2018, section 5.2, for one leg.
     """
     if len(stops) < 2:
-        raise ConfigError(f"A journey of {len(stops)} stops; choose two or more.")
+        raise ConfigError(f"The number of stops is {len(stops)}; choose two or more.")
     if steps_a_leg < 1:
-        raise ConfigError(f"{steps_a_leg} steps a leg; take at least one.")
+        raise ConfigError(f"The number of steps per leg is {steps_a_leg}; choose at least one.")
     on_the_way = [
         slerp(start, end, step / steps_a_leg)
         for start, end in pairwise(stops)

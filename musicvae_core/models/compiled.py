@@ -44,8 +44,8 @@ def compile_model(model: nn.Module, backend: str = "inductor") -> None:
     compilers = (os.environ.get("CXX", "g++"), "clang++", "cl")
     if on_cpu and backend == "inductor" and not any(map(shutil.which, compilers)):
         raise ConfigError(
-            "To compile for a CPU, PyTorch needs a C++ compiler, and finds none; install g++, or "
-            "leave --compile out."
+            "To compile for a CPU, PyTorch needs a C++ compiler, but there is none; install g++, "
+            "or leave out --compile."
         )
     model.compile(dynamic=False, backend=backend)
     for module in model.modules():

@@ -169,7 +169,7 @@ class ModelConfig(_GridConfig):
         super().__init__(**values)
         if self.head == "trio" and not (self.encoder_bar_size and self.conductor_size):
             raise ConfigError(
-                "A trio needs a conductor and an encoder that knows bars: conductor_size is "
+                "A trio needs a conductor and an encoder with an LSTM over bars: conductor_size is "
                 f"{self.conductor_size} and encoder_bar_size {self.encoder_bar_size}."
             )
         if self.head == "trio" and not self.bars_share_z:

@@ -150,7 +150,7 @@ class MusicVAE(nn.Module):
             widths.
         """
         if not isinstance(self.head, PartsHead) or name not in self.head.parts:
-            raise ConfigError(f"The model has no part {name!r} to begin with.")
+            raise ConfigError(f"The model has no part {name!r} to start from a checkpoint.")
         index = list(self.head.parts).index(name)
         ours, theirs = _bar_tensors(self, index), _bar_tensors(trained)
         decoder: Any = self.decoder
@@ -159,7 +159,7 @@ class MusicVAE(nn.Module):
                 _fill(tensor, theirs[key], fill=_SILENT_SIGMA if key == "to_sigma.bias" else 0.0)
         except (KeyError, RuntimeError) as error:
             raise ConfigError(
-                f"The part {name} cannot begin with a model of other dimensions within the bar."
+                f"The part {name} cannot start from a model of other dimensions within the bar."
             ) from error
         decoder.to_embedding.weight.chunk(len(self.head.parts))[index].zero_()
         decoder.to_embedding.bias.chunk(len(self.head.parts))[index].zero_()
@@ -193,7 +193,7 @@ def _bar_tensors(model: MusicVAE, index: int | None = None) -> dict[str, Tensor]
         cast(Any, part) for part in (model.encoder, model.decoder, model.head)
     )
     if not isinstance(decoder, ConductorDecoder) or model.config.n_z_parts == 1:
-        raise ConfigError("A part can begin with a model that knows bars alone.")
+        raise ConfigError("A part can only start from a hierarchical model whose bars share z.")
     own, bottom, to_bars = encoder, decoder.bottom, cast(Any, decoder.to_bars)
     if index is not None:
         own, bottom, to_bars = encoder.parts[index], bottom.parts[index], to_bars.layers[index]

@@ -1,4 +1,4 @@
-"""What moves with an attribute whoever plays: by its definition, and in real grooves."""
+"""What has to change along with an attribute: by its definition, and in real grooves."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ _Array = NDArray[np.float64]
 _SINGLE = ("kick_activity", "snare_activity", "hat_activity", "ride_activity", "crash_activity")
 _VOICES = (*_SINGLE, "tom_activity")
 _SHIFTS = np.linspace(0, 5, 501)
-"""Standard deviations that voices are tried to move by."""
+"""Movements of the voices to try, in standard deviations."""
 _ROWS_AT_ONCE = 256
 
 
 def nearest_real(
     vectors: AttributeVectors, table: _Array, targets: _Array, steered: Steered
 ) -> Steered:
-    """Return real grooves in place of steered ones: the nearest to each goal, as `steer` counts.
+    """Return the real groove nearest to each goal, by the cost that `steer` uses.
 
-    What drummers do not keep apart either, no slider can be expected to.
+    No slider can be expected to separate what drummers do not separate either.
 
     Parameters
     ----------
     vectors
-        Of K attributes.
+        The vectors of K attributes.
     table
         (N, K): the attributes of the real grooves, in their own units.
     targets, steered
-        n goals, (n, K), NaN for what should stay, and what steering made of them.
+        (n, K): n goals, NaN for attributes that should stay, and the results of steering.
     """
     scaled = table / vectors.deviations
     goals = np.where(np.isnan(targets), steered.before, targets) / vectors.deviations
@@ -50,21 +50,22 @@ def nearest_real(
 def definition_floors(
     vectors: AttributeVectors, targets: _Array, before: _Array
 ) -> dict[str, dict[str, float]]:
-    """Return what note density and fill-ness must move if they go where they are set.
+    """Return how much must change for note density and fill-ness to reach their targets.
 
     Parameters
     ----------
     vectors
-        Of K attributes.
+        The vectors of K attributes.
     targets, before
         (n, K): goals of single sliders, NaN elsewhere, and the attributes as they were.
 
     Returns
     -------
-    Of each that the model has and that was set, as shares of its own movement in standard
-    deviations, the mean movement of the voice that moves most (`step_density`), and of the
-    hi-hat (`fill_ness`): `least`, what counting alone demands, and `alike`, what it comes to
-    in a groove that stays otherwise the same; see `_density_floor` and `_fill_floor`.
+    For each of the two that the model has and that was set: the mean movement of the voice that
+    moves most (`step_density`) or of the hi-hat (`fill_ness`), as a share of the attribute's own
+    movement in standard deviations. `least` is the minimum that counting requires; `alike` is
+    the movement in a groove that otherwise stays the same. See `_density_floor` and
+    `_fill_floor`.
     """
     floors = {}
     for name, floor in {"step_density": _density_floor, "fill_ness": _fill_floor}.items():
@@ -81,10 +82,10 @@ def definition_floors(
 
 
 def _density_floor(vectors: AttributeVectors, goals: _Array, before: _Array) -> tuple[float, float]:
-    """Return by how much voices must move, all of them alike, for so many struck steps.
+    """Return how far all voices must move equally to reach a number of steps with hits.
 
-    Struck steps are at most the sum of all hits, and at least those of the busiest voice;
-    `alike`, hits fall together as often as they did.
+    The number of steps with hits is at most the sum of all hits, and at least that of the
+    busiest voice. For `alike`, hits coincide as often as before.
     """
     columns = [vectors.controls.index(name) for name in _VOICES]
     hits, step = before[:, columns], _SHIFTS[:, None, None] * vectors.deviations[columns]
@@ -102,9 +103,9 @@ def _density_floor(vectors: AttributeVectors, goals: _Array, before: _Array) -> 
 
 
 def _fill_floor(vectors: AttributeVectors, goals: _Array, before: _Array) -> tuple[float, float]:
-    """Return by how much the hi-hat must fall when more beats do without it.
+    """Return how far the hi-hat must fall when more beats leave it out.
 
-    The other beats have room for one hit a step; `alike`, they stay as busy as they were.
+    The other beats can hold one hit per step; for `alike`, they stay as busy as before.
     """
     hat, was = (_column(vectors, name, before) for name in ("hat_activity", "fill_ness"))
     deviation = vectors.deviations[vectors.controls.index("hat_activity")]

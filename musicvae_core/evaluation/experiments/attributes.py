@@ -1,4 +1,4 @@
-"""How well grooves follow their sliders: every attribute measured under every vector."""
+"""How well grooves follow the sliders: every attribute measured under every vector."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from musicvae_core.music.grid import COMMON_TIME
 
 _N_WINDOWS = 512
 _TARGET_CORRELATION, _TARGET_SHARE = 0.9, 1 / 3
-"""What a slider should reach, and how much of its own movement others may share at most."""
+"""Targets for a slider: its rank correlation, and how much others may move relative to it."""
 _N_REAL = 20_000
-"""Windows of the train split at most that are laid beside steered ones, evenly spread."""
+"""Maximum number of train windows, evenly spread, to compare with steered ones."""
 _N_TOGETHER = 3
-"""Sliders that are set at once in the second part of the experiment."""
+"""Number of sliders set at once in the second part of the experiment."""
 _AMOUNTS = (1.0, 2.0, 3.0, 4.0)
 """Multiples of a style's vector."""
 
 _ONE_IN = 4
-"""One window in so many is enough for the second part."""
+"""The second part uses one window in this many."""
 _N_STYLED = 128
 _STEPS_AT_ONCE = 16_384
 _JUDGE = {"max_iter": 40, "learning_rate": 0.2, "max_leaf_nodes": 15, "max_bins": 63}
@@ -60,7 +60,7 @@ def attribute_experiment(
     n: int = _N_WINDOWS,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Measure what vectors, sliders and styles do to held-out grooves.
+    """Measure the effect of vectors, sliders and styles on held-out grooves.
 
     Parameters
     ----------
@@ -69,9 +69,9 @@ def attribute_experiment(
     out
         Folder for `attributes.json` and `attributes.svg`.
     split, n
-        Which windows, evenly spread, and how many at most.
+        The split, and the maximum number of windows, evenly spread.
     seed
-        Of what the sliders are set to.
+        Seed of the slider settings.
 
     Returns
     -------
@@ -81,9 +81,9 @@ def attribute_experiment(
     `sliders`, see `_slider_rows`, and `moved`, (K, K), the mean change without sign of every
     attribute under every slider; `real`, the same rows for real grooves of the train split in
     place of steered ones, see `nearest_real`; `floors`, see `definition_floors`; `together`,
-    their `_spearman` and `error` for every fourth window with `_N_TOGETHER` set at once;
-    `realism`, see `_realism`; `styles`, see `_style_rows`. Of melodies there are no `floors`,
-    `realism` and `styles`.
+    their `spearman` and `error` for every fourth window with `_N_TOGETHER` set at once;
+    `realism`, see `_realism`; `styles`, see `_style_rows`. Melodies have no `floors`, `realism`
+    or `styles`.
     """
     make_folder(out)
     windows = dataset.windows(split, checkpoint.config.n_bars)
@@ -131,7 +131,7 @@ def _measure(checkpoint: Checkpoint, vectors: AttributeVectors, codes: _Array) -
 def _response(
     checkpoint: Checkpoint, vectors: AttributeVectors, codes: Codes, moves: _Array
 ) -> _Array:
-    """Return the mean change of each attribute from each move (K, Z) subtracted to it added."""
+    """Return each attribute's mean change from subtracting each move (K, Z) to adding it."""
     changes = [
         _measure(checkpoint, vectors, codes + move) - _measure(checkpoint, vectors, codes - move)
         for move in moves
@@ -146,11 +146,11 @@ def _set_sliders(
     n_set: int,
     rng: np.random.Generator,
 ) -> tuple[_Array, Steered]:
-    """Set every slider once for each window, `n_set` at a time, anywhere on its range.
+    """Set every slider once for each window, `n_set` at a time, at random within its range.
 
     Returns
     -------
-    The targets, (windows times sliders, K), NaN where none was set, and where they led. Row
+    The targets, (windows times sliders, K), NaN where none was set, and the results. Row
     w * K + k is window w with slider k among those set.
     """
     size = len(vectors.controls)
@@ -175,14 +175,15 @@ def _set_sliders(
 def _slider_rows(
     vectors: AttributeVectors, targets: _Array, steered: Steered
 ) -> tuple[dict[str, dict[str, Any]], list[list[float]]]:
-    """Return how each slider did, by name, and the mean change of all under each.
+    """Return each slider's scores, by name, and the mean change of all attributes under each.
 
-    Of each: `_spearman`, between what was set and what was measured; `error`, the mean miss,
-    and `moved`, the mean change, in standard deviations; `others`, how much the others that
-    were not set changed on average, and `worst`, how much the one named `of` did, as shares
-    of that; `systematic`, the slope of the others' changes, with their signs, on its own, of
-    the one named `systematic_of`, which has the steepest: what goes with the slider, where
-    changes without sign count the scatter of decoding too. 0 where it moved nothing.
+    The scores are `spearman`, the rank correlation between set and measured values; `error` and
+    `moved`, the mean miss and the mean change in standard deviations; `others` and `worst`, the
+    mean change of the attributes that were not set and that of the one named `of`, relative to
+    `moved`; and `systematic`, the steepest slope of another attribute's signed change on the
+    slider's own, with that attribute's name in `systematic_of`. Signed changes show what
+    depends on the slider; unsigned ones also include the scatter of decoding. Scores are 0
+    where the slider moved nothing.
     """
     size = len(vectors.controls)
     signed = (steered.after - steered.before) / vectors.deviations
@@ -212,7 +213,7 @@ def _slider_rows(
 
 
 def _slopes(signed: _Array, at: int, held: NDArray[np.bool_]) -> _Array:
-    """Return the least-squares slopes (K,) through 0 of held changes (N, K) on those of `at`."""
+    """Return least-squares slopes (K,) through 0 of held changes (N, K) on those of `at`."""
     own = signed[:, [at]]
     squares = (own**2 * held).sum(axis=0)
     products = (own * signed * held).sum(axis=0)
@@ -221,9 +222,9 @@ def _slopes(signed: _Array, at: int, held: NDArray[np.bool_]) -> _Array:
 
 
 def _spearman(first: _Array, second: _Array) -> float:
-    """Return the rank correlation of two samples (N,), ties sharing their mean rank.
+    """Return the rank correlation of two samples (N,); ties share their mean rank.
 
-    0 where one of them is constant.
+    It is 0 if one of them is constant.
 
     Source: Spearman 1904.
     """
@@ -239,10 +240,10 @@ def _spearman(first: _Array, second: _Array) -> float:
 def _realism(
     checkpoint: Checkpoint, windows: Windows, codes: Codes, steered: Steered
 ) -> dict[str, float]:
-    """Return how well a judge tells windows from their steered versions; 0.5 is guessing.
+    """Return how well a judge tells windows from their steered versions; 0.5 is chance level.
 
-    `resting`, of the windows encoded and decoded, and `steered`, of the same with one slider
-    set, a different one from window to window; see `realism.judge_auc`.
+    `resting` is for windows that are only encoded and decoded; `steered` is for the same windows
+    with one slider set, a different one for each window. See `realism.judge_auc`.
     """
     n, size = len(windows), steered.before.shape[1]
     resting = decode_codes(checkpoint, codes)
@@ -262,11 +263,11 @@ def _style_rows(
     windows: Windows,
     codes: Codes,
 ) -> dict[str, dict[str, Any]]:
-    """Return what adding each label's vector does in the ears of a judge.
+    """Return the effect of adding each label's vector, according to a judge.
 
-    The judge is gradient-boosted trees that were shown the train split's windows as the model
-    plays them. Of each label that can be told: `before`, the mean probability it gives the label
-    for windows that do not have it, and `after`, the same for each of `_AMOUNTS`.
+    The judge is gradient-boosted trees fitted to the model's reconstructions of the train split.
+    For each label that can be recognised, `before` is the mean probability it gives the label
+    for windows without it, and `after` the same for each of `_AMOUNTS`.
     """
     rows = {}
     names = np.array([label.style for label in windows.labels])[windows.performance]
@@ -298,7 +299,7 @@ def _added(vectors: AttributeVectors, codes: Codes, label: str, amount: float) -
 
 
 def _style_judge(train: Windows, kind: str, n_features: int) -> HistGradientBoostingClassifier:
-    """Return trees that tell styles, or fills from beats, of windows as a model plays them."""
+    """Return trees that classify a model's reconstructions by style, or as fill or beat."""
     of_window = [train.labels[index] for index in train.performance]
     truth = [label.beat_type if kind == FILL else label.style for label in of_window]
     judge = HistGradientBoostingClassifier(**_JUDGE, random_state=0)
@@ -306,7 +307,7 @@ def _style_judge(train: Windows, kind: str, n_features: int) -> HistGradientBoos
 
 
 def _judge_view(features: _Features) -> _Array:
-    """Return every attribute, and the share of bars that strike each cell of the bar."""
+    """Return every attribute, and the share of bars with a hit in each cell of the bar."""
     beats = beats_of(features)
     names = controls_of(features.shape[-1] > N_VOICES)
     bars = beats.hits.reshape(len(features), -1, COMMON_TIME.steps_per_bar * N_VOICES).mean(axis=1)
@@ -319,7 +320,7 @@ def _heard(judge: HistGradientBoostingClassifier, label: str, features: _Feature
 
 
 def misses(report: Mapping[str, Any]) -> list[str]:
-    """Return the sliders that miss a target, in words."""
+    """Describe the sliders that miss a target."""
     return [
         f"{name}: Spearman {row['spearman']:.3f}, {row['of']} moves {row['worst']:.2f} as much"
         for name, row in report["sliders"].items()
@@ -333,14 +334,14 @@ _PANELS = {
     "sliders": "sliders, beside their own attribute",
 }
 _SCALE = 2.5
-"""Standard deviations at which the colour is full."""
+"""Change, in standard deviations, at which the colour saturates."""
 
 
 def _draw_matrices(report: Mapping[str, Any], titles: Sequence[str], path: Path) -> Path:
     """Draw the experiment's three matrices side by side, and return the file.
 
-    Rows are what was moved, columns what was measured. The sliders' changes have no sign, so
-    each row is scaled to what its own attribute moved.
+    Rows are what was moved, columns what was measured. The sliders' changes are unsigned, so
+    each row is scaled by its own attribute's change.
 
     Source: after Roberts et al. 2018, figure 6.
     """

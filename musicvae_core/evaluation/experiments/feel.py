@@ -42,11 +42,11 @@ from musicvae_core.models.lab_tasks import told_of
 from musicvae_core.music.drums import CLOSED_HAT, KICK, RIDE, SNARE, VOICES
 
 _N_MEAN = 32
-"""Draws that the mean prediction is the mean of."""
+"""Number of draws averaged in the mean prediction."""
 _N_DRAWS = 5
-"""Draws compared with real windows, for methods that draw at random."""
+"""Number of draws compared with real windows, for random methods."""
 _N_BOUND = 16
-"""Draws of z that a likelihood is bounded by."""
+"""Number of draws of z for a bound on the likelihood."""
 _FILLED_VOICES = (KICK, SNARE, CLOSED_HAT, RIDE)
 LAB, LAB_TOLD = "groove lab", "groove lab, told style and drummer"
 """Names of its rows: given the notes and the tempo; given style and drummer too."""
@@ -76,7 +76,7 @@ class _Player:
         return np.concatenate(parts)
 
     def nats(self, kept: Kept, told: Controls, *terms: str) -> float:
-        """Return the nats a window of the hidden parts; see `nats_of_rest`."""
+        """Return nats per window for the hidden parts; see `nats_of_rest`."""
         generator = torch.Generator().manual_seed(self.seed)
         total = 0.0
         for start in range(0, len(kept.features), _BATCH):
@@ -105,20 +105,20 @@ def feel_experiment(
     Parameters
     ----------
     checkpoint, dataset
-        What to measure, on what.
+        The lab to measure, and the data to measure it on.
     out
         Folder for the report.
     split, limit
-        Of which performances, and how many windows at most, evenly spread.
+        The split, and the maximum number of windows, evenly spread.
     deterministic
-        A lab with a head of means, to compare.
+        A lab with a `MeansHead`, for comparison.
     seed
-        Of every random choice.
+        Seed of every random choice.
 
     Returns
     -------
-    What is written to `feel.json`: `feel`, a row a way to play the notes of real windows;
-    `drumify`, `fill_in`, `transfer` and `seams`.
+    The contents of `feel.json`: `feel`, with a row for each way to play the notes of real
+    windows; `drumify`, `fill_in`, `transfer` and `seams`.
     """
     make_folder(out)
     n_bars = checkpoint.config.n_bars
@@ -171,7 +171,7 @@ def _feel_rows(
     who: Controls,
     deterministic: LabCheckpoint | None,
 ) -> list[_Row]:
-    """Play the notes of real windows in every way there is."""
+    """Play the notes of real windows with every method."""
     rows: list[_Row] = [{"name": "real", **attribute_means(real.features)}]
     for row in _ways_to_play(player, table, real, who, deterministic):
         rows.append(row)
@@ -220,7 +220,7 @@ def _ways_to_play(
 
 
 def _drumify(player: _Player, real: Real) -> _Row:
-    """Make kits of the rhythms of real windows, with their accents and without."""
+    """Drumify the rhythms of real windows, with and without their accents."""
     report = {}
     for name, heard in (("with accents", [1, 1, 1]), ("without", [1, 0, 1])):
         taps = (taps_of(real.features) * np.array(heard)).astype(np.float32)
@@ -238,7 +238,7 @@ def _drumify(player: _Player, real: Real) -> _Row:
 
 
 def _accents_followed(kits: Floats, rhythm: Floats) -> float:
-    """Return how the loudest hits of the rhythm's steps correlate with the rhythm's."""
+    """Return how the loudest hits at the rhythm's steps correlate with the rhythm's own."""
     tapped = split_feel(rhythm)[0].any(axis=-1)
     loudest = [split_feel(one)[1].max(axis=-1)[tapped] for one in (kits, rhythm)]
     return float(np.corrcoef(*loudest)[0, 1])
@@ -271,7 +271,7 @@ def _fill_in(player: _Player, train: Floats, real: Real) -> list[_Row]:
 
 
 def _seams(player: _Player, dataset: Dataset, split: Split) -> _Row:
-    """Play the notes of long windows, and compare bar lines where a stretch begins with others."""
+    """Humanize long windows; compare bar lines where a stretch begins with the others."""
     windows = _some(dataset.windows(split, _LONG_BARS), _N_LONG)
     kept = Kept.notes(windows.features)
     plan = stretches(open_bars(kept), player.checkpoint.config.n_bars, 1)
