@@ -1,14 +1,14 @@
-"""Interpolation in the latent space against blending grooves step by step, as measured paths.
+"""Interpolation in the latent space, compared with blending grooves step by step.
 
-The judge is an n-gram model of drum steps. A step's class is predicted from its place in the bar
-and the classes before it. Counts of longer contexts are interpolated with those of shorter ones,
-down to a uniform choice.
+The judge is an n-gram model of drum steps. It predicts a step's class from its position in the
+bar and the classes before it. Counts of longer contexts are interpolated with those of shorter
+ones, down to a uniform distribution.
 
 Source: Roberts et al. 2018, section 5.2 and figure 5, whose judge is a model of order 5. The
 interpolation of counts is Witten and Bell's method C, as in Chen and Goodman 1998, section 2.4.
 
-Deviations: the place in the bar is known, and a factor gives shorter contexts more weight.
-Drummers repeat a bar many times, so a plain count makes one performance look like a rule.
+Deviations: the position in the bar is known, and a factor gives shorter contexts more weight.
+Drummers repeat a bar many times, so plain counts would turn one performance into a rule.
 """
 
 from __future__ import annotations
@@ -52,39 +52,39 @@ _log = logging.getLogger(__name__)
 def interpolation(
     checkpoint: Checkpoint, dataset: Dataset, out: Path, n_pairs: int = 512, seed: int = 0
 ) -> dict[str, Any]:
-    """Walk from window to window of the test split, in two ways, and measure each step.
+    """Interpolate between windows of the test split in several ways, and measure each step.
 
-    In the latent space a path is the slerp of the posterior means, decoded at temperature 0;
-    it is walked as it is and, with a learned prior, refined by it (`latent.refine_path`). In
-    data space every step of the window is that of the end with the probability of the
-    fraction, else that of the start.
+    In the latent space, a path is the slerp of the posterior means, decoded at temperature 0;
+    with a learned prior, the refined path is measured too (`latent.refine_path`). In data space,
+    each step of the window comes from the end with a probability equal to the fraction, and
+    otherwise from the start.
 
     Parameters
     ----------
     checkpoint, dataset
-        What decodes, and whence the windows come; the judge of costs is an n-gram model of
-        the train split's hits whose order is chosen on the validation split.
+        The model that decodes, and the source of the windows. The judge is an n-gram model of
+        the train split's hits; its order is chosen on the validation split.
     out
         Folder for `interpolation.json` and `interpolation.svg`.
     n_pairs
-        Pairs of windows of different performances.
+        Number of pairs of windows from different performances.
     seed
-        Of the pairs and of the blending.
+        Seed of the pairs and of the blending.
 
     Returns
     -------
     `pairs`, `seed`, `judge` (its order, strength and cost of the test windows), `fractions`,
-    `ends_apart`, the share of steps that differ between both windows; and for each of `slerp`,
-    `refined` and `blending`: `distance`, at each fraction the mean share of steps that differ
-    from the start (its normalised Hamming distance); `cost`, the mean nats a step under the
-    judge; `unevenness`, how far `distance` strays at most from a straight line, as a share of
-    `ends_apart`; `bulge` and `dip`, the highest and lowest cost as multiples of what lies on
-    the straight line between the costs of the ends.
+    `ends_apart`, the share of steps that differ between the two windows; and for each of
+    `slerp`, `refined` and `blending`: `distance`, at each fraction the mean share of steps that
+    differ from the start (normalised Hamming distance); `cost`, the mean nats per step under the
+    judge; `unevenness`, the largest deviation of `distance` from a straight line, as a share of
+    `ends_apart`; `bulge` and `dip`, the highest and lowest cost relative to the straight line
+    between the costs of the ends.
 
     Raises
     ------
     TooFewExamplesError
-        If the test split has one performance alone.
+        If the test split has only one performance.
     """
     make_folder(out)
     windows = dataset.windows("test", checkpoint.config.n_bars)
@@ -118,7 +118,7 @@ def interpolation(
 
 
 def _pairs(windows: Windows, n_pairs: int, seed: int) -> tuple[_Classes, _Classes]:
-    """Return the indices of both windows of each pair, of two performances."""
+    """Return the indices of both windows of each pair, from two performances."""
     performance = windows.performance
     if len(np.unique(performance)) < 2:
         raise TooFewExamplesError(
@@ -167,7 +167,7 @@ def _decoded(checkpoint: Checkpoint, paths: Codes) -> _Classes:
 
 
 def _blended(starts: _Classes, ends: _Classes, seed: int) -> _Classes:
-    """Return the classes (fractions, pairs, T): each step of one or of the other window."""
+    """Return the classes (fractions, pairs, T): each step comes from one window or the other."""
     chance = np.random.default_rng(seed).random((len(_FRACTIONS), *starts.shape))
     fractions = np.array(_FRACTIONS)[:, None, None]
     return np.where(chance < fractions, ends, starts)
@@ -215,7 +215,7 @@ def _draw(report: dict[str, Any]) -> go.Figure:
 
 
 _MAX_ORDER = COMMON_TIME.steps_per_bar
-"""The longest contexts come to the same step of the bar before, which every sequence has."""
+"""The longest contexts reach back to the same step of the previous bar."""
 
 _STRENGTHS = (1.0, 4.0, 16.0, 64.0)
 _UNKNOWN = -1
@@ -228,11 +228,11 @@ class _Level:
     Parameters
     ----------
     keys
-        Sorted: each is a shorter context's index, joined by one earlier class.
+        Sorted; each combines a shorter context's index with one earlier class.
     totals, distinct
-        For each context: how often it came, and how many classes followed it.
+        For each context, how often it occurred and how many different classes followed it.
     pairs, counts
-        Sorted contexts joined by the class that followed, and how often it did.
+        Sorted combinations of a context and the class that followed, and how often it did.
     """
 
     keys: _Classes
@@ -250,13 +250,13 @@ class _Level:
         return cls(unique, np.bincount(indices), distinct, pairs, counts)
 
     def contexts(self, keys: _Classes) -> _Classes:
-        """Return the index of each context; -1 where it never came."""
+        """Return the index of each context; -1 if it never occurred."""
         return _find(self.keys, keys)
 
     def interpolated(
         self, contexts: _Classes, classes: _Classes, lower: NDArray[np.float64], strength: float
     ) -> NDArray[np.float64]:
-        """Return the probability of classes, given that under shorter contexts."""
+        """Return the probability of classes, given their probability under shorter contexts."""
         at = _find(self.pairs, np.where(contexts < 0, _UNKNOWN, _joined(contexts, classes)))
         counts = np.where(at < 0, 0, self.counts[at])
         shared = strength * self.distinct[contexts]
@@ -272,9 +272,9 @@ class _NgramModel:
     sequences
         (T,) int64 classes of whole performances, each from the first step of a bar.
     order
-        1 to 16: classes in a row that are counted; 1 knows the place in the bar alone.
+        1 to 16: length of the n-grams; 1 uses only the position in the bar.
     strength
-        How much weight shorter contexts have; 1 is Witten and Bell's.
+        Weight of shorter contexts; 1 is Witten and Bell's.
     """
 
     def __init__(self, sequences: Iterable[_Classes], order: int, strength: float = 1.0) -> None:
@@ -288,7 +288,7 @@ class _NgramModel:
             keys = _longer(contexts, classes, length + 1)
 
     def costs(self, windows: _Classes) -> NDArray[np.float64]:
-        """Return what each step costs, by order.
+        """Return the cost of each step, by order.
 
         Parameters
         ----------
@@ -297,8 +297,8 @@ class _NgramModel:
 
         Returns
         -------
-        (order, N, T) nats: under a model of order 1, 2, and on. The first steps of a window
-        see only the steps that exist.
+        (order, N, T) nats, under models of order 1, 2 and so on. The first steps of a window
+        are conditioned only on the steps that exist.
         """
         n_windows, n_steps = windows.shape
         classes = windows.ravel()
@@ -315,7 +315,7 @@ class _NgramModel:
         return np.stack(found)
 
     def cost(self, windows: _Classes) -> NDArray[np.float64]:
-        """Return what each step costs under the longest contexts, (N, T) nats."""
+        """Return the cost of each step under the longest contexts, (N, T) nats."""
         last: NDArray[np.float64] = self.costs(windows)[-1]
         return last
 
@@ -339,15 +339,15 @@ def _fit_ngram(sequences: Sequence[_Classes], held_out: _Classes) -> _NgramModel
 
 
 def _laid_end_to_end(sequences: Iterable[_Classes]) -> tuple[_Classes, _Classes]:
-    """Return all classes in one row, and for each how far into its sequence it stands."""
+    """Concatenate all classes, and return each one's position in its sequence."""
     kept = list(sequences)
     return np.concatenate(kept), np.concatenate([np.arange(len(one)) for one in kept])
 
 
 def _longer(contexts: _Classes, classes: _Classes, distance: int) -> _Classes:
-    """Return the keys of contexts that also know the class so many steps before.
+    """Return the keys of contexts extended by the class a number of steps before.
 
-    Where a sequence is not that long the key is of no use, and the caller leaves it out.
+    Where the sequence does not reach back that far the key is meaningless; the caller drops it.
     """
     before = np.concatenate([np.zeros(distance, np.int64), classes[:-distance]])[: len(classes)]
     return np.where(contexts < 0, _UNKNOWN, _joined(contexts, before))
@@ -358,6 +358,6 @@ def _joined(contexts: _Classes, classes: _Classes) -> _Classes:
 
 
 def _find(table: _Classes, keys: _Classes) -> _Classes:
-    """Return where each key stands in a sorted table; -1 where it does not."""
+    """Return the index of each key in a sorted table; -1 if it is missing."""
     at = np.minimum(np.searchsorted(table, keys), len(table) - 1)
     return np.where(table[at] == keys, at, _UNKNOWN)

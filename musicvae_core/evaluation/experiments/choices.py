@@ -1,4 +1,4 @@
-"""Experiments that back the model cards: what each choice bought, and what z knows of style."""
+"""Experiments behind the model cards: the effect of each choice, and how well z predicts style."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _ABLATIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "no direct path to the steps": ("step_size=0",),
     }
 )
-"""What is changed of a preset, by name; changes that a preset already has are left out."""
+"""Changes to a preset, by name; those that a preset already has are skipped."""
 
 _log = logging.getLogger(__name__)
 
@@ -52,23 +52,23 @@ _log = logging.getLogger(__name__)
 def ablate(
     preset: Preset[Any], dataset: Dataset, out: Path, n_steps: int, device: str = "auto"
 ) -> list[dict[str, Any]]:
-    """Train a preset and its variations for equally many steps.
+    """Train a preset and its variations for the same number of steps.
 
     Parameters
     ----------
     preset, dataset
-        What to vary, on what.
+        The preset to vary, and its data.
     out
-        Folder for the runs; one that is finished is not trained again, one that broke off goes on.
+        Folder for the runs; finished runs are not repeated, interrupted ones are resumed.
     n_steps
-        Optimiser steps of each.
+        Optimiser steps per run.
     device
-        As `train.train`.
+        See `train.train`.
 
     Returns
     -------
-    A row a variation: its name, and accuracies and errors on windows of the train and of the
-    validation split.
+    A row for each variation: its name, and accuracies and errors on windows of the train and
+    validation splits.
     """
     rows = []
     for name, changes in _ABLATIONS.items():
@@ -95,23 +95,23 @@ def trade_off(
     n_prior_steps: int,
     device: str = "auto",
 ) -> list[dict[str, Any]]:
-    """Trace accuracy and realism against the divergence, by fine-tuning at other betas.
+    """Measure accuracy and realism against the KL divergence, by fine-tuning at other betas.
 
     Parameters
     ----------
     start
         A trained checkpoint; its own point is the first row.
     dataset, out, device
-        As `ablate`.
+        See `ablate`.
     betas
         Weights of the KL term to fine-tune with.
     n_steps, n_prior_steps
-        Optimiser steps of each model, and of the prior that is fitted to it.
+        Optimiser steps of each model, and of the prior fitted to it.
 
     Returns
     -------
-    A row a beta: `beta`, reconstruction on the validation split, and realism under the
-    learned prior, fitted anew, and under N(0, I).
+    A row for each beta: `beta`, reconstruction on the validation split, and realism under the
+    refitted learned prior and under N(0, I).
     """
     first = load_checkpoint(start)
     rows = [_point(first, dataset, first.train.beta)]
@@ -154,9 +154,9 @@ _Scores = Callable[[Codes], _Array]
 """Gives a score of each style for codes (n, Z): (n, styles)."""
 
 _PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-"""Inverse strengths of the probe's penalty that the validation split chooses from."""
+"""Candidates for the inverse strength of the probe's penalty, chosen on the validation split."""
 _NEIGHBOURS = (1, 5, 15, 30, 60)
-"""Numbers of neighbours that it chooses from."""
+"""Candidates for the number of neighbours, chosen likewise."""
 _MAX_STEPS = 500
 
 
@@ -168,24 +168,24 @@ def probe_style(checkpoint: Checkpoint, dataset: Dataset, atlas: Atlas) -> dict[
     checkpoint
         Encodes the windows.
     dataset
-        Its splits keep performances whole. What is to be chosen is chosen on the validation
-        split, and everything is reported on the test split.
+        Its splits keep performances whole. Settings are chosen on the validation split, and all
+        results are reported on the test split.
     atlas
-        Whose points vote.
+        Its points vote in the two nearest-neighbour methods.
 
     Returns
     -------
     `n_windows` and `n_performances` of the test split, `n_styles` of the train split, and for
     `majority` (always the train split's most common style), `linear`,
     `map` (neighbours on the t-SNE map) and `space` (neighbours by angle between codes):
-    `accuracy` over windows, `balanced`, the mean over styles of the share that is found, and
-    `by_performance`, the accuracy where the windows of one are scored together; with `style`,
-    and `penalty` or `neighbours`, what the validation split chose.
+    `accuracy` over windows; `balanced`, the mean recall over styles; and `by_performance`, the
+    accuracy when all windows of a performance are scored together; also `style`, and `penalty`
+    or `neighbours`, as chosen on the validation split.
 
     Raises
     ------
     TooFewExamplesError
-        If the train split has not two styles.
+        If the train split has fewer than two styles.
 
     Source: linear probes: Alain and Bengio 2016.
     """
@@ -222,7 +222,7 @@ def probe_style(checkpoint: Checkpoint, dataset: Dataset, atlas: Atlas) -> dict[
 
 
 class _Labelled(NamedTuple):
-    """A split: codes (N, Z), the style of each, and which performance it is of."""
+    """A split: codes (N, Z), with the style and performance of each."""
 
     codes: Codes
     styles: _Names
@@ -243,7 +243,7 @@ def _best(
     validation: _Labelled,
     test: _Labelled,
 ) -> dict[str, Any]:
-    """Make the scores that find most on the validation split, and report on the test split."""
+    """Choose the best scorer on the validation split, and report its results on the test split."""
     scorers = {choice: make(choice) for choice in choices}
     found = {
         choice: _accuracy(names, scores(validation.codes), validation.styles)
@@ -297,10 +297,10 @@ _PRIORS = {"learned": "AUC, learned prior", "normal": "AUC, N(0, I)"}
 
 
 def draw_trade_off(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
-    """Draw what `experiments.trade_off` found, and return the file.
+    """Plot the results of `trade_off`, and return the file.
 
-    Left, the share of steps with all nine voices right; right, how well a judge tells samples
-    from real windows, where 0.5 is guessing; both against the KL in nats.
+    Left: the share of steps with all nine voices right. Right: how well a judge tells samples
+    from real windows; 0.5 is chance level. Both are plotted against the KL in nats.
     """
     rows = sorted(rows, key=lambda row: row["validation"]["kl_nats"])
     nats = [row["validation"]["kl_nats"] for row in rows]

@@ -1,7 +1,7 @@
-"""What a learned feel has to beat: velocities and offsets drawn from statistics of the train split.
+"""Baselines for feel: velocities and offsets drawn from statistics of the train split.
 
-Every baseline knows the notes, and for each voice and sixteenth of the bar how drummers play it
-on average; noise and drift are of the size that the train split has.
+Every baseline is given the notes, and knows how drummers on average play each voice at each
+sixteenth of the bar. Noise and drift have the size measured in the train split.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _Doubles = NDArray[np.float64]
 Noise = Literal["none", "independent", "drift"]
 
 _PRIOR_HITS = 10.0
-"""A cell of the table counts its voice's own statistics as so many hits of its own."""
+"""Shrinkage: a cell counts its voice's overall statistics as this many hits of its own."""
 _LEAST_MASS = 1e-6
 
 
@@ -38,9 +38,9 @@ class _Law:
     mean
         Over all hits.
     drift
-        Correlation of a hit's standardised residual with that of the hit before.
+        Correlation of a hit's standardised residual with that of the previous hit.
     lowest, highest, bin_width
-        The bins, by the centres of the outermost.
+        The centres of the outermost bins, and the width of a bin.
     """
 
     means: _Doubles
@@ -99,7 +99,7 @@ class FeelTable:
         )
 
     def flat(self, features: _Floats) -> _Floats:
-        """Return windows (N, T, 27) with the same notes, all on the grid and equally loud."""
+        """Return windows (N, T, 27) with the same notes, quantised and equally loud."""
         hits, _, _ = split_feel(features)
         velocity = np.full(hits.shape, self.velocities.mean)
         return _join_feel(hits, velocity, np.zeros(hits.shape))
@@ -147,7 +147,7 @@ def _drifting(hits: NDArray[np.bool_], rho: float, rng: np.random.Generator) -> 
 def _law(
     hits: NDArray[np.bool_], values: _Floats, lowest: float, highest: float, bin_width: float
 ) -> _Law:
-    """Count means and deviations, drawn towards the voice's own where hits are few."""
+    """Compute means and deviations, shrunk towards the voice's overall ones where hits are few."""
     shape = (-1, COMMON_TIME.steps_per_bar, N_VOICES)
     struck, played = hits.reshape(shape), np.where(hits, values, 0).reshape(shape).astype(float)
     counts = struck.sum(axis=0)  # (16, 9)
@@ -169,7 +169,7 @@ def _law(
 
 
 def _before(hits: NDArray[np.bool_], residuals: _Doubles) -> _Doubles:
-    """Return for every cell the residual of the last hit before it, NaN without one."""
+    """Return the residual of the last hit before each cell; NaN if there is none."""
     flat_hits = hits.reshape(len(hits), -1)  # (N, T * 9), in the order of playing
     places = np.where(flat_hits, np.arange(flat_hits.shape[1]), -1)
     latest = np.maximum.accumulate(places, axis=1)
@@ -187,10 +187,10 @@ _Hits = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class PatternTable:
-    """The bars of one voice: how often each pattern was played, and each sixteenth struck.
+    """The bars of one voice: counts of each pattern, and the hit rate of each sixteenth.
 
-    A pattern that was seen is as likely as it was frequent; the rest of the probability, the
-    share of patterns that were new when they came, goes to independent sixteenths.
+    Patterns in the data are weighted by their frequency. The remaining probability, the share of
+    patterns that were new when they occurred, goes to independent sixteenths.
 
     Source: Witten and Bell 1991, method C.
 
@@ -228,6 +228,6 @@ class PatternTable:
 
 
 def hit_f1(found: _Hits, truth: _Hits) -> float:
-    """Return the harmonic mean of precision and recall; silence for silence is 1."""
+    """Return the harmonic mean of precision and recall; 1 if both are silent."""
     both, either = (found & truth).sum(), found.sum() + truth.sum()
     return float(2 * both / either) if either else 1.0

@@ -1,4 +1,4 @@
-"""How near grooves are to real ones that have the same notes."""
+"""How close grooves are to real ones with the same notes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _N_RESAMPLED_AUCS = 300
 class Real(NamedTuple):
     """Windows as drummers played them.
 
-    features: (N, T, 27). tempos_bpm: (N,). performances: (N,) which each was cut from.
+    features: (N, T, 27). tempos_bpm: (N,). performances: (N,) the performance of each window.
     """
 
     features: _Floats
@@ -57,11 +57,11 @@ def likeness(draws: Sequence[_Floats], real: Real, seed: int) -> dict[str, Any]:
     Parameters
     ----------
     draws
-        Each (N, T, 27); one only, for a deterministic method.
+        Each (N, T, 27); only one for a deterministic method.
     real
-        What they are compared with.
+        The real windows to compare with.
     seed
-        Of the judge's folds, another for each draw, and of what is resampled.
+        Seed of the judge's folds, which differ for each draw, and of the bootstrap.
 
     Returns
     -------
@@ -99,13 +99,13 @@ def likeness(draws: Sequence[_Floats], real: Real, seed: int) -> dict[str, Any]:
 
 
 def attribute_means(features: _Floats) -> dict[str, float]:
-    """Return the means of the feel's attributes, and the accents of the real ones themselves."""
+    """Return the means of the feel's attributes, and the accents of the real windows."""
     row = {name: float(values.mean()) for name, values in _attributes(features).items()}
     return row | {"accents": 1.0, "auc": 0.5}
 
 
 def followed_share(drawn: _Floats, rhythm: _Floats) -> dict[str, float]:
-    """Return the shares of a rhythm's steps that have an onset, there and within a step."""
+    """Return the share of a rhythm's steps with an onset there, and within one step of it."""
     tapped = np.asarray(split_feel(rhythm)[0].any(axis=-1))
     struck = np.asarray(split_feel(drawn)[0].any(axis=-1))
     near = struck.copy()
@@ -118,19 +118,19 @@ def followed_share(drawn: _Floats, rhythm: _Floats) -> dict[str, float]:
 
 
 def bar_jumps(features: _Floats, first_bars: NDArray[np.int64]) -> dict[str, float]:
-    """Compare how much loudness and lateness change where a new stretch begins with elsewhere.
+    """Compare changes of loudness and lateness at the seams between stretches with those elsewhere.
 
     Parameters
     ----------
     features
         (N, T, 27).
     first_bars
-        The bars that begin a stretch, the first bar aside.
+        The bars that begin a stretch, except the first bar.
 
     Returns
     -------
-    For `loudness` and `lateness` the mean absolute change of a bar's mean at those bars,
-    divided by that at all others; 1 where a seam cannot be noticed.
+    For `loudness` and `lateness`, the mean absolute change of a bar's mean at those bars,
+    divided by that at all other bars; 1 means the seams are not noticeable.
     """
     hits, velocities, offsets = (
         part.reshape(len(features), -1, COMMON_TIME.steps_per_bar * part.shape[-1])
@@ -149,8 +149,8 @@ def bar_jumps(features: _Floats, first_bars: NDArray[np.int64]) -> dict[str, flo
 def _attributes(features: _Floats) -> dict[str, NDArray[np.float64]]:
     """Return the feel's attributes of every window, (N,) each.
 
-    `swing_size` is how much a window swings, to one side or the other: drummers who swing and
-    those who rush the second sixteenth cancel in the mean of `swing`.
+    `swing_size` is the absolute swing of a window: in the mean of `swing`, drummers who swing
+    and drummers who rush the second sixteenth cancel out.
     """
     beats = beats_of(features)
     values = {name: ATTRIBUTES[name](beats) for name in _FEEL_ATTRIBUTES}
@@ -186,20 +186,20 @@ _TAILS = (2.5, 97.5)
 
 
 def _resampled(performances: NDArray[np.int64], seed: int, n: int = _N_RESAMPLES) -> _Doubles:
-    """Draw whole performances again and again, with replacement.
+    """Resample whole performances with replacement.
 
-    Windows of one performance are alike, so resampling windows would give too small intervals.
+    Windows of one performance are alike, so resampling windows would make intervals too narrow.
 
     Parameters
     ----------
     performances
         (N,) the performance of each window.
     seed, n
-        Of the draws, and how many.
+        Seed and number of the draws.
 
     Returns
     -------
-    (n, N): how often each window is there in each draw.
+    (n, N): how often each window occurs in each draw.
 
     Source: Davison and Hinkley 1997, section 3.8 (the cluster bootstrap).
     """
@@ -210,12 +210,12 @@ def _resampled(performances: NDArray[np.int64], seed: int, n: int = _N_RESAMPLES
 
 
 def _mean_interval(values: NDArray[np.floating], weights: _Doubles) -> _Interval:
-    """Return where 95% of the means of (N,) values lie, by the weights of `_resampled`."""
+    """Return the 95% interval of the mean of (N,) values, with the weights of `_resampled`."""
     return _interval(weights @ values / weights.sum(axis=1))
 
 
 def _interval(draws: _Doubles) -> _Interval:
-    """Return where 95% of (n,) numbers lie."""
+    """Return the central 95% interval of (n,) numbers."""
     low, high = np.percentile(draws, _TAILS)
     return [float(low), float(high)]
 
@@ -235,9 +235,9 @@ def transfer_report(
 
     Returns
     -------
-    A row a way: its name, and for each attribute the correlation over pairs of the result's
-    with that of the groove whose feel was wanted, `wanted`, and with that of the groove whose
-    notes they are, `own`.
+    A row for each method: its name and, for each attribute, the correlation over pairs between
+    the result and the groove that gives the feel (`wanted`), and between the result and the
+    groove that gives the notes (`own`).
     """
     windows = dataset.windows(split, _BARS)
     pairs = [

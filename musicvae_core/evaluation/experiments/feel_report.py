@@ -70,7 +70,7 @@ def _feel(report: _Row) -> str:
 
 
 def _chance(ways: Sequence[_Row]) -> str:
-    """Return how far each way is from real ones, and how far on other performances."""
+    """Return how far each method is from real playing, with intervals over performances."""
     rows = []
     for way in ways:
         apart = [_between(way["chance"][name], "{:+.3f}") for name in _APART]
@@ -186,7 +186,7 @@ _N_COLUMNS = 3
 
 
 def draw(report: Mapping[str, Any]) -> go.Figure:
-    """Return the figure: a panel a measure, a bar a way to play, a line where real ones are."""
+    """Return the figure: a panel per measure, a bar per method, and a line for real playing."""
     real, *ways = report["feel"]
     figure = make_subplots(
         2,

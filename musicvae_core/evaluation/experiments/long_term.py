@@ -1,4 +1,4 @@
-"""Whether long pieces hold together: the conductor beside the flat decoder, as the paper does.
+"""Long-term structure: the conductor compared with the flat decoder, as in the paper.
 
 Source: Roberts et al. 2018, section 6.2 and table 2, of 16 bars.
 """
@@ -44,12 +44,12 @@ _PRESETS: Mapping[str, str] = MappingProxyType(
         "hierarchical": "drums_16bar_hier",
     }
 )
-"""The first two are the paper's comparison: one z of the same size, told by the same encoder. In
-the third every bar has a part of z."""
+"""The first two are the paper's comparison: an undivided z of the same size, from the same
+encoder. In the third, every bar has its own part of z."""
 
 _LAGS = (1, 2, 4, 8)
 _N_TRAIN = 1000
-"""Evenly spread windows of the train split that a model reconstructs."""
+"""Number of train windows to reconstruct, evenly spread."""
 
 _BATCH = 256
 _log = logging.getLogger(__name__)
@@ -62,15 +62,14 @@ def train_or_load(
     n_steps: int | None = None,
     device: str = "auto",
 ) -> dict[str, Checkpoint]:
-    """Return the models of `_PRESETS`: the given ones, the others trained.
+    """Return the models of `_PRESETS`; those not given are trained.
 
     Parameters
     ----------
     dataset, device
-        As `train.train`; all see the same batches in the same order.
+        See `train.train`; all models see the same batches in the same order.
     out
-        Folder for the runs. One that is finished is not trained again; one that broke off goes
-        on.
+        Folder for the runs; finished runs are not repeated, interrupted ones are resumed.
     given
         Checkpoints by the names of `_PRESETS`.
     n_steps
@@ -101,7 +100,7 @@ def long_term(
     Parameters
     ----------
     models
-        By the names of their rows; all of one length.
+        The models by row name; all must have the same length.
     dataset, seed
         The windows to reconstruct, and the seed of the samples.
     out
@@ -156,8 +155,8 @@ def _measure(
     `checkpoint`, its name; `parameters`; `train` and `test`, each with
     `teacher_forcing_accuracy`, `sampling_accuracy`, `hit_f1` and `kl_nats` of
     `evaluate.reconstruction_metrics`, and `by_bar`, the sampling accuracy of each bar; `prior`,
-    `learned` or `normal`, from which pieces are drawn; `similarity`, how alike their bars are
-    at the lags (`_lag_similarity`), at temperature 1.
+    `learned` or `normal`, from which pieces are sampled; `similarity` of their bars at each lag
+    (`_lag_similarity`), at temperature 1.
     """
     prior: PriorName = "normal" if checkpoint.prior is None else "learned"
     pieces = generate_features(checkpoint, MAX_GENERATED, prior, seed)
@@ -177,7 +176,7 @@ def _measure(
 
 @torch.inference_mode()
 def _accuracy_by_bar(model: MusicVAE, features: NDArray[np.float32]) -> list[float]:
-    """Return the share of steps with all nine voices right in each bar, running free.
+    """Return each bar's share of steps with all nine voices right, in free-running decoding.
 
     Parameters
     ----------
@@ -210,7 +209,7 @@ _PAPER: Mapping[str, tuple[float, float]] = MappingProxyType(
     }
 )
 """Test accuracy of 16-bar drums under teacher forcing and in sampling: Roberts et al. 2018,
-table 2, on data of their own."""
+table 2, on their own data."""
 
 _COLOURS = ("#c8553d", "#3b6fb6", "#7a9e4b", "#9467bd", "#8c564b", "#17becf")
 _REAL = "#777777"
@@ -307,7 +306,7 @@ def _draw(report: Mapping[str, Any]) -> go.Figure:
 
 
 def _lag_similarity(hits: NDArray[np.bool_], lags: Sequence[int]) -> list[float]:
-    """Return the mean similarity of all pairs of bars that are so many bars apart.
+    """Return the mean similarity of all pairs of bars at each lag.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How exactly models give back the test split, beside the paper's table of the same.
+"""How accurately models reconstruct the test split, beside the paper's own table.
 
 Source: Roberts et al. 2018, table 2: the share of steps whose class is exactly right.
 """
@@ -40,7 +40,8 @@ _PAPER: dict[tuple[str, int, bool], dict[str, tuple[float, float]]] = {
         DRUMS: (0.912, 0.863),
     },
 }
-"""Teacher forcing and sampling of each part, by what is played, bars and conductor."""
+"""The paper's accuracy of each part under teacher forcing and in sampling, by form, bars and
+conductor."""
 
 _Read = Callable[[Kind], WindowSource[Any]]
 
@@ -55,7 +56,7 @@ def reconstruction(
     checkpoints
         MusicVAEs of any kind.
     read
-        Returns the data set of a kind; it is asked once for each kind.
+        Returns the data set for a kind; called once per kind.
     out
         Folder for the files.
     limit
@@ -64,7 +65,8 @@ def reconstruction(
     Returns
     -------
     A row for every part of every model: `checkpoint`, `part`, `n_bars`, `decoder`, `n_windows`,
-    `kl_nats`, `z_size`, `teacher_forcing` and `sampling`, and the paper's two, where it has them.
+    `kl_nats`, `z_size`, `teacher_forcing` and `sampling`, and the paper's values of these two
+    where it reports them.
     """
     make_folder(out)
     sources: dict[str, WindowSource[Any]] = {}
