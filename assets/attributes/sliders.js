@@ -1,18 +1,18 @@
-// The sliders of the Attributes page. While one is dragged, the card above plays what was sent
-// ahead for the nearest position; when it is let go, Python searches for the exact groove.
+// The sliders of the Attributes page. While one is dragged, the card above plays the preview that
+// was sent ahead for the nearest position; when it is released, Python finds the exact groove.
 //
-// Data: {groove: the id of what is steered, deck, card: where that is shown, plays: "drums", or "line"
-// for a melody, revision: of the last
-// change that Python has seen, sliders: [{name, title, unit, help, group, min, max, step, value, isSet,
-// why: it cannot be moved or "", said: how near it came or "", ahead: [[value, [step, row, velocity
-// in 127ths, offset in 100ths, …]], …], of a melody [step, steps, pitch, velocity in 127ths, …]}]}. Values are as shown. Event to Python: set({groove,
-// revision, targets: {name: value, or null to let it rest}}), all that Python has not confirmed.
+// Data: {groove: the id of the steered music, deck, card: where it is shown, plays: "drums", or "line"
+// for a melody, revision: of the last change that Python has seen, sliders: [{name, title, unit, help,
+// group, min, max, step, value, isSet, why: the reason why it cannot be moved or "", said: how near it
+// came or "", ahead: [[value, [step, row, velocity in 127ths, offset in 100ths, …]], …], for a melody
+// [step, steps, pitch, velocity in 127ths, …]}]}. Values are as shown. Event to Python: set({groove,
+// revision, targets: {name: value, or null to release it}}), all that Python has not confirmed.
 
 import { button, element } from "../deck/elements.js";
 import { preview } from "../deck/preview.js";
 import { Soon } from "../soon.js";
 
-const KEYS_SETTLE_MS = 150; // of quiet, after which the arrow keys count as let go
+const KEYS_SETTLE_MS = 150; // pause after which the arrow keys count as released
 
 const unpack = {
   drums: ([step, row, velocity, offset]) => [step, row, velocity / 127, offset / 100],
@@ -24,7 +24,7 @@ function unpacked(packed, plays) {
   return plays === "line" ? { notes: fours.map(unpack.line) } : { hits: fours.map(unpack.drums) };
 }
 
-// What measures nearest to a value, {hits} of drums or {notes} of a melody; null where none was sent.
+// The preview nearest to a value, {hits} of drums or {notes} of a melody; null if none was sent.
 export function nearest(ahead, value, plays) {
   const distance = (one) => Math.abs(one[0] - value);
   const best = ahead.reduce((one, other) => (distance(other) < distance(one) ? other : one), ahead[0]);
@@ -133,7 +133,7 @@ class Sliders {
     if (!isMoving && !this.#open.size) preview(data, null);
   }
 
-  // For another form of music, which is steered by something else.
+  // For another form of music, which has other sliders.
   #clear() {
     this.#open.clear();
     this.#sliders.clear();

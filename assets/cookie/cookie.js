@@ -1,5 +1,5 @@
-// Keeps the key of this browser's library in a cookie. Where another tab has put one there
-// meanwhile, that one stays and Python is told.
+// Stores the key of this browser's library in a cookie. If another tab has stored one meanwhile,
+// that one is kept and Python is told.
 //
 // Data: {name, key}. Event to Python: known(key).
 

@@ -1,10 +1,10 @@
-// A button that puts a text on the clipboard, and says so.
+// A button that copies a text to the clipboard, and confirms it.
 //
 // Data: {text, label}.
 
 const DONE_MS = 2_000;
 
-// Pages that are not served securely have no clipboard of their own to write to.
+// Pages without HTTPS cannot use the clipboard API.
 function copyBySelecting(text) {
   const field = document.createElement("textarea");
   field.value = text;

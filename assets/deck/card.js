@@ -1,4 +1,4 @@
-// One card: a groove's picture, its name and its buttons. It knows nothing of sound.
+// One card: a groove's picture, its name and its buttons. It has nothing to do with sound.
 
 import { Editor } from "./editing.js";
 import { button, dragsOut, element, icon, labelled } from "./elements.js";
@@ -10,10 +10,10 @@ import { Revision } from "./revision.js";
 import { differences, fits, marksOf, placeOf, rowsOf, sameHits } from "./score.js";
 import { Tools } from "./tools.js";
 
-const WIDE_BARS = 4; // longer grooves, and those that are played on, take a row
-const EDITED_ROOM = 4; // pitches beyond those of a line that is edited
+const WIDE_BARS = 4; // longer grooves, morphs and grooves being edited take a whole row
+const EDITED_ROOM = 4; // extra pitches above and below an edited line
 
-// Whether two cards have the same steps, in the same bars.
+// Whether two cards have the same steps and bars.
 const sameGrid = (some, other) =>
   some.steps === other.steps && some.grid.steps_per_bar === other.grid.steps_per_bar;
 
@@ -22,13 +22,13 @@ const sameNotes = (some, other) =>
   sameHits(some.hits, other.hits) && JSON.stringify(some.lines) === JSON.stringify(other.lines);
 
 export class CardView {
-  bar = null; // the bar that loops alone, or null
-  comparing = false; // whether what stood before is shown
+  bar = null; // the looped bar, or null
+  comparing = false; // whether the earlier version is shown
   editing = false; // whether clicks on the grid edit it
   editor = null;
   playing = false;
   stage = ""; // "large" or "small" where the deck shows one card large, or ""
-  preview = null; // {hits} or {notes} that a slider asks for and Python has not answered yet, or null
+  preview = null; // {hits} or {notes} requested by a slider and not yet confirmed by Python, or null
   star = { now: false, revision: new Revision() };
 
   // act: functions of this view, see `#add` in deck.js.
@@ -62,13 +62,13 @@ export class CardView {
     this.name.addEventListener("keydown", (event) => event.key === "Enter" && this.name.blur());
   }
 
-  // A card is never without a name.
+  // A card always has a name.
   #rename(act) {
     if (this.name.value.trim()) act.rename(this, this.name.value);
     else this.name.value = this.card.name;
   }
 
-  // What is shown and played: {file, hits, lines, description, midi}.
+  // The music shown and played: {file, hits, lines, description, midi}.
   get shown() {
     const { card } = this;
     if (card.morph) {
@@ -82,13 +82,13 @@ export class CardView {
     return { ...card, ...placeOf(this.#marks, this.rows, card.lines) };
   }
 
-  // Which of the card's grooves that is, as Python is told.
+  // Which of the card's grooves that is, in the form that Python takes.
   get which() {
     if (this.card.morph) return this.morph.at;
     return this.comparing && this.card.before ? "before" : "now";
   }
 
-  // Where what is shown and what it is compared with differ.
+  // Where the shown groove differs from the one it is compared with.
   get differing() {
     const { before } = this.card;
     if (!before) return [];
@@ -96,7 +96,7 @@ export class CardView {
     return differences(this.#shownMarks, other);
   }
 
-  // For tests: the card's data, and what is made of it.
+  // For tests: the card's data and state.
   get state() {
     const { hits, lines } = this.shown;
     const { bar, comparing, card } = this;
@@ -104,7 +104,7 @@ export class CardView {
     return { ...card, shown: { hits, lines }, place, bar, comparing, differing };
   }
 
-  // What the listener sets on the card and Python confirms, by event: {said: what Python is told of
+  // What the user sets on the card and Python confirms, by event: {said: what Python is told of
   // it, revision} or null.
   get own() {
     const { star, editor, card } = this;
@@ -112,7 +112,7 @@ export class CardView {
     return { keep, edit: card.editable ? { said: this.#edited, revision: editor.revision } : null };
   }
 
-  // The last edit, none that is still being dragged: the hits, and the notes of each line.
+  // The last edit, not one that is still being dragged: the hits, and the notes of each line.
   get #edited() {
     const { hits, lines } = placeOf(this.editor.now, this.rows, this.card.lines);
     return lines.length ? [hits, lines.map(({ notes }) => notes)] : [hits];
@@ -122,14 +122,14 @@ export class CardView {
     return this.card.steps / this.card.grid.steps_per_bar;
   }
 
-  // data: what the deck was given, see deck.js; history: the edits of before a change of page.
+  // data: see deck.js; history: the edits from before a page change.
   update(card, data, history) {
     if (this.card && !sameGrid(this.card, card)) this.bar = null;
     if (this.card && !sameNotes(this.card, card)) this.preview = null;
     const wasEditable = this.card?.editable;
     this.card = { ...card, editable: card.editable && data.can.edit };
     this.data = data;
-    // Rows stay as they are while they are edited: that is where the marks of the edits lie.
+    // Rows do not change during editing, since the marks of the edits refer to them.
     if (!(wasEditable && this.card.editable && fits(card, this.rows))) this.rows = this.#newRows();
     if (this.card.editable) {
       this.editor ??= this.#newEditor();
@@ -147,7 +147,7 @@ export class CardView {
     this.redraw();
   }
 
-  // Draws what stands still: the groove, its bars, what differs, which voices are heard.
+  // Draws the static part: the groove, its bars, differences, and which voices are muted.
   redraw() {
     const { card, shown } = this;
     if (this.editor) this.editor.active = this.editing && !this.comparing && this.stage !== "small";
@@ -170,7 +170,7 @@ export class CardView {
     this.redo.disabled = !canRedo;
   }
 
-  // The same, but not more often than the screen.
+  // The same, but at most once per screen frame.
   redrawSoon() {
     cancelAnimationFrame(this.frame);
     this.frame = requestAnimationFrame(() => this.redraw());
@@ -185,7 +185,7 @@ export class CardView {
     this.play.disabled = this.wav.disabled = Boolean(problem);
   }
 
-  // text: why the sound cannot be had, in place of the note, or null.
+  // text: why there is no sound, shown instead of the note, or null.
   showProblem(text) {
     this.note.textContent = text ?? this.card.note;
     this.note.classList.toggle("problem", Boolean(text));
@@ -199,15 +199,15 @@ export class CardView {
     this.redraw();
   }
 
-  // Roving focus: only the current card's controls are reached by Tab.
+  // Roving focus: Tab reaches only the current card's controls.
   setCurrent(current) {
     this.root.tabIndex = current ? 0 : -1;
     for (const control of this.#controls) control.tabIndex = current ? 0 : -1;
     if (this.editing) this.grid.still.tabIndex = current ? 0 : -1;
-    else this.grid.still.removeAttribute("tabindex"); // a click on it means the card
+    else this.grid.still.removeAttribute("tabindex"); // a click on it focuses the card
   }
 
-  // phase: of the whole groove, 0 to 1, or null in silence.
+  // phase: position in the whole groove, 0 to 1, or null when stopped.
   drawPlayhead(phase, glow) {
     this.grid.drawPlayhead(phase === null ? null : phase * this.card.steps, glow);
   }
@@ -252,13 +252,13 @@ export class CardView {
     }
   }
 
-  // The groove itself, as it is edited. The editor stays while a card cannot be edited, and then
-  // knows no more of what happens to it.
+  // The groove itself, as edited. The editor stays while a card is not editable, but is then no
+  // longer updated.
   get #marks() {
     return (this.card.editable && this.editor?.marks) || marksOf(this.card, this.rows);
   }
 
-  // A melody that a slider asks for may go beyond the rows: what lies there is heard, not drawn.
+  // A melody requested by a slider may go beyond the rows: notes there are played but not drawn.
   get #shownMarks() {
     return marksOf(this.shown, this.rows).filter(([, row]) => row !== undefined);
   }
@@ -310,7 +310,7 @@ export class CardView {
     this.#showModes();
   }
 
-  // What a click does where no button says it.
+  // What clicks do, where no button explains it.
   #hint() {
     const { can } = this.data;
     const gestures = [
@@ -337,7 +337,7 @@ export class CardView {
     });
   }
 
-  // Once until Python has answered; a button that is `disabled` would lose the focus.
+  // Only once until Python has answered; a `disabled` button would lose the focus.
   #askForMore() {
     if (this.more.getAttribute("aria-disabled") === "true") return;
     this.#allowMore(false);
@@ -348,7 +348,7 @@ export class CardView {
     this.more.setAttribute("aria-disabled", String(!allowed));
   }
 
-  // At once; Python confirms it.
+  // Takes effect at once; Python confirms it later.
   #toggleStar() {
     this.star.now = !this.star.now;
     this.star.revision.next();

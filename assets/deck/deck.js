@@ -1,8 +1,8 @@
 // The deck: cards of grooves that are drawn, played, morphed, edited and saved in the browser.
 //
 // Streamlit calls the default export again with every rerun. The deck is kept by its parent
-// element. What plays belongs to the engine of the window (see ../player/engine.js): decks come and
-// go with their pages, and the music goes on.
+// element. Playback belongs to the window's engine (see ../player/engine.js): decks come and go with
+// their pages, and the music plays on.
 //
 // Data: {key, labels, problem: why there is no sound or null, can: {event: whether Python listens},
 // destinations: [[id, label, forms of music that it takes], …], play: [card id, token] or null,
@@ -18,9 +18,8 @@
 // bar([id, bar]), wav and stems([id, which: "now", "before" or the [x, y] of its morph]),
 // midi(the same, where no groove lies or what is shown is newer than what Python has sent),
 // change([id, tempo or null, how much to humanize or null, rows to keep while the others are
-// drawn anew]). Of two that come close together the second may take the place of the first, so
-// `keep` and `edit` tell of all cards that Python has not confirmed. For what tests may want to
-// know, see hook.js.
+// drawn anew]). If two events come close together, the second may replace the first, so `keep` and
+// `edit` report all cards that Python has not confirmed. For what tests can inspect, see hook.js.
 
 import { CardView } from "./card.js";
 import { element, save } from "./elements.js";
@@ -33,11 +32,11 @@ import { engine } from "../player/engine.js";
 import { prepareWav, preparedWav } from "../player/wav.js";
 
 const decks = new Map(); // parent element → Deck
-const histories = new Map(); // deck and card → edits, for when the page is left and found again
-const played = new Set(); // deck and token of all that was asked to be played
-let lastUsed = null; // the deck that the space bar speaks to
+const histories = new Map(); // deck and card → edits, for when the user leaves the page and returns
+const played = new Set(); // deck and token of every request to play
+let lastUsed = null; // the deck that the space bar controls
 
-const HOLD_MS = 1500; // then Python is asked even so: what it was told before may be lost
+const HOLD_MS = 1500; // after which Python is asked anyway: earlier messages may be lost
 const narrow = window.matchMedia("(max-width: 40rem)"); // the page is one column
 const stillness = window.matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -45,10 +44,10 @@ class Deck {
   send; // tells Python; set by whoever mounts it
   views = new Map(); // card id → CardView
   #shownPlaying = null; // the view that was last shown as playing
-  #held = []; // [event, value] that wait until Python knows what was set before them
-  #hasTold = false; // whether Python was told the edits that they wait for
+  #held = []; // [event, value] waiting until Python knows everything set before them
+  #hasTold = false; // whether the edits that they wait for were sent to Python
   #patience = null;
-  #again = {}; // event → when its changes are told again
+  #again = {}; // event → when its changes are sent again
   #listening = new AbortController();
   #resizing = new ResizeObserver(() => this.#drawAll());
 
@@ -70,7 +69,7 @@ class Deck {
     this.#resizing.observe(this.root);
   }
 
-  // The view that sounds, or null.
+  // The view that is playing, or null.
   get playing() {
     return [...this.views.values()].find((view) => this.#isOn(view)) ?? null;
   }
@@ -91,8 +90,8 @@ class Deck {
     this.#sendHeld();
   }
 
-  // Tells Python of something that it does with what is set on the cards and the bar, as soon as
-  // it knows all that was set before.
+  // Sends Python a request that depends on the cards and the transport bar, once it knows everything
+  // that was set before.
   #ask(event, value) {
     if (!this.data.can[event]) return;
     this.#held.push([event, value]);
@@ -113,18 +112,18 @@ class Deck {
     if (this.#held.length && this.root.isConnected) this.send(...this.#held.shift());
   }
 
-  // Whether Python knows what is set; what it does not know yet it is told now, one thing at a time.
+  // Whether Python knows all settings; what it does not know yet is sent now, one at a time.
   #isSettled() {
     if (engine.settings?.isUnconfirmed) {
       engine.settings.now();
       return false;
     }
     if (!this.#hasTold) this.#insist("edit");
-    this.#hasTold = true; // an edit that Python does not take is not told again and again
+    this.#hasTold = true; // an edit that Python does not accept is not sent repeatedly
     return !this.#unconfirmed("edit").length;
   }
 
-  // What the space bar plays first, and how fast, shows before anything has played.
+  // Shows what the space bar will play first, and how fast, before anything has played.
   #cueCurrent() {
     if (this.current && !this.data.problem) engine.cue(patternOf(this.current), this.#identity(this.current));
   }
@@ -134,7 +133,7 @@ class Deck {
     else this.play(view, 0);
   }
 
-  // phase: of what loops, the whole or one bar.
+  // phase: position in the loop, which is the whole groove or one bar.
   play(view, phase) {
     if (this.data.problem) return;
     lastUsed = this;
@@ -162,7 +161,7 @@ class Deck {
     return Boolean(view.card) && engine.now?.key === this.#keyOf(view);
   }
 
-  // Python saves the stems of what plays, or played last, where it is one of these cards.
+  // Python saves the stems of what plays, or played last, if it is one of these cards.
   #askForStems(event) {
     const key = (engine.now ?? engine.last)?.key;
     const view = [...this.views.values()].find((one) => this.#keyOf(one) === key);
@@ -171,7 +170,7 @@ class Deck {
     this.#ask("stems", [view.card.id, view.which]);
   }
 
-  // New grooves come in on the next beat, for one that plays and is no longer there.
+  // If the playing groove is gone, a new one takes over on the next beat.
   #takeOver(view) {
     engine.replace(patternOf(view), { onBeat: true, passes: () => 0, now: this.#identity(view) });
   }
@@ -226,7 +225,7 @@ class Deck {
         save(new Blob([bytes], { type: "audio/midi" }), `${file}.mid`);
       },
       wav: (card) => this.#ask("wav", [card.card.id, card.which]),
-      // A drag cannot wait for Python: without the notes that are shown there is none.
+      // A drag cannot wait for Python: without a file of the notes shown it cannot start.
       midiFile: (card) => {
         if (!hasNotes(card)) {
           this.#isSettled();
@@ -259,7 +258,7 @@ class Deck {
     if (view.editor) histories.set(edits, view.editor.history);
     if (this.list.children[index] !== view.root) {
       this.list.insertBefore(view.root, this.list.children[index] ?? null);
-      view.redraw(); // now that it has a width
+      view.redraw(); // since it has a width now
     }
     if (!old || samePattern(old, patternOf(view))) return;
     const ratio = view.bar === null ? beatsOf(old) / beatsOf(patternOf(view)) : 1;
@@ -274,7 +273,7 @@ class Deck {
     this.#playOn(view);
   }
 
-  // Lets what the card shows now take over from what it showed, in phase.
+  // Switches playback to what the card shows now, in phase.
   #playOn(view, options = {}) {
     const isLast = !engine.now && engine.last?.key === this.#keyOf(view);
     if (!this.#isOn(view) && !isLast) return;
@@ -291,7 +290,7 @@ class Deck {
     this.play(view, view.bar === null ? phase : phase * bars - bar);
   }
 
-  // bar: the one to loop alone, or null for the whole.
+  // bar: the bar to loop, or null for the whole groove.
   #loopBar(view, bar) {
     const { bar: old, bars } = view;
     view.bar = bar;
@@ -307,7 +306,7 @@ class Deck {
     this.#playOn(view, { passes });
   }
 
-  // Tells Python what was set on cards, again and again while it does not confirm it.
+  // Tells Python what was set on cards, repeatedly until it confirms.
   #insist(event, [delay, ...later] = TELL_AGAIN_MS) {
     clearTimeout(this.#again[event]);
     const open = this.#unconfirmed(event);
@@ -341,14 +340,14 @@ class Deck {
     for (const view of this.views.values()) view.redraw();
   }
 
-  // What a page asks to be played comes after the click that it answers; some browsers let
+  // A page's request to play comes after the click that caused it; some browsers let
   // sound begin only within one.
   #unlockIfAsked() {
     if (this.data?.play) engine.unlock();
   }
 
-  // A page may ask for a card to be played, once a token; it sounds only on a page that the
-  // listener has touched.
+  // A page may request that a card plays, once per token; it sounds only if the user has interacted
+  // with the page.
   #playIfAsked({ key, play }) {
     const asked = `${key} ${play?.[1]}`;
     if (!play || played.has(asked)) return;
@@ -370,8 +369,7 @@ class Deck {
     this.#cueCurrent();
   }
 
-  // The one that is shown large is the one that was played last: what is clicked or focused stays
-  // where it is.
+  // The card shown large is the one played last: clicking or focusing a card does not move it.
   #setStage(view) {
     this.staged = view;
     const stageOf = (other) => (other === view ? "large" : "small");
@@ -398,8 +396,8 @@ class Deck {
   }
 }
 
-// Before all others, so that no button is pressed by the key as well. On a card in focus it means
-// that card; elsewhere it stops what sounds, or plays what was played last.
+// Runs before all other listeners, so that the key does not also press a button. If a card has the
+// focus, the key plays that card; otherwise it stops playback, or plays what was played last.
 function onPlayKey(event) {
   if (event.defaultPrevented || !isPlayKey(event)) return;
   event.preventDefault();
@@ -412,7 +410,7 @@ function onPlayKey(event) {
 
 for (const type of ["keydown", "keyup"]) document.addEventListener(type, onPlayKey, true);
 
-// What the engine plays of a card.
+// The pattern that the engine plays for a card.
 function patternOf({ bar, card, shown }) {
   const { steps_per_beat: stepsPerBeat, steps_per_bar: stepsPerBar } = card.grid;
   const window = bar === null ? null : [bar * stepsPerBar, stepsPerBar];
@@ -422,7 +420,7 @@ function patternOf({ bar, card, shown }) {
 
 const beatsOf = ({ steps, stepsPerBeat }) => steps / stepsPerBeat;
 
-// Whether the MIDI file that Python has sent is of what a card shows, as it is played now.
+// Whether the MIDI file that Python has sent matches what a card shows, as played now.
 function hasNotes({ card, morph, own, shown }) {
   const isBlend = card.morph && morph.isBetween;
   const isOld = engine.settings?.isUnconfirmed || own.edit?.revision.isUnconfirmed;
@@ -434,7 +432,7 @@ function samePattern(some, other) {
   return same("steps") && same("stepsPerBar") && same("stepsPerBeat") && same("tempo") && same("lines") && sameHits(some.hits, other.hits);
 }
 
-// Where in the whole groove the ear is.
+// The position heard now, in the whole groove.
 function wholePhase({ bar, bars }) {
   return bar === null ? engine.phase : (bar + engine.phase) / bars;
 }
@@ -444,7 +442,7 @@ export default function mount({ data, parentElement, setTriggerValue }) {
   decks.set(parentElement, deck);
   deck.send = setTriggerValue;
   deck.update(data);
-  // Streamlit also runs the clean-up of a call that a newer one overtook: only a deck that has
+  // Streamlit also runs the clean-up of a call replaced by a newer one: only a deck that has
   // left the page is torn down.
   return () =>
     setTimeout(() => {

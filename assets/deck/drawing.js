@@ -1,4 +1,4 @@
-// Draws one groove on two canvases: what stands still, and over it what moves as it plays.
+// Draws one groove on two canvases: the static part, and over it what moves during playback.
 //
 // A scene is {place (see layout.js), hits: marks, rows (see score.js), palette, silent: channels
 // that are not heard, bar: the one that loops alone or null, differing: see `differences`, tall:
@@ -6,13 +6,13 @@
 
 const HIT_STEPS = 0.62; // drawn length of a hit; the left edge is where it sounds
 const GLOW_BEATS = 0.5; // how long a hit stays lit after the playhead has passed it
-const N_COLOURS = 13; // of the nine drums and of four lines
+const N_COLOURS = 13; // for the nine drums and four lines
 const NOTE_GAP_PX = 1.5; // between a note and the next
 const PITCH_LABEL_PX = 9;
 const SILENT_ALPHA = 0.22;
-const FINEST_GRID_PX = 4; // below it, only beats have lines
+const FINEST_GRID_PX = 4; // below this, only beats have lines
 
-// Colours come from the style sheet, so that the theme has one home.
+// Colours come from the style sheet, so that the theme is defined in one place.
 export function readPalette(source) {
   const style = getComputedStyle(source);
   const colour = (name) => style.getPropertyValue(name).trim();
@@ -64,7 +64,7 @@ export function boxOf(scene, mark) {
   return boxesOf(scene, mark)[0];
 }
 
-// All boxes of a mark: a note that is held into another system has one in each.
+// All boxes of a mark: a note held into another system has a box in each.
 function boxesOf(scene, mark) {
   return mark[4] === undefined ? [boxOfHit(scene, mark)] : boxesOfNote(scene.place, mark);
 }
@@ -134,7 +134,7 @@ function drawRows(pen, { place, rows, palette, silent }, system) {
   });
 }
 
-// Of a line its tonics are named, and of several parts the line itself, on its top row.
+// Labels the tonics of a line and, if there are several parts, the line itself on its top row.
 function labelOf({ isPitch, isTonic, isTop, label, name }, hasParts) {
   if (!isPitch) return label;
   if (isTop && hasParts) return name;

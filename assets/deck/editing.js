@@ -10,7 +10,7 @@ const SLOP_PX = 4; // a press that moves less is a click
 const FULL_VELOCITY_PX = 110; // of pointer travel from silence to full
 const KEY_VELOCITY = 6 / 127;
 const KEY_OFFSET = 0.05;
-const SEND_AFTER_MS = 90; // of quiet: a key that repeats is one edit for Python
+const SEND_AFTER_MS = 90; // pause before sending: a repeated key is one edit for Python
 
 export class Editor {
   active; // whether the grid takes edits
@@ -19,7 +19,7 @@ export class Editor {
   #cell = { step: 0, row: 0 };
   revision = new Revision();
 
-  // on: {draw(), changed(): by the listener, at once; send(): to Python, soon after; say(text)}.
+  // on: {draw(), changed(): by the user, at once; send(): to Python, soon after; say(text)}.
   constructor(grid, on) {
     this.grid = grid;
     this.on = on;
@@ -38,12 +38,12 @@ export class Editor {
     still.addEventListener("touchstart", (event) => this.active && hold(event), { passive: false });
   }
 
-  // The marks to show while they differ from what Python last said, or else those.
+  // The marks to show: the edited ones, or Python's if they are the same.
   get marks() {
     return this.#drag?.marks ?? this.#history?.now ?? null;
   }
 
-  // What Python is to be told: the last edit, none that is still being dragged.
+  // What to send to Python: the last edit, not one that is still being dragged.
   get now() {
     return this.#history.now;
   }
@@ -56,10 +56,10 @@ export class Editor {
     return Boolean(this.#history?.canRedo);
   }
 
-  // What Python says, with the number of the last edit that it has seen: what is older than an
-  // edit made here is passed over. A change of the same groove, by a tool of the card, is one more
-  // edit; a groove that is not of this hand starts a new history. An edit that was lost as its page
-  // was left is told again.
+  // Takes Python's data, with the number of the last edit that it has seen: data older than an edit
+  // made here is ignored. A change of the same groove by one of the card's tools counts as another
+  // edit; a different groove starts a new history. An edit that was lost when the user left the page
+  // is sent again.
   update(marks, { revisions, lineage, grid }, rows, kept) {
     this.rows = rows;
     this.metre = grid;
@@ -122,7 +122,7 @@ export class Editor {
     this.grid.explain(mark, `${label}${sayHit(mark, this.metre)}`);
   }
 
-  // Across is timing, up is loudness.
+  // Sideways is timing, up is loudness.
   #draggedHit([step, row, velocity, offset], right, up) {
     const later = offset + right / this.grid.place.stepPx;
     const louder = velocity + up / FULL_VELOCITY_PX;
@@ -130,7 +130,7 @@ export class Editor {
     return findHit(this.#drag.marks, step, row);
   }
 
-  // Across is length, up is pitch.
+  // Sideways is length, up is pitch.
   #draggedNote([step, row, velocity, , steps], right, up) {
     const { place } = this.grid;
     const to = this.#rowOfLine(row, Math.round(up / place.rowPx(row)));
@@ -198,7 +198,7 @@ export class Editor {
     this.#put(toggledMark(this.#history.now, this.rows, step, row, steps, this.metre));
   }
 
-  // What dragging does, by a little.
+  // Like dragging, by a small amount.
   #nudge(right, up) {
     const { step, row } = this.#cell;
     const mark = findHit(this.#history.now, step, row);
@@ -216,7 +216,7 @@ export class Editor {
     this.#aim();
   }
 
-  // Frames the cell of the keys, where the keys are meant for the grid.
+  // Frames the keyboard's cell, if the keys are meant for the grid.
   #aim() {
     const focused = this.grid.still.getRootNode().activeElement === this.grid.still;
     const { step, row } = this.#cell;

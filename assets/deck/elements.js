@@ -1,4 +1,4 @@
-// Small builders of the elements that cards and the transport bar are made of.
+// Helpers that build the elements of cards and the transport bar.
 
 const ICONS = {
   play: "M8 5.5v13l11-6.5z",
@@ -44,7 +44,7 @@ export function save(blob, fileName) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-// Lets a button be dragged out of the page as a file; file(): {name, type, url}, or null.
+// Makes a button draggable out of the page as a file; file(): {name, type, url}, or null.
 export function dragsOut(control, file) {
   control.draggable = true;
   control.addEventListener("dragstart", (event) => {

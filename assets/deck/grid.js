@@ -1,11 +1,11 @@
-// The picture of a groove: its canvases, the numbers of its bars, and what lies under a pointer.
+// The picture of a groove: its canvases, its bar numbers, and what is under the pointer.
 
 import { boxOf, drawLive, drawStill, readPalette } from "./drawing.js";
 import { button, element } from "./elements.js";
 import { layOut } from "./layout.js";
 import { clamp, findHit } from "./score.js";
 
-const REACH_PX = 3; // how far beside a hit still means it
+const REACH_PX = 3; // how far beside a hit a click still selects it
 // Heights of a row, of all pitches of a line together, and least widths of a step, in pixels.
 const USUAL = { rowPx: 16, linePx: 144, leastStepPx: 4.5 };
 const LONG = { rowPx: 12, linePx: 120, leastStepPx: 7 };
@@ -58,7 +58,7 @@ export class Grid {
     return stage === "large" ? LARGE : USUAL;
   }
 
-  // Draws anew what stands still; the place follows the width.
+  // Redraws the static part; the layout follows the width.
   draw() {
     const width = this.root.clientWidth;
     if (!width || !this.scene) return;
@@ -71,12 +71,12 @@ export class Grid {
     this.#placeNumbers();
   }
 
-  // at: the playhead in steps, or null in silence.
+  // at: the playhead in steps, or null when stopped.
   drawPlayhead(at, glow) {
-    if (this.scene?.place) drawLive(this.live, this.scene, at, glow); // hidden, it has none
+    if (this.scene?.place) drawLive(this.live, this.scene, at, glow); // a hidden grid has no layout
   }
 
-  // What lies at a point of the canvas: {step, row, hit or null}, or null beside the cells.
+  // What is at a point of the canvas: {step, row, hit or null}, or null outside the cells.
   cellAt(x, y) {
     if (!this.place) return null;
     const { step, row, isLabel } = this.place.at(x, y);
@@ -90,7 +90,7 @@ export class Grid {
     return { step: cell, row, hit: findHit(hits, cell, row) };
   }
 
-  // Frames a cell, or none.
+  // Frames a cell, or clears the frame.
   pointAt(cell) {
     this.cursor.hidden = !cell;
     if (!cell) return;
@@ -101,7 +101,7 @@ export class Grid {
     this.cursor.style.height = `${place.rowPx(cell.row)}px`;
   }
 
-  // Says something beside a hit, or nothing.
+  // Shows a label beside a hit, or clears it.
   explain(hit, text) {
     this.bubble.hidden = !hit;
     if (!hit) return;
@@ -137,7 +137,7 @@ export class Grid {
     while (this.numbers.children.length > count) this.numbers.lastElementChild.remove();
     for (let bar = this.numbers.children.length; bar < count; bar += 1) {
       const made = button("number", "", String(bar + 1), () => this.on.bar(bar));
-      made.tabIndex = -1; // until its card is the current one
+      made.tabIndex = -1; // until its card becomes the current one
       this.numbers.append(made);
     }
     [...this.numbers.children].forEach((number, bar) => {

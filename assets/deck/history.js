@@ -1,4 +1,4 @@
-// The edits of one groove, to take back and to make again.
+// The edits of one groove, with undo and redo.
 
 export class History {
   #past = [];

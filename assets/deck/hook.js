@@ -1,5 +1,5 @@
-// What the root element (class "deck") of a deck shows of it to tests and to the curious, as its
-// property `deck`: `engine`, see ../player/engine.js; `analyser`, the AnalyserNode of all that
+// For tests and debugging: the root element (class "deck") of a deck exposes, in its property
+// `deck`: `engine`, see ../player/engine.js; `analyser`, the AnalyserNode of all that
 // sounds; and `state`, {playing: id or null, phase: of the loop, 0 to 1 or null, passes, loopSeconds,
 // mix: {muted, soloed, volume}, cards: [the data of each, and shown: {hits}, place: index in the
 // morph, bar, comparing, differing: in how many cells]}.

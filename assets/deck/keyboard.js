@@ -1,4 +1,4 @@
-// Which keys are the deck's, and where the arrows lead.
+// Which keys the deck handles, and where the arrow keys go.
 
 const MINE = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"]);
 const THEIRS =
@@ -8,7 +8,7 @@ const NO_TEXT = new Set(["button", "checkbox", "color", "file", "radio", "range"
 const isModified = ({ ctrlKey, metaKey, altKey, shiftKey }) =>
   ctrlKey || metaKey || altKey || shiftKey;
 
-// Whether a key is typed into a text field, or chooses in a list.
+// Whether a key is typed into a text field, or selects in a list.
 export function isTyped(event) {
   const [target] = event.composedPath();
   if (!(target instanceof Element)) return false;
@@ -16,24 +16,24 @@ export function isTyped(event) {
   return target instanceof HTMLInputElement && !NO_TEXT.has(target.type);
 }
 
-// Whether an event is a press of the space bar that is not for a text field. Buttons leave the
-// key alone, as the last click gave them the focus; by keyboard they are pressed with Enter. What
-// takes no other key, a checkbox, keeps it when it was reached by keyboard.
+// Whether an event is a press of the space bar that is not meant for a text field. Buttons do not
+// use the key, since they may have the focus only from the last click; Enter presses them. A
+// checkbox, which accepts no other key, keeps it if it was reached by keyboard.
 export function isPlayKey(event) {
   if (event.key !== " " || isModified(event) || isTyped(event)) return false;
   const [target] = event.composedPath();
   return !(target instanceof Element) || !target.matches("[type=checkbox]:focus-visible, [role=grid]");
 }
 
-// Leaves alone what is typed in a field or meant for a button, a slider or a shortcut. Links do
-// nothing with these keys, and the one to this page keeps the focus from the click on it.
+// Ignores keys typed in a field or meant for a button, a slider or a shortcut. Links do not use these
+// keys, and the link to this page keeps the focus after the click on it.
 export function wantsKey(event) {
   if (!MINE.has(event.key) || event.defaultPrevented || isModified(event)) return false;
   const [target] = event.composedPath();
   return !(target instanceof Element) || target === document.body || !target.matches(THEIRS);
 }
 
-// 1 for a key that undoes, -1 for one that makes again, 0 for others.
+// 1 for an undo key, -1 for a redo key, 0 for others.
 export function undoOf(event) {
   if (!(event.ctrlKey || event.metaKey) || event.altKey) return 0;
   const key = event.key.toLowerCase();
@@ -41,7 +41,7 @@ export function undoOf(event) {
   return key === "y" ? -1 : 0;
 }
 
-// Moves the focus from a card to the one that the key points at; the cards lie in a grid.
+// Moves the focus from a card to the one in the key's direction; the cards form a grid.
 export function moveFocus(event, card) {
   const cards = [...card.parentElement.children];
   const rows = Map.groupBy(cards, (other) => other.offsetTop);

@@ -1,9 +1,9 @@
-// Where steps and rows lie: systems of up to four bars, one below the other.
+// The layout of steps and rows: systems of up to four bars, one below the other.
 
 const LABELS_PX = 46; // the column of voice names
 const LEAD_IN_STEPS = 0.5; // room before the first beat for a hit played early
 const LEAD_OUT_STEPS = 0.6; // room after the last step for a hit played late
-const NUMBERS_PX = 20; // the row of bar numbers over a system
+const NUMBERS_PX = 20; // the row of bar numbers above a system
 const GAP_PX = 8; // between systems
 const BARS_A_SYSTEM = [4, 2, 1];
 const LONGEST_LINE = 4; // bars
@@ -45,7 +45,7 @@ export function layOut(width, steps, grid, heights, { leastStepPx, isSmall = fal
     x: (step, system) => labelsPx + (step - system * line + LEAD_IN_STEPS) * stepPx,
     y: (row, system) => system * systemPx + numbersPx + tops[row],
     rowPx: (row) => heights[row],
-    // What lies at a point: step is a fraction, row is whole; both may lie beside the grid.
+    // What is at a point: step is fractional, row is whole; both may be outside the grid.
     at(x, y) {
       const system = Math.min(Math.max(Math.floor(y / systemPx), 0), lastSystem);
       const step = (x - labelsPx) / stepPx - LEAD_IN_STEPS + system * line;

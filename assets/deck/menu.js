@@ -1,4 +1,4 @@
-// A button that opens a short menu: by click, by arrow keys, closed by Escape or a click elsewhere.
+// A button that opens a short menu, by click or arrow keys; Escape or a click elsewhere closes it.
 
 import { button, element } from "./elements.js";
 

@@ -12,17 +12,17 @@ const KEYS = {
   Home: [-Infinity, -Infinity],
   End: [Infinity, Infinity],
 };
-const BETWEEN = 12; // places of the pointer from one groove of a pad to the next
-const SETTLED_MS = 250; // of quiet, after which the keys count as let go
+const BETWEEN = 12; // pointer positions from one groove of a pad to the next
+const SETTLED_MS = 250; // pause after which the keys count as released
 
 const percent = (share) => `${Math.round(100 * share)}%`;
 
 export class MorphControl {
   #shape = { rows: 1, columns: 1, ends: [], places: [] };
-  #saidAt = ""; // the place that Python said last, or was told
+  #saidAt = ""; // the position last received from Python or sent to it
   #keys = new Soon(() => this.#tell(), SETTLED_MS);
 
-  // on: {place(): another groove is chosen, moved([x, y]): it was let go there}.
+  // on: {place(): another groove is selected, moved([x, y]): the pointer was released there}.
   constructor(on) {
     this.on = on;
     this.row = this.column = 0;
@@ -34,7 +34,7 @@ export class MorphControl {
     this.root = element("div", { class: "morph", hidden: "" }, this.field, ...this.ends);
     const { field } = this;
     field.addEventListener("pointerdown", (event) => this.#onDown(event));
-    // Raw updates arrive before the browser gathers moves for the next picture.
+    // Raw updates arrive before the browser combines moves for the next frame.
     for (const name of ["pointermove", "pointerrawupdate"]) {
       field.addEventListener(name, (event) => this.held && this.#follow(event));
     }
@@ -53,13 +53,13 @@ export class MorphControl {
     return !Number.isInteger(this.row) || !Number.isInteger(this.column);
   }
 
-  // Whether what lies between grooves is heard too: on a pad of drums.
+  // Whether positions between grooves sound too: on a pad of drums.
   get #isBlended() {
     const { rows, places } = this.#shape;
     return rows > 1 && places.every(({ lines }) => !lines?.length);
   }
 
-  // What is heard.
+  // The music heard now.
   get hits() {
     const { columns, places } = this.#shape;
     if (!this.isBetween) return places[this.index].hits;
@@ -75,7 +75,7 @@ export class MorphControl {
     return blended(lists, near.map(([, , weight]) => weight));
   }
 
-  // Where the pointer is, 0 to 1 each.
+  // The pointer's position, 0 to 1 each.
   get at() {
     const { rows, columns } = this.#shape;
     return [this.column / Math.max(1, columns - 1), this.row / Math.max(1, rows - 1)];
@@ -85,7 +85,7 @@ export class MorphControl {
   update(morph, name) {
     this.root.hidden = !morph;
     if (!morph) return;
-    const { at } = this; // in shares, which another shape has too
+    const { at } = this; // as shares, which are valid for any shape
     this.#shape = morph;
     this.root.classList.toggle("pad", morph.rows > 1);
     this.field.setAttribute("aria-label", `Morph of ${name}`);
@@ -94,13 +94,13 @@ export class MorphControl {
     this.ends.forEach((end, corner) => (end.textContent = morph.ends[corner] ?? ""));
     this.#mark(morph);
     if (this.held) return;
-    // What Python repeats is no news: the listener may have moved on since.
+    // Ignore what Python repeats: the user may have moved the pointer since.
     const news = String(morph.at) !== this.#saidAt;
     this.#saidAt = String(morph.at);
     this.#goTo(...(news ? morph.at : at), false);
   }
 
-  // A mark a place, as large as its groove is busy.
+  // A mark for each groove, larger for busier ones.
   #mark({ rows, columns, places }) {
     const energies = places.map(({ hits }) => hits.reduce((sum, hit) => sum + hit[2], 0));
     const most = Math.max(...energies, 1);

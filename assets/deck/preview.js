@@ -1,9 +1,9 @@
-// What a card shows and plays for a moment before Python answers. The control that knows it and the
-// deck are bundles of their own: they speak through the document.
+// What a card shows and plays briefly until Python answers. The control that sends it and the deck
+// are separate bundles: they communicate through the document.
 
 const PREVIEW = "groove-preview";
 
-// shown: {hits} as in a card, or {notes} of its first line; null for what the card is by itself.
+// shown: {hits} as in a card, or {notes} of its first line; null for the card's own groove.
 export function preview({ deck, card }, shown) {
   document.dispatchEvent(new CustomEvent(PREVIEW, { detail: { deck, card, shown } }));
 }

@@ -1,8 +1,8 @@
-// Counts the changes of something that is set here and confirmed by Python: what Python says of it
-// before it has seen the last of them is out of date.
+// Counts the changes of something set here and confirmed by Python: data from Python is out of date
+// until it has seen the last change.
 
-// After which a change is told again, as long as Python has not confirmed it: Streamlit loses an
-// event when the next one comes before it has begun to run for it.
+// Time after which an unconfirmed change is sent again: Streamlit loses an event if the next one
+// arrives before the run for it has started.
 export const TELL_AGAIN_MS = [2000, 4000, 8000];
 
 export class Revision {
@@ -21,7 +21,7 @@ export class Revision {
     this.#last += 1;
   }
 
-  // Whether what Python says counts: `seen` is the number of the last change that it knew of.
+  // Whether data from Python is current: `seen` is the number of the last change that it knew of.
   accepts(seen) {
     this.#seen = seen;
     if (this.isUnconfirmed) return false;

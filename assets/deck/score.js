@@ -9,16 +9,16 @@
 export const SOFTEST = 1 / 127;
 export const LATEST = 0.499; // offsets are below half a step
 const USUAL_VELOCITY = 0.8;
-const HEARD_VELOCITY = 0.5 / 127; // differences below these are nobody's doing
+const HEARD_VELOCITY = 0.5 / 127; // smaller differences are rounding
 const HEARD_OFFSET = 0.005;
-const SIXTEENTHS = ["", "e", "and", "a"]; // how drummers count those of a beat
+const SIXTEENTHS = ["", "e", "and", "a"]; // how drummers count the sixteenths of a beat
 
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 const rounded = (value) => Math.round(value * 1e6) / 1e6;
 
 const PITCH_CLASSES = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
-const LEAST_PITCHES = 12; // rows of a line at least
+const LEAST_PITCHES = 12; // the fewest rows of a line
 const N_VOICES = 9;
 
 export const pitchName = (pitch) => `${PITCH_CLASSES[pitch % 12]}${Math.floor(pitch / 12) - 1}`;
@@ -90,8 +90,8 @@ export function placeOf(marks, rows, lines) {
 
 export const isNote = (mark) => mark[4] !== undefined;
 
-// A note among others of its line, one of which sounds at a time: what began at its step goes, what
-// is held into it ends there, and it ends where the next begins.
+// Adds a note to a monophonic line: a note starting at the same step is removed, a note held into it
+// ends there, and it ends where the next one starts.
 export function withNote(marks, rows, step, row, velocity, steps, end) {
   const { channel } = rows[row];
   const isOwn = (mark) => isNote(mark) && rows[mark[1]].channel === channel;
@@ -146,8 +146,8 @@ export function sameHits(some, others) {
   );
 }
 
-// What differs between two lists of hits: [{step, row, other: hit or null}, …], where `other` is
-// what stands in that cell of the second.
+// The differences between two lists of hits: [{step, row, other: hit or null}, …], where `other` is
+// the hit in that cell of the second list.
 export function differences(hits, others) {
   const key = ([step, row]) => step * 256 + row;
   const there = new Map(others.map((hit) => [key(hit), hit]));
@@ -166,9 +166,9 @@ export function differences(hits, others) {
   return found;
 }
 
-// What lies between some lists of hits, by their weights, which add up to 1: a hit sounds where those
-// that have it weigh at least half, as loud and as late as they play it on average. As
-// `Morph.groove_at` in pages/shared/card.py has it.
+// Blends lists of hits by their weights, which add up to 1: a hit sounds if the lists that have it
+// weigh at least half, with their mean velocity and offset. The same as `Morph.groove_at` in
+// pages/shared/card.py.
 export function blended(lists, weights) {
   const cells = new Map();
   lists.forEach((hits, list) => {
@@ -194,8 +194,8 @@ export function sayCell(hits, step, row, rows, grid) {
   return `${rows[row].label}, bar ${bar}, ${countOf(step, grid)}: ${said}`;
 }
 
-// Where a step lies in its bar: "2 and", or "2 step 6 of 6" where drummers have no word for it; as
-// `_count_of` in pages/shared/names.py has it.
+// The count of a step in its bar: "2 and", or "2 step 6 of 6" if drummers have no word for it; the
+// same as `_count_of` in pages/shared/names.py.
 function countOf(step, { steps_per_beat: stepsPerBeat, steps_per_bar: stepsPerBar }) {
   const beat = Math.floor((step % stepsPerBar) / stepsPerBeat) + 1;
   const place = step % stepsPerBeat;

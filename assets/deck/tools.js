@@ -1,5 +1,5 @@
-// The tools of a card, folded until they are asked for: hold some voices and draw the rest anew, play
-// it more like a person, give it a tempo of its own. Python does it, as an edit that can be undone.
+// The tools of a card, hidden until opened: keep some voices and regenerate the rest, humanize it, or
+// give it its own tempo. Python does the work, as an edit that can be undone.
 
 import { button, element } from "./elements.js";
 

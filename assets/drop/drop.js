@@ -1,15 +1,15 @@
-// Files that are dropped anywhere on the page go to its field for uploads, as if dropped there.
+// Files dropped anywhere on the page go to its upload field, as if dropped there.
 //
 // Data: {field: selector of what contains the field, text: what is said while files are over the
 // page}.
 
-const DROPZONE = "[data-testid=stFileUploaderDropzone]"; // takes what is dropped on itself
+const DROPZONE = "[data-testid=stFileUploaderDropzone]"; // handles files dropped on itself
 
 class Drop {
-  #depth = 0; // how many elements the files are over, each within the other
+  #depth = 0; // how many nested elements the files are over
   #listening = new AbortController();
 
-  data; // what Python says: {text, field}
+  data; // from Python: {text, field}
 
   constructor(parent) {
     this.root = document.createElement("div");

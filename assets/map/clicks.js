@@ -1,17 +1,17 @@
 // Clicks on the points of a Plotly chart.
 //
-// Plotly takes for clicked what lay under the pointer when it last looked, which in a plane can be
-// the point before, and in a space nothing: a tap passes between two of its frames. So clicks are
-// heard here: in a plane the nearest point is looked for, in a space a frame is waited for.
+// Plotly reports the point that was under the pointer when it last checked. In 2D that can be the
+// previous point, and in 3D nothing, since a tap falls between two of its frames. So clicks are
+// handled here: in 2D by finding the nearest point, in 3D by waiting for a frame.
 
 import { idOf, pointsOf, viewOf } from "./place.js";
 
-const STILL = 5; // pixels that the pointer may move while it is down: more is a drag
-const REACH = 20; // pixels from a point at which it is clicked, as Plotly's labels have it
+const STILL = 5; // pixels that the pointer may move while down; more is a drag
+const REACH = 20; // pixels from a point within which a click selects it, as for Plotly's labels
 
 // Calls back for every click on a chart: with the point, as {id}, or null for none.
 export function hearClicks(chart, onClick) {
-  let under = null; // the point under the pointer, in a space
+  let under = null; // the point under the pointer, in 3D
   let down = null; // where the pointer went down
   const scene = () => chart._fullLayout.scene?._scene;
 
@@ -21,7 +21,7 @@ export function hearClicks(chart, onClick) {
   chart.on("plotly_unhover", () => (under = null));
 
   chart.addEventListener("pointerdown", start, true);
-  document.addEventListener("pointermove", drag, true); // Plotly covers the page while it drags
+  document.addEventListener("pointermove", drag, true); // Plotly covers the page during a drag
   document.addEventListener("pointerup", listen, true);
   chart.addEventListener("touchstart", leaveToPage, { capture: true, passive: true });
 
@@ -30,7 +30,7 @@ export function hearClicks(chart, onClick) {
     down = isPlot && isPrimary && button === 0 ? [clientX, clientY] : null;
   }
 
-  // A lasso may end where it began: what has moved meanwhile is no click.
+  // A lasso may end where it began: a pointer that has moved meanwhile is not a click.
   function drag({ clientX, clientY }) {
     if (down && Math.hypot(clientX - down[0], clientY - down[1]) >= STILL) down = null;
   }

@@ -1,6 +1,6 @@
-// What changes on the map while its chart stays: the grooves that the listener brought, the one
-// in hand, the path, and the point that moves along it. It lies over the Plotly chart, follows
-// its zoom, and needs no server to move.
+// The parts of the map that change while its chart stays: the user's grooves, the selected one, the
+// path, and the point that moves along it. The overlay lies over the Plotly chart, follows its zoom,
+// and moves without the server.
 //
 // Data: {chart: selector of what contains the chart, marks: [{id, kind, name, at}], now: {id,
 // name, at} or null, path: {stops: [at], trail: [at], strip, piece} or null}, with coordinates of the
@@ -9,7 +9,7 @@
 // clicks on two points for one double click); view, [x0, x1, y0, y1] of a flat chart that was
 // moved or zoomed, else null; and webgl, false where the browser has none.
 //
-// For tests and the curious, the root element has a property `overlay`: {place: on the trail,
+// For tests and debugging, the root element has a property `overlay`: {place: on the trail,
 // or null; view: whether the chart was found}.
 
 import { hearClicks } from "./clicks.js";
@@ -24,10 +24,10 @@ const SHAPES = {
   other: "M0-7 7 0 0 7-7 0z",
 };
 const HAS_WEBGL = Boolean(document.createElement("canvas").getContext("webgl"));
-const REST_MS = 400; // without a move, after which the view is told
+const REST_MS = 400; // pause in moving after which the view is reported
 const MARGIN = 12; // pixels beyond the edge at which a mark is hidden
 const AIM = "Groove on the map: the arrow keys lead to others, with Shift farther, Enter plays";
-const [NEAR_PX, FAR_PX] = [4, 60]; // how far an arrow key leads at least
+const [NEAR_PX, FAR_PX] = [4, 60]; // the least distance that an arrow key moves
 const overlays = new Map(); // parent element → Overlay
 
 function svg(tag, attributes = {}, ...children) {
@@ -41,19 +41,19 @@ class Overlay {
   pick; // tells Python which mark was clicked; set by whoever mounts it
   see; // tells Python what is in view; likewise
   #marks = svg("g");
-  #markOf = new Map(); // id → node: they stay, for the focus is lost with its element
+  #markOf = new Map(); // id → node: nodes are reused, since removing one loses the focus
   #trail = svg("polyline", { class: "trail" });
   #stops = svg("g");
   #now = svg("circle", { class: "now", r: 11 });
-  // What the keys are at: seen while it has the focus.
+  // The keyboard cursor, visible while it has the focus.
   #aim = svg("circle", { class: "aim", r: 14, tabindex: 0, role: "slider", "aria-label": AIM });
-  #aimed = null; // the point of the chart that it was led to, or null: at what is in hand
-  #taken = null; // the id of what the keys took last
+  #aimed = null; // the chart's point that the cursor was moved to, or null: at the selected groove
+  #taken = null; // the id of the groove last selected by keyboard
   #dot = svg("circle", { class: "dot", r: 8 });
-  #heard = new WeakSet(); // charts whose clicks are heard
-  // Not while the view still moves: the answer to an earlier one would move the chart back.
+  #heard = new WeakSet(); // charts whose clicks are handled
+  // Not while the view is moving: the reply to an earlier view would move the chart back.
   #resting = new Soon(() => this.see(rangesOf(this.chart)), REST_MS, (event) => this.#isOnChart(event));
-  #items = []; // {node, at} of all that stands still on the map
+  #items = []; // {node, at} of everything static on the map
 
   constructor(parent) {
     const layers = [this.#trail, this.#stops, this.#marks, this.#now, this.#dot, this.#aim];
@@ -116,7 +116,7 @@ class Overlay {
     return mark;
   }
 
-  // The arrows lead from point to point, Enter takes the one that they have come to.
+  // The arrow keys move from point to point; Enter selects the current one.
   #onKey(event) {
     const view = viewOf(this.chart);
     const from = this.#aimed?.place ?? this.data.now?.at;
@@ -161,7 +161,7 @@ class Overlay {
     return document.querySelector(`${this.data.chart} .js-plotly-plot`);
   }
 
-  // Hears where the chart is moved to, and clicks.
+  // Listens to moves of the chart, and to clicks.
   #hear(chart) {
     if (this.#heard.has(chart)) return;
     this.#heard.add(chart);
@@ -225,12 +225,12 @@ function title(text) {
   return made;
 }
 
-// Whether a place in pixels lies in a box, or so near its edge.
+// Whether a position in pixels is in a box, or this close to its edge.
 function isIn([x, y], { width, height }, margin) {
   return x > -margin && x < width + margin && y > -margin && y < height + margin;
 }
 
-// Moves a node to a place in pixels, or hides it where there is none in view.
+// Moves a node to a position in pixels, or hides it if that is out of view.
 function put(node, at, box) {
   const shown = at && isIn(at, box, MARGIN);
   node.style.display = shown ? "" : "none";

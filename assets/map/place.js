@@ -1,4 +1,4 @@
-// Where data coordinates of a Plotly chart lie, in pixels of its element.
+// Converts data coordinates of a Plotly chart to pixels of its element.
 
 // Returns {box: {left, top, width, height}, at: (coordinates) => [x, y], key: a text that changes
 // with the view}, or null while the chart is not drawn.
@@ -16,7 +16,7 @@ export function rangesOf(chart) {
   return [...xaxis.range, ...yaxis.range];
 }
 
-// Points are told apart by the first of their custom data; what has none is no groove.
+// Points are identified by the first of their custom data; points without it are not grooves.
 export const idOf = (customdata) => (customdata === undefined ? null : [customdata].flat()[0]);
 
 // Returns the points that can be clicked: {id, text: what is said of it, place: its coordinates, at:
@@ -67,7 +67,7 @@ function sceneView(chart, scene) {
   return { box, at, key: parts.map((value) => value.toFixed(4)).join() };
 }
 
-// A vector times a matrix that stands column by column.
+// A vector times a column-major matrix.
 function times([x, y, z, w], matrix) {
   return [0, 1, 2, 3].map(
     (row) => matrix[row] * x + matrix[4 + row] * y + matrix[8 + row] * z + matrix[12 + row] * w,

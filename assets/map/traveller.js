@@ -1,6 +1,6 @@
-// Where on its path a journey is, read off the deck that plays it.
+// The position of a journey on its path, read from the deck that plays it.
 
-// The decks of the page; each component keeps its own in a shadow tree.
+// The decks of the page; each is in its component's shadow tree.
 function findDecks() {
   const hosts = [...document.querySelectorAll(".stBidiComponent, .stBidiComponent *")];
   const trees = [document, ...hosts.map((host) => host.shadowRoot).filter(Boolean)];
@@ -22,7 +22,7 @@ export function placeOnPath({ trail, strip, piece }) {
   return null;
 }
 
-// Returns the coordinates at a place between the steps of a trail.
+// Returns the coordinates at a fractional step of a trail.
 export function between(trail, place) {
   const before = Math.floor(place);
   const after = Math.min(before + 1, trail.length - 1);

@@ -1,4 +1,4 @@
-// Where the arrow keys lead on a map.
+// Where the arrow keys go on a map.
 
 const DIRECTIONS = {
   ArrowLeft: [-1, 0],
@@ -6,12 +6,12 @@ const DIRECTIONS = {
   ArrowUp: [0, -1],
   ArrowDown: [0, 1],
 };
-const ASIDE = 2; // how much farther a pixel to the side counts than one ahead
+const ASIDE = 2; // how much more a pixel to the side counts than one ahead
 
-const LAST = 1e6; // added for what lies rather to the side: it is taken where there is nothing else
+const LAST = 1e6; // added for points more to the side than ahead: chosen only if there is nothing else
 
-// Returns the nearest of some points, {at: [x, y]}, in the direction of an arrow key and at least so
-// many pixels on; null for other keys, and where there is none.
+// Returns the nearest point, {at: [x, y]}, in the direction of an arrow key and at least a number of
+// pixels away; null for other keys, or if there is none.
 export function nextPoint(points, from, key, leastPx) {
   const direction = DIRECTIONS[key];
   if (!direction) return null;

@@ -1,19 +1,19 @@
-// What is heard when: from the clock of an AudioContext to that of the page, and back.
+// Converts between the clock of an AudioContext and the page's clock, for what is heard when.
 //
-// The browser says which moment of the context is heard now, delays of the output included. One
-// reading may be off by a block of sound, so the median of many is taken.
+// The browser reports which moment of the context is heard now, including output latency. One
+// reading may be off by an audio block, so the median of many is used.
 
 const MANY = 41;
 
 export class HeardClock {
   #context;
-  #leads = []; // seconds by which the heard context is ahead of the page's clock, the newest last
+  #leads = []; // seconds by which the heard context is ahead of the page's clock, newest last
 
   constructor(context) {
     this.#context = context;
   }
 
-  // Takes a reading; call it often. While the context stands still, only the newest counts.
+  // Takes a reading; call it often. While the context is paused, only the newest counts.
   read() {
     const { contextTime, performanceTime } = this.#context.getOutputTimestamp?.() ?? {};
     const { currentTime, outputLatency, state } = this.#context;

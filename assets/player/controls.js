@@ -4,7 +4,7 @@ import { element } from "../deck/elements.js";
 
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
-// A slider with its name above it; a double click sets it back. `show(value)` moves it.
+// A slider with its name above it; a double click resets it. `show(value)` moves it.
 export function dial(label, title, [min, max, usual], onInput) {
   const hint = `${title}; double-click to reset`;
   const input = element("input", { type: "range", min, max, step: 0.01 });
@@ -24,7 +24,7 @@ export function chip(label, title, onClick) {
   return made;
 }
 
-// A list to choose from: the closed one shows the short name, up to the colon.
+// A drop-down list: when closed, it shows the short name, up to the colon.
 export function picker(label, onChoose) {
   const select = element("select", { "aria-label": label });
   const shown = element("span", { "aria-hidden": "true" });
@@ -40,7 +40,7 @@ export function picker(label, onChoose) {
   return {
     root,
     select,
-    // options: [[value, text], …]; more: the same, set apart under a heading of that name.
+    // options: [[value, text], …]; more: the same, grouped under a heading.
     show(options, value, more = {}) {
       const now = JSON.stringify([options, more]);
       if (now !== known) {

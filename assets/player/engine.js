@@ -1,6 +1,6 @@
-// The one player of the app, with its one clock. It belongs to the window: decks and pages come and
-// go, and what plays goes on. Everything is scheduled a moment ahead on the audio clock; a change
-// calls off what was scheduled and has not begun, so that it is heard at once and in time.
+// The only player of the app, with the only clock. It belongs to the window: decks and pages come and
+// go, and playback continues. Everything is scheduled slightly ahead on the audio clock; a change
+// cancels whatever was scheduled but has not started, so that it is heard at once and in time.
 //
 // Events of the engine, for those who show something of it: "state" (what plays, how), "mix" (which
 // channels are heard), "kit" (other sounds have come), "pad" (a pad was struck on a MIDI port, its
@@ -15,10 +15,10 @@ import { Timeline } from "./timeline.js";
 import { Voices } from "./voices.js";
 
 const SAMPLE_RATE = 44_100; // that of the packs, so that nothing is resampled
-const LOOK_AHEAD_SECONDS = 0.4; // as long as a busy page may stall; a change calls off what is to come
+const LOOK_AHEAD_SECONDS = 0.4; // as long as a busy page may stall; a change cancels what is scheduled
 const LEAD_SECONDS = 0.012; // beyond the block that the browser is computing
-const MIDI_AHEAD_SECONDS = 0.03; // so long before it is heard an event goes to its port
-const RING_SECONDS = 6; // the longest note is over by then
+const MIDI_AHEAD_SECONDS = 0.03; // how long before it sounds an event is sent to its port
+const RING_SECONDS = 6; // longer than the longest note
 
 export class Engine extends EventTarget {
   now = null; // {key, name, pattern} of what plays
@@ -33,25 +33,25 @@ export class Engine extends EventTarget {
   settings = null; // what tells Python how everything is played: {isUnconfirmed, now()}, see transport.js
   sounds = new Sounds();
   #hasPlayed = false;
-  #phase = 0; // where what waits for its sounds begins
+  #phase = 0; // where playback will start once its sounds arrive
   #volume = 1;
   #context = null;
   #clock = null;
   #voices = null;
   #timeline = new Timeline((pattern, isCountIn) => this.#passOf(pattern, isCountIn));
-  #scheduledTo = 0; // the frame up to which all is scheduled
+  #scheduledTo = 0; // the frame up to which everything is scheduled
   #midi = null; // a MidiOut
   #ticker = ticker(() => this.#schedule());
 
-  // Says what the space bar plays as long as nothing has played.
+  // Sets what the space bar plays before anything has played.
   cue(pattern, { key, name = "" }) {
     if (this.#hasPlayed) return;
     this.last = { key, name, pattern };
     this.#changed();
   }
 
-  // Plays a pattern as a loop from a phase of 0 to 1; `key` says whose it is. It begins when its
-  // sounds are there.
+  // Plays a pattern as a loop from a phase of 0 to 1; `key` identifies its owner. It starts when its
+  // sounds have loaded.
   play(pattern, { key, name = "", phase = 0 }) {
     this.unlock();
     this.#halt();
@@ -77,7 +77,7 @@ export class Engine extends EventTarget {
       const soon = this.#soon();
       this.#timeline.replace(pattern, soon, { passes, onBeat });
       this.#scheduleAnew(soon);
-      this.#voices.releaseAt(this.#timeline.segmentAt(Infinity).at); // the lines of before
+      this.#voices.releaseAt(this.#timeline.segmentAt(Infinity).at); // the old lines
     }
     this.#beginIfReady();
     this.#changed();
@@ -97,7 +97,7 @@ export class Engine extends EventTarget {
     this.#changed();
   }
 
-  // Changes how everything is played: some of {tempo, swing, feel, clicks}.
+  // Changes playback settings: any of {tempo, swing, feel, clicks}.
   setHow(how) {
     this.how = { ...this.how, ...how };
     this.#playAnew();
@@ -111,7 +111,7 @@ export class Engine extends EventTarget {
     this.dispatchEvent(new Event("mix"));
   }
 
-  // Mutes or unmutes a channel; `alone` has it heard alone, or no more.
+  // Mutes or unmutes a channel; with `alone`, solos or unsolos it.
   toggleVoice(voice, alone = false) {
     const [muted, soloed] = [new Set(this.muted), new Set(this.soloed)];
     const [of, other] = alone ? [soloed, muted] : [muted, soloed];
@@ -131,7 +131,7 @@ export class Engine extends EventTarget {
     else this.setMix(this.muted, this.soloed);
   }
 
-  // Channels that are not heard.
+  // The silent channels.
   get silent() {
     return new Set(this.levels.map((_, voice) => voice).filter((voice) => !this.hears(voice)));
   }
@@ -170,7 +170,7 @@ export class Engine extends EventTarget {
     return this.sounds.canPlay({});
   }
 
-  // A port of MIDI out is told all from now on, and where the music is.
+  // Sends everything from now on to a MIDI port, starting with the song position.
   set midi(port) {
     this.#midi?.stop();
     this.#midi = port;
@@ -181,7 +181,7 @@ export class Engine extends EventTarget {
     return this.#midi;
   }
 
-  // Strikes one voice now, as a pad does; time: the ms of the page's clock when it was struck.
+  // Plays one voice now, as a pad does; time: the ms of the page's clock when it was struck.
   strike(voice, velocity, time) {
     this.unlock();
     const event = { frame: this.#soon(), voice, level: levelOf(velocity) };
@@ -189,18 +189,18 @@ export class Engine extends EventTarget {
     this.dispatchEvent(new CustomEvent("pad", { detail: { voice, velocity, time } }));
   }
 
-  // Has the stems of what plays saved; returns whether its page is there.
+  // Requests that the stems of what plays be saved; returns whether its page is open.
   saveStems() {
     return !this.dispatchEvent(new Event("stems", { cancelable: true }));
   }
 
-  // Says why there is no sound.
+  // Reports why there is no sound.
   fail(text) {
     this.problem = text;
     this.#changed();
   }
 
-  // Must run inside a click or key press: browsers keep sound locked before one.
+  // Must run inside a click or key press: browsers block sound before one.
   unlock() {
     this.#open().resume();
   }
@@ -214,7 +214,7 @@ export class Engine extends EventTarget {
     return this.#voices?.analyser ?? null;
   }
 
-  // Passes since the start that have reached the ear, whole and parts; null in silence.
+  // Passes heard since the start, with fraction; null when stopped.
   get passes() {
     return this.#heard && Math.max(0, this.#timeline.passesAt(this.#earFrame));
   }
@@ -223,17 +223,17 @@ export class Engine extends EventTarget {
     return this.#heard && this.passes % 1;
   }
 
-  // Seconds of a pass at the tempo of now; null in silence.
+  // Seconds of a pass at the current tempo; null when stopped.
   get loopSeconds() {
     return this.#heard && this.#heard.pass.frames / SAMPLE_RATE;
   }
 
-  // Whether a bar is counted in.
+  // Whether a count-in is playing.
   get isCountingIn() {
     return Boolean(this.#heard && this.#timeline.segmentAt(this.#earFrame).isCountIn);
   }
 
-  // That of what plays, or of what the space bar will play.
+  // The tempo of what plays, or of what the space bar will play.
   get tempo() {
     return this.how.tempo ?? (this.now ?? this.last)?.pattern.tempo ?? null;
   }
@@ -243,8 +243,8 @@ export class Engine extends EventTarget {
     return this.#clock.timeOf(frame / SAMPLE_RATE);
   }
 
-  // The sound of a loop that has been playing for ever, as it is played now: an AudioBuffer of one
-  // pass, computed faster than it sounds.
+  // One pass of a loop as played now, including the tails of the pass before: an AudioBuffer, rendered
+  // faster than real time.
   renderPass(pattern, how = {}) {
     const all = { ...this.how, hears: (voice) => this.hears(voice), ...how };
     const gains = this.levels.map((level) => level ** 2);
@@ -266,7 +266,7 @@ export class Engine extends EventTarget {
     return passOf(pattern, isCountIn ? { ...how, clicks: true } : how, SAMPLE_RATE);
   }
 
-  // The first frame that the browser is sure not to have computed yet.
+  // The first frame that the browser cannot have rendered yet.
   #soon() {
     const { baseLatency, currentTime } = this.#context;
     return Math.ceil((currentTime + (baseLatency || 0) + LEAD_SECONDS) * SAMPLE_RATE);
@@ -290,7 +290,7 @@ export class Engine extends EventTarget {
     this.#schedule();
   }
 
-  // Ends all that sounds and is to come.
+  // Stops everything that sounds or is scheduled.
   #halt() {
     this.#voices?.silence();
     this.#midi?.stop();
@@ -325,7 +325,7 @@ export class Engine extends EventTarget {
     this.#clock.read();
     const now = Math.floor(this.#context.currentTime * SAMPLE_RATE);
     const to = now + Math.ceil(LOOK_AHEAD_SECONDS * SAMPLE_RATE);
-    const from = Math.max(this.#scheduledTo, now); // a stalled page skips, and stays in time
+    const from = Math.max(this.#scheduledTo, now); // after a stall, playback skips ahead to stay in time
     for (const event of this.#timeline.eventsBetween(from, to)) this.#strike(event);
     this.#sendMidi(from, to, now + Math.ceil(MIDI_AHEAD_SECONDS * SAMPLE_RATE));
     this.#scheduledTo = Math.max(to, this.#scheduledTo);

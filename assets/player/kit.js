@@ -1,4 +1,4 @@
-// Sounds that were sent once, as packs: see musicvae_core/sound/kit_pack.py. A kit has the nine
+// Sounds, sent once as packs: see musicvae_core/sound/kit_pack.py. A kit has the nine
 // voices of the drums, an instrument has notes of a few pitches.
 
 import { N_VOICES } from "./pattern.js";
@@ -19,19 +19,19 @@ export async function decodePack(bytes) {
   return header.voices ? new Kit(header, sounds) : new Instrument(header, sounds);
 }
 
-// All that can be struck: a kit for each voice, and instruments by program.
+// All sounds: a kit for each voice, and instruments by program.
 export class Sounds {
   kits = Array(N_VOICES).fill(null);
   instruments = new Map();
 
-  // What an event sounds like: {buffer, gain, …}; null for silence.
+  // The sound of an event: {buffer, gain, …}; null for silence.
   /** @param {any} event */
   of({ voice, level, program, pitch }) {
     if (voice < N_VOICES) return this.kits[voice]?.note(voice, level) ?? null;
     return this.instruments.get(program)?.note(pitch, level) ?? null;
   }
 
-  // Whether all is there that a pattern needs.
+  // Whether all sounds that a pattern needs have loaded.
   canPlay({ lines = [] }) {
     return this.kits.every(Boolean) && lines.every(({ program }) => this.instruments.has(program));
   }
@@ -52,7 +52,7 @@ class Kit {
     );
   }
 
-  // What a voice struck at a level of 1 to 127 sounds like.
+  // The sound of a voice at a level of 1 to 127.
   note(voice, level) {
     const layer = this.#voices[voice]?.find(({ low }) => level >= low);
     return layer?.buffer ? { buffer: layer.buffer, gain: layer.peak * (level / layer.high) ** 2 } : null;
@@ -74,7 +74,7 @@ class Instrument {
     }));
   }
 
-  // What a pitch sounds like: the nearest note, played faster or slower.
+  // The sound of a pitch: the nearest note, resampled.
   note(pitch, level) {
     const away = (note) => Math.abs(note.pitch - pitch);
     const near = this.#notes.reduce((best, note) => (away(note) < away(best) ? note : best));

@@ -1,11 +1,11 @@
-// Web MIDI: notes and clock to a port, in time, and pads that are struck on others.
+// Web MIDI: sends notes and clock to a port, in time, and receives pads from other ports.
 //
-// Events are held back until shortly before they sound, as most ports cannot take back what was
-// sent: a change of tempo or of the pattern calls off all that is to come.
+// Events are sent only shortly before they sound, since most ports cannot cancel what was sent: a
+// change of the tempo or the pattern cancels everything still waiting.
 
 import { N_VOICES } from "./pattern.js";
 
-const DRUM_CHANNEL = 9; // the tenth, counted from 0; lines have those from the first on
+const DRUM_CHANNEL = 9; // the tenth, counted from 0; lines use channels from the first on
 const PITCHES = [36, 38, 42, 46, 43, 47, 50, 49, 51]; // General MIDI, of the nine voices
 const DRUM_FRAMES = 2646; // 60 ms
 const [NOTE_OFF, NOTE_ON] = [0x80, 0x90];
@@ -15,7 +15,7 @@ const TICKS_A_POSITION = 6; // a song position counts sixteenths
 // Plays the engine's events to a port.
 export class MidiOut {
   #held = []; // {frame, onset: the frame by which it is called off, bytes or tick}
-  #sentTo = -Infinity; // the frame up to which all was sent
+  #sentTo = -Infinity; // the frame up to which everything was sent
   #sounding = new Map(); // channel and pitch → the bytes that end the note
   #isRunning = false; // whether the port was told to start
 
@@ -35,7 +35,7 @@ export class MidiOut {
     this.#hold({ frame, onset: frame, tick });
   }
 
-  // Calls off what was to begin at a frame or later.
+  // Cancels events that start at a frame or later.
   cancelFrom(frame) {
     this.#held = this.#held.filter(({ onset }) => onset < frame);
   }
@@ -53,7 +53,7 @@ export class MidiOut {
     }
   }
 
-  // Ends all that sounds.
+  // Ends all sounding notes.
   stop() {
     this.#held = [];
     this.#sentTo = -Infinity;
@@ -75,7 +75,7 @@ export class MidiOut {
     this.port.send([status, pitch, level], at);
   }
 
-  // The first tick on a sixteenth starts the port, from the place where it is.
+  // The first tick on a sixteenth starts the port, from the current position.
   #sendTick(tick, at) {
     if (!this.#isRunning && tick !== null && tick % TICKS_A_POSITION === 0) {
       this.#isRunning = true;
@@ -90,7 +90,7 @@ export class MidiOut {
   }
 }
 
-// The ports of the machine, and those that are chosen. Event: "change".
+// The machine's MIDI ports, and the chosen ones. Event: "change".
 export class MidiPorts extends EventTarget {
   input = null;
   #access = null;
@@ -103,7 +103,7 @@ export class MidiPorts extends EventTarget {
       : "This browser has no Web MIDI: Chrome, Edge and Firefox have it.";
   }
 
-  // Asks the listener for leave the first time.
+  // Asks the user for permission the first time.
   async open() {
     if (this.#access || this.problem) return;
     try {
@@ -129,7 +129,7 @@ export class MidiPorts extends EventTarget {
     this.engine.midi = port ? new MidiOut(port) : null;
   }
 
-  // What is struck there is played; voices: of a Map, by pitch.
+  // Plays pads received on a port; voices: a Map from pitch to voice.
   chooseInput(id, voices) {
     if (this.input) this.input.onmidimessage = null;
     this.input = this.inputs.find((input) => input.id === id) ?? null;

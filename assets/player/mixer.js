@@ -1,5 +1,5 @@
-// The panel over the transport bar: mute, solo, level and kit of each channel, the ports of MIDI, and
-// a list of keys and gestures.
+// The panel above the transport bar: mute, solo, level and kit of each channel, the MIDI ports, and a
+// list of keys and gestures.
 
 import { element } from "../deck/elements.js";
 import { chip, dial, picker } from "./controls.js";

@@ -1,11 +1,11 @@
-// What comes as bytes: the sounds that the engine plays, and files to save. The bytes are the length
+// Data that arrives as bytes: sounds for the engine, and files to save. The bytes are the length
 // of a JSON header, little-endian, the header and the rest. The header: {kit: name, voices: those
 // that play it}, {program: number} or {save: name, number}.
 
 import { engine } from "./engine.js";
 import { decodePack } from "./kit.js";
 
-const saved = new Set(); // numbers of the files that were saved; a rerun sends none twice
+const saved = new Set(); // numbers of the saved files, so that a rerun does not save one twice
 const decoded = new Map(); // name of a kit or number of a program → a promise of its sounds
 const wanted = new Map(); // voice → the kit that was asked for last
 

@@ -1,4 +1,4 @@
-// What is played: a pattern as events on the frames of an audio clock. No sound and no browser here.
+// Turns a pattern into events at frames of an audio clock. Uses neither sound nor browser.
 //
 // A pattern: {steps, stepsPerBeat, stepsPerBar, tempo, hits: [[step, voice, velocity, offset], …],
 // lines: [{name, program, gain, notes: [[step, steps, pitch, velocity], …]}, …], bar: [first step,
@@ -15,14 +15,14 @@ export const ACCENT = -2;
 const LEVELS = 127;
 const LATEST = 0.499; // offsets stay below half a step
 const TRIPLET = 1 / 3; // of a step: how late the second of two steps is when swung in full
-const HATS = new Set([2, 3]); // closed and open: one instrument, whose next hit ends the last
+const HATS = new Set([2, 3]); // closed and open: one instrument; each hit chokes the one before
 const TICKS_A_BEAT = 24; // of a MIDI clock
 
 export const isHat = (voice) => HATS.has(voice);
 export const levelOf = (velocity) => Math.max(1, Math.min(LEVELS, rounded(velocity * LEVELS)));
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-// Halves to the even number, as NumPy rounds in the renderer: at 120 bpm they are common.
+// Rounds halves to even, like NumPy in the renderer: at 120 bpm halves are common.
 function rounded(value) {
   const nearest = Math.round(value);
   return nearest - value === 0.5 && nearest % 2 ? nearest - 1 : nearest;
@@ -34,7 +34,7 @@ function framesOfStep({ stepsPerBeat, tempo: own }, { tempo }, rate) {
   return (60 * rate) / ((tempo ?? own) * stepsPerBeat);
 }
 
-// How late swing plays a step: every second one of a beat, if a beat has an even number of them.
+// The delay of a step by swing: every second step of a beat, if a beat has an even number of steps.
 const lateness = (step, swing, stepsPerBeat) =>
   Math.floor(step) % 2 && stepsPerBeat % 2 === 0 ? swing * TRIPLET : 0;
 
@@ -50,7 +50,7 @@ function means(pairs) {
 
 const felt = (velocity, mean, feel) => clamp(mean + feel * (velocity - mean), 1 / LEVELS, 1);
 
-// Hits as they are played: [step, voice, velocity, offset] with swing and feel.
+// Hits as played: [step, voice, velocity, offset] with swing and feel.
 export function performed(hits, { swing = 0, feel = 1 }, stepsPerBeat) {
   if (swing === 0 && feel === 1) return hits;
   const mean = means(hits.map(([, voice, velocity]) => [voice, velocity]));
@@ -62,7 +62,7 @@ export function performed(hits, { swing = 0, feel = 1 }, stepsPerBeat) {
   ]);
 }
 
-// Notes of a line as they are played: swing moves their beginnings and their ends.
+// Notes of a line as played: swing moves their starts and ends.
 export function performedNotes(notes, { swing = 0, feel = 1 }, stepsPerBeat) {
   if (swing === 0 && feel === 1) return notes;
   const mean = means(notes.map(([, , , velocity]) => [0, velocity])).get(0);

@@ -1,4 +1,4 @@
-// Calls back some forty times a second, from a worker: a page in the background has slow timers.
+// Calls back some forty times a second, from a worker: timers of a background page are slow.
 
 const PERIOD_MS = 25;
 const WORKER = `let timer = null;
@@ -8,7 +8,7 @@ onmessage = ({ data }) => {
 };`;
 
 export function ticker(call) {
-  let tell = null; // starts and stops the worker, or a timer of the page where there is no worker
+  let tell = null; // starts and stops the worker, or a page timer if there is no worker
   const begin = () => {
     try {
       const url = URL.createObjectURL(new Blob([WORKER], { type: "text/javascript" }));

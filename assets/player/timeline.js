@@ -1,4 +1,4 @@
-// What plays when: a row of segments on the frames of the audio clock. No sound here.
+// What plays when: a sequence of segments on the frames of the audio clock, without sound.
 //
 // A segment, {at, origin, pass, pattern, isCountIn}, is a pattern that loops from frame `at` on until
 // the next one begins; its passes are counted from frame `origin`. The last one may be still to
@@ -22,7 +22,7 @@ export class Timeline {
     this.#segments = [];
   }
 
-  // Begins at a frame, at a phase of 0 to 1; a count-in comes first.
+  // Starts at a frame, at a phase of 0 to 1, after any count-in.
   start(pattern, at, { phase = 0, countIn = false } = {}) {
     this.clear();
     const bar = countIn ? this.#segment(countInOf(pattern), at, 0, true) : null;
@@ -43,7 +43,7 @@ export class Timeline {
     this.#segments = [...past, this.#segment(pattern, at, place)];
   }
 
-  // Plays on from a frame, at the same place, in the way that `passOf` now has it.
+  // Continues from a frame, at the same position, with the current `passOf`.
   remake(from) {
     const index = this.#segments.indexOf(this.segmentAt(from));
     const past = this.#segments.slice(0, index + 1);
@@ -63,7 +63,7 @@ export class Timeline {
     return this.#segments.findLast(({ at }) => at <= frame) ?? this.#segments[0] ?? null;
   }
 
-  // The segment that is heard, or that a count-in leads to.
+  // The segment that is heard, or that follows the count-in.
   heardAt(frame) {
     const segment = this.segmentAt(frame);
     return segment?.isCountIn ? this.#segments.at(-1) : segment;
@@ -75,7 +75,7 @@ export class Timeline {
     return (Math.max(frame, at) - origin) / pass.frames;
   }
 
-  // What is struck from a frame on and before another: see `eventsBetween`.
+  // The events from a frame on and before another: see `eventsBetween`.
   eventsBetween(from, to) {
     return this.#cut(from, to, ({ pass, origin }, start, stop) =>
       eventsBetween(pass, origin, start, stop),

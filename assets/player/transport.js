@@ -19,20 +19,20 @@ const MIN_BPM = 20;
 const MAX_BPM = 400;
 const USUAL_BPM = 120;
 const PIXELS_A_BPM = 3;
-const TELL_AFTER_MS = 120; // of quiet: a slider that is dragged is one change for Python
+const TELL_AFTER_MS = 120; // pause before sending: dragging a slider is one change for Python
 const FORGET_TAPS_MS = 2000;
 const DRAG_PIXELS = 3; // less is a click
 const LEVEL_PIXELS = 80; // of pointer travel from silence to full
 
-// Tells Python how everything is played. It belongs to the window, as the engine does: a change just
-// before another page is told by the bar of that page.
+// Reports the playback settings to Python. It belongs to the window, like the engine: a change made
+// just before a page change is reported by the bar of the new page.
 class Teller {
   revision = 0;
   send = null;
   #heard = 0; // the last revision that Python has confirmed
   #soon = new Soon(() => this.now(), TELL_AFTER_MS);
-  #again = null; // what tells the last change again
-  #known = ""; // what Python said, or was told, last
+  #again = null; // timer that sends the last change again
+  #known = ""; // the last data received from Python or sent to it
 
   get isWaiting() {
     return this.#soon.isWaiting;
@@ -42,7 +42,7 @@ class Teller {
     return this.isWaiting || this.revision > this.#heard;
   }
 
-  // After a moment of quiet.
+  // After a short pause.
   soon() {
     this.#soon.start();
   }
@@ -62,12 +62,12 @@ class Teller {
     if (delay) this.#again = setTimeout(() => this.#tell(set, later), delay);
   }
 
-  // What Python says counts unless something newer is on its way to it.
+  // Data from Python is current unless something newer is on its way there.
   hear({ set, revision }) {
     if (this.isWaiting) return;
     if (revision < this.revision) {
       if (this.#again !== null) return;
-      this.#known = ""; // for a new session, which knows nothing yet
+      this.#known = ""; // for a new session, which has no settings yet
       this.soon();
       return;
     }
@@ -97,7 +97,7 @@ function playedHow() {
   };
 }
 
-// What a reload brings back: the engine of a new window knows nothing yet.
+// Restores the settings after a reload: the engine of a new window has none yet.
 function takeFromPython(set) {
   const now = playedHow();
   if (JSON.stringify({ ...now, ...set }) === JSON.stringify(now)) return;
@@ -316,7 +316,7 @@ class Transport {
     });
   }
 
-  // What is no number leaves the tempo as it is.
+  // Anything that is not a number leaves the tempo unchanged.
   #setTempo(tempo) {
     if (Number.isFinite(tempo)) this.#set({ tempo: clamp(Math.round(tempo), MIN_BPM, MAX_BPM) });
     else this.#show();
@@ -329,7 +329,7 @@ class Transport {
     if (beats > 0) this.#setTempo((60_000 * beats) / (time - this.#taps[0]));
   }
 
-  // Where the ear is, "2.3": bar and beat.
+  // The position heard now, "2.3": bar and beat.
   #follow() {
     const draw = () => {
       const text = engine.isCountingIn ? "count-in" : placeOf(engine.now?.pattern, engine.phase);
@@ -361,7 +361,7 @@ function dragged(control, valueAtStart, move) {
     move(held.value, held.y - clientY);
   });
   return {
-    // Whether the press that ends now was a drag; asked once.
+    // Whether the press that just ended was a drag; resets when read.
     wasMoved() {
       const { isMoved = false } = held ?? {};
       held = null;

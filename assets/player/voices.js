@@ -1,4 +1,4 @@
-// Strikes notes in a Web Audio context, live or offline: one strip a channel, then the mix.
+// Plays notes in a Web Audio context, live or offline: one strip per channel, then the mix.
 
 import { clickSound } from "./kit.js";
 import { ACCENT, CLICK, N_CHANNELS, isHat } from "./pattern.js";
@@ -8,7 +8,7 @@ const CURVE_POINTS = 2 ** 16 + 1;
 const CHOKE_GAIN = 10 ** (-96 / 20); // FluidSynth's: 96 dB down, evenly,
 const CHOKE_SECONDS = 2 ** (-200 / 1200); // in so long
 const SILENCE_DB = 80;
-const STRIP_SECONDS = 0.004; // short enough to be at once, long enough not to click
+const STRIP_SECONDS = 0.004; // short enough to seem instant, long enough not to click
 const STOP_SECONDS = 0.012;
 const CLICK_GAIN = 0.35;
 const CLICK_HERTZ = { [ACCENT]: 1760, [CLICK]: 1320 };
@@ -32,7 +32,7 @@ export class Voices {
     this.output.connect(this.analyser).connect(context.destination);
   }
 
-  // Strikes an event with a sound of `Sounds`.
+  // Plays an event with a sound of `Sounds`.
   strike(sound, { frame, voice, gain = 1, length = Infinity }) {
     if (voice < 0) return this.#click(frame, voice);
     if (isHat(voice)) this.#chokeHats(frame);
@@ -41,7 +41,7 @@ export class Voices {
     return this.#start({ ...sound, gain: level }, frame, voice, this.strips[voice], frame + length);
   }
 
-  // Calls off what was to begin at a frame or later.
+  // Cancels notes that start at a frame or later.
   cancelFrom(frame) {
     const called = this.#sounding.filter((note) => note.frame >= frame);
     for (const note of called) {
@@ -60,12 +60,12 @@ export class Voices {
     }
   }
 
-  // Ends all that sounds.
+  // Ends all sounding notes.
   silence() {
     const now = this.context.currentTime;
     this.cancelFrom(now * this.context.sampleRate);
     for (const { source, gain } of this.#sounding) {
-      const { value } = gain.gain; // in the middle of a ramp, calling it off alone would jump back
+      const { value } = gain.gain; // in the middle of a ramp, just cancelling it would make the gain jump back
       gain.gain.cancelScheduledValues(0);
       gain.gain.setValueAtTime(value, now);
       gain.gain.setTargetAtTime(0, now, STOP_SECONDS / 4);
@@ -107,7 +107,7 @@ export class Voices {
     return note;
   }
 
-  // Lets a note of a line fade from a frame on, by its instrument's decibels a second.
+  // Fades a note of a line from a frame on, by its instrument's decibels per second.
   #release(note, frame) {
     const at = frame / this.context.sampleRate;
     const seconds = SILENCE_DB / note.fall;
@@ -118,7 +118,7 @@ export class Voices {
     note.source.stop(at + seconds);
   }
 
-  // The two cymbals of a hi-hat are one instrument: each hit ends the ones before it.
+  // Closed and open hi-hat are one instrument: each hit chokes the ones before it.
   #chokeHats(frame) {
     for (const note of this.#sounding) {
       if (!isHat(note.voice) || note.frame >= frame || note.chokedAt <= frame) continue;
@@ -139,7 +139,7 @@ export class Voices {
   }
 }
 
-// Unchanged up to the knee, and bent towards the ceiling above it, as the server's renderer does.
+// Linear up to the knee, and bent towards the ceiling above it, like the server's renderer.
 function softCurve({ knee, ceiling }) {
   const curve = new Float32Array(CURVE_POINTS);
   for (let point = 0; point < CURVE_POINTS; point += 1) {

@@ -1,5 +1,5 @@
-// WAV files that are made in the browser, to be dragged out of a card: a drag has to have its file
-// at once, so it is made when the pointer is over the button.
+// WAV files made in the browser, to be dragged out of a card. A drag needs its file at once, so the
+// file is made when the pointer is over the button.
 
 import { engine } from "./engine.js";
 
@@ -9,7 +9,7 @@ const FULL_SCALE = 32_767;
 
 let prepared = { key: null, url: null };
 
-// What a file is of: the same music played in the same way is the same file.
+// The identity of a file: the same music played the same way is the same file.
 const keyOf = (pattern) => JSON.stringify([pattern, engine.how, [...engine.silent], engine.levels]);
 
 const isLong = ({ steps, stepsPerBeat, tempo }) =>

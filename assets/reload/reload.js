@@ -1,4 +1,4 @@
-// Loads the page anew, once: see `reload_first_link` in pages/shared/actions.py.
+// Reloads the page, once: see `reload_first_link` in pages/shared/actions.py.
 
 export default function mount() {
   location.reload();

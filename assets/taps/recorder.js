@@ -1,4 +1,4 @@
-// One recording: a bar of count-in, then taps against the beat that is heard.
+// One recording: a bar of count-in, then taps timed against the beat as heard.
 
 import { HeardClock } from "../player/clock.js";
 import { Metronome } from "./metronome.js";
@@ -16,7 +16,7 @@ export class Recorder {
   constructor(context, { tempo, bars, late, grid }, { beat, end }) {
     this.bars = bars;
     this.grid = grid;
-    this.late = late; // ms by which taps arrive late, the output's delay aside
+    this.late = late; // ms by which taps arrive late, apart from output latency
     this.secondsPerBeat = 60 / tempo;
     this.#clock = new HeardClock(context);
     this.#metronome = new Metronome(context);
@@ -41,7 +41,7 @@ export class Recorder {
     return (seconds / this.secondsPerBeat) * this.grid.steps_per_beat;
   }
 
-  // Takes a tap, and returns its place; null in the count-in, but for its last half step.
+  // Records a tap, and returns its position; null during the count-in, except its last half step.
   tap(timeMs, velocity) {
     const step = this.stepAt(timeMs);
     if (step < -0.5 || step >= this.steps) return null;

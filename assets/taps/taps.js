@@ -1,15 +1,15 @@
-// A pad to tap a rhythm on, or the space bar, or pads of a MIDI port, against a metronome.
+// A pad for tapping a rhythm to a metronome, by click, space bar or MIDI pads.
 //
-// Data: {tempo, bars, late: ms, grid: {steps_per_beat, steps_per_bar}}. Event to Python: taps({tempo, bars, taps: [[steps from the first
-// beat, velocity], …]}), when the last bar is over.
+// Data: {tempo, bars, late: ms, grid: {steps_per_beat, steps_per_bar}}. Event to Python: taps({tempo,
+// bars, taps: [[steps from the first beat, velocity], …]}), when the last bar is over.
 //
-// For tests and the curious, the root element (class "taps") has a property `taps` with
+// For tests and debugging, the root element (class "taps") has a property `taps` with
 // {isRecording, firstBeatTime: ms of the page's clock, taps}.
 
 import { Recorder } from "./recorder.js";
 import { engine } from "../player/engine.js";
 
-const KEY_VELOCITY = 0.8; // all alike: the space bar has no accents
+const KEY_VELOCITY = 0.8; // constant: the space bar has no dynamics
 const SOFTEST = 0.3;
 const FLASH_MS = 90;
 
@@ -64,7 +64,7 @@ class Pad {
     this.pad.addEventListener("pointerdown", (event) => this.#onPointer(event));
     const onPad = ({ detail }) => this.#recorder && this.#tap(detail.time, detail.velocity);
     engine.addEventListener("pad", onPad, { signal });
-    // Before any other listener, such as the deck's: while it records, the space bar is the pad's.
+    // Runs before any other listener, such as the deck's: while recording, the pad owns the space bar.
     const first = { capture: true, signal };
     window.addEventListener("keydown", (event) => this.#onKey(event), first);
     window.addEventListener("keyup", (event) => this.#take(event), first);
@@ -129,7 +129,7 @@ class Pad {
     if (this.#take(event) && !event.repeat) this.#tap(event.timeStamp, KEY_VELOCITY);
   }
 
-  // Keeps a press of the space bar from all others while it records.
+  // Hides presses of the space bar from all other listeners while recording.
   #take(event) {
     const isOurs = this.#recorder && event.key === " ";
     if (isOurs) {
@@ -171,7 +171,7 @@ export default function mount({ data, parentElement, setTriggerValue }) {
   pads.set(parentElement, pad);
   pad.send = (taps) => setTriggerValue("taps", taps);
   pad.update(data);
-  // Streamlit also runs the clean-up of a call that a newer one overtook, see deck.js.
+  // Streamlit also runs the clean-up of a call replaced by a newer one, see deck.js.
   return () =>
     setTimeout(() => {
       if (pad.root.isConnected) return;
