@@ -1,11 +1,11 @@
-"""Measure training on windows in files, of a set and of ten times as much made by augmentation.
+"""Measure training from windows in files, for a data set and for an augmented one ten times larger.
 
     python -m scripts.bench_store FOLDER [--preset melody_2bar] [--files 200] [--steps 60]
 
 Writes both sets as MIDI under FOLDER, cuts their windows into a store, and then trains from it,
-each time in a process of its own. Prints for each set its windows, the seconds that the store
-took to build and to be found again, the resident MiB of training and its examples a second, the
-better of two runs; and how the larger set compares.
+each time in a separate process. Prints for each set the number of windows, the seconds it took to
+build the store and to reopen it, the resident MiB of training, and the examples per second (the
+better of two runs); then compares the larger set with the smaller.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SHARE_OF_EVENTS = 0.3
 
 
 def _music(kind: Kind, grid: Grid, seed: int) -> Music:
-    """Return random music of the kind, about as dense as what people play."""
+    """Return random music of the kind, about as dense as real playing."""
     rng = np.random.default_rng(seed)
     n_steps = _BARS * grid.steps_per_bar
     parts = []
@@ -45,7 +45,7 @@ def _music(kind: Kind, grid: Grid, seed: int) -> Music:
 
 
 def _write_set(folder: Path, kind: Kind, grid: Grid, n_files: int, n_copies: int) -> None:
-    """Write performances, and copies of each that begin so many bars later and go round."""
+    """Write performances, and copies of each rotated by a number of bars."""
     folder.mkdir(parents=True)
     for seed in range(n_files):
         music = _music(kind, grid, seed)
@@ -56,7 +56,7 @@ def _write_set(folder: Path, kind: Kind, grid: Grid, n_files: int, n_copies: int
 
 
 def _measure(name: str, source: Path, n_steps: int) -> None:
-    """Print the figures of a training on a set, as JSON."""
+    """Print the figures of training on a set, as JSON."""
     chosen = preset(name)
     kind = kind_of(chosen.model)
     began = time.perf_counter()

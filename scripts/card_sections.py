@@ -1,6 +1,6 @@
-"""The sections of a model card that only the groove lab's, or those of melodies and trios, have.
+"""Sections that only the model cards of the groove lab, or of melodies and trios, have.
 
-Read in the lab's folder: `feel.json` (of `experiment feel`), `_speed.json` and `notes.md` (where
+Reads from the lab's folder: `feel.json` (of `experiment feel`), `_speed.json` and `notes.md` (where
 the lab falls short).
 """
 
@@ -55,7 +55,7 @@ _DEVIATIONS = """## Where it differs from GrooVAE, and why
 
 
 def measured_feel(folder: Path) -> dict[str, Any]:
-    """Return what `experiment feel` measured of the lab itself, by the name of its split."""
+    """Return the results of `experiment feel` for the lab itself, by the name of the split."""
     report = _report(folder)
     [lab] = [row for row in report["feel"] if row["name"] == LAB]
     return {report["split"]: lab}
@@ -78,12 +78,12 @@ def time_humanize(folder: Path) -> dict[str, float]:
         started = time.perf_counter()
         lab.humanize(groove, chance=Chance(seed=seed))
         seconds.append(time.perf_counter() - started)
-    median = float(np.median(seconds[1:]))  # the first arranges the weights
+    median = float(np.median(seconds[1:]))  # the first run arranges the weights
     return {"bars": _N_TIMED_BARS, "runs": _N_TIMED, "seconds": median}
 
 
 def table(titles: str, rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown, its titles written with bars between them."""
+    """Return a Markdown table; `titles` are separated by bars."""
     rule = " | ".join("---" for _ in titles.split("|"))
     lines = [titles.strip(), rule, *map(" | ".join, rows)]
     return "\n".join(f"| {line} |" for line in lines)
@@ -120,7 +120,7 @@ On the {report["split"]} split, seed {report["seed"]}, by
 
 
 def _targets(report: dict[str, Any]) -> str:
-    """Return a table of what was aimed at, what came of it, and whether that is met."""
+    """Return a table of targets, measurements, and whether each target is met."""
     rows = list(_feel_targets(report))
     rows += [
         (name, aim, found, "", "yes" if met else "no")
@@ -130,7 +130,7 @@ def _targets(report: dict[str, Any]) -> str:
 
 
 def _verdict(met: bool, low: float, high: float, least: float, most: float) -> str:
-    """Say whether a target is met, and if not whether an interval overlaps with it."""
+    """Say whether a target is met and, if not, whether an interval includes it."""
     if met:
         return "yes"
     covers = low <= most and high >= least
@@ -193,7 +193,7 @@ def _note_targets(report: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
 
 
 def _speed(folder: Path) -> str:
-    """Return how long it takes, where that was measured."""
+    """Return the section on speed, if that was measured."""
     if not (folder / SPEED).exists():
         return ""
     measured = json.loads((folder / SPEED).read_text())
@@ -215,7 +215,7 @@ _PAPER = {
         "teacher_forcing_accuracy_drums": 0.912,
     },
 }
-"""Flat of 2 bars, hierarchical of 16: Roberts et al. 2018, table 2."""
+"""Flat models of 2 bars, hierarchical ones of 16: Roberts et al. 2018, table 2."""
 _EXPRESSION = {
     "sampling_accuracy": "steps whose class is right, free-running at temperature 0",
     "teacher_forcing_accuracy": "the same, with teacher forcing",
@@ -262,7 +262,7 @@ SOURCES = {
 Blasphemer (BSD 3-clause). Its parts began as `melody_16bar` and as `drums_16bar_hier`, which
 learned from the Groove MIDI Dataset (Gillick et al. 2019, CC BY 4.0). {_MELODIES}""",
 }
-"""What a card says of where a model's music is from, by what it plays."""
+"""A card's text on the origin of the training music, by what the model plays."""
 
 
 def evaluate_with_both_priors(

@@ -1,12 +1,12 @@
-"""Golden files: what the shipped models, the lab, the measures and the MIDI writer do today.
+"""Golden files: the current output of the shipped models, the lab, the metrics and the MIDI writer.
 
-    python -m scripts.goldens                 write tests/golden anew
+    python -m scripts.goldens                 rewrite tests/golden
     python -m scripts.goldens --only lines    one of its files: after new weights of a melody
-    python -m scripts.goldens --check         say what differs, to the last bit
+    python -m scripts.goldens --check         report any difference, bit by bit
 
-Write them anew only where behaviour is meant to change, and say so in the commit. The tests
-compare with a tolerance, since another processor rounds differently; a change that should
-change nothing has to pass --check on one machine, before and after.
+Rewrite them only if behaviour is meant to change, and say so in the commit. The tests compare with
+a tolerance, since processors round differently; a change that should not affect behaviour must
+pass --check on one machine, before and after.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _make_groove() -> Groove:
 
 
 def _cells(groove: Groove) -> np.ndarray:
-    """Return what a groove plays in MIDI's own numbers: (T, 9, 2) int8 levels and ticks.
+    """Return a groove in MIDI's numbers: (T, 9, 2) int8 levels and ticks.
 
     A level of 0 is a cell without a hit.
     """
@@ -105,7 +105,7 @@ def _sampled_lines(studio: Studio) -> _Arrays:
 
 
 def _played(lab: Lab) -> _Arrays:
-    """Return what the lab makes of a groove, by each of its tools."""
+    """Return the lab's results for a groove, one for each tool."""
     groove, chance = _make_groove().repeated(6), Chance(seed=3)
     made = {
         "humanize": lab.humanize(groove, chance=chance),
@@ -118,7 +118,7 @@ def _played(lab: Lab) -> _Arrays:
 
 
 def _random_grooves(n: int) -> Iterator[Groove]:
-    """Yield grooves of all densities, made by NumPy alone."""
+    """Yield grooves of all densities, made with NumPy only."""
     rng = np.random.default_rng(12)
     for _ in range(n):
         shape = (int(rng.integers(1, 5)) * COMMON_TIME.steps_per_bar, N_VOICES)
@@ -132,7 +132,7 @@ def _random_grooves(n: int) -> Iterator[Groove]:
 
 
 def _measured() -> _Arrays:
-    """Return the attributes of some grooves, and digests of the MIDI files they make."""
+    """Return the attributes of some grooves, and digests of their MIDI files."""
     grooves = list(_random_grooves(_N_MEASURED))
     rows = [measure(groove) for groove in grooves]
     digests = [hashlib.sha256(write_midi(groove, loop=True)).hexdigest()[:16] for groove in grooves]
@@ -153,7 +153,7 @@ def _reconstructed(studio: Studio) -> _Arrays:
 
 
 def _evaluated(studio: Studio, dataset: Dataset) -> _Arrays:
-    """Return what `evaluate --limit` prints of one model, flattened."""
+    """Return the output of `evaluate --limit` for one model, flattened."""
     checkpoint = studio.checkpoint(_EVALUATED)
     metrics = evaluate(checkpoint, dataset, "validation", limit=_N_EVALUATED)
     return dict(_numbers(metrics, "evaluate"))
@@ -212,7 +212,7 @@ def _run(name: str, out: Path, *parts: torch.nn.Module) -> _Arrays:
 
 
 def _measured_by_file(archive: Path) -> dict[str, Callable[[], _Arrays]]:
-    """Return what measures each golden file; `evaluate` only where the data set is there."""
+    """Return the function behind each golden file; `evaluate` only if the data set is available."""
     limit_threads()
     torch.manual_seed(0)
     studio = Studio()
@@ -236,7 +236,7 @@ def _load(name: str) -> _Arrays:
 
 
 def _differences(old: _Arrays, new: _Arrays) -> Iterator[str]:
-    """Yield a line for each array that is not the same to the last bit."""
+    """Yield a line for each array that is not identical, bit by bit."""
     for name in sorted(old.keys() | new.keys()):
         if name not in old or name not in new:
             yield f"{name}: only in the {'old' if name in old else 'new'}"

@@ -1,13 +1,13 @@
-"""Write the demos of the app as MIDI files: grooves of two bars of our own playing, and old tunes.
+"""Write the app's demos as MIDI files: our own two-bar grooves, and traditional tunes.
 
     python -m scripts.make_demo_grooves [--out assets/demo]
 
-A row is one voice, a letter a sixteenth: X an accent, x a plain hit, o a soft one, g a ghost
-note, a dot a rest; spaces part the beats and a bar line the bars. On top of what is written,
-every voice leans where its player would: `swing` delays the second sixteenth of each eighth,
-`lean` a whole voice (both in steps, positive is late), `triplet` brings the last sixteenth of
-a beat forward to the third of its triplet. The same script gives the same files: what varies
-from hit to hit is drawn from the groove's name.
+Each row is a voice and each letter a sixteenth: X is an accent, x a normal hit, o a soft one, g a
+ghost note, and a dot a rest. Spaces separate beats, and bar lines separate bars. The timing is then
+shaped as a player would: `swing` delays the second sixteenth of each eighth, `lean` shifts a whole
+voice (both in steps, positive is late), and `triplet` moves the last sixteenth of a beat to the
+last third of its triplet. The script always gives the same files: random variation is seeded with
+the groove's name.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LATEST, _EARLIEST = 0.49, -0.49
 
 @dataclass(frozen=True)
 class _Pattern:
-    """A groove as a drummer would write it down; see the module's words."""
+    """A groove in drum notation; see the module's docstring."""
 
     name: str
     tempo_bpm: float
@@ -272,14 +272,14 @@ def _make_groove(pattern: _Pattern) -> Groove:
 
 
 def _read_row(row: str) -> list[int]:
-    """Return the level of each step of a row, 0 where it rests."""
+    """Return the level of each step of a row, 0 for a rest."""
     letters = row.replace(" ", "").replace("|", "")
     return [_LEVELS.get(letter, 0) for letter in letters]
 
 
 @dataclass(frozen=True)
 class _Tune:
-    """A melody in the public domain: names of notes, each with its sixteenths unless it has 4."""
+    """A public-domain melody: note names, each with its length in sixteenths unless it is 4."""
 
     name: str
     tempo_bpm: float

@@ -1,13 +1,13 @@
 """Write the model card of a checkpoint, of any kind.
 
-    python -m scripts.make_model_card checkpoints/groove_2bar              # the text alone
-    python -m scripts.make_model_card checkpoints/groove_2bar --data PATH  # evaluated anew
-    python -m scripts.make_model_card checkpoints/groove_lab --time        # the lab's speed anew
+    python -m scripts.make_model_card checkpoints/groove_2bar              # only the text
+    python -m scripts.make_model_card checkpoints/groove_2bar --data PATH  # evaluate again
+    python -m scripts.make_model_card checkpoints/groove_lab --time        # measure the lab's speed
 
-Reads in the checkpoint's folder `for_musicians.md` (what it is, in plain words), `origin.md` (the
-commands that made it, and on what), the metrics in `config.json`, `training.jsonl` (the run's log)
-and what the experiments left there. Writes `README.md`; with `--data`, `--time` or `--curves` also
-the metrics in `config.json` and `curves.svg`.
+Reads from the checkpoint's folder `for_musicians.md` (a plain description), `origin.md` (the
+commands and data that made it), the metrics in `config.json`, `training.jsonl` (the run's log) and
+the results of the experiments. Writes `README.md`; with `--data`, `--time` or `--curves` also the
+metrics in `config.json` and `curves.svg`.
 """
 
 import argparse
@@ -87,12 +87,12 @@ _INTERPOLATED = f"""## Interpolation: between windows of the test split
 def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--data", type=Path, help="evaluate anew on this data set's test split")
+    parser.add_argument("--data", type=Path, help="evaluate again on this data set's test split")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--time", action="store_true", help="measure the groove lab's speed anew")
-    parser.add_argument("--curves", action="store_true", help="draw the validation curves anew")
+    parser.add_argument("--time", action="store_true", help="measure the groove lab's speed again")
+    parser.add_argument("--curves", action="store_true", help="redraw the validation curves")
     parser.add_argument(
-        "--limit", type=int, help="evaluate melodies and trios on so many windows, evenly spread"
+        "--limit", type=int, help="evaluate melodies and trios on this many windows, evenly spread"
     )
     options = parser.parse_args()
     folder: Path = options.checkpoint
@@ -111,7 +111,7 @@ def _main() -> None:
 
 
 def _card(folder: Path) -> str:
-    """Return the text of a checkpoint's card, from what lies in its folder."""
+    """Return the text of a checkpoint's card, from the files in its folder."""
     about = json.loads((folder / CONFIG_FILE).read_text())
     is_lab = family_of(about) == _LAB_FAMILY
     if is_lab:
@@ -155,7 +155,7 @@ def _draw_curves(folder: Path, panels: Mapping[str, list[str]]) -> None:
     steps = _steps_of_all_runs([row["step"] for row in rows])
     for column, names in enumerate(drawn.values(), start=1):
         for name in names:
-            values = [row.get(name) for row in rows]  # a gap where nothing was measured
+            values = [row.get(name) for row in rows]  # a gap if nothing was measured
             figure.add_trace(go.Scatter(x=steps, y=values, name=name), 1, column)
     figure.update_layout(width=1100, height=340, legend={"orientation": "h"}, font={"size": 11})
     figure.update_xaxes(title_text="step")
@@ -166,7 +166,7 @@ def _draw_curves(folder: Path, panels: Mapping[str, list[str]]) -> None:
 
 
 def _steps_of_all_runs(steps: list[int]) -> list[int]:
-    """Return the steps counted on where a log goes on with another run."""
+    """Return the step numbers, continuing where the log starts another run."""
     counted, base, last = [], 0, 0
     for step in steps:
         base += last if step <= last else 0
@@ -176,7 +176,7 @@ def _steps_of_all_runs(steps: list[int]) -> list[int]:
 
 
 def _head(folder: Path, about: dict[str, Any]) -> str:
-    """Return what every card begins with: for musicians, then where the checkpoint is from."""
+    """Return the start of every card: for musicians, then the checkpoint's origin."""
     size = (folder / WEIGHTS_FILE).stat().st_size / 2**20
     sources = SOURCES.get(_plays(about), _GROOVES)
     return f"""# {about["name"]}: {about["title"].lower()}
@@ -292,7 +292,7 @@ def _attributes(report: dict[str, Any]) -> str:
 
 
 def _what_goes_along(report: dict[str, Any]) -> list[str]:
-    """Return the slopes beside those of real grooves, and the floors, of newer reports."""
+    """Return the slopes beside those of real grooves, and the floors, for newer reports."""
     rows = [
         (
             *(name, f"{row['systematic']:+.2f}", row["systematic_of"]),

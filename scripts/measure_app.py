@@ -2,9 +2,9 @@
 
     python -m scripts.measure_app [--tries 5]
 
-It starts the app in its shipped configuration on a free port of this machine and ends it
-afterwards; Chromium and the playwright package are needed. Times are medians, from the event in
-the page until the engine plays, or the page shows, what was asked for.
+Starts the app in its shipped configuration on a free port of this machine and stops it afterwards;
+needs Chromium and the playwright package. Times are medians, from the event in the page until the
+engine plays, or the page shows, the result.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ window.tools = {
 
 
 def _timed(page: Page, act: str, is_there: str, before: str = "null") -> float:
-    """Seconds from an act until a condition holds, both JavaScript; it may use `before`."""
+    """Seconds from an action until a condition holds, both JavaScript; it may use `before`."""
     script = f"""() => {{
         const {{ all, engine, hits, cards, until }} = window.tools;
         const before = {before};
@@ -100,7 +100,7 @@ def _sample(page: Page) -> float:
 
 
 def _sample_heard(page: Page) -> float:
-    """Seconds from the click to the beat on which the new groove takes over: it begins anew."""
+    """Seconds from the click to the beat on which the new groove takes over, from its start."""
     _at_rest(page)
     page.wait_for_function("window.tools.engine.passes > 0.25")
     return _timed(
@@ -207,7 +207,7 @@ def _uploads(page: Page, files: tuple[Path, Path]) -> float:
 
 
 def _draw_bytes(page: Page, wire: _Wire) -> int:
-    """Bytes that the server sends for eight new grooves."""
+    """Bytes sent by the server for eight new grooves."""
     page.evaluate(_TOOLS)
     _at_rest(page)
     before = wire.n_bytes
@@ -217,7 +217,7 @@ def _draw_bytes(page: Page, wire: _Wire) -> int:
 
 
 def _session_bytes(browser: Browser, address: str, process: int) -> float:
-    """Memory that each of some more sessions takes, the first two aside."""
+    """Memory taken by each additional session, not counting the first two."""
     contexts, sizes = [], []
     for _ in range(2 + _N_SESSIONS):
         contexts.append(browser.new_context())
@@ -232,7 +232,7 @@ def _session_bytes(browser: Browser, address: str, process: int) -> float:
 
 
 def _measure(page: Page, tries: int) -> dict[str, float]:
-    """Return seconds by what they are of; the page is Sample, and nothing plays yet."""
+    """Return seconds by what was measured; the page is Sample, and nothing plays yet."""
     page.evaluate(_TOOLS)
     _play_first(page)
 
@@ -293,17 +293,17 @@ def _all_uploads(page: Page, median: Callable[[Callable[[int], float]], float]) 
 
 
 class _Wire:
-    """A relay on a port of its own, which counts what a server sends, compressed, with headers.
+    """A relay on its own port that counts the bytes a server sends, compressed and with headers.
 
     Parameters
     ----------
     port
-        Of the server, on this machine.
+        The server's port, on this machine.
     """
 
     def __init__(self, port: int) -> None:
         self.n_bytes = 0
-        """What the server has sent so far."""
+        """The bytes that the server has sent so far."""
         self.address = ""
         self._port = port
         self._is_listening, self._is_over = Event(), asyncio.Event()
@@ -338,7 +338,7 @@ class _Wire:
                 sink.write(data)
                 await sink.drain()
         except ConnectionError:
-            pass  # a browser that is closed does not say so first
+            pass  # a closing browser does not announce it
         finally:
             sink.close()
 
@@ -362,7 +362,7 @@ def _main() -> None:
     parser.add_argument("--tries", type=int, default=5, help="1 to 8")
     arguments = parser.parse_args()
     if not 1 <= arguments.tries <= 8:
-        parser.error("1 to 8 tries are possible")
+        parser.error("--tries must be 1 to 8")
     with (
         tempfile.TemporaryDirectory() as folder,
         serving(Path(folder) / "log") as (address, process),

@@ -1,12 +1,12 @@
-"""Measure how much of this code a reader must hold in mind, tests left out.
+"""Measure how much of this code a reader must hold in mind, tests excluded.
 
     python -m scripts.measure_house                   # this checkout
-    python -m scripts.measure_house --commit b133039  # another commit, out of git
+    python -m scripts.measure_house --commit b133039  # another commit, from git
 
 Counts the Python files that git knows outside `tests/`, without `__init__.py`. Lines include blanks
-and comments; a function's do not include its docstring. A public name is a function, class or
-constant at the top of a module without an underscore before it. The depth of imports is the
-number of modules on the longest chain, with deferred imports and those for type checking.
+and comments, but a function's lines exclude its docstring. A public name is a function, class or
+constant at the top level of a module without a leading underscore. The depth of imports is the
+number of modules on the longest chain, including deferred imports and those for type checking.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--commit", help="in place of the files of this checkout")
+    parser.add_argument("--commit", help="measure this commit instead of the checkout")
     options = parser.parse_args()
     for name, figure in _figures(_read_sources(options.commit)).items():
         print(f"| {name} | {figure} |")
@@ -100,7 +100,7 @@ def _public_definitions(body: Iterable[ast.stmt]) -> list[_Definition]:
 
 
 def _with_methods(definitions: Iterable[_Definition]) -> list[_Definition]:
-    """Return definitions and the public methods of those that are classes."""
+    """Return definitions, and the public methods of the classes among them."""
     found: list[_Definition] = []
     for node in definitions:
         found.append(node)

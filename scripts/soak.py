@@ -1,12 +1,12 @@
-"""Let many browser sessions click through all pages for some minutes, and report how that went.
+"""Run many browser sessions that click through all pages for some minutes, and report the result.
 
     python -m scripts.soak [--sessions 20] [--minutes 10] [--pause 1] [--seed 0]
 
-It starts the app in its shipped configuration on a free port of this machine and ends it
-afterwards; Chromium and the playwright package are needed. Each session samples at a tempo of its
-own, so that a loop of another session's would be heard by its length. All browsers share this
-machine with the server, so each draws five pictures a second in place of sixty: at sixty, drawing
-takes what processor the server should have.
+Starts the app in its shipped configuration on a free port of this machine and stops it afterwards;
+needs Chromium and the playwright package. Each session samples at its own tempo, so that a loop
+from another session would be recognized by its length. All browsers share this machine with the
+server, so each draws five frames a second instead of sixty; sixty would take too much processor
+time from the server.
 
 Exit status 1: the server logged an error, a page showed one, a session heard another's sound, or
 the server's memory grew by more than 5% after the first minute.
@@ -52,7 +52,7 @@ _ERROR = re.compile(r"Traceback|\bERROR\b|Uncaught|[A-Za-z]+Error:")
 
 @dataclass
 class _Tally:
-    """What all sessions met, and the server's memory over time."""
+    """The results of all sessions, and the server's memory over time."""
 
     seconds: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -62,7 +62,7 @@ class _Tally:
 
 @dataclass
 class _Session:
-    """One tab, its tempo and its chance."""
+    """One tab, its tempo and its random generator."""
 
     page: Page
     tempo_bpm: int
@@ -70,7 +70,7 @@ class _Session:
     tally: _Tally
 
     async def timed(self, what: str, act: Callable[[], Awaitable[None]]) -> None:
-        """Count the seconds from a click to its result, or what went wrong."""
+        """Record the seconds from a click to its result, or the failure."""
         begin = time.monotonic()
         try:
             await act()
@@ -103,7 +103,7 @@ class _Session:
         await self.state_becomes(lambda state: state["cards"][0]["id"] != before)
 
     async def hear(self) -> None:
-        """Play a card, and note a loop that is not as long as this session's own are."""
+        """Play a card, and record a loop whose length is not this session's."""
         n = await self.page.locator(".card .play").count()
         at = self.rng.randrange(n)
         await self.page.locator(".card .play").nth(at).click()
@@ -119,7 +119,7 @@ class _Session:
         return state
 
     async def state_becomes(self, is_so: Callable[[dict], bool]) -> dict:
-        """Wait for what the deck shows or plays; meanwhile it may be another deck."""
+        """Wait for what the deck shows or plays; the deck may be replaced meanwhile."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not is_so(state := await self.state()):
             if time.monotonic() > deadline:
@@ -197,7 +197,7 @@ async def _watch_memory(process: int, tally: _Tally, begin: float) -> None:
 async def _sessions(
     browser: Browser, address: str, arguments: argparse.Namespace, tally: _Tally
 ) -> AsyncIterator[list[_Session]]:
-    """Open as many tabs, each with storage of its own."""
+    """Open this many tabs, each with its own storage."""
     opened = []
     for index in range(arguments.sessions):
         context = await browser.new_context(viewport={"width": 1280, "height": 900})
@@ -228,7 +228,7 @@ async def _soak(address: str, process: int, arguments: argparse.Namespace) -> _T
 
 
 def _report(tally: _Tally, log: str) -> bool:
-    """Print what was met; return whether all was well."""
+    """Print the results; return whether all went well."""
     errors = [line for line in log.splitlines() if _ERROR.search(line)]
     settled = next((size for at, size in tally.memory if at >= _SETTLED_SECONDS), None)
     last = tally.memory[-1][1]
@@ -257,7 +257,7 @@ def _main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     if not (1 <= arguments.sessions <= _MAX_SESSIONS and 0 < arguments.minutes <= _MAX_MINUTES):
-        parser.error(f"1 to {_MAX_SESSIONS} sessions and up to {_MAX_MINUTES} minutes are possible")
+        parser.error(f"choose 1 to {_MAX_SESSIONS} sessions and up to {_MAX_MINUTES} minutes")
     if arguments.pause <= 0:
         parser.error("--pause must be above 0")
     with tempfile.TemporaryDirectory() as folder:

@@ -1,9 +1,9 @@
-"""Take the README's pictures: the Sample page while a groove plays, and the Morph page.
+"""Take the README's screenshots: the Sample page while a groove plays, and the Morph page.
 
     python -m scripts.take_screenshot [--url http://localhost:8501] [--out assets]
 
-Writes `screenshot.png` and `morph.png`, in 256 colours so that they stay small. The app has to
-run already (`make run`); Chromium, playwright and Pillow are needed.
+Writes `screenshot.png` and `morph.png`, in 256 colours so that they stay small. The app must
+be running already (`make run`); needs Chromium, playwright and Pillow.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 _FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu"]
 _PAGES = {"screenshot.png": "", "morph.png": "/morph"}
 _LOOP_POSITION_MS = 1_400
-"""How long the groove plays before the picture is taken."""
+"""How long the groove plays before the screenshot is taken."""
 _N_COLOURS = 256
 
 
