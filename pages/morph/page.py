@@ -202,8 +202,8 @@ def _end_cards(played: _Played, keys: Sequence[str]) -> list[Card]:
 _SHAPES = {2: "2 ends", 4: "4 corners"}
 _CURVES: dict[Curve, str] = {
     "refined": "what is played",
-    "slerp": "a curve (slerp)",
-    "lerp": "a straight line (lerp)",
+    "slerp": "a curve",
+    "lerp": "a straight line",
 }
 _MAX_MORPHS = 32
 _DROP = "morph-drop"
