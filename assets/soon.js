@@ -3,7 +3,9 @@
 
 const TURNS = ["pointerdown", "click", "keydown", "popstate", "pagehide", "visibilitychange"];
 const ON_ITS_WAY_MS = 60; // so long Streamlit takes to send what it was told
+const LEAVING_MS = 60_000; // longest wait for a page that was asked for
 const waiting = new Set();
+let leaving = null; // the path of the page that was asked for, and how long to wait for it
 let toldAt = -Infinity; // when something was last told
 
 function onTurn(event) {
@@ -16,7 +18,11 @@ function onTurn(event) {
 function onLink(event) {
   const link = event.composedPath().find((node) => node instanceof HTMLAnchorElement);
   const isPage = link?.origin === location.origin && !link.download && !event.ctrlKey && !event.metaKey;
-  if (!isPage || performance.now() - toldAt > ON_ITS_WAY_MS) return;
+  if (!isPage) return;
+  if (performance.now() - toldAt > ON_ITS_WAY_MS) {
+    leaving = { to: link.pathname, until: performance.now() + LEAVING_MS };
+    return;
+  }
   event.preventDefault();
   event.stopImmediatePropagation();
   setTimeout(() => link.click(), ON_ITS_WAY_MS);
@@ -24,6 +30,31 @@ function onLink(event) {
 
 for (const type of TURNS) window.addEventListener(type, onTurn, true);
 window.addEventListener("click", onLink, true);
+
+function isLeaving() {
+  return leaving !== null && location.pathname !== leaving.to && performance.now() < leaving.until;
+}
+
+// Does something after a delay, but not between a click on a page's link and the arrival of that page:
+// Streamlit would drop the page for it.
+export class Later {
+  #timer = null;
+
+  // Whether it was started, and has not been cancelled since.
+  get isStarted() {
+    return this.#timer !== null;
+  }
+
+  start(act, delayMs) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => (isLeaving() ? this.start(act, delayMs) : act()), delayMs);
+  }
+
+  cancel() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+}
 
 export class Soon {
   #timer = null;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,9 @@ async (control, [key, title, isPressed]) => {
 """A click on a link that begins at once, and lasts less than any timer; or takes no time at all, as
 one by the Enter key, a script or a screen reader does."""
 
+
+_TOLD_AGAIN_SECONDS = 2.0
+"""See `TELL_AGAIN_MS` in `assets/deck/revision.js`."""
 
 _EDITED_HITS = """
 () => {
@@ -130,6 +134,48 @@ def test_an_edit_that_was_lost_with_its_page_is_told_on_the_way_back(
         wait_for_sound(page)
         until(lambda: page.evaluate(_EDITED_HITS) not in (None, before), "the edit in Python")
         assert page.locator(".card .undo").first.is_enabled()
+
+
+def test_a_server_that_is_slow_to_answer_opens_the_page_that_was_asked_for_and_keeps_the_change(
+    browser: Browser, tmp_path: Path
+) -> None:
+    held: list[bytes | str] = []
+    sent: list[bytes | str] = []
+    lines: list[playwright.WebSocketRoute] = []
+    is_slow = False
+
+    def relay(line: playwright.WebSocketRoute) -> None:
+        server = line.connect_to_server()
+        line.on_message(lambda said: (sent.append(said), server.send(said)))
+        server.on_message(lambda said: held.append(said) if is_slow else line.send(said))
+        lines.append(line)
+
+    with serving(APPS["fake"], tmp_path / "log") as address, opened(browser, address) as page:
+        page.route_web_socket("**/_stcore/stream", relay)
+        page.reload()
+        wait_for_sound(page)
+        wait_for_rest(page)
+        tempo = page.get_by_role("textbox", name="Tempo in beats a minute")
+        is_slow, n_sent = True, len(sent)
+        tempo.fill("87")
+        tempo.press("Enter")
+        until(lambda: page.evaluate("1") and len(sent) > n_sent, "the tempo to be told")
+        n_sent = len(sent)
+        page.get_by_role("link", name="About", exact=True).click()
+        until(lambda: page.evaluate("1") and len(sent) > n_sent, "the page to be asked for")
+        n_sent, left = len(sent), time.monotonic()
+        until(
+            lambda: page.evaluate("1") and time.monotonic() - left > 1.5 * _TOLD_AGAIN_SECONDS,
+            "the time after which an unconfirmed change is told again",
+        )
+        assert len(sent) == n_sent
+        is_slow = False
+        for said in held:
+            lines[-1].send(said)
+        arrive(page, "About")
+        page.get_by_role("heading", name="The drummers").wait_for()
+        go_to(page, "Sample")
+        assert tempo.input_value() == "87"
 
 
 @faked

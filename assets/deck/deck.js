@@ -30,6 +30,7 @@ import { TELL_AGAIN_MS } from "./revision.js";
 import { sameHits } from "./score.js";
 import { engine } from "../player/engine.js";
 import { prepareWav, preparedWav } from "../player/wav.js";
+import { Later } from "../soon.js";
 
 const decks = new Map(); // parent element → Deck
 const histories = new Map(); // deck and card → edits, for when the user leaves the page and returns
@@ -308,11 +309,12 @@ class Deck {
 
   // Tells Python what was set on cards, repeatedly until it confirms.
   #insist(event, [delay, ...later] = TELL_AGAIN_MS) {
-    clearTimeout(this.#again[event]);
+    const again = (this.#again[event] ??= new Later());
+    again.cancel();
     const open = this.#unconfirmed(event);
     if (!open.length || !this.data.can[event] || !this.root.isConnected) return;
     this.send(event, open);
-    if (delay) this.#again[event] = setTimeout(() => this.#insist(event, later), delay);
+    if (delay) again.start(() => this.#insist(event, later), delay);
   }
 
   // What was set on cards and Python has not confirmed yet: [[id, revision, …what], …].

@@ -9,7 +9,7 @@
 import { element } from "../deck/elements.js";
 import { isTyped } from "../deck/keyboard.js";
 import { TELL_AGAIN_MS } from "../deck/revision.js";
-import { Soon } from "../soon.js";
+import { Later, Soon } from "../soon.js";
 import { chip, clamp, dial, picker } from "./controls.js";
 import { engine } from "./engine.js";
 import { MidiPorts } from "./midi.js";
@@ -31,7 +31,7 @@ class Teller {
   send = null;
   #heard = 0; // the last revision that Python has confirmed
   #soon = new Soon(() => this.now(), TELL_AFTER_MS);
-  #again = null; // timer that sends the last change again
+  #again = new Later(); // sends the last change again
   #known = ""; // the last data received from Python or sent to it
 
   get isWaiting() {
@@ -58,21 +58,19 @@ class Teller {
 
   #tell(set, [delay, ...later] = TELL_AGAIN_MS) {
     this.send("set", set);
-    clearTimeout(this.#again);
-    if (delay) this.#again = setTimeout(() => this.#tell(set, later), delay);
+    if (delay) this.#again.start(() => this.#tell(set, later), delay);
   }
 
   // Data from Python is current unless something newer is on its way there.
   hear({ set, revision }) {
     if (this.isWaiting) return;
     if (revision < this.revision) {
-      if (this.#again !== null) return;
+      if (this.#again.isStarted) return;
       this.#known = ""; // for a new session, which has no settings yet
       this.soon();
       return;
     }
-    clearTimeout(this.#again);
-    this.#again = null;
+    this.#again.cancel();
     this.revision = this.#heard = revision;
     takeFromPython(set);
     this.#known = JSON.stringify(playedHow());
