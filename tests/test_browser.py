@@ -231,6 +231,8 @@ def test_names_settings_and_grooves_survive_a_change_of_page(page: Page) -> None
     page.locator(".card .name").first.fill("My favourite")
     page.keyboard.press("Enter")
     wait_for_state(page, "now.cards[0].name === 'My favourite' && now.cards[0].kept")
+    is_unknown = "deck => deck.deck.engine.settings.isUnconfirmed"
+    until(lambda: not page.locator(".deck").first.evaluate(is_unknown), "Python to know the tempo")
     wait_for_rest(page)
     before = state(page)["cards"]
     page.get_by_role("link", name="About").click()
