@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from musicvae_core.errors import ConfigError
 from musicvae_core.models.config import LabConfig, ModelConfig, TrainConfig
+from musicvae_core.models.presets import preset
 from musicvae_core.music.grid import COMMON_TIME
 
 REFUSED_BY_MODEL = {
@@ -59,6 +60,11 @@ REFUSALS = [
     for name, values in refused.items()
     for value in values
 ]
+
+
+def test_the_bars_of_a_trio_share_z():
+    with pytest.raises(ConfigError, match=r"^bars_share_z is False; it must be True for a trio"):
+        preset("trio_16bar").model.replaced(bars_share_z=False)
 
 
 def test_every_field_has_a_limit_that_is_tested():

@@ -353,17 +353,18 @@ def _tune(row: dict[str, str | None], source: str) -> Tune:
     return Tune(name, split, title, collection, credit)
 
 
-def _windows(
+def line_windows(
     rows: NDArray[np.integer[Any]],
     tempos_bpm: NDArray[np.float32],
     performance: NDArray[np.int64],
     start_bars: NDArray[np.int64],
     labels: tuple[Tune, ...],
     grid: Grid,
+    alphabets: tuple[Alphabet, ...] = (LINE_CLASSES,),
 ) -> LineWindows:
-    """Return windows of lines, which are the same on every grid."""
-    return LineWindows(rows, tempos_bpm, performance, start_bars, labels)
+    """Return windows of lines, or of parts with these alphabets, which need no grid."""
+    return LineWindows(rows, tempos_bpm, performance, start_bars, labels, alphabets)
 
 
-LINES = SetReader(_files, _read_file, _cut, _windows, Tune, "melodies")
+LINES = SetReader(_files, _read_file, _cut, line_windows, Tune, "melodies")
 """How sets of melodies are read and cut; a performance is the `LineReading` of a tune."""

@@ -7,17 +7,17 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from io import StringIO
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from musicvae_core.data.dataset import DRUMS, archive_member, load_dataset
 from musicvae_core.data.files import holds
-from musicvae_core.data.lines import LINES, LineWindows, Tune, load_lines, tune_files
+from musicvae_core.data.lines import LINES, LineWindows, Tune, line_windows, load_lines, tune_files
 from musicvae_core.data.store import Cut, SetReader, StoredSet, describe_skipped
 from musicvae_core.data.windows import Split, WindowSource
 from musicvae_core.errors import DataError, NoMelodyError
@@ -236,20 +236,14 @@ def _read_file(file: tuple[bytes, _Starts | None], *, grid: Grid) -> _Song:
     return _Song(pieces, starts)
 
 
-def _windows(
-    rows: NDArray[np.integer[Any]],
-    tempos_bpm: NDArray[np.float32],
-    performance: NDArray[np.int64],
-    start_bars: NDArray[np.int64],
-    labels: tuple[Tune, ...],
-    grid: Grid,
-) -> LineWindows:
-    """Return windows of trios, which are the same on every grid."""
-    alphabets = tuple(TRIO_CLASSES.values())
-    return LineWindows(rows, tempos_bpm, performance, start_bars, labels, alphabets)
-
-
-_TRIOS = SetReader(_files, _read_file, _cut, _windows, Tune, "songs with melody, bass and drums")
+_TRIOS = SetReader(
+    _files,
+    _read_file,
+    _cut,
+    partial(line_windows, alphabets=tuple(TRIO_CLASSES.values())),
+    Tune,
+    "songs with melody, bass and drums",
+)
 
 _LOADERS: Mapping[Plays, tuple[Callable[..., WindowSource[Any]], SetReader]] = {
     "drums": (load_dataset, DRUMS),

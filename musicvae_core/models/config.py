@@ -173,7 +173,7 @@ class ModelConfig(_GridConfig):
                 f"{self.conductor_size} and encoder_bar_size {self.encoder_bar_size}."
             )
         if self.head == "trio" and not self.bars_share_z:
-            raise ConfigError("The bars of a trio share z: bars_share_z is False.")
+            raise ConfigError("bars_share_z is False; it must be True for a trio.")
         if self.head == "trio" and self.z_size % (3 * self.n_bars):
             raise ConfigError(
                 f"z_size is {self.z_size}; it must be a multiple of 3 * n_bars, {3 * self.n_bars}."

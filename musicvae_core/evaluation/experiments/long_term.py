@@ -154,7 +154,7 @@ def _measure(
     -------
     `checkpoint`, its name; `parameters`; `train` and `test`, each with
     `teacher_forcing_accuracy`, `sampling_accuracy`, `hit_f1` and `kl_nats` of
-    `evaluate.reconstruction_metrics`, and `by_bar`, the sampling accuracy of each bar; `prior`,
+    `reconstruction_metrics`, and `by_bar`, the sampling accuracy of each bar; `prior`,
     `learned` or `normal`, from which pieces are sampled; `similarity` of their bars at each lag
     (`_lag_similarity`), at temperature 1.
     """
