@@ -4,7 +4,9 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny networks only wait for more threads
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import hypothesis
@@ -129,18 +131,30 @@ def studio() -> Iterator:
         yield fake
 
 
-@pytest.fixture(scope="module")
-def address(request, tmp_path_factory) -> Iterator[str]:
-    """Where the app answers that `real_browser.on` names."""
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory) -> Iterator[Callable[[str], str]]:
+    """Start one of `real_browser.APPS` at its first use; all tests share the server."""
     from real_browser import APPS, serving
 
-    with serving(APPS[request.param], tmp_path_factory.mktemp("streamlit") / "log") as address:
-        yield address
+    with ExitStack() as servers:
+
+        @functools.cache
+        def address_of(name: str) -> str:
+            log = tmp_path_factory.mktemp(name) / "log"
+            return servers.enter_context(serving(APPS[name], log))
+
+        yield address_of
 
 
 @pytest.fixture(scope="module")
+def address(request, serve) -> str:
+    """Where the app answers that `real_browser.on` names."""
+    return serve(request.param)
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator:
-    """A Chromium; skips without it."""
+    """A Chromium for all tests, each in a context of its own; skips without it."""
     from real_browser import launched
 
     with launched() as browser:

@@ -28,6 +28,7 @@ FLAGS = (
     "--disable-background-networking --disable-component-update --disable-sync"
 )
 APPS = {
+    "actions": ROOT / "tests" / "actions_app.py",
     "fake": ROOT / "tests" / "fake_app.py",
     "deck": ROOT / "tests" / "fake_deck_app.py",
     "slow": ROOT / "tests" / "slow_app.py",

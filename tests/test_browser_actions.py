@@ -5,26 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from real_browser import ROOT, Page, launched, serving
+from real_browser import Browser, Page, on
 
-pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(
-        ROOT / "tests" / "actions_app.py", tmp_path_factory.mktemp("actions") / "log"
-    ) as at:
-        yield at
+pytestmark = [pytest.mark.browser, on("actions")]
 
 
 @pytest.fixture
-def page(url: str) -> Iterator[Page]:
-    with launched() as browser:
-        page = browser.new_page()
-        page.goto(url)
-        page.get_by_text("Called back 0, acted 0").wait_for()
-        yield page
+def page(address: str, browser: Browser) -> Iterator[Page]:
+    page = browser.new_page()
+    page.goto(address)
+    page.get_by_text("Called back 0, acted 0").wait_for()
+    yield page
+    page.close()
 
 
 def press(page: Page, button: str) -> None:

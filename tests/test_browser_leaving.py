@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from pathlib import Path
 
 import pytest
 from real_browser import (
-    APPS,
-    Browser,
     Locator,
     Page,
     faked,
     on,
-    opened,
     playwright,
-    serving,
     state,
     until,
     wait_for_rest,
@@ -106,9 +101,8 @@ def test_a_link_that_is_clicked_in_no_time_opens_its_page_and_python_has_the_edi
     until(lambda: page.evaluate(_EDITED_HITS) not in (None, before), "the edit in Python")
 
 
-def test_an_edit_that_was_lost_with_its_page_is_told_on_the_way_back(
-    browser: Browser, tmp_path: Path
-) -> None:
+@faked
+def test_an_edit_that_was_lost_with_its_page_is_told_on_the_way_back(page: Page) -> None:
     lost: list[bytes | str] = []
     is_losing = False
 
@@ -116,28 +110,28 @@ def test_an_edit_that_was_lost_with_its_page_is_told_on_the_way_back(
         server = line.connect_to_server()
         line.on_message(lambda said: lost.append(said) if is_losing else server.send(said))
 
-    with serving(APPS["fake"], tmp_path / "log") as address, opened(browser, address) as page:
-        page.route_web_socket("**/_stcore/stream", relay)
-        page.reload()
-        wait_for_sound(page)
-        wait_for_rest(page)
-        before = shown(page)
-        page.locator(".card .edit").first.click()
-        is_losing = True
-        page.locator(".card canvas.editable").first.focus()
-        page.keyboard.press("Enter")
-        until(lambda: page.evaluate("1") and bool(lost), "the edit to be lost")
-        is_losing = False
-        go_to(page, "About")
-        assert len(lost) == 1
-        go_to(page, "Sample")
-        wait_for_sound(page)
-        until(lambda: page.evaluate(_EDITED_HITS) not in (None, before), "the edit in Python")
-        assert page.locator(".card .undo").first.is_enabled()
+    page.route_web_socket("**/_stcore/stream", relay)
+    page.reload()
+    wait_for_sound(page)
+    wait_for_rest(page)
+    before = shown(page)
+    page.locator(".card .edit").first.click()
+    is_losing = True
+    page.locator(".card canvas.editable").first.focus()
+    page.keyboard.press("Enter")
+    until(lambda: page.evaluate("1") and bool(lost), "the edit to be lost")
+    is_losing = False
+    go_to(page, "About")
+    assert len(lost) == 1
+    go_to(page, "Sample")
+    wait_for_sound(page)
+    until(lambda: page.evaluate(_EDITED_HITS) not in (None, before), "the edit in Python")
+    assert page.locator(".card .undo").first.is_enabled()
 
 
+@faked
 def test_a_server_that_is_slow_to_answer_opens_the_page_that_was_asked_for_and_keeps_the_change(
-    browser: Browser, tmp_path: Path
+    page: Page,
 ) -> None:
     held: list[bytes | str] = []
     sent: list[bytes | str] = []
@@ -150,32 +144,31 @@ def test_a_server_that_is_slow_to_answer_opens_the_page_that_was_asked_for_and_k
         server.on_message(lambda said: held.append(said) if is_slow else line.send(said))
         lines.append(line)
 
-    with serving(APPS["fake"], tmp_path / "log") as address, opened(browser, address) as page:
-        page.route_web_socket("**/_stcore/stream", relay)
-        page.reload()
-        wait_for_sound(page)
-        wait_for_rest(page)
-        tempo = page.get_by_role("textbox", name="Tempo in beats a minute")
-        is_slow, n_sent = True, len(sent)
-        tempo.fill("87")
-        tempo.press("Enter")
-        until(lambda: page.evaluate("1") and len(sent) > n_sent, "the tempo to be told")
-        n_sent = len(sent)
-        page.get_by_role("link", name="About", exact=True).click()
-        until(lambda: page.evaluate("1") and len(sent) > n_sent, "the page to be asked for")
-        n_sent, left = len(sent), time.monotonic()
-        until(
-            lambda: page.evaluate("1") and time.monotonic() - left > 1.5 * _TOLD_AGAIN_SECONDS,
-            "the time after which an unconfirmed change is told again",
-        )
-        assert len(sent) == n_sent
-        is_slow = False
-        for said in held:
-            lines[-1].send(said)
-        arrive(page, "About")
-        page.get_by_role("heading", name="The drummers").wait_for()
-        go_to(page, "Sample")
-        assert tempo.input_value() == "87"
+    page.route_web_socket("**/_stcore/stream", relay)
+    page.reload()
+    wait_for_sound(page)
+    wait_for_rest(page)
+    tempo = page.get_by_role("textbox", name="Tempo in beats a minute")
+    is_slow, n_sent = True, len(sent)
+    tempo.fill("87")
+    tempo.press("Enter")
+    until(lambda: page.evaluate("1") and len(sent) > n_sent, "the tempo to be told")
+    n_sent = len(sent)
+    page.get_by_role("link", name="About", exact=True).click()
+    until(lambda: page.evaluate("1") and len(sent) > n_sent, "the page to be asked for")
+    n_sent, left = len(sent), time.monotonic()
+    until(
+        lambda: page.evaluate("1") and time.monotonic() - left > 1.5 * _TOLD_AGAIN_SECONDS,
+        "the time after which an unconfirmed change is told again",
+    )
+    assert len(sent) == n_sent
+    is_slow = False
+    for said in held:
+        lines[-1].send(said)
+    arrive(page, "About")
+    page.get_by_role("heading", name="The drummers").wait_for()
+    go_to(page, "Sample")
+    assert tempo.input_value() == "87"
 
 
 @faked

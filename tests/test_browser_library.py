@@ -13,6 +13,7 @@ from real_browser import (
     Browser,
     Page,
     download,
+    faked,
     ids,
     opened,
     play,
@@ -123,25 +124,21 @@ def test_a_reload_a_new_tab_and_a_restart_bring_back_what_was_left(
     context.close()
 
 
-def test_a_library_that_is_saved_and_emptied_is_imported_again(
-    browser: Browser, tmp_path: Path
-) -> None:
-    with started(APPS["fake"], tmp_path / "log") as (address, _):
-        wait_until_up(f"{address}/_stcore/health")
-        with opened(browser, address) as page:
-            page.locator(".card .keep").first.click()
-            wait_for_state(page, "now.cards[0].kept")
-            rename_first(page)
-            wait_for_rest(page)
-            open_library(page)
-            open_popover(page, "Save")
-            _, data = download(page, page.get_by_role("button", name="MIDI and JSON"))
-            page.keyboard.press("Escape")
-            page.locator(".card .keep").first.click()
-            page.get_by_text("Nothing here yet").wait_for()
-            import_file(page, data)
-            page.get_by_text("1 groove imported.").wait_for()
-            wait_for_state(page, f"now.cards[0].name === {NAME!r}")
+@faked
+def test_a_library_that_is_saved_and_emptied_is_imported_again(page: Page) -> None:
+    page.locator(".card .keep").first.click()
+    wait_for_state(page, "now.cards[0].kept")
+    rename_first(page)
+    wait_for_rest(page)
+    open_library(page)
+    open_popover(page, "Save")
+    _, data = download(page, page.get_by_role("button", name="MIDI and JSON"))
+    page.keyboard.press("Escape")
+    page.locator(".card .keep").first.click()
+    page.get_by_text("Nothing here yet").wait_for()
+    import_file(page, data)
+    page.get_by_text("1 groove imported.").wait_for()
+    wait_for_state(page, f"now.cards[0].name === {NAME!r}")
 
 
 GRIDS = {"Waltz": Grid(beats_per_bar=3), "Triplets": Grid(steps_per_beat=6)}
@@ -154,20 +151,16 @@ def on_beats(grid: Grid) -> Groove:
     return Groove.from_hits(hits, tempo_bpm=150.0, grid=grid)
 
 
-def test_music_on_other_grids_is_imported_drawn_edited_played_and_saved(
-    browser: Browser, tmp_path: Path
-) -> None:
+@faked
+def test_music_on_other_grids_is_imported_drawn_edited_played_and_saved(page: Page) -> None:
     given = [Source(grid_name, on_beats(grid)) for grid_name, grid in GRIDS.items()]
-    with started(APPS["fake"], tmp_path / "log") as (address, _):
-        wait_until_up(f"{address}/_stcore/health")
-        with opened(browser, address) as page:
-            wait_for_rest(page)
-            open_library(page)
-            import_file(page, _write_archive(given))
-            page.get_by_text("2 grooves imported.").wait_for()
-            for at, card in enumerate(state(page)["cards"]):
-                grid = GRIDS[card["name"]]
-                check_card(page, at, grid)
+    wait_for_rest(page)
+    open_library(page)
+    import_file(page, _write_archive(given))
+    page.get_by_text("2 grooves imported.").wait_for()
+    for at, card in enumerate(state(page)["cards"]):
+        grid = GRIDS[card["name"]]
+        check_card(page, at, grid)
 
 
 def check_card(page: Page, at: int, grid: Grid) -> None:

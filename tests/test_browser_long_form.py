@@ -5,53 +5,28 @@ from __future__ import annotations
 import io
 import wave
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 from real_browser import (
-    ROOT,
     Browser,
     Page,
     download,
     loudest,
+    on,
     opened,
     play,
-    serving,
+    real,
     state,
     wait_for_state,
 )
 
 from musicvae_core.music.midi.read import read_midi
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, on(real("groove_16bar"))]
 
-SHIPPED = ROOT / "checkpoints" / "groove_16bar"
 N_BARS = 16
 AUDIBLE = 0.005
-
-
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped models, or a tiny untrained one where there is none of sixteen bars."""
-    if (SHIPPED / "model.safetensors").is_file():
-        return SHIPPED.parent
-    from musicvae_core.models.checkpoint import Checkpoint, save_checkpoint
-    from musicvae_core.models.presets import preset
-
-    folder = tmp_path_factory.mktemp("checkpoints")
-    for name in ("groove_16bar", "groove_2bar"):
-        save_checkpoint(Checkpoint.new(preset(f"{name}_tiny")), folder / name)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def address(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CHECKPOINTS", str(checkpoints))
-        log = tmp_path_factory.mktemp("streamlit") / "log"
-        with serving(ROOT / "tests" / "long_app.py", log) as address:
-            yield address
 
 
 @pytest.fixture

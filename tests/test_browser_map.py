@@ -24,27 +24,21 @@ from map_in_browser import (
     zoom_in,
 )
 from real_browser import (
-    ROOT,
     Browser,
     Locator,
     Page,
     allowed,
-    launched,
+    everywhere,
+    faked,
     opened,
-    serving,
     until,
     wait_for_rest,
 )
 
 pytestmark = pytest.mark.browser
 
-APPS = {"fake": ROOT / "tests" / "fake_app.py", "real": ROOT / "app.py"}
-REAL_ATLAS = ROOT / "checkpoints" / "groove_2bar" / "atlas.npz"
 AUDIBLE = 0.01
 OPEN_SECONDS, HEARD_SECONDS = 2.0, 1.0
-
-everywhere = pytest.mark.parametrize("url", ["fake", "real"], indirect=True)
-faked = pytest.mark.parametrize("url", ["fake"], indirect=True)
 
 _THREE_FRAMES = """
 async () => {
@@ -75,31 +69,17 @@ async (deck) => {
 """
 
 
-@pytest.fixture(scope="module")
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if request.param == "real" and not REAL_ATLAS.is_file():
-        pytest.skip(f"{REAL_ATLAS.name} of groove_2bar is not there: make it first")
-    with serving(APPS[request.param], tmp_path_factory.mktemp("streamlit") / "log") as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
-
-
 @pytest.fixture
-def page(url: str, browser: Browser) -> Iterator[Page]:
+def page(address: str, browser: Browser) -> Iterator[Page]:
     """The Map page, opened from the Sample page, whose grooves then lie on the map."""
-    with opened(browser, url, viewport={"width": 1440, "height": 1000}) as page:
+    with opened(browser, address, viewport={"width": 1440, "height": 1000}) as page:
         open_map(page)
         yield page
 
 
 @everywhere
-def test_the_map_opens_soon(url: str, browser: Browser) -> None:
-    with opened(browser, url) as page:
+def test_the_map_opens_soon(address: str, browser: Browser) -> None:
+    with opened(browser, address) as page:
         seconds = []
         for _ in range(2):
             start = time.monotonic()
@@ -310,9 +290,11 @@ def moving_point(page: Page) -> tuple[float, float, float]:
 
 
 @everywhere
-def test_a_swipe_over_the_map_scrolls_the_page_and_a_tap_plays(browser: Browser, url: str) -> None:
+def test_a_swipe_over_the_map_scrolls_the_page_and_a_tap_plays(
+    browser: Browser, address: str
+) -> None:
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-    with opened(browser, f"{url}/map", **phone) as page:
+    with opened(browser, f"{address}/map", **phone) as page:
         page.locator(f"{CHART} .main-svg").first.wait_for()
         wait_for_rest(page)
         page.locator(CHART).scroll_into_view_if_needed()
