@@ -31,13 +31,7 @@ from musicvae_core.latent.codes import (
 )
 from musicvae_core.latent.model_folder import Library
 from musicvae_core.latent.morph import Curve, Route, Stop, journey_codes, morph, play_path
-from musicvae_core.latent.results import (
-    LongTake,
-    ModelInfo,
-    Morphed,
-    SteeredTake,
-    Take,
-)
+from musicvae_core.latent.results import LongTake, ModelInfo, Morphed, SteeredTake, Take
 from musicvae_core.latent.steering import look_ahead, steer_take
 from musicvae_core.models.checkpoint import Checkpoint
 from musicvae_core.music.forms import Music, form_of
@@ -64,6 +58,10 @@ class Studio:
     """All models, the audio renderer and file reading, shared by many sessions.
 
     Models are loaded on first use and then kept in memory. All methods are thread-safe.
+
+    A `model` is the name of one of `models()`. A method that takes one, or a take of one, raises
+    `CheckpointError` if the model does not exist or lacks a file that is needed, and `ConfigError`
+    if a value is out of range.
 
     Parameters
     ----------
@@ -117,8 +115,6 @@ class Studio:
 
         Parameters
         ----------
-        model
-            Name of one of `models()`.
         n
             How many, 1 to 1024.
         temperature
@@ -132,13 +128,7 @@ class Studio:
             `learned` or `normal`; see `latent.sample_codes`.
         style, busy
             What the grooves should be like; see `latent.sample_codes_like`. Either one implies
-            the learned prior.
-
-        Raises
-        ------
-        ConfigError, CheckpointError
-            If a value is out of range, the model does not exist, or its atlas is needed but
-            missing.
+            the learned prior and needs the model's atlas.
         """
         _check_number(n)
         checkpoint = self.checkpoint(model)
@@ -162,11 +152,6 @@ class Studio:
             How far to go: 0 gives the take's own z, 1 gives unrelated samples.
         seed
             Selects the fresh samples.
-
-        Raises
-        ------
-        ConfigError, CheckpointError
-            If a value is out of range, or the take's model no longer exists.
         """
         _check_number(n)
         if not 0 <= amount <= 1:
@@ -218,8 +203,6 @@ class Studio:
 
         Parameters
         ----------
-        model
-            Name of one of `models()`.
         ends
             Two grooves, or four: upper left, upper right, lower left, lower right. They must
             have the model's length.
@@ -235,8 +218,8 @@ class Studio:
 
         Raises
         ------
-        ConfigError, CheckpointError, InvalidMusicError
-            If a value is out of range, the model does not exist, or an end has another length.
+        InvalidMusicError
+            If an end has another length than the model's.
         """
         return morph(
             self.checkpoint(model),
@@ -250,12 +233,7 @@ class Studio:
         )
 
     def journey(
-        self,
-        model: str,
-        stops: NDArray[np.float32],
-        steps_a_leg: int,
-        *,
-        tempo_bpm: float = 120.0,
+        self, model: str, stops: NDArray[np.float32], steps_a_leg: int, *, tempo_bpm: float = 120.0
     ) -> list[Take]:
         """Decode a path through codes (n, Z) at temperature 0; see `journey_codes`."""
         codes = journey_codes(stops, steps_a_leg)
@@ -274,8 +252,6 @@ class Studio:
 
         Parameters
         ----------
-        model
-            Name of one of `models()`.
         z
             (Z,): where to start.
         targets
@@ -284,13 +260,6 @@ class Studio:
             How much of each label's vector to add first.
         tempo_bpm
             Tempo of the groove.
-
-        Raises
-        ------
-        ConfigError
-            If the model has no such attribute or label.
-        CheckpointError
-            See `attribute_vectors`.
         """
         vectors = self.attribute_vectors(model)
         checkpoint = self.checkpoint(model)
@@ -304,13 +273,7 @@ class Studio:
         *,
         tempo_bpm: float = 120.0,
     ) -> dict[str, tuple[tuple[float, Music], ...]]:
-        """Decode a code moved along each attribute vector on its own; see `look_ahead`.
-
-        Raises
-        ------
-        CheckpointError
-            See `attribute_vectors`.
-        """
+        """Decode a code moved along each attribute vector on its own; see `look_ahead`."""
         vectors = self.attribute_vectors(model)
         return look_ahead(self.checkpoint(model), vectors, z, n_positions, tempo_bpm)
 

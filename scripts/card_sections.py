@@ -15,7 +15,7 @@ import torch
 
 from musicvae_core.data.trios import load_data
 from musicvae_core.evaluation.experiments.feel import LAB, LAB_TOLD
-from musicvae_core.evaluation.experiments.feel_report import report_text
+from musicvae_core.evaluation.experiments.reports import report_text
 from musicvae_core.evaluation.metrics import evaluate_lines, realism_of_lines
 from musicvae_core.lab.options import Chance
 from musicvae_core.lab.tools import Lab

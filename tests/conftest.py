@@ -122,6 +122,21 @@ def full_disk(monkeypatch) -> None:
 
 
 @pytest.fixture
+def run(capsys) -> Callable[..., tuple[int, str, str]]:
+    """Run a command; return its exit code, standard output and standard error."""
+    from musicvae_core.cli.main import main
+
+    def run_command(*arguments: object) -> tuple[int, str, str]:
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    return run_command
+
+
+@pytest.fixture
 def studio() -> Iterator:
     """A fake `Studio` that every page finds in place of the real one."""
     from fake_studio import FakeStudio

@@ -19,6 +19,7 @@ class FakeLab:
 
     styles = ("funk", "hiphop", "jazz", "neworleans")
     drummers = ("drummer1", "drummer2")
+    grid = COMMON_TIME
 
     def __init__(self, calls: list[dict[str, object]]) -> None:
         self.calls = calls

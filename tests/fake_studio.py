@@ -165,8 +165,8 @@ class FakeStudio:
     def read_line(self, data: bytes, *, track: int | str | None = None) -> LineReading:
         return read_line(data, track=track)
 
-    def read_rhythm(self, data: bytes, *, track: int | str | None = None) -> MidiReading:
-        return read_rhythm(data, track=track)
+    def read_rhythm(self, data: bytes, **how: Any) -> MidiReading:
+        return read_rhythm(data, **how)
 
     def lab(self) -> FakeLab:
         if self.lab_error:

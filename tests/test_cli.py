@@ -14,7 +14,6 @@ import torch
 from midi_builders import without_drum_channel
 from tiny_data import drummed_groove
 
-from musicvae_core.cli.main import main
 from musicvae_core.evaluation import metrics as evaluate_module
 from musicvae_core.models.checkpoint import load_checkpoint
 from musicvae_core.music.line import Line, Note
@@ -25,20 +24,6 @@ from musicvae_core.studio import Studio
 from musicvae_core.training import fit_prior as fit_prior_module
 
 pytestmark = pytest.mark.usefixtures("own_cache")
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command; return its exit code, standard output and standard error."""
-
-    def run_command(*arguments):
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            code = stop.code
-        return code, *capsys.readouterr()
-
-    return run_command
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import plotly.graph_objects as go
 
-from musicvae_core.data.files import write_figure
+from musicvae_core.evaluation.experiments.reports import write_figure
 
 
 def test_without_a_drawer_it_is_html(tmp_path, monkeypatch, caplog):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_lab import FakeLab
 from fake_studio import FakeStudio
 from midi_builders import midi_file, note, note_off, track
 from page_driver import components, newest
@@ -299,7 +300,7 @@ def test_without_a_lab_the_page_says_so_in_a_sentence(studio: FakeStudio) -> Non
 
 
 def test_what_cannot_be_done_is_said_and_the_groove_stays(
-    page: AppTest, studio: FakeStudio
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     press(page)
     page.session_state["kept.groove_lab.inbox"] = [Source("Silence", Groove.silent(1))]
@@ -308,7 +309,7 @@ def test_what_cannot_be_done_is_said_and_the_groove_stays(
     def refuse(*_: object, **__: object) -> None:
         raise InvalidMusicError("The rhythm is silent: choose one that has notes.")
 
-    studio.lab = lambda: type("Lab", (), {"styles": (), "drummers": (), "drumify": refuse})()
+    monkeypatch.setattr(FakeLab, "drumify", refuse)
     press(page)
     assert "silent" in page.error[0].value
     assert card(page)["name"] == "Silence"

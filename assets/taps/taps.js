@@ -39,13 +39,14 @@ class Pad {
     this.root.taps = this.#describe();
     parent.append(this.root);
     this.#listen();
-    this.#rest("A bar is counted in. Higher on the pad is louder.");
   }
 
   update(data) {
     this.data = data;
     const lights = Array.from({ length: this.#beatsPerBar }, () => element("i"));
-    if (lights.length !== this.lights.children.length) this.lights.replaceChildren(...lights);
+    if (lights.length === this.lights.children.length) return;
+    this.lights.replaceChildren(...lights);
+    this.#rest(`A bar of ${lights.length}/4 is counted in. Higher on the pad is louder.`);
   }
 
   destroy() {

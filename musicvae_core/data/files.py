@@ -194,16 +194,6 @@ def check_arrays(arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[
             raise ValueError(f"not every number of {name} is finite")
 
 
-def holds(path: Path, name: str) -> bool:
-    """Say whether a folder or a zip has a file of this name at its top."""
-    if path.is_dir():
-        return (path / name).is_file()
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return name in archive.namelist()
-
-
 def read_side_file(
     path: Path,
     *,
@@ -408,42 +398,3 @@ def _verify(part: Path, url: str, size: int, sha256: str) -> None:
 def _sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_figure(figure: Any, path: Path) -> Path:
-    """Write a Plotly figure as a picture, or as HTML where nothing can draw one.
-
-    Parameters
-    ----------
-    figure
-        A `plotly.graph_objects.Figure`.
-    path
-        Its suffix gives the format, such as `.svg`.
-
-    Returns
-    -------
-    The file that was written: the path, or the same with the suffix `.html`.
-    """
-    try:
-        picture = figure.to_image(format=path.suffix.removeprefix("."))
-        write_content(path, _with_one_sheet(picture) if path.suffix == ".svg" else picture)
-    except (ImportError, ValueError, RuntimeError) as error:
-        _log.warning("%s needs kaleido and Chromium (%s); HTML is written instead.", path, error)
-        path = path.with_suffix(".html")
-        write_content(path, figure.to_html(include_plotlyjs="cdn"))
-    return path
-
-
-_STYLED_TEXT = re.compile(rb'(<text (?![^>]*class=)[^>]*?)style="([^"]+)"')
-
-
-def _with_one_sheet(svg: bytes) -> bytes:
-    """Return an SVG file in which the styles of texts stand once, not in each text again."""
-    styles = sorted({style for _, style in _STYLED_TEXT.findall(svg)})
-    if not styles:
-        return svg
-    names = {style: b"text-%d" % at for at, style in enumerate(styles)}
-    slim = _STYLED_TEXT.sub(lambda text: b'%bclass="%b"' % (text[1], names[text[2]]), svg)
-    rules = b"".join(b".%b{%b}" % (name, style) for style, name in names.items())
-    head, bracket, rest = slim.partition(b">")
-    return b"%b%b<style>%b</style>%b" % (head, bracket, rules, rest)

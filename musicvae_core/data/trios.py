@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from musicvae_core.data.dataset import DRUMS, archive_member, load_dataset
-from musicvae_core.data.files import holds
 from musicvae_core.data.lines import LINES, LineWindows, Tune, line_windows, load_lines, tune_files
 from musicvae_core.data.store import Cut, SetReader, StoredSet, describe_skipped
 from musicvae_core.data.windows import Split, WindowSource
@@ -147,10 +146,20 @@ def form_of_set(path: Path) -> Plays:
 
     A folder of zips of melodies may hold some of trios as well, and is taken for the former.
     """
-    if holds(path, _WINDOWS_TABLE):
+    if _holds(path, _WINDOWS_TABLE):
         return "piece"
     has_archives = path.is_dir() and any(path.glob("melody_*.zip"))
-    return "line" if has_archives or holds(path, "index.csv") else "drums"
+    return "line" if has_archives or _holds(path, "index.csv") else "drums"
+
+
+def _holds(path: Path, name: str) -> bool:
+    """Say whether a folder or a zip has a file of this name at its top."""
+    if path.is_dir():
+        return (path / name).is_file()
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return name in archive.namelist()
 
 
 def load_trios(path: Path, *, grid: Grid = COMMON_TIME) -> _TrioDataset:

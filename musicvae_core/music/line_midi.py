@@ -19,13 +19,18 @@ from musicvae_core.music.grid import (
     Grid,
 )
 from musicvae_core.music.line import Line, Note
-from musicvae_core.music.midi.maps import program_name
-from musicvae_core.music.midi.read import read_bytes, read_midi
-from musicvae_core.music.midi.scan import ScannedMidi, ScannedTrack, scan_midi
-from musicvae_core.music.midi.tracks import close_up, list_instruments, list_names, number_repeats
+from musicvae_core.music.midi.maps import list_names, number_repeats, program_name
+from musicvae_core.music.midi.read import read_midi
+from musicvae_core.music.midi.scan import read_bytes, scan_midi
+from musicvae_core.music.midi.tracks import (
+    DRUM_CHANNEL,
+    ScannedMidi,
+    ScannedTrack,
+    close_up,
+    list_instruments,
+)
 from musicvae_core.music.piece import BASS, MELODY, Part, Piece
 
-_DRUM_CHANNEL = 9
 _BASS_PROGRAMS = range(32, 40)
 _BASS_WORDS = re.compile(r"bass(?!oon)|tuba", re.IGNORECASE)
 _LEAD_WORDS = re.compile(r"melod|lead|voice|vocal|solo", re.IGNORECASE)
@@ -262,7 +267,7 @@ def _parts(scanned: ScannedMidi) -> list[_Part]:
     """Return what each channel but the drums' plays, track by track."""
     parts = []
     for track in scanned.tracks:
-        for channel in sorted({note.channel for note in track.notes} - {_DRUM_CHANNEL}):
+        for channel in sorted({note.channel for note in track.notes} - {DRUM_CHANNEL}):
             program = track.programs.get(channel, 0)
             name = track.name or program_name(program)
             parts.append(_Part(name, program, _notes(track, channel)))

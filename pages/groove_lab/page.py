@@ -19,7 +19,13 @@ from musicvae_core.music.forms import (
     taps_to_groove,
     with_drums,
 )
-from musicvae_core.music.grid import COMMON_TIME, MAX_STEPS_PER_BAR, MAX_TEMPO_BPM, MIN_TEMPO_BPM
+from musicvae_core.music.grid import (
+    COMMON_TIME,
+    MAX_STEPS_PER_BAR,
+    MAX_TEMPO_BPM,
+    MIN_TEMPO_BPM,
+    Grid,
+)
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.midi.maps import DrumMap
 from musicvae_core.music.midi.read import MidiReading
@@ -86,6 +92,7 @@ def groove_lab() -> None:
                 "Groove",
                 details=details,
                 forms=tuple(form.name for form in FORMS.values()),
+                grids=[studio.lab().grid],
             )
             if source is None:
                 st.info("Choose a groove to work on.")
@@ -249,8 +256,9 @@ class _Rhythms:
         *,
         treat_as_drums: TrackChoice | None = None,
         drum_map: DrumMap | None = None,
+        grid: Grid | None = COMMON_TIME,
     ) -> MidiReading:
-        return self.studio.read_rhythm(data, track=treat_as_drums)
+        return self.studio.read_rhythm(data, track=treat_as_drums, grid=grid or COMMON_TIME)
 
 
 def _draw_rhythms(studio: Studio, key: str) -> None:
@@ -264,7 +272,7 @@ def _draw_rhythms(studio: Studio, key: str) -> None:
     with st.expander("Tap or upload a rhythm", icon=":material/touch_app:", expanded=True):
         pad, file = st.columns([2, 1], gap="large")
         with pad:
-            _draw_tap_pad("groove_lab.taps", place_taps)
+            _draw_tap_pad("groove_lab.taps", studio.lab().grid, place_taps)
         with file:
             label = "Drop MIDI: a bass line, a melody, or any track with a rhythm"
             reader = _Rhythms(studio)
@@ -274,23 +282,24 @@ def _draw_rhythms(studio: Studio, key: str) -> None:
                 label,
                 lambda found: slots.fill(key, found[0]),
                 has_map=False,
+                grids=[studio.lab().grid],
             )
             draw_report(reader, "groove_lab.rhythm", lambda found: slots.fill(key, found[0]))
 
 
-_TAPPED_GRID = COMMON_TIME
-"""The grid of the shipped lab."""
 _BARS = (1, 2, 4, _MAX_TAPPED_BARS)
 _MOST_LATE_MS = 250
 
 
-def _draw_tap_pad(key: str, on_taps: Callable[[Groove], None]) -> None:
+def _draw_tap_pad(key: str, grid: Grid, on_taps: Callable[[Groove], None]) -> None:
     """Draw the pad with its settings.
 
     Parameters
     ----------
     key
         Identifies the widgets in the session.
+    grid
+        The grid of the metronome and of the rhythm.
     on_taps
         Called with the tapped rhythm, before the page runs again.
     """
@@ -322,11 +331,11 @@ def _draw_tap_pad(key: str, on_taps: Callable[[Groove], None]) -> None:
             "tempo": tempo_bpm,
             "bars": bars,
             "late": late,
-            "grid": grid_as_sent(_TAPPED_GRID),
+            "grid": grid_as_sent(grid),
         },
         on_taps_change=on_event(
             *(f"{key}.pad", "taps", _TAPS),
-            lambda sent: on_taps(taps_to_groove(sent.taps, sent.bars, sent.tempo, _TAPPED_GRID)),
+            lambda sent: on_taps(taps_to_groove(sent.taps, sent.bars, sent.tempo, grid)),
         ),
     )
 

@@ -23,6 +23,7 @@ from streamlit.typing import UploadedFile
 from musicvae_core.data.files import DAMAGED, file_stem
 from musicvae_core.errors import LibraryError, MidiError, MusicVAEError, NoDrumsError
 from musicvae_core.music.forms import form_of, n_notes
+from musicvae_core.music.grid import COMMON_TIME
 from musicvae_core.music.midi.scan import MAX_BYTES
 from musicvae_core.studio import Studio
 from pages.shared.actions import FILES, action, as_text, on_value
@@ -43,6 +44,8 @@ _N_IMPORTS = SessionVar("kept.favourites.imports", 0)
 _TO_TAG = SessionVar[Sequence[str]]("favourites.to_tag", ())
 _NEW_TAGS = SessionVar[Sequence[str]]("favourites.new_tags", ())
 
+_GRIDS = (COMMON_TIME, None)
+"""Imported files are read as sixteenths in 4/4, or else on a grid of their own metre."""
 _FIELDS: tuple[tuple[str, Literal[True, "directory"], list[str]], ...] = (
     ("A folder of MIDI files", "directory", ["mid", "midi"]),
     ("MIDI files, or zips of them", True, ["mid", "midi", "zip"]),
@@ -192,10 +195,10 @@ def _import(studio: Studio, files: Sequence[Any]) -> None:
 
     def read(name: str, data: bytes) -> Source:
         try:
-            return read_file(studio, name, data)
+            return read_file(studio, name, data, grids=_GRIDS)
         except NoDrumsError as error:
             try:
-                return read_file(studio, name, data, plays="line")
+                return read_file(studio, name, data, plays="line", grids=_GRIDS)
             except MidiError:
                 raise error from None
 

@@ -25,7 +25,7 @@ from pages.shared.actions import COUNT, action, as_text, icon_button, on_value
 from pages.shared.card import Card
 from pages.shared.collection import Source, as_long_as, favourites, slots
 from pages.shared.deck import source_deck
-from pages.shared.play_settings import MAX_SEED, WIDTH, choose_model, draw_undo
+from pages.shared.play_settings import MAX_SEED, WIDTH, choose_model, draw_undo, grids_of
 from pages.shared.session import take_sent
 from pages.shared.sources import choose_groove, demo_sources
 from pages.shared.store import (
@@ -165,7 +165,8 @@ def _draw_bars(part: _Part, at: int) -> None:
 
 def _draw_adding(studio: Studio, model: ModelInfo) -> None:
     """Draw the choice of a groove, and the buttons that add it to the path and undo that."""
-    choose_groove(studio, _NEXT, "Another groove", default=len(_parts()))
+    grids = grids_of(studio.models(), "drums", model)
+    choose_groove(studio, _NEXT, "Another groove", default=len(_parts()), grids=grids)
     with st.container(horizontal=True, gap="xsmall"):
         is_full = len(_parts()) == MAX_STOPS or _n_bars_of_path() == MAX_PATH_BARS
         full = f"A path can have at most {MAX_STOPS} grooves and {MAX_PATH_BARS} bars"
@@ -178,7 +179,7 @@ def _draw_adding(studio: Studio, model: ModelInfo) -> None:
             on_click=action(_add_chosen),
         )
         with st.popover("Several files", icon=":material/upload_file:"):
-            draw_uploader(studio, _FILES, "Drop MIDI files", _add_parts)
+            draw_uploader(studio, _FILES, "Drop MIDI files", _add_parts, grids=grids)
         draw_undo("long_form.path_undo", _PATH.get().can_undo(), "the path", _undo_path)
     draw_report(studio, _FILES, _add_parts)
 

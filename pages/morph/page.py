@@ -17,7 +17,14 @@ from pages.shared.actions import Share, action, component
 from pages.shared.card import Card, Morph, draw_zip, piece_card
 from pages.shared.collection import Source, favourites, fingerprint, slots
 from pages.shared.deck import deck, source_deck
-from pages.shared.play_settings import MAX_SEED, WIDTH, choose_bars, choose_model, draw_undo
+from pages.shared.play_settings import (
+    MAX_SEED,
+    WIDTH,
+    choose_bars,
+    choose_model,
+    draw_undo,
+    grids_of,
+)
 from pages.shared.session import take_sent
 from pages.shared.sources import choose_groove
 from pages.shared.store import SessionVar, lasting_settings, real, whole
@@ -349,7 +356,8 @@ def _choose_ends(studio: Studio, settings: _MorphSettings) -> list[Source]:
     with last:
         label = f"Drop MIDI files: the first is A, then {', '.join('BCD'[: len(keys) - 1])}"
         with st.container(key=_DROP):
-            draw_uploader(studio, "morph.upload", label, place, plays=plays)
+            grids = grids_of(studio.models(), plays, settings.model)
+            draw_uploader(studio, "morph.upload", label, place, plays=plays, grids=grids)
         _take_drops(key="morph.drops", data={"field": f".st-key-{_DROP}", "text": label})
         draw_report(studio, "morph.upload", place)
     return [source for source in chosen if source is not None]

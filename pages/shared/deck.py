@@ -103,6 +103,7 @@ def deck(
         Called with a card's id and the change requested with one of its tools; see
         `edits.changed`.
     """
+    offered = destinations or {}
     callbacks: dict[str, Callable[..., None] | None] = {
         "more": on_more,
         "keep": on_keep,
@@ -116,9 +117,6 @@ def deck(
         "change": on_change,
         "stems": partial(_save_stems, studio),
     }
-    by_id = {card.id: card for card in cards}
-    offered = destinations or {}
-    forms = {id_: forms_taken(studio.models(), id_) for id_ in offered}
     load_instruments(sorted(set().union(*(card.programs for card in cards))))
     _mount(
         key=key,
@@ -127,19 +125,40 @@ def deck(
             "labels": VOICE_LABELS,
             "problem": studio.sound_problem,
             "can": {event: callback is not None for event, callback in callbacks.items()},
-            "destinations": [[id_, label, forms[id_]] for id_, label in offered.items()],
+            "destinations": _destinations_as_sent(studio, offered),
             "play": play,
             "follow": follow,
             "stage": stage,
             "cards": [payload(card, _revisions_of_card(key, card.id)) for card in cards],
         },
-        **{
-            f"on_{event}_change": on_event(
-                key, event, CARD_EVENTS[event], partial(_tell, key, event, callback, by_id, offered)
-            )
-            for event, callback in callbacks.items()
-        },
+        **_handlers(key, callbacks, {card.id: card for card in cards}, offered),
     )
+
+
+def _destinations_as_sent(
+    studio: Studio, destinations: Mapping[str, str]
+) -> list[tuple[str, str, list[str]]]:
+    """Return the page, menu text and forms of music of each destination."""
+    models = studio.models()
+    return [(id_, label, forms_taken(models, id_)) for id_, label in destinations.items()]
+
+
+def _handlers(
+    key: str,
+    callbacks: Mapping[str, Callable[..., None] | None],
+    cards: Mapping[str, Card],
+    destinations: Mapping[str, str],
+) -> dict[str, Callable[[], None]]:
+    """Return what Streamlit calls for each event of a deck, by the parameter of the component."""
+    return {
+        f"on_{event}_change": on_event(
+            key,
+            event,
+            CARD_EVENTS[event],
+            partial(_tell, key, event, callback, cards, destinations),
+        )
+        for event, callback in callbacks.items()
+    }
 
 
 _REVISED = ("edit", "keep")

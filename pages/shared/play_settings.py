@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from musicvae_core.errors import CheckpointError
 from musicvae_core.latent.results import ModelInfo
+from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.piece import Plays
 from pages.shared.actions import action, icon_button
 from pages.shared.store import SessionVar
@@ -33,6 +34,14 @@ MODELS: Mapping[Plays, SessionVar[str]] = {
     for plays in _FORM_TITLES
 }
 """The name of the model chosen for each form of music."""
+
+
+def grids_of(
+    models: Sequence[ModelInfo], plays: Plays, model: ModelInfo | None = None
+) -> list[Grid]:
+    """Return the grids of the models that play a form of music, that of one model first."""
+    playing = [*([model] if model else []), *(one for one in models if one.plays == plays)]
+    return list(dict.fromkeys(one.grid for one in playing)) or [COMMON_TIME]
 
 
 def draw_undo(key: str, can_undo: bool, what: str, undo: Callable[[], None]) -> None:

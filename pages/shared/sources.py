@@ -19,12 +19,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from musicvae_core.errors import (
-    CheckpointError,
-    InvalidMusicError,
-    MusicVAEError,
-    ShareCodeError,
-)
+from musicvae_core.errors import CheckpointError, InvalidMusicError, MusicVAEError, ShareCodeError
 from musicvae_core.latent.results import ModelInfo
 from musicvae_core.music.forms import FORMS, Music, padded, windows
 from musicvae_core.music.piece import Plays
@@ -47,11 +42,11 @@ from pages.shared.collection import (
     slots,
 )
 from pages.shared.names import name_of
-from pages.shared.play_settings import MODELS, PLAYS
+from pages.shared.play_settings import MODELS, PLAYS, grids_of
 from pages.shared.session import take_sent, take_to_share
 from pages.shared.store import SessionVar
 from pages.shared.transport import choose_kit, chosen_kit, transport
-from pages.shared.uploads import draw_report, draw_uploader
+from pages.shared.uploads import Grids, draw_report, draw_uploader
 
 _MAX_SEED = 2**31 - 1
 _WINDOW_WIDTH = 336
@@ -67,6 +62,7 @@ def choose_groove(
     default: int = 0,
     details: DeltaGenerator | None = None,
     forms: Sequence[Plays] = ("drums",),
+    grids: Grids | None = None,
 ) -> Source | None:
     """Draw the choice of a groove and return it; the choice survives page changes.
 
@@ -88,6 +84,8 @@ def choose_groove(
         right below it; if the choice is in a row, pass the container below the row.
     forms
         The forms offered if there is no model; uploads are read as the first.
+    grids
+        The grids to read uploads on; by default see `grids_of`.
 
     Returns
     -------
@@ -121,7 +119,11 @@ def choose_groove(
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", width="content"):
         _draw_choice(key, label, demos, wanted)
         with st.popover("Add", icon=":material/add:", help="Upload, or draw a sample"):
-            draw_uploader(studio, f"{key}.upload", "Drop MIDI files", place, plays=plays)
+            draw_uploader(
+                *(studio, f"{key}.upload", "Drop MIDI files", place),
+                plays=plays,
+                grids=grids or grids_of(studio.models(), plays, model),
+            )
             _draw_sampler(studio, key, model)
             _draw_code_field(studio, key, take)
     with details or nullcontext():

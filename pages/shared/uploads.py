@@ -15,6 +15,7 @@ from streamlit.typing import UploadedFile
 from musicvae_core.errors import MidiError, NoDrumsError, NoMelodyError
 from musicvae_core.music.drums import VOICES
 from musicvae_core.music.forms import FORMS, Music
+from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.line_midi import read_line, read_piece
 from musicvae_core.music.midi.maps import DRUM_MAPS, STANDARD, DrumMap, drum_name, override_map
 from musicvae_core.music.midi.read import MidiReading
@@ -132,6 +133,8 @@ def _maps() -> dict[str, DrumMap]:
 
 _Place = Callable[[Sequence[Source]], None]
 """Receives what was read, in the order of the files."""
+Grids = Sequence[Grid | None]
+"""Grids to read a file on, in order of preference; None for the file's own grid."""
 
 
 class _Reader(Protocol):
@@ -143,6 +146,7 @@ class _Reader(Protocol):
         *,
         treat_as_drums: TrackChoice | None = None,
         drum_map: DrumMap | None = None,
+        grid: Grid | None = COMMON_TIME,
     ) -> MidiReading:
         """Read a file as `Studio.read_midi` does."""
         ...
@@ -156,6 +160,7 @@ class _Undrummed:
     data: bytes
     tracks: tuple[str, ...]
     plays: Plays = "drums"
+    grids: Grids = (COMMON_TIME,)
 
 
 @dataclass(frozen=True)
@@ -172,40 +177,56 @@ def read_file(
     data: bytes,
     tracks: Sequence[str] | None = None,
     plays: Plays = "drums",
+    grids: Grids = (COMMON_TIME,),
 ) -> Source:
     """Read music of a form in a MIDI file, from its first bar with a note.
 
-    The source's note summarizes the reading.
+    It is read on the first of the grids that has the file's metre. The source's note summarizes
+    the reading.
 
     Raises
     ------
     MidiError
-        What `Studio.read_midi`, `read_line` and `read_piece` raise.
+        What `Studio.read_midi`, `read_line` and `read_piece` raise, on the first of the grids.
     """
-    music, summary = _READERS[plays](reader, data, tracks)
-    stem = name.rpartition(".")[0] or name
-    return Source(stem, music, origin="upload", note=as_text(summary))
+    refusals = []
+    for grid in grids:
+        try:
+            music, summary = _READERS[plays](reader, data, tracks, grid)
+        except MidiError as error:
+            refusals.append(error)
+        else:
+            stem = name.rpartition(".")[0] or name
+            return Source(stem, music, origin="upload", note=as_text(summary))
+    raise refusals[0]
 
 
-def _read_drums(reader: _Reader, data: bytes, tracks: Sequence[str] | None) -> tuple[Music, str]:
-    reading = reader.read_midi(data, treat_as_drums=tracks, drum_map=_chosen_map())
-    reading = reading.from_first_hit()
+_Tracks = Sequence[str] | None
+
+
+def _read_drums(
+    reader: _Reader, data: bytes, tracks: _Tracks, grid: Grid | None
+) -> tuple[Music, str]:
+    reading = reader.read_midi(
+        data, treat_as_drums=tracks, drum_map=_chosen_map(), grid=grid
+    ).from_first_hit()
     return reading.groove, reading.summary
 
 
-def _read_melody(reader: _Reader, data: bytes, tracks: Sequence[str] | None) -> tuple[Music, str]:
-    reading = read_line(data, track=tracks[0] if tracks else None)
+def _read_melody(_: _Reader, data: bytes, tracks: _Tracks, grid: Grid | None) -> tuple[Music, str]:
+    reading = read_line(data, track=tracks[0] if tracks else None, grid=grid)
     line = reading.line
     first_bar = int(line.onsets.argmax()) // line.grid.steps_per_bar
     return line.bars(first_bar, line.n_bars - first_bar), reading.summary
 
 
-def _read_band(reader: _Reader, data: bytes, tracks: Sequence[str] | None) -> tuple[Music, str]:
-    reading = read_piece(data)
+def _read_band(_: _Reader, data: bytes, __: _Tracks, grid: Grid | None) -> tuple[Music, str]:
+    reading = read_piece(data, grid=grid or COMMON_TIME)
     return reading.piece, reading.summary
 
 
-_READERS: Mapping[Plays, Callable[[_Reader, bytes, Sequence[str] | None], tuple[Music, str]]] = {
+_ReadMusic = Callable[[_Reader, bytes, _Tracks, Grid | None], tuple[Music, str]]
+_READERS: Mapping[Plays, _ReadMusic] = {
     "drums": _read_drums,
     "line": _read_melody,
     "piece": _read_band,
@@ -230,10 +251,12 @@ def draw_uploader(
     *,
     has_map: bool = True,
     plays: Plays = "drums",
+    grids: Grids = (COMMON_TIME,),
 ) -> None:
     """Draw a field to drop MIDI files on, below the choice of a drum map if `has_map`.
 
-    Each file is read as music of the form `plays`. The field empties once the files have been read.
+    Each file is read as music of the form `plays`, on the first of the grids that has its metre; a
+    file in another metre is refused. The field empties once the files have been read.
     It is drawn last, so that the messages of `draw_report` are beside it.
     """
     if has_map and plays == "drums":
@@ -244,7 +267,9 @@ def draw_uploader(
         accept_multiple_files=True,
         key=field,
         help=f"Standard MIDI files, one or more; the {FORMS[plays].noun} in each is read.",
-        on_change=on_value(field, FILES, partial(_read_all, reader, key, field, place, plays)),
+        on_change=on_value(
+            field, FILES, partial(_read_all, reader, key, field, place, plays, grids)
+        ),
     )
 
 
@@ -286,6 +311,7 @@ def _read_all(
     field: str,
     place: _Place,
     plays: Plays,
+    grids: Grids,
     files: Sequence[UploadedFile | Any],
 ) -> None:
     """Read all dropped files; failures are reported and do not affect the others.
@@ -303,10 +329,10 @@ def _read_all(
         data = file.getvalue()
         free_upload(file.file_id)
         try:
-            found.append(read_file(reader, file.name, data, plays=plays))
+            found.append(read_file(reader, file.name, data, plays=plays, grids=grids))
         except (NoDrumsError, NoMelodyError) as error:
             if error.tracks and plays in _TRACKS_WANTED:
-                undrummed.append(_Undrummed(file.name, data, error.tracks, plays))
+                undrummed.append(_Undrummed(file.name, data, error.tracks, plays, grids))
             else:
                 failures.append(f"{as_text(file.name)}: {as_text(str(error))}")
         except MidiError as error:
@@ -355,7 +381,7 @@ def _read_track(reader: _Reader, key: str, file: _Undrummed, choice: str, place:
         return
     rest = tuple(other for other in report.undrummed if other is not file)
     try:
-        source = read_file(reader, file.name, file.data, tracks, file.plays)
+        source = read_file(reader, file.name, file.data, tracks, file.plays, file.grids)
     except MidiError as error:
         failures = (*report.failures, f"{as_text(file.name)}: {as_text(str(error))}")
         _report(key).set(replace(report, failures=failures))

@@ -15,9 +15,10 @@ from plotly.subplots import make_subplots
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from musicvae_core.data.dataset import Dataset
-from musicvae_core.data.files import make_folder, write_content, write_figure
+from musicvae_core.data.files import make_folder, write_content
 from musicvae_core.data.windows import Split, Windows, WindowSource
 from musicvae_core.evaluation.experiments.attribute_floors import definition_floors, nearest_real
+from musicvae_core.evaluation.experiments.reports import write_figure
 from musicvae_core.evaluation.realism import judge_auc
 from musicvae_core.latent.attribute_vectors import FILL, AttributeVectors
 from musicvae_core.latent.codes import Codes, encode_features

@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from musicvae_core.data.dataset import Dataset
-from musicvae_core.data.files import make_folder, write_content, write_figure
+from musicvae_core.data.files import make_folder, write_content
 from musicvae_core.data.windows import Split, Windows
 from musicvae_core.errors import TooFewExamplesError
+from musicvae_core.evaluation.experiments.reports import write_figure
 from musicvae_core.latent.codes import Codes, encode_features, refine_path, slerp
 from musicvae_core.models.checkpoint import Checkpoint
 from musicvae_core.music.drums import DRUM_CLASSES, N_VOICES, hits_to_classes

@@ -18,9 +18,9 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from musicvae_core.data.dataset import Dataset
-from musicvae_core.data.files import write_figure
 from musicvae_core.data.windows import Split
 from musicvae_core.errors import TooFewExamplesError
+from musicvae_core.evaluation.experiments.reports import write_figure
 from musicvae_core.evaluation.metrics import MAX_GENERATED, realism_metrics
 from musicvae_core.latent.atlas import Atlas, directions
 from musicvae_core.latent.codes import Codes, encode_features

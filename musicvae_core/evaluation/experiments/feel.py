@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from musicvae_core.data.dataset import Dataset
-from musicvae_core.data.files import make_folder, write_content, write_figure
+from musicvae_core.data.files import make_folder, write_content
 from musicvae_core.data.windows import Split, Windows
 from musicvae_core.evaluation.experiments.feel_baselines import (
     FeelTable,
@@ -32,7 +32,7 @@ from musicvae_core.evaluation.experiments.feel_metrics import (
     likeness,
     transfer_report,
 )
-from musicvae_core.evaluation.experiments.feel_report import draw, report_text
+from musicvae_core.evaluation.experiments.reports import draw, report_text, write_figure
 from musicvae_core.evaluation.realism import feature_gaps, judge_auc
 from musicvae_core.lab.completion import complete, nats_of_rest, open_bars, stretches
 from musicvae_core.lab.options import Chance

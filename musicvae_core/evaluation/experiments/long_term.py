@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from musicvae_core.data.dataset import Dataset
-from musicvae_core.data.files import make_folder, write_content, write_figure
+from musicvae_core.data.files import make_folder, write_content
 from musicvae_core.data.windows import Windows
 from musicvae_core.errors import ConfigError
+from musicvae_core.evaluation.experiments.reports import write_figure
 from musicvae_core.evaluation.metrics import (
     MAX_GENERATED,
     generate_features,

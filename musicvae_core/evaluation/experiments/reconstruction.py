@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from musicvae_core.data.files import make_folder, write_content, write_figure
+from musicvae_core.data.files import make_folder, write_content
 from musicvae_core.data.windows import WindowSource
+from musicvae_core.evaluation.experiments.reports import write_figure
 from musicvae_core.models.checkpoint import Checkpoint
 from musicvae_core.models.config import ModelConfig
 from musicvae_core.models.kinds import Kind, kind_of

@@ -11,7 +11,8 @@ leave it out; `#` begins a comment. Pitches that it does not name are read as `S
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ with redirect_stdout(None):  # it imports pyfluidsynth, which prints when CI is 
     import pretty_midi
 
 _MAX_FILE_BYTES = 100_000
+_MAX_NAMES_LISTED = 8
 _HAND_DRUMS = frozenset(range(60, 65))
 """Bongos and congas: common beside a kit in General MIDI, so no sign of another map."""
 _NAMES_BEYOND = {
@@ -97,10 +99,39 @@ def drum_name(pitch: int) -> str:
     return pretty_midi.note_number_to_drum_name(pitch) or _NAMES_BEYOND.get(pitch, "")
 
 
+def described_pitch(pitch: int) -> str:
+    """Return a pitch with its name in General MIDI's percussion, if it has one."""
+    name = drum_name(pitch)
+    return f"pitch {pitch}, {name} in General MIDI" if name else f"pitch {pitch}"
+
+
 def program_name(program: int) -> str:
     """Return General MIDI's name of a program from 0 to 127."""
     name: str = pretty_midi.program_to_instrument_name(program)
     return name
+
+
+def number_repeats(plain_names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names with those that repeat numbered, as in Piano and Piano (2)."""
+    plain = list(plain_names)
+    taken = set(plain)
+    n_used = Counter[str]()
+    names = []
+    for one in plain:
+        n_used[one] += 1
+        name = one
+        while n_used[one] > 1 and (name := f"{one} ({n_used[one]})") in taken:
+            n_used[one] += 1
+        taken.add(name)
+        names.append(name)
+    return tuple(names)
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Join names for a message: the first few, and how many more there are."""
+    listed = ", ".join(names[:_MAX_NAMES_LISTED]) or "none"
+    n_more = len(names) - _MAX_NAMES_LISTED
+    return f"{listed} and {n_more} more" if n_more > 0 else listed
 
 
 def _map(name: str, pitches_of_voice: Mapping[int, Iterable[int]]) -> DrumMap:

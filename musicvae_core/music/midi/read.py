@@ -25,9 +25,22 @@ from musicvae_core.music.grid import (
     TempoMap,
 )
 from musicvae_core.music.groove import Groove
-from musicvae_core.music.midi.maps import STANDARD, DrumMap, drum_name, guess_map, maps_with
-from musicvae_core.music.midi.scan import MAX_BYTES, ScannedMidi, check_size, scan_midi
-from musicvae_core.music.midi.tracks import DrumNotes, TrackChoice, close_up, find_drums
+from musicvae_core.music.midi.maps import (
+    STANDARD,
+    DrumMap,
+    described_pitch,
+    drum_name,
+    guess_map,
+    maps_with,
+)
+from musicvae_core.music.midi.scan import read_bytes, scan_midi
+from musicvae_core.music.midi.tracks import (
+    DrumNotes,
+    ScannedMidi,
+    TrackChoice,
+    close_up,
+    find_drums,
+)
 
 _PEDAL_HALF_WAY = 64
 _HAT_ARTICULATIONS = (22, 44)
@@ -171,9 +184,8 @@ def read_midi(
     Raises
     ------
     MidiError
-        What `scan_midi` and `find_drums` raise; `MidiError` also for a path that
-        cannot be read, `MidiError` if no note is on the pitch of a voice,
-        `MidiError` if the drums play in another metre than the grid's.
+        What `read_bytes`, `scan_midi` and `find_drums` raise; also if no note is on the pitch of a
+        voice, or the drums play in another metre than the grid's.
     """
     scanned = scan_midi(read_bytes(source) if isinstance(source, Path) else source)
     grids = [grid] if grid else scanned.own_grids()
@@ -238,17 +250,6 @@ def read_rhythm(
     return _to_reading(scanned, notes, voices, DrumMap("rhythm", {}), remarks, grid)
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a file, but no more of it than the limit and a byte."""
-    try:
-        check_size(path.stat().st_size)
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except OSError as error:
-        reason = error.strerror or error
-        raise MidiError(f"{path} cannot be read ({reason}). Check the path.") from error
-
-
 def _voices_of(drum_map: DrumMap) -> NDArray[np.int64]:
     """Return the voice of each pitch, (128,), −1 where it has none."""
     return np.array([drum_map.voices.get(pitch, -1) for pitch in range(128)])
@@ -274,7 +275,7 @@ def _open_by_pedal(
 
 def _no_voice_sentence(notes: DrumNotes, drum_map: DrumMap, was_not_chosen: bool) -> str:
     """Say which pitches a file without a single voice has, and what can be done."""
-    names = [_describe_pitch(pitch) for pitch in np.unique(notes.pitches).tolist()]
+    names = [described_pitch(pitch) for pitch in np.unique(notes.pitches).tolist()]
     clauses = maps_with(notes.pitches.tolist()) if was_not_chosen else []
     others = f" Drum maps in which they are voices: {'; '.join(clauses)}." if clauses else ""
     return (
@@ -283,12 +284,6 @@ def _no_voice_sentence(notes: DrumNotes, drum_map: DrumMap, was_not_chosen: bool
         f"{', '.join(names[:8])}{' and others' if len(names) > 8 else ''}. Choose another drum "
         f"map, or write one with lines like '{int(notes.pitches[0])} = high tom'.{others}"
     )
-
-
-def _describe_pitch(pitch: int) -> str:
-    """Return a pitch with its name in General MIDI's percussion, if it has one."""
-    name = drum_name(pitch)
-    return f"pitch {pitch}, {name} in General MIDI" if name else f"pitch {pitch}"
 
 
 def _to_reading(

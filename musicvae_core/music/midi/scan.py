@@ -11,16 +11,11 @@ Source: Standard MIDI Files 1.0 (RP-001), MIDI Manufacturers Association 1996.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from pathlib import Path
 
 from musicvae_core.errors import MidiError
-from musicvae_core.music.grid import (
-    COMMON_TIME,
-    Grid,
-    MetreMap,
-    TempoMap,
-)
+from musicvae_core.music.grid import COMMON_TIME, TempoMap
+from musicvae_core.music.midi.tracks import DRUM_CHANNEL, ScannedMidi, ScannedNote, ScannedTrack
 
 MAX_BYTES = 2 * 2**20
 """Larger files are refused unread; the longest performance of the data set has 0.1 MB."""
@@ -28,12 +23,8 @@ _MAX_NOTES = 50_000
 MAX_BARS = 1_000
 """Notes after so many bars are left out."""
 _MAX_TRACKS = 10_000
-MAX_SILENT_END_BARS = 2
-"""A file whose end is further behind its last hit ends with the bar of that hit."""
 
 _EXPORT_AGAIN = "Export it again from your music software as a standard MIDI file (.mid)."
-DRUM_CHANNEL = 9
-"""Channel 10 to musicians."""
 
 _MAX_NAME_LENGTH = 60
 _HEADER_WITHIN_BYTES = 256
@@ -44,121 +35,6 @@ _META, _SYSEX, _SYSEX_CONTINUED = 0xFF, 0xF0, 0xF7
 _DATA_BYTES_OF_SYSTEM_COMMON = {0xF1: 1, 0xF2: 2, 0xF3: 1}
 _TRACK_NAME, _MARKER, _END_OF_TRACK, _SET_TEMPO, _TIME_SIGNATURE = 0x03, 0x06, 0x2F, 0x51, 0x58
 LOOP_END = "loopEnd"
-
-
-class ScannedNote(NamedTuple):
-    """The start of a note."""
-
-    tick: int
-    channel: int
-    pitch: int
-    velocity: int
-
-
-@dataclass
-class ScannedTrack:
-    """What one track plays, in the order of the file, and the last program of each channel.
-
-    `releases` are (tick, channel, pitch) of the ends of notes; a drum has no use for them.
-    `pedals` are (tick, channel, value) of controller 4, with which hi-hats open and close.
-    `tempos` are (tick, microseconds a beat), `metres` (tick, beats, unit). `last_event_tick` is
-    that of the last note or controller, before 0 without one; `loop_end_tick` is where a
-    marker `loopEnd` stands, which game music and `write_midi` use, else 0.
-    """
-
-    name: str = ""
-    notes: list[ScannedNote] = field(default_factory=list)
-    releases: list[tuple[int, int, int]] = field(default_factory=list)
-    pedals: list[tuple[int, int, int]] = field(default_factory=list)
-    programs: dict[int, int] = field(default_factory=dict)
-    tempos: list[tuple[int, int]] = field(default_factory=list)
-    metres: list[tuple[int, int, int]] = field(default_factory=list)
-    last_event_tick: int = -2
-    end_tick: int = 0
-    loop_end_tick: int = 0
-
-    def ends_on(self, bar_line_tick: int, tolerance: int) -> bool:
-        """Whether its end is a bar line, or within `tolerance` ticks of one by intention.
-
-        A track that stops with its last note or controller, as a recording does, stops there
-        by chance.
-        """
-        stops_by_chance = 0 <= self.end_tick - self.last_event_tick <= 1
-        if self.end_tick == bar_line_tick or (
-            stops_by_chance and self.last_event_tick == bar_line_tick == self.end_tick - 1
-        ):
-            return True
-        return not stops_by_chance and abs(self.end_tick - bar_line_tick) <= tolerance
-
-
-@dataclass(frozen=True)
-class ScannedMidi:
-    """The contents of a MIDI file, with every time in ticks from its start.
-
-    Parameters
-    ----------
-    ticks_per_beat
-        Ticks in a quarter note, 1 to 32767.
-    tracks
-        In the order of the file.
-    remarks
-        A sentence for each thing that was lost or read in a way of its own.
-    """
-
-    ticks_per_beat: int
-    tracks: tuple[ScannedTrack, ...]
-    remarks: tuple[str, ...] = ()
-
-    @property
-    def tempo_map(self) -> TempoMap:
-        """The tempos of all tracks."""
-        return TempoMap(
-            tuple(
-                (tick / self.ticks_per_beat, microseconds)
-                for track in self.tracks
-                for tick, microseconds in track.tempos
-            )
-        )
-
-    @property
-    def loop_end_tick(self) -> int:
-        """Where a marker ends the loop; 0 without a marker."""
-        return max(track.loop_end_tick for track in self.tracks)
-
-    def last_bar_line(self, n_bars: int, beats_per_bar: int) -> int | None:
-        """Return the bar line on which the file ends, at least so many bars from its start.
-
-        That is where a marker ends the loop, or the last bar line on which a track ends, within
-        a 32nd, up to two bars later; None if there is neither.
-        """
-        ticks_per_bar = beats_per_bar * self.ticks_per_beat
-        if self.loop_end_tick % ticks_per_bar == 0 and self.loop_end_tick > 0:
-            return max(self.loop_end_tick // ticks_per_bar, n_bars, 1)
-        bar_lines = set()
-        for track in self.tracks:
-            bar_line = (2 * track.end_tick + ticks_per_bar) // (2 * ticks_per_bar)
-            if track.ends_on(bar_line * ticks_per_bar, self.ticks_per_beat // 8):  # a 32nd
-                bar_lines.add(bar_line)
-        within = [bar for bar in bar_lines if max(n_bars, 1) <= bar <= n_bars + MAX_SILENT_END_BARS]
-        return max(within, default=None)
-
-    @property
-    def metre_map(self) -> MetreMap:
-        """The metres of all tracks."""
-        return MetreMap(
-            tuple(
-                (tick / self.ticks_per_beat, beats, unit)
-                for track in self.tracks
-                for tick, beats, unit in track.metres
-            )
-        )
-
-    def own_grids(self) -> list[Grid]:
-        """Return the grids that the file may be on, the commonest and coarsest first."""
-        ticks = (note.tick for track in self.tracks for note in track.notes)
-        n_beats = max(ticks, default=0) / self.ticks_per_beat
-        beats_per_bar = self.metre_map.beats_per_bar(n_beats)
-        return [Grid(beats_per_bar, steps_per_beat) for steps_per_beat in (4, 6, 8, 12)]
 
 
 def scan_midi(data: bytes) -> ScannedMidi:
@@ -176,7 +52,7 @@ def scan_midi(data: bytes) -> ScannedMidi:
         Beyond `MAX_BYTES`, `_MAX_NOTES` or `_MAX_TRACKS`, or if all notes are beyond `MAX_BARS`; or
         if the bytes are no MIDI file, or its header does not say how time is counted.
     """
-    check_size(len(data))
+    _check_size(len(data))
     if not data:
         raise MidiError("The file is empty (0 bytes). Choose another file.")
     midi_format, n_tracks, division, position = _read_header(data)
@@ -201,7 +77,18 @@ def scan_midi(data: bytes) -> ScannedMidi:
     return ScannedMidi(ticks_per_beat, tuple(tracks), tuple(remarks))
 
 
-def check_size(n_bytes: int) -> None:
+def read_bytes(path: Path) -> bytes:
+    """Read a file, but no more of it than the limit and a byte."""
+    try:
+        _check_size(path.stat().st_size)
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        reason = error.strerror or error
+        raise MidiError(f"{path} cannot be read ({reason}). Check the path.") from error
+
+
+def _check_size(n_bytes: int) -> None:
     """Raise `MidiError` for more than `MAX_BYTES`."""
     if n_bytes > MAX_BYTES:
         raise MidiError(

@@ -1,25 +1,29 @@
-"""Of a scanned MIDI file: the drums, found as a person does, and its bars without short ones."""
+"""What a MIDI file holds: its tracks, the drums among them, and its bars without short ones."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicvae_core.errors import MidiError, NoDrumsError
-from musicvae_core.music.midi.maps import STANDARD, program_name
-from musicvae_core.music.midi.scan import DRUM_CHANNEL, ScannedMidi, ScannedNote, ScannedTrack
+from musicvae_core.music.grid import Grid, MetreMap, TempoMap
+from musicvae_core.music.midi.maps import STANDARD, list_names, number_repeats, program_name
+
+DRUM_CHANNEL = 9
+"""Channel 10 to musicians."""
+MAX_SILENT_END_BARS = 2
+"""A file whose end is further behind its last hit ends with the bar of that hit."""
 
 TrackChoice = int | str | Sequence[int | str]
 """One track or several, by name or number."""
 
-_MAX_NAMES_LISTED = 8
 _DRUM_WORDS = re.compile(
     r"(?<![a-z])(drum ?(s|kit|set|track|machine)?|kit|perc(ussions?)?|batter(ia|ie|y)|bater[ií]a"
     r"|schlagzeug|slagwerk|trommeln?)(?![a-z])",
@@ -33,6 +37,121 @@ _PITCHED_WORDS = re.compile(
 _FEW_PITCHES = 3
 _MELODIC_PROGRAMS = range(1, 112)
 """Programs, from 0, that are neither the default nor percussion."""
+
+
+class ScannedNote(NamedTuple):
+    """The start of a note."""
+
+    tick: int
+    channel: int
+    pitch: int
+    velocity: int
+
+
+@dataclass
+class ScannedTrack:
+    """What one track plays, in the order of the file, and the last program of each channel.
+
+    `releases` are (tick, channel, pitch) of the ends of notes; a drum has no use for them.
+    `pedals` are (tick, channel, value) of controller 4, with which hi-hats open and close.
+    `tempos` are (tick, microseconds a beat), `metres` (tick, beats, unit). `last_event_tick` is
+    that of the last note or controller, before 0 without one; `loop_end_tick` is where a
+    marker `loopEnd` stands, which game music and `write_midi` use, else 0.
+    """
+
+    name: str = ""
+    notes: list[ScannedNote] = field(default_factory=list)
+    releases: list[tuple[int, int, int]] = field(default_factory=list)
+    pedals: list[tuple[int, int, int]] = field(default_factory=list)
+    programs: dict[int, int] = field(default_factory=dict)
+    tempos: list[tuple[int, int]] = field(default_factory=list)
+    metres: list[tuple[int, int, int]] = field(default_factory=list)
+    last_event_tick: int = -2
+    end_tick: int = 0
+    loop_end_tick: int = 0
+
+    def ends_on(self, bar_line_tick: int, tolerance: int) -> bool:
+        """Whether its end is a bar line, or within `tolerance` ticks of one by intention.
+
+        A track that stops with its last note or controller, as a recording does, stops there
+        by chance.
+        """
+        stops_by_chance = 0 <= self.end_tick - self.last_event_tick <= 1
+        if self.end_tick == bar_line_tick or (
+            stops_by_chance and self.last_event_tick == bar_line_tick == self.end_tick - 1
+        ):
+            return True
+        return not stops_by_chance and abs(self.end_tick - bar_line_tick) <= tolerance
+
+
+@dataclass(frozen=True)
+class ScannedMidi:
+    """The contents of a MIDI file, with every time in ticks from its start.
+
+    Parameters
+    ----------
+    ticks_per_beat
+        Ticks in a quarter note, 1 to 32767.
+    tracks
+        In the order of the file.
+    remarks
+        A sentence for each thing that was lost or read in a way of its own.
+    """
+
+    ticks_per_beat: int
+    tracks: tuple[ScannedTrack, ...]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def tempo_map(self) -> TempoMap:
+        """The tempos of all tracks."""
+        return TempoMap(
+            tuple(
+                (tick / self.ticks_per_beat, microseconds)
+                for track in self.tracks
+                for tick, microseconds in track.tempos
+            )
+        )
+
+    @property
+    def loop_end_tick(self) -> int:
+        """Where a marker ends the loop; 0 without a marker."""
+        return max(track.loop_end_tick for track in self.tracks)
+
+    def last_bar_line(self, n_bars: int, beats_per_bar: int) -> int | None:
+        """Return the bar line on which the file ends, at least so many bars from its start.
+
+        That is where a marker ends the loop, or the last bar line on which a track ends, within
+        a 32nd, up to two bars later; None if there is neither.
+        """
+        ticks_per_bar = beats_per_bar * self.ticks_per_beat
+        if self.loop_end_tick % ticks_per_bar == 0 and self.loop_end_tick > 0:
+            return max(self.loop_end_tick // ticks_per_bar, n_bars, 1)
+        bar_lines = set()
+        for track in self.tracks:
+            bar_line = (2 * track.end_tick + ticks_per_bar) // (2 * ticks_per_bar)
+            if track.ends_on(bar_line * ticks_per_bar, self.ticks_per_beat // 8):  # a 32nd
+                bar_lines.add(bar_line)
+        within = [bar for bar in bar_lines if max(n_bars, 1) <= bar <= n_bars + MAX_SILENT_END_BARS]
+        return max(within, default=None)
+
+    @property
+    def metre_map(self) -> MetreMap:
+        """The metres of all tracks."""
+        return MetreMap(
+            tuple(
+                (tick / self.ticks_per_beat, beats, unit)
+                for track in self.tracks
+                for tick, beats, unit in track.metres
+            )
+        )
+
+    def own_grids(self) -> list[Grid]:
+        """Return the grids that the file may be on, the commonest and coarsest first."""
+        ticks = (note.tick for track in self.tracks for note in track.notes)
+        n_beats = max(ticks, default=0) / self.ticks_per_beat
+        beats_per_bar = self.metre_map.beats_per_bar(n_beats)
+        return [Grid(beats_per_bar, steps_per_beat) for steps_per_beat in (4, 6, 8, 12)]
 
 
 @dataclass(frozen=True)
@@ -234,29 +353,6 @@ def _remark(chosen: list[_Instrument]) -> str:
     if len(chosen) == 1:
         return f"Track {names} is read as drums."
     return f"{len(chosen)} tracks are read together as drums: {names}."
-
-
-def number_repeats(plain_names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names with those that repeat numbered, as in Piano and Piano (2)."""
-    plain = list(plain_names)
-    taken = set(plain)
-    n_used = Counter[str]()
-    names = []
-    for one in plain:
-        n_used[one] += 1
-        name = one
-        while n_used[one] > 1 and (name := f"{one} ({n_used[one]})") in taken:
-            n_used[one] += 1
-        taken.add(name)
-        names.append(name)
-    return tuple(names)
-
-
-def list_names(names: Sequence[str]) -> str:
-    """Join names for a message: the first few, and how many more there are."""
-    listed = ", ".join(names[:_MAX_NAMES_LISTED]) or "none"
-    n_more = len(names) - _MAX_NAMES_LISTED
-    return f"{listed} and {n_more} more" if n_more > 0 else listed
 
 
 def close_up(scanned: ScannedMidi, beats_per_bar: int) -> ScannedMidi:

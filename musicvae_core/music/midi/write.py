@@ -14,10 +14,9 @@ from musicvae_core.music.drums import WRITTEN_PITCHES
 from musicvae_core.music.grid import TICKS_PER_BEAT, VELOCITY_LEVELS, TempoMap
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import SILENT, Line
-from musicvae_core.music.midi.scan import LOOP_END, MAX_SILENT_END_BARS
+from musicvae_core.music.midi.scan import LOOP_END
+from musicvae_core.music.midi.tracks import DRUM_CHANNEL, MAX_SILENT_END_BARS
 from musicvae_core.music.piece import Part, Piece
-
-_DRUM_CHANNEL = 9
 
 
 class _Note(NamedTuple):
@@ -94,10 +93,10 @@ def _file(parts: Mapping[str, Part], tempos: TempoMap, *, loop: bool = False) ->
     if min(map(_silent_end_bars, parts.values())) > MAX_SILENT_END_BARS:
         time.append(mido.MetaMessage("marker", text=LOOP_END, time=end_tick))
     tracks = [_track(time, end_tick)]
-    line_channels = (channel for channel in range(16) if channel != _DRUM_CHANNEL)
+    line_channels = (channel for channel in range(16) if channel != DRUM_CHANNEL)
     for name, part in parts.items():
         if isinstance(part, Groove):
-            channel, program, notes = _DRUM_CHANNEL, 0, _drum_notes(part, loop=loop)
+            channel, program, notes = DRUM_CHANNEL, 0, _drum_notes(part, loop=loop)
         else:
             channel, program, notes = next(line_channels), part.program, _line_notes(part)
         head = [

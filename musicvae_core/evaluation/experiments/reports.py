@@ -1,12 +1,19 @@
-"""The report of the experiment `feel` as text."""
+"""What experiments report: figures as files, and the text and picture of `feel`."""
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
+
+from musicvae_core.data.files import write_content
+
+_log = logging.getLogger(__name__)
 
 _Row = Mapping[str, Any]
 
@@ -209,3 +216,42 @@ def draw(report: Mapping[str, Any]) -> go.Figure:
     margin = {"l": 10, "r": 10, "t": 30, "b": 20}
     figure.update_layout(width=900, height=380, margin=margin, showlegend=False, font={"size": 11})
     return figure
+
+
+def write_figure(figure: Any, path: Path) -> Path:
+    """Write a Plotly figure as a picture, or as HTML where nothing can draw one.
+
+    Parameters
+    ----------
+    figure
+        A `plotly.graph_objects.Figure`.
+    path
+        Its suffix gives the format, such as `.svg`.
+
+    Returns
+    -------
+    The file that was written: the path, or the same with the suffix `.html`.
+    """
+    try:
+        picture = figure.to_image(format=path.suffix.removeprefix("."))
+        write_content(path, _with_one_sheet(picture) if path.suffix == ".svg" else picture)
+    except (ImportError, ValueError, RuntimeError) as error:
+        _log.warning("%s needs kaleido and Chromium (%s); HTML is written instead.", path, error)
+        path = path.with_suffix(".html")
+        write_content(path, figure.to_html(include_plotlyjs="cdn"))
+    return path
+
+
+_STYLED_TEXT = re.compile(rb'(<text (?![^>]*class=)[^>]*?)style="([^"]+)"')
+
+
+def _with_one_sheet(svg: bytes) -> bytes:
+    """Return an SVG file in which the styles of texts stand once, not in each text again."""
+    styles = sorted({style for _, style in _STYLED_TEXT.findall(svg)})
+    if not styles:
+        return svg
+    names = {style: b"text-%d" % at for at, style in enumerate(styles)}
+    slim = _STYLED_TEXT.sub(lambda text: b'%bclass="%b"' % (text[1], names[text[2]]), svg)
+    rules = b"".join(b".%b{%b}" % (name, style) for style, name in names.items())
+    head, bracket, rest = slim.partition(b">")
+    return b"%b%b<style>%b</style>%b" % (head, bracket, rules, rest)
