@@ -1,5 +1,7 @@
 """The groove lab that is shipped, on real performances: seams, steadiness, what is asked of it."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,15 @@ def long_windows(real_dataset):
 def played(lab, long_windows):
     kept = Kept.notes(long_windows.features)
     return complete(lab.checkpoint.model, kept, untold(long_windows.tempos_bpm), Chance())
+
+
+def test_loading_it_does_not_import_the_compiler_which_takes_a_second(lab):
+    code = (
+        "import sys; from musicvae_core.studio import Studio; Studio().lab(); "
+        "sys.exit(not sys.modules.keys().isdisjoint({'torch._dynamo', 'sympy'}))"
+    )
+    root = SHIPPED.parents[1]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 
 def first_bars(lab, features):

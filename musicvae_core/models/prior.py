@@ -20,6 +20,7 @@ import math
 from collections.abc import Callable
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -251,7 +252,9 @@ class CodeNoise(nn.Module):
     def __init__(self, z_size: int) -> None:
         super().__init__()
         self.register_buffer("means", torch.zeros(Kept.N_KINDS, z_size))
-        self.register_buffer("roots", torch.eye(z_size).repeat(Kept.N_KINDS, 1, 1))
+        # On the meta device, where checkpoints are built, torch.eye would import torch's compiler.
+        roots = np.tile(np.eye(z_size, dtype=np.float32), (Kept.N_KINDS, 1, 1))
+        self.register_buffer("roots", torch.from_numpy(roots))
         self.register_load_state_dict_pre_hook(_leave_unfitted)  # type: ignore[no-untyped-call]
 
     def forward(self, noise: Tensor, kinds: Tensor) -> Tensor:
