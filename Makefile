@@ -17,15 +17,17 @@ run: app-ready
 	@exec $(PYTHON_IN_VENV) -m scripts.run_app \
 		$(if $(ADDRESS),--server.address '$(ADDRESS)') $(ARGS)
 
-# Those in a browser go last and one after the other: some of them measure time.
 test: test-core test-browser
 
 test-core: dev-ready
 	@$(PYTHON_IN_VENV) -m pytest -m "not browser" -n auto --maxprocesses 4 --dist loadfile $(ARGS) \
 		|| [ $$? -eq $(NOTHING_CHOSEN) ]
 
+# Two at a time, each with its own servers and Chromium; then those that measure time, alone.
 test-browser: dev-ready
-	@$(PYTHON_IN_VENV) -m pytest -m browser $(ARGS) || [ $$? -eq $(NOTHING_CHOSEN) ]
+	@$(PYTHON_IN_VENV) -m pytest -m "browser and not alone" -n 2 --dist loadfile $(ARGS) \
+		|| [ $$? -eq $(NOTHING_CHOSEN) ]
+	@$(PYTHON_IN_VENV) -m pytest -m "browser and alone" $(ARGS) || [ $$? -eq $(NOTHING_CHOSEN) ]
 
 test-lowest:
 	@scripts/bootstrap.sh lowest

@@ -221,11 +221,12 @@ def allowed(seconds: float) -> float:
 
 
 def in_real_time(test: Callable[..., None]) -> Callable[..., None]:
-    """Let a test of every sample, or of times within a block of them, fail twice.
+    """Run a test of every sample, or of times within a block of them, alone, and let it fail twice.
 
     A busy machine may be late for the sound it plays.
     """
 
+    @pytest.mark.alone
     @wraps(test)
     def try_thrice(page: Page) -> None:
         for tries_left in (2, 1, 0):
