@@ -20,19 +20,19 @@ run: app-ready
 test: test-core test-browser
 
 test-core: dev-ready
-	@$(PYTHON_IN_VENV) -m pytest -m "not browser" -n auto --maxprocesses 4 --dist loadfile $(ARGS) \
+	@$(PYTHON_IN_VENV) -m pytest -m "not browser" -n auto --maxprocesses 4 --dist worksteal $(ARGS) \
 		|| [ $$? -eq $(NOTHING_CHOSEN) ]
 
 # Two at a time, each with its own servers and Chromium; then those that measure time, alone.
 test-browser: dev-ready
-	@$(PYTHON_IN_VENV) -m pytest -m "browser and not alone" -n 2 --dist loadfile $(ARGS) \
+	@$(PYTHON_IN_VENV) -m pytest -m "browser and not alone" -n 2 --dist worksteal $(ARGS) \
 		|| [ $$? -eq $(NOTHING_CHOSEN) ]
 	@$(PYTHON_IN_VENV) -m pytest -m "browser and alone" $(ARGS) || [ $$? -eq $(NOTHING_CHOSEN) ]
 
 test-lowest:
 	@scripts/bootstrap.sh lowest
 	@.venv-lowest/bin/python -m pytest -m "not browser and not slow and not gpu" \
-		-n auto --maxprocesses 4 --dist loadfile $(ARGS)
+		-n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 soak: dev-ready
 	@$(PYTHON_IN_VENV) -m scripts.soak $(ARGS)
