@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from urllib.parse import urljoin
+
 import pytest
 from real_browser import (
+    Browser,
     Page,
     on,
+    opened,
     real,
     state,
     until,
@@ -88,8 +93,15 @@ window.keys = (() => {
 """Follows the focus: what has it, and whether that can be seen."""
 
 
+@pytest.fixture(scope="module")
+def page(address: str, browser: Browser) -> Iterator[Page]:
+    """A page that the tests lead from one address to the next."""
+    with opened(browser, address) as page:
+        yield page
+
+
 def visit(page: Page, name: str) -> None:
-    page.goto(f"{page.url.rstrip('/')}/{name}")
+    page.goto(urljoin(page.url, f"/{name}"))
     page.locator(".transport").wait_for()
     wait_for_rest(page)
     if name in WITH_CARDS:
@@ -138,7 +150,7 @@ def test_what_is_not_reached_or_hides_its_focus_would_be_found(page: Page) -> No
 
 
 def test_arrow_keys_choose_in_a_group_and_enter_presses_a_button(page: Page) -> None:
-    wait_for_rest(page)
+    visit(page, "")
     page.get_by_role("radio", name="Drums", exact=True).focus()
     page.keyboard.press("ArrowRight")
     melody = page.get_by_role("radio", name="Melody", exact=True)

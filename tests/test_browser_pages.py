@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from urllib.parse import urljoin
 
 import pytest
 from real_browser import (
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.browser
 
 PAGES = ("", "morph", "attributes", "map", "long_form", "groove_lab", "library", "about")
 WITH_CARDS = PAGES[:-2]
-PHONE = {"width": 390, "height": 844}
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 AA_CONTRAST = 4.5
 _CONTROLS = ("button", "link", "slider", "checkbox", "radio", "combobox", "textbox", "spinbutton")
 _CONTRAST = """
@@ -59,7 +60,7 @@ async (button) => {
 @pytest.fixture(scope="module")
 def page(address: str, browser: Browser) -> Iterator[Page]:
     """A page that the tests lead from one address to the next, which cancels requests."""
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page = browser.new_page(viewport=DESK)
     page.set_default_timeout(PATIENCE_MS)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -72,7 +73,7 @@ def page(address: str, browser: Browser) -> Iterator[Page]:
 
 
 def visit(page: Page, name: str) -> None:
-    page.goto(f"{page.url.split('/', 3)[0]}//{page.url.split('/')[2]}/{name}")
+    page.goto(urljoin(page.url, f"/{name}"))
     if name in WITH_CARDS:
         page.locator(".card").first.wait_for()
     else:
@@ -102,14 +103,29 @@ def icons() -> set[str]:
 
 
 @on(real("groove_2bar"))
-@pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("name", PAGES)
-def test_every_control_has_a_name_and_none_is_an_icon_s(page: Page, name: str, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 844})
+def test_a_page_has_a_play_button_first_on_a_phone_and_names_without_icons(
+    page: Page, name: str
+) -> None:
+    page.set_viewport_size(PHONE)
     visit(page, name)
+    if name in WITH_CARDS:
+        wait_for_sound(page)
+        box = page.locator(".card .play").first.bounding_box()
+        assert box["y"] + box["height"] <= PHONE["height"]
+        wide = "document.scrollingElement.scrollWidth > innerWidth"
+        assert not page.evaluate(wide), "the page is wider than the screen"
     if name == "long_form":
         page.get_by_text("A path", exact=True).click()
         page.get_by_role("button", name="Add to the path").wait_for()
+    check_names(page)
+    page.set_viewport_size(DESK)
+    page.get_by_test_id("stTopNavLink").first.wait_for()  # in place of a phone's menu
+    check_names(page)
+
+
+def check_names(page: Page) -> None:
+    """Check that every control has a name, and that none is an icon's."""
     found = controls(page)
     assert len(found) > 5
     assert [role for role, text in found if not text] == []
@@ -119,7 +135,7 @@ def test_every_control_has_a_name_and_none_is_an_icon_s(page: Page, name: str, w
 
 @on(real("groove_2bar"))
 def test_buttons_without_words_say_in_a_tooltip_what_they_do(page: Page) -> None:
-    page.set_viewport_size({"width": 1440, "height": 900})
+    page.set_viewport_size(DESK)
     visit(page, "")
     page.get_by_role("button", name="Settings").first.click()
     dice(page).hover()
@@ -216,7 +232,7 @@ def upload_bad_file(page: Page) -> Locator:
 
 @on(real("groove_16bar"))
 def test_a_refused_file_and_a_long_model_leave_the_row_of_settings_in_one_line(page: Page) -> None:
-    page.set_viewport_size({"width": 1440, "height": 900})
+    page.set_viewport_size(DESK)
     visit(page, "attributes")
     row = page.locator(".st-key-settings")
     before = row.evaluate(_LINE)
@@ -235,7 +251,7 @@ def test_a_refused_file_and_a_long_model_leave_the_row_of_settings_in_one_line(p
 
 @on(real("groove_2bar"))
 def test_what_the_ends_have_to_say_leaves_the_morph_in_its_place(page: Page) -> None:
-    page.set_viewport_size({"width": 1440, "height": 900})
+    page.set_viewport_size(DESK)
     visit(page, "morph")
     before = page.locator(".card .play").first.bounding_box()
     uploader = page.locator("[data-testid=stFileUploader]").last
@@ -244,15 +260,3 @@ def test_what_the_ends_have_to_say_leaves_the_morph_in_its_place(page: Page) -> 
     below, error = uploader.bounding_box(), said.bounding_box()
     assert abs(error["y"] - (below["y"] + below["height"])) < 40, "the error is beside the field"
     assert abs(error["x"] - below["x"]) < 40
-
-
-@on(real("groove_2bar"))
-@pytest.mark.parametrize("name", WITH_CARDS)
-def test_a_play_button_is_on_the_first_screen_of_a_phone(page: Page, name: str) -> None:
-    page.set_viewport_size(PHONE)
-    visit(page, name)
-    wait_for_sound(page)
-    box = page.locator(".card .play").first.bounding_box()
-    assert box["y"] + box["height"] <= PHONE["height"]
-    wide = "document.scrollingElement.scrollWidth > innerWidth"
-    assert not page.evaluate(wide), "the page is wider than the screen"
