@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 
 from musicvae_core.errors import InvalidMusicError
 from musicvae_core.music.forms import taps_to_groove
+from musicvae_core.music.grid import COMMON_TIME
 from pages.attributes import page as attributes_page
 from pages.groove_lab import page as groove_lab_page
 from pages.map import chart
@@ -48,7 +49,7 @@ def session() -> Iterator[None]:
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_any_json_is_taken_or_ignored(name: str) -> None:
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=100, deadline=None)
     @given(JSON)
     def holds(value: Any) -> None:
         checked(SCHEMAS[name], value, name)
@@ -81,7 +82,7 @@ def test_a_recording_that_none_can_have_made_is_ignored(changed: dict[str, Any])
     assert checked(groove_lab_page._TAPS, TAPS | changed, "taps") is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(JSON, JSON, JSON)
 def test_taps_that_fit_become_a_groove_or_are_refused_by_name(
     tempo: Any, bars: Any, taps: Any
@@ -131,7 +132,8 @@ def test_what_the_server_has_no_files_for_is_passed_over() -> None:
     from pages.shared.uploads import _field, _read_all
 
     placed: list[Any] = []
-    _read_all(None, "upload", _field("upload"), placed.append, "drums", [DeletedFile("gone")])
+    gone = [DeletedFile("gone")]
+    _read_all(None, "upload", _field("upload"), placed.append, "drums", [COMMON_TIME], gone)
     assert placed == []
 
 

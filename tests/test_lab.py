@@ -17,7 +17,7 @@ STEPS_PER_BAR = COMMON_TIME.steps_per_bar
 
 SEEDS = st.integers(0, 2**32 - 1)
 GROOVES = SEEDS.map(any_groove)
-FEW = settings(max_examples=25, deadline=None)
+FEW = settings(max_examples=12, deadline=None)
 
 
 def nothing_else_changed(before, after, cells):

@@ -122,24 +122,32 @@ def test_z_is_drawn_around_mu_as_wide_as_sigma_and_passes_gradients(monkeypatch)
     torch.testing.assert_close(sigma.grad, batch.z_noise)
 
 
+def knows_by_heart(model, features):
+    """Whether a model decodes the codes of some features into them, with feel within a little."""
+    with torch.inference_mode():
+        decoded = model.decode(model.encode(features)[0], temperature=0.0)
+    hits = features[..., :N_VOICES]
+    is_exact = torch.equal(decoded[..., :N_VOICES], hits)
+    if not (is_exact and model.config.has_feel):
+        return is_exact
+    _, velocities, offsets = (decoded - features).abs().split(N_VOICES, dim=-1)
+    is_as_loud = velocities[hits > 0].mean() < 4 / VELOCITY_LEVELS
+    return is_as_loud and offsets[hits > 0].mean() / OFFSET_SCALE < 3 / TICKS_PER_STEP
+
+
 @pytest.mark.parametrize("head", ["categorical", "groove"])
 def test_one_batch_is_learned_by_heart(head):
     torch.manual_seed(0)
     sizes = {"encoder_size": 64, "decoder_size": 128, "decoder_layers": 1, "z_size": 16}
     model = build(ModelConfig(head=head, n_bars=1, feel_size=64, **sizes))
     features = windows(4, 1, drummed_groove)[..., : model.n_features]
+    assert len(torch.unique(features[..., :N_VOICES], dim=0)) == 4
     optimiser = torch.optim.Adam(model.parameters(), 5e-3)
     for step in range(500):
         loss = losses_of(model, features, step, beta=0.0)["loss/total"]
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    with torch.inference_mode():
-        decoded = model.decode(model.encode(features)[0], temperature=0.0)
-    hits = features[..., :N_VOICES]
-    assert len(torch.unique(hits, dim=0)) == 4
-    assert torch.equal(decoded[..., :N_VOICES], hits)
-    if model.config.has_feel:
-        _, velocities, offsets = (decoded - features).abs().split(N_VOICES, dim=-1)
-        assert velocities[hits > 0].mean() < 4 / VELOCITY_LEVELS
-        assert offsets[hits > 0].mean() / OFFSET_SCALE < 3 / TICKS_PER_STEP
+        if step % 50 == 49 and knows_by_heart(model, features):
+            return
+    pytest.fail("after 500 steps it does not know them")

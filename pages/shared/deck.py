@@ -117,6 +117,7 @@ def deck(
         "change": on_change,
         "stems": partial(_save_stems, studio),
     }
+    by_id = {card.id: card for card in cards}
     load_instruments(sorted(set().union(*(card.programs for card in cards))))
     _mount(
         key=key,
@@ -131,7 +132,12 @@ def deck(
             "stage": stage,
             "cards": [payload(card, _revisions_of_card(key, card.id)) for card in cards],
         },
-        **_handlers(key, callbacks, {card.id: card for card in cards}, offered),
+        **{
+            f"on_{event}_change": on_event(
+                key, event, CARD_EVENTS[event], partial(_tell, key, event, callback, by_id, offered)
+            )
+            for event, callback in callbacks.items()
+        },
     )
 
 
@@ -141,24 +147,6 @@ def _destinations_as_sent(
     """Return the page, menu text and forms of music of each destination."""
     models = studio.models()
     return [(id_, label, forms_taken(models, id_)) for id_, label in destinations.items()]
-
-
-def _handlers(
-    key: str,
-    callbacks: Mapping[str, Callable[..., None] | None],
-    cards: Mapping[str, Card],
-    destinations: Mapping[str, str],
-) -> dict[str, Callable[[], None]]:
-    """Return what Streamlit calls for each event of a deck, by the parameter of the component."""
-    return {
-        f"on_{event}_change": on_event(
-            key,
-            event,
-            CARD_EVENTS[event],
-            partial(_tell, key, event, callback, cards, destinations),
-        )
-        for event, callback in callbacks.items()
-    }
 
 
 _REVISED = ("edit", "keep")
