@@ -149,7 +149,7 @@ def test_two_sliders_that_move_before_an_answer_are_one_step_of_the_undo(
 def test_what_cannot_be_had_is_said(page: AppTest) -> None:
     set_to(page, "kick_activity", 12.0)
     assert slider(page, "kick_activity")["value"] == 12.0
-    assert slider(page, "kick_activity")["said"] == "As near as this groove gets: 10.0 hits a bar"
+    assert slider(page, "kick_activity")["said"] == "The closest this groove gets: 10.0 hits a bar"
     set_to(page, "kick_activity", 9.0)
     assert not slider(page, "kick_activity")["said"]
 
@@ -214,7 +214,7 @@ def test_reset_all_and_undo_leave_what_waits_for_another_model(page: AppTest) ->
     for key in ("attributes.reset", "attributes.undo"):
         assert page.button(key=key).disabled
         assert page.button(key=key).help
-    waiting = "Waits for a model that can follow: Swing 20% of a step"
+    waiting = "Not available in this model: Swing 20% of a step"
     assert waiting in [caption.value for caption in page.caption]
     set_to(page, "kick_activity", 3.0)
     assert card(page)["note"] == "Kick 3.0 hits a bar"

@@ -19,7 +19,7 @@ STEPS_PER_BAR = COMMON_TIME.steps_per_bar
 BARS = st.lists(st.booleans(), min_size=1, max_size=64)
 
 
-def untold(n):
+def tempo_only(n):
     unknown = np.full(n, UNKNOWN)
     tempos = np.full(n, 120, np.float32)
     return Controls(tempos, np.full(n, np.nan, np.float32), unknown, unknown)
@@ -61,7 +61,7 @@ def test_a_bar_is_open_where_a_hit_or_its_feel_is_not_known():
 def test_what_is_known_comes_back_and_what_is_not_is_never_read(n_bars):
     features = grooves_of(n_bars)
     kept = Kept.notes(features)
-    chance, controls = Chance(seed=3), untold(2)
+    chance, controls = Chance(seed=3), tempo_only(2)
     made = complete(tiny_checkpoint().model, kept, controls, chance)
     assert np.array_equal(made[..., :9], features[..., :9])
     other = features.copy()
@@ -75,7 +75,9 @@ def test_a_stretch_hears_the_bars_before_it():
     opening = np.arange(8 * STEPS_PER_BAR)[None] < 4 * STEPS_PER_BAR
     silent = np.where(opening[..., None], 0, features).astype(np.float32)
     followed = [
-        complete(tiny_checkpoint().model, Kept.nothing(one).revealing(opening), untold(1), Chance())
+        complete(
+            tiny_checkpoint().model, Kept.nothing(one).revealing(opening), tempo_only(1), Chance()
+        )
         for one in (features, silent)
     ]
     assert not np.array_equal(*(one[:, ~opening[0]] for one in followed))
@@ -90,7 +92,7 @@ def test_the_same_code_serves_every_stretch(monkeypatch):
         return own(model, kept, controls, chance, code, generator)
 
     monkeypatch.setattr(completion, "_complete_stretch", noting)
-    complete(tiny_checkpoint().model, Kept.notes(grooves_of(10)), untold(2), Chance())
+    complete(tiny_checkpoint().model, Kept.notes(grooves_of(10)), tempo_only(2), Chance())
     assert len(codes) > 2
     assert all(code is codes[0] for code in codes)
 
@@ -108,7 +110,7 @@ def test_bars_that_are_held_cost_nothing(monkeypatch):
     complete(
         tiny_checkpoint().model,
         Kept(features, hits, hits, hits, kept.taps),
-        untold(1),
+        tempo_only(1),
         Chance(),
         context_bars=2,
     )

@@ -35,7 +35,7 @@ from musicvae_core.evaluation.experiments.feel_metrics import (
 )
 from musicvae_core.lab.completion import nats_of_rest
 from musicvae_core.lab.options import match_feel
-from musicvae_core.models.conditioning import UNKNOWN, Kept, untold
+from musicvae_core.models.conditioning import UNKNOWN, Kept, tempo_only
 from musicvae_core.models.config import MAX_SEED, TrainConfig
 from musicvae_core.models.lab_tasks import _make_batch
 from musicvae_core.music.drums import KICK, SNARE
@@ -234,7 +234,11 @@ def test_a_tap_just_before_the_first_beat_is_the_first_beat():
 
 
 def test_a_bound_by_more_draws_is_tighter(played):
-    model, kept, controls = tiny_checkpoint().model, Kept.notes(played), untold(np.full(N, 120.0))
+    model, kept, controls = (
+        tiny_checkpoint().model,
+        Kept.notes(played),
+        tempo_only(np.full(N, 120.0)),
+    )
     terms = ("velocities", "offsets")
     with torch.inference_mode():
         scores = model(_make_batch(model, kept, controls, TrainConfig(word_dropout=0.0), seed=0))
@@ -320,7 +324,7 @@ def test_what_the_lab_hears_of_real_windows_is_their_notes_alone(dataset):
     louder = windows.features.copy()
     louder[..., 9:18] *= 0.5
     played = [
-        player.play(Kept.notes(one), untold(windows.tempos_bpm), 0)
+        player.play(Kept.notes(one), tempo_only(windows.tempos_bpm), 0)
         for one in (windows.features, louder)
     ]
     assert np.array_equal(*played)

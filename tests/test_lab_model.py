@@ -35,14 +35,14 @@ def model():
     return tiny_checkpoint().model
 
 
-def untold(n=N):
+def tempo_only(n=N):
     unknown = np.full(n, UNKNOWN)
     return Controls(np.full(n, 120, np.float32), np.full(n, np.nan, np.float32), unknown, unknown)
 
 
 def score(model, kept, seed=0):
     """Return the terms of the loss, (N,) nats each, with all inputs heard."""
-    batch = _make_batch(model, kept, untold(), TrainConfig(word_dropout=0.0), seed)
+    batch = _make_batch(model, kept, tempo_only(), TrainConfig(word_dropout=0.0), seed)
     return model(batch)
 
 
@@ -100,7 +100,7 @@ def test_the_prior_and_the_context_never_hear_what_is_hidden(model, grooves):
     mixed = dataclasses.replace(kept, features=np.where(known, grooves, other).astype(np.float32))
     read = []
     for one in (kept, mixed):
-        condition = condition_features(one, untold(), 18, 10)
+        condition = condition_features(one, tempo_only(), 18, 10)
         read.append(model.read(torch.from_numpy(condition)))
     for ours, theirs in zip(*read, strict=True):
         assert torch.equal(ours, theirs)
@@ -123,7 +123,7 @@ def test_every_term_has_a_gradient(grooves, feel):
     assert isinstance(run.model.head, MeansHead) == (feel == "mean")
     kept = hide(grooves, np.random.default_rng(3))
     config = TrainConfig(beta_of_feel=0.5, word_dropout=0.1)
-    batch = _make_batch(run.model, kept, untold(), config, seed=0)
+    batch = _make_batch(run.model, kept, tempo_only(), config, seed=0)
     losses = elbo_losses(
         run.model(batch), batch.kl_weights, beta=1.0, free_bits=0.0, feel_weight=1.0
     )
@@ -139,7 +139,7 @@ def test_taps_are_heard(model, grooves):
     nothing = Kept.nothing(grooves)
     tapped = dataclasses.replace(nothing, taps=taps)
     contexts = [
-        model.read(torch.from_numpy(condition_features(kept, untold(), 18, 10)))[0]
+        model.read(torch.from_numpy(condition_features(kept, tempo_only(), 18, 10)))[0]
         for kept in (nothing, tapped)
     ]
     assert not torch.equal(*contexts)
@@ -150,7 +150,7 @@ def test_a_mean_head_draws_the_same_whatever_the_chance(grooves):
     config = TINY.model.replaced(feel="mean")
     run = Run(dataclasses.replace(TINY, model=config), fabric_on())
     model, kept = run.averaged, Kept.notes(grooves)
-    context, mu, _ = model.read(torch.from_numpy(condition_features(kept, untold(), 18, 10)))
+    context, mu, _ = model.read(torch.from_numpy(condition_features(kept, tempo_only(), 18, 10)))
     drawn = [
         model.complete(mu, context, known_of(kept), generator=torch.Generator().manual_seed(seed))
         for seed in (1, 2)

@@ -16,7 +16,7 @@ from musicvae_core.errors import TooFewExamplesError
 from musicvae_core.lab.completion import complete, nats_of_rest
 from musicvae_core.lab.options import Chance
 from musicvae_core.models.checkpoint import WEIGHTS_FILE, load_checkpoint, save_checkpoint
-from musicvae_core.models.conditioning import Kept, taps_of, untold
+from musicvae_core.models.conditioning import Kept, taps_of, tempo_only
 from musicvae_core.models.config import LabConfig
 from musicvae_core.models.lab import GrooveLab
 from musicvae_core.models.presets import preset
@@ -79,7 +79,7 @@ def test_noise_has_the_law_that_was_set():
 def test_the_fit_has_the_moments_of_the_posteriors(windows, fitted):
     with torch.inference_mode():
         mu, sigma = _residuals(
-            tiny_checkpoint().model, Kept.notes(windows.features), untold(windows.tempos_bpm)
+            tiny_checkpoint().model, Kept.notes(windows.features), tempo_only(windows.tempos_bpm)
         )
     torch.manual_seed(0)
     codes = mu + sigma * torch.randn(200, *mu.shape)
@@ -91,7 +91,7 @@ def test_the_fit_has_the_moments_of_the_posteriors(windows, fitted):
 
 
 def test_a_fitted_prior_makes_what_is_hidden_likelier_and_keeps_the_weights(windows, fitted):
-    kept, controls = Kept.notes(windows.features), untold(windows.tempos_bpm)
+    kept, controls = Kept.notes(windows.features), tempo_only(windows.tempos_bpm)
     before, after = (
         nats_of_rest(
             one.model, kept, controls, torch.Generator().manual_seed(0), ("velocities",), 4
@@ -104,7 +104,7 @@ def test_a_fitted_prior_makes_what_is_hidden_likelier_and_keeps_the_weights(wind
 
 
 def test_what_is_played_hears_the_fitted_noise(windows, fitted):
-    kept, controls = Kept.notes(windows.features), untold(windows.tempos_bpm)
+    kept, controls = Kept.notes(windows.features), tempo_only(windows.tempos_bpm)
     played = [complete(one.model, kept, controls, Chance()) for one in (tiny_checkpoint(), fitted)]
     assert not np.array_equal(*played)
     assert np.array_equal(complete(fitted.model, kept, controls, Chance()), played[1])

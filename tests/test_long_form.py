@@ -199,5 +199,5 @@ def test_bad_numbers_are_refused(studio, piece):
         studio.morph_pieces(piece, piece, 2)
     with pytest.raises(ConfigError, match="temperature"):
         studio.sample_piece(piece.model, temperature=2.5)
-    with pytest.raises(InvalidMusicError, match="hears 16"):
+    with pytest.raises(InvalidMusicError, match="takes 16"):
         studio.piece_of(piece.model, Groove.silent(4))

@@ -263,7 +263,7 @@ def test_models_of_other_lengths_fit_the_demo_grooves(
     monkeypatch.setattr(studio, "models", lambda: models)
     page.run()
     assert not page.error
-    assert f"the model hears {n_bars}" in page.caption[0].value
+    assert f"the model takes {n_bars}" in page.caption[0].value
     originals = decks(page)[1][::2]
     assert {card["steps"] for card in originals} == {16 * n_bars}
 

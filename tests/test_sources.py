@@ -192,7 +192,7 @@ def test_a_longer_file_is_windows_to_choose_from_with_the_reason(app: AppTest) -
     quiet_start = Groove.joined([Groove.silent(1, 97), groove_of(1, 4)])
     now = upload(app, long=write_midi(quiet_start))
     assert (now["name"], now["bars"]) == ("long, bars 1-2", 2)
-    assert "long has 4 bars and the model hears 2" in app.caption[0].value
+    assert "long has 4 bars; the model takes 2" in app.caption[0].value
     assert "It starts at bar 2." in app.caption[0].value
     window = app.select_slider[0]
     assert window.options == [f"bars {bar}-{bar + 1}" for bar in range(1, 4)]
@@ -216,7 +216,7 @@ def test_a_page_that_takes_any_length_gets_the_whole_file(app: AppTest) -> None:
 def test_a_shorter_file_is_repeated_or_padded_and_said_so(app: AppTest) -> None:
     now = upload(app, short=write_midi(groove_of(1, 1)))
     assert now["bars"] == 2
-    assert "short has 1 bar and the model hears 2: it is repeated" in app.caption[0].value
+    assert "short has 1 bar; the model takes 2: it is repeated" in app.caption[0].value
     filling = app.segmented_control[0]
     filling.set_value("silence").run()
     assert told(app)["bars"] == 2

@@ -220,8 +220,8 @@ def _run(options: argparse.Namespace, play: _Play, read: _Read) -> None:
     print(f"{options.midi}: {reading.notes_summary}")
     # silent first bars are left out, but keep their place; --bars counts from bar 1
     n_silent = 0 if getattr(options, "bars", None) else reading.n_silent_bars
-    heard = reading.groove.bars(n_silent, reading.groove.n_bars - n_silent)
-    groove = play(lab, heard, options)
+    sounding = reading.groove.bars(n_silent, reading.groove.n_bars - n_silent)
+    groove = play(lab, sounding, options)
     if n_silent:
         groove = Groove.joined([Groove.silent(n_silent, groove.tempo_bpm, groove.grid), groove])
     write_content(options.out, write_midi(groove, loop=options.loop, tempo_map=reading.tempo_map))

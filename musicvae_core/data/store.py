@@ -374,22 +374,22 @@ def _write_rows(path: Path, parts: Iterable[NDArray[Any]]) -> None:
     """
 
     def write(unfinished: Path) -> None:
-        n_rows, alike = 0, np.zeros(0, np.float32)
+        n_rows, like = 0, np.zeros(0, np.float32)
         with unfinished.open("wb") as file:
             for part in parts:
                 if not file.tell():
-                    alike = part[:0]
-                    _write_header(file, alike, 0)
+                    like = part[:0]
+                    _write_header(file, like, 0)
                 file.write(np.ascontiguousarray(part).data)
                 n_rows += len(part)
             file.seek(0)
-            _write_header(file, alike, n_rows)
+            _write_header(file, like, n_rows)
 
     write_atomically(path, write)
 
 
-def _write_header(file: Any, alike: NDArray[Any], n_rows: int) -> None:
+def _write_header(file: Any, like: NDArray[Any], n_rows: int) -> None:
     """Write NumPy's header, which has one length for any number of rows."""
-    shape = (n_rows, *alike.shape[1:])
-    header = {"descr": npy.dtype_to_descr(alike.dtype), "fortran_order": False, "shape": shape}
+    shape = (n_rows, *like.shape[1:])
+    header = {"descr": npy.dtype_to_descr(like.dtype), "fortran_order": False, "shape": shape}
     npy.write_array_header_1_0(file, header)

@@ -80,11 +80,11 @@ def complete(
     window_bars = model.config.n_bars - n_lead // grid.steps_per_bar
     seeds = np.random.default_rng(chance.seed)  # a seed for each stretch, however many grooves
     for stretch in stretches(open_bars(kept, grid), window_bars, context_bars):
-        heard, n_before = _heard(kept, stretch, grid.steps_per_bar)
+        window, n_before = _window(kept, stretch, grid.steps_per_bar)
         if like:
-            heard = Kept.everything(like.features).followed_by(heard)
+            window = Kept.everything(like.features).followed_by(window)
         generator.manual_seed(int(seeds.integers(2**62)))
-        made = _complete_stretch(model, heard, controls, chance, like or noise, generator)
+        made = _complete_stretch(model, window, controls, chance, like or noise, generator)
         features = kept.features.copy()
         made_bars = np.array([stretch.first_made, stretch.end])
         made_steps = slice(*(grid.steps_per_bar * made_bars))
@@ -122,12 +122,12 @@ def stretches(is_open: Flags, window_bars: int, context_bars: int) -> Iterator[_
         yield _Stretch(start, first, done)
 
 
-def _heard(kept: Kept, stretch: _Stretch, steps_per_bar: int) -> tuple[Kept, int]:
+def _window(kept: Kept, stretch: _Stretch, steps_per_bar: int) -> tuple[Kept, int]:
     """Return the conditioning of a stretch, and how many of its steps are only context."""
-    heard = kept.at(slice(stretch.start * steps_per_bar, stretch.end * steps_per_bar))
+    window = kept.at(slice(stretch.start * steps_per_bar, stretch.end * steps_per_bar))
     n_before = (stretch.first_made - stretch.start) * steps_per_bar
-    is_before = np.arange(heard.hits.shape[1]) < n_before
-    return heard.revealing(np.broadcast_to(is_before, heard.hits.shape[:2])), n_before
+    is_before = np.arange(window.hits.shape[1]) < n_before
+    return window.revealing(np.broadcast_to(is_before, window.hits.shape[:2])), n_before
 
 
 @torch.inference_mode()

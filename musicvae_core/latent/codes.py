@@ -157,7 +157,7 @@ def encode_music(checkpoint: Checkpoint, music: Sequence[Music]) -> Codes:
         if one.n_bars != config.n_bars:
             raise InvalidMusicError(
                 f"The {form_of(one).noun} has {one.n_bars} bars and the model {checkpoint.name} "
-                f"hears {config.n_bars}: choose {config.n_bars} of its bars, or repeat it."
+                f"takes {config.n_bars}: choose {config.n_bars} of its bars, or repeat it."
             )
     if not music:
         return np.zeros((0, config.z_size), np.float32)

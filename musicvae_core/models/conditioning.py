@@ -144,7 +144,7 @@ class Controls(NamedTuple):
         return Controls(tempos, densities, self.styles[indices], self.drummers[indices])
 
 
-def untold(tempos_bpm: Floats) -> Controls:
+def tempo_only(tempos_bpm: Floats) -> Controls:
     """Return controls that give the tempo only."""
     n = len(tempos_bpm)
     unknown = np.full(n, UNKNOWN)

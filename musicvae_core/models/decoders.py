@@ -83,8 +83,8 @@ class FlatDecoder(RunsSteps):
         """
         steps = self._of_steps(z) if context is None else context
         repeated = z.unsqueeze(1).expand(-1, previous.shape[1], -1)  # (B, T, Z)
-        heard = [previous, repeated, *([] if steps is None else [steps])]
-        inputs = torch.cat([part.to(previous.dtype) for part in heard], dim=-1)
+        parts = [previous, repeated, *([] if steps is None else [steps])]
+        inputs = torch.cat([part.to(previous.dtype) for part in parts], dim=-1)
         states: Tensor = self.lstm(inputs, self.initial_states(z))[0]
         return states
 
@@ -199,7 +199,7 @@ class _PartDecoders(nn.Module):
         split = torch.split(previous, self.part_features, dim=-1)
         portions = z.chunk(len(self.parts), dim=-1)
         states = [
-            part(own, heard) for part, own, heard in zip(self.parts, portions, split, strict=True)
+            part(own, before) for part, own, before in zip(self.parts, portions, split, strict=True)
         ]
         return torch.cat(states, dim=-1)
 

@@ -228,10 +228,10 @@ class HierarchicalEncoder(_BarEncoder):
         vectors = self.vectors(features)  # (B, U, bar size)
         # (B, U, 2 * sequence size)
         around = on_whole_blocks(lambda bars: self.sequence(bars)[0], vectors)
-        told = torch.cat([vectors, around.to(vectors.dtype)], dim=-1)
+        joined = torch.cat([vectors, around.to(vectors.dtype)], dim=-1)
         if not self.bars_share_z:
-            return self.posterior(told.flatten(1))
-        mu, sigma = self.posterior(told)  # each (B, U, Z / U)
+            return self.posterior(joined.flatten(1))
+        mu, sigma = self.posterior(joined)  # each (B, U, Z / U)
         return mu.flatten(1), sigma.flatten(1)
 
 
@@ -280,8 +280,8 @@ class PartsEncoder(nn.Module):
         parts: list[Any] = list(self.parts)
         split = torch.split(features, self.part_features, dim=-1)
         vectors = [part.vectors(own) for part, own in zip(parts, split, strict=True)]
-        told = torch.cat(vectors, dim=-1)
-        around = on_whole_blocks(lambda bars: self.sequence(bars)[0], told)  # (B, U, 2 * size)
+        joined = torch.cat(vectors, dim=-1)
+        around = on_whole_blocks(lambda bars: self.sequence(bars)[0], joined)  # (B, U, 2 * size)
         posteriors = [
             part.posterior(torch.cat([own, around.to(own.dtype)], dim=-1))
             for part, own in zip(parts, vectors, strict=True)

@@ -212,9 +212,9 @@ def _bar_tensors(model: MusicVAE, index: int | None = None) -> dict[str, Tensor]
         )
         if index is None:
             tensors[f"{name}.around"] = tensors[f"{name}.around"][:0, :0]
-    heard = tensors.pop("bottom.lstm.weight_ih_l0")
-    widths = [head.n_features, width, heard.shape[1] - head.n_features - width]
-    tensors |= zip(("previous", "embedding", "step"), heard.split(widths, dim=1), strict=True)
+    weights = tensors.pop("bottom.lstm.weight_ih_l0")
+    widths = [head.n_features, width, weights.shape[1] - head.n_features - width]
+    tensors |= zip(("previous", "embedding", "step"), weights.split(widths, dim=1), strict=True)
     return tensors
 
 

@@ -307,5 +307,5 @@ def bar_similarity(hits: NDArray[np.bool_], grid: Grid = COMMON_TIME) -> NDArray
     n_both = bars @ bars.swapaxes(-1, -2)  # (..., U, U)
     counts = bars.sum(axis=-1)  # (..., U)
     n_either = counts[..., :, None] + counts[..., None, :]
-    alike = 2 * n_both / np.maximum(n_either, 1)
-    return np.where(n_either > 0, alike, 1).astype(np.float32)
+    similarity = 2 * n_both / np.maximum(n_either, 1)
+    return np.where(n_either > 0, similarity, 1).astype(np.float32)

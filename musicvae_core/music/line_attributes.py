@@ -152,11 +152,11 @@ def _of_key(pitches: NDArray[np.int64]) -> dict[str, float]:
     counts = np.bincount(pitches % 12, minlength=12)
     shares = counts / max(1, len(pitches))
     in_scales = [float(shares[np.roll(_MAJOR, root)].sum()) for root in range(12)]
-    heard = shares[shares > 0]
+    nonzero = shares[shares > 0]
     return {
         "c_diatonic": in_scales[0],
         "key_fit": max(in_scales),
-        "pitch_class_entropy": float(-(heard * np.log2(heard)).sum()),
+        "pitch_class_entropy": float(-(nonzero * np.log2(nonzero)).sum()),
     }
 
 

@@ -197,13 +197,13 @@ def _ranges(note: Callable[[int], Audio], high: int) -> list[_Range]:
     def is_one(low: int) -> bool:
         return low == high or _is_scaled(note(low), sound, _level_gain(low, high))
 
-    alike, other = high, _SOFTEST_PROBED
+    lowest, other = high, _SOFTEST_PROBED
     if high <= other or is_one(other):
         return [_Range(1, high, sound)]
-    while alike - other > 1:
-        middle = (alike + other) // 2
-        alike, other = (middle, other) if is_one(middle) else (alike, middle)
-    return [_Range(alike, high, sound), *_ranges(note, other)]
+    while lowest - other > 1:
+        middle = (lowest + other) // 2
+        lowest, other = (middle, other) if is_one(middle) else (lowest, middle)
+    return [_Range(lowest, high, sound), *_ranges(note, other)]
 
 
 def _is_scaled(sound: Audio, other: Audio, gain: float) -> bool:

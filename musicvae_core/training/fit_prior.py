@@ -20,7 +20,7 @@ from musicvae_core.data.windows import AnyWindows, FeatureRows, Windows
 from musicvae_core.errors import ConfigError, TooFewExamplesError
 from musicvae_core.models.arithmetic import is_fast_at_bfloat16
 from musicvae_core.models.checkpoint import Checkpoint, LabCheckpoint
-from musicvae_core.models.conditioning import Controls, Kept, untold
+from musicvae_core.models.conditioning import Controls, Kept, tempo_only
 from musicvae_core.models.config import LabConfig, ModelConfig
 from musicvae_core.models.kinds import kind_of
 from musicvae_core.models.lab import GrooveLab
@@ -260,7 +260,7 @@ def _fit_gaussian(
         If a kind of conditioning has no more windows than z has dimensions.
     """
     parts = [
-        (kept.kinds(), *_residuals(model, kept, untold(tempos_bpm)))
+        (kept.kinds(), *_residuals(model, kept, tempo_only(tempos_bpm)))
         for kept, tempos_bpm in _tasks(windows, training)
     ]
     kinds, mu, sigma = (np.concatenate(one) for one in zip(*parts, strict=True))

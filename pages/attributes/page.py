@@ -139,7 +139,7 @@ def _draw_buttons(panel: _Panel) -> None:
         )
     if waiting := asked.now.beyond(known):
         said = _in_words(waiting, FORMS[panel.model.plays].controls)
-        st.caption(f"Waits for a model that can follow: {said}")
+        st.caption(f"Not available in this model: {said}")
 
 
 _Ahead = Mapping[str, Sequence[tuple[float, Music]]]
@@ -248,7 +248,7 @@ def _slider(
         "value": min(high, max(low, _shown(control, value))),
         "isSet": is_set,
         "why": "",
-        "said": f"As near as this groove gets: {_amount(control, measured)}" if is_off else "",
+        "said": f"The closest this groove gets: {_amount(control, measured)}" if is_off else "",
         "ahead": [[_shown(control, value), _packed(music)] for value, music in ahead],
     }
 

@@ -206,12 +206,12 @@ def _draw_similarity(groove: Groove, key: str) -> None:
 
 def _similarity_figure(groove: Groove) -> go.Figure:
     """Return the map of a groove's bars, counted from 1."""
-    alike = bar_similarity(groove.hits, groove.grid)
+    similarity = bar_similarity(groove.hits, groove.grid)
     bars = list(range(1, groove.n_bars + 1))
     heatmap = go.Heatmap(
         x=bars,
         y=bars,
-        z=alike,
+        z=similarity,
         zmin=0,
         zmax=1,
         colorscale=_SCALE,

@@ -204,15 +204,15 @@ def _choose_bars(studio: Studio, model: ModelInfo) -> int:
     if _BARS_OF.get() != model.name:
         _BARS_OF.set(model.name)
         _BARS.set(model.n_bars)
-    alike = [other for other in studio.models() if other.plays == model.plays]
-    longest = max(other.n_bars for other in alike)
+    others = [other for other in studio.models() if other.plays == model.plays]
+    longest = max(other.n_bars for other in others)
     n_bars = st.segmented_control(
         "Bars",
         [length for length in _LENGTHS if length <= longest],
         required=True,
         key=_BARS.key,
         persist_state="session",
-        on_change=on_value(_BARS.key, COUNT, lambda n_bars: _take_model_for(alike, model, n_bars)),
+        on_change=on_value(_BARS.key, COUNT, lambda n_bars: _take_model_for(others, model, n_bars)),
     )
     return min(n_bars or model.n_bars, model.n_bars)
 

@@ -112,7 +112,7 @@ def choose_groove(
     def take(found: Source) -> None:
         if found.plays not in wanted:
             raise InvalidMusicError(
-                f"This is a {FORMS[found.plays].noun}, and here {FORMS[plays].nouns} are wanted."
+                f"This is a {FORMS[found.plays].noun}; a {FORMS[plays].noun} is needed here."
             )
         slots.fill(key, found)
 
@@ -265,7 +265,7 @@ def _fill_up(source: Source, n_bars: int, key: str) -> Source:
 def _lengths(source: Source, n_bars: int) -> str:
     own = source.groove.n_bars
     bars = "bar" if own == 1 else "bars"
-    return f"{as_text(source.name)} has {own} {bars} and the model hears {n_bars}"
+    return f"{as_text(source.name)} has {own} {bars}; the model takes {n_bars}"
 
 
 def _key_where(name: str, stands: Callable[[Any], bool], limits: Hashable = None) -> str:

@@ -37,7 +37,7 @@ from musicvae_core.evaluation.realism import feature_gaps, judge_auc
 from musicvae_core.lab.completion import complete, nats_of_rest, open_bars, stretches
 from musicvae_core.lab.options import Chance
 from musicvae_core.models.checkpoint import LabCheckpoint
-from musicvae_core.models.conditioning import Controls, Floats, Kept, taps_of, untold
+from musicvae_core.models.conditioning import Controls, Floats, Kept, taps_of, tempo_only
 from musicvae_core.models.lab_tasks import told_of
 from musicvae_core.music.drums import CLOSED_HAT, KICK, RIDE, SNARE, VOICES
 
@@ -65,27 +65,25 @@ class _Player:
     checkpoint: LabCheckpoint
     seed: int
 
-    def play(self, kept: Kept, told: Controls, draw: int) -> Floats:
+    def play(self, kept: Kept, controls: Controls, draw: int) -> Floats:
         """Complete windows (N, T, 27); every draw has its own random numbers."""
         parts = []
         for start in range(0, len(kept.features), _BATCH):
             batch = slice(start, start + _BATCH)
             seed = int(np.random.SeedSequence((self.seed, draw, start)).generate_state(1)[0])
-            some, controls = _some_of(kept, batch), told.take(batch)
-            parts.append(complete(self.checkpoint.model, some, controls, Chance(seed=seed)))
+            some, given = _some_of(kept, batch), controls.take(batch)
+            parts.append(complete(self.checkpoint.model, some, given, Chance(seed=seed)))
         return np.concatenate(parts)
 
-    def nats(self, kept: Kept, told: Controls, *terms: str) -> float:
+    def nats(self, kept: Kept, controls: Controls, *terms: str) -> float:
         """Return nats per window for the hidden parts; see `nats_of_rest`."""
         generator = torch.Generator().manual_seed(self.seed)
         total = 0.0
         for start in range(0, len(kept.features), _BATCH):
             batch = slice(start, start + _BATCH)
-            some, controls = _some_of(kept, batch), told.take(batch)
+            some, given = _some_of(kept, batch), controls.take(batch)
             with torch.inference_mode():
-                nats = nats_of_rest(
-                    self.checkpoint.model, some, controls, generator, terms, _N_BOUND
-                )
+                nats = nats_of_rest(self.checkpoint.model, some, given, generator, terms, _N_BOUND)
             total += float(nats.sum())
         return total / len(kept.features)
 
@@ -186,7 +184,7 @@ def _ways_to_play(
     who: Controls,
     deterministic: LabCheckpoint | None,
 ) -> Iterator[_Row]:
-    seed, tempo_alone = player.seed, untold(real.tempos_bpm)
+    seed, tempo_alone = player.seed, tempo_only(real.tempos_bpm)
     hits, velocities, offsets = split_feel(real.features)
 
     def row(
@@ -211,10 +209,10 @@ def _ways_to_play(
     if deterministic is not None:
         means = _Player(deterministic, seed)
         yield row("deterministic head, trained the same", means.play(kept, tempo_alone, 0))
-    for name, told in ((LAB, tempo_alone), (LAB_TOLD, who)):
-        drawn = [player.play(kept, told, draw) for draw in range(_N_MEAN)]
+    for name, controls in ((LAB, tempo_alone), (LAB_TOLD, who)):
+        drawn = [player.play(kept, controls, draw) for draw in range(_N_MEAN)]
         mean = np.mean(drawn, axis=0, dtype=np.float32)
-        nats = player.nats(kept, told, "velocities", "offsets")
+        nats = player.nats(kept, controls, "velocities", "offsets")
         nats_a_hit = nats * len(hits) / float(hits.sum())
         yield row(name, *drawn[:_N_DRAWS], nats=nats_a_hit, mean=mean)
 
@@ -222,10 +220,10 @@ def _ways_to_play(
 def _drumify(player: _Player, real: Real) -> _Row:
     """Drumify the rhythms of real windows, with and without their accents."""
     report = {}
-    for name, heard in (("with accents", [1, 1, 1]), ("without", [1, 0, 1])):
-        taps = (taps_of(real.features) * np.array(heard)).astype(np.float32)
+    for name, columns in (("with accents", [1, 1, 1]), ("without", [1, 0, 1])):
+        taps = (taps_of(real.features) * np.array(columns)).astype(np.float32)
         kept = replace(Kept.nothing(real.features), taps=taps)
-        kits = player.play(kept, untold(real.tempos_bpm), 0)
+        kits = player.play(kept, tempo_only(real.tempos_bpm), 0)
         report[name] = {
             **followed_share(kits, real.features),
             "accents": _accents_followed(kits, real.features),
@@ -254,8 +252,8 @@ def _fill_in(player: _Player, train: Floats, real: Real) -> list[_Row]:
         kept = replace(kept, hits=known, velocities=known, offsets=known)
         table = PatternTable.of(train[..., voice] > 0.5)
         hits = real.features[..., voice] > 0.5
-        nats = player.nats(kept, untold(real.tempos_bpm), "hits")
-        drawn = player.play(kept, untold(real.tempos_bpm), 0)[..., voice] > 0.5
+        nats = player.nats(kept, tempo_only(real.tempos_bpm), "hits")
+        drawn = player.play(kept, tempo_only(real.tempos_bpm), 0)[..., voice] > 0.5
         n_bars = player.checkpoint.config.n_bars
         most_common = np.tile(table.most_common, (len(hits), n_bars))
         rows.append(
@@ -276,7 +274,7 @@ def _seams(player: _Player, dataset: Dataset, split: Split) -> _Row:
     kept = Kept.notes(windows.features)
     plan = stretches(open_bars(kept), player.checkpoint.config.n_bars, 1)
     first_bars: NDArray[np.int64] = np.array([stretch.first_made for stretch in plan][1:])
-    played = player.play(kept, untold(windows.tempos_bpm), 0)
+    played = player.play(kept, tempo_only(windows.tempos_bpm), 0)
     half = played.shape[1] // 2
     return {
         "n_windows": len(windows),

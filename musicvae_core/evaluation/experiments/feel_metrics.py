@@ -262,7 +262,7 @@ def transfer_report(
 def _ways(lab: Lab, seed: int) -> dict[str, _Way]:
     chance = Chance(seed=seed)
 
-    def heard(n_bars: int) -> _Way:
+    def following(n_bars: int) -> _Way:
         def play(feel: Groove, groove: Groove) -> Groove:
             example = lab.listen(feel)
             bars = example.features[:, : COMMON_TIME.steps_per_bar * n_bars]
@@ -274,8 +274,8 @@ def _ways(lab: Lab, seed: int) -> dict[str, _Way]:
         "humanized, without the other groove": lambda _, groove: lab.humanize(
             groove, chance=chance
         ),
-        "its code": heard(0),
-        "its code and two of its bars": heard(2),
+        "its code": following(0),
+        "its code and two of its bars": following(2),
         "the same, means matched (as shipped)": lambda feel, groove: lab.transfer(
             feel, groove, chance=chance
         ),
