@@ -10,8 +10,9 @@ from pydantic import TypeAdapter
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, SNARE, VOICES
 from musicvae_core.music.grid import Grid
 from musicvae_core.music.groove import Groove
+from musicvae_core.music.line import Line, Note
 from pages.shared.actions import checked
-from pages.shared.card import Card, Morph, _hits_as_sent, payload
+from pages.shared.card import Card, Morph, _hits_as_sent, notes_as_numbers, payload
 from pages.shared.deck import _revisions_of_card, _tell
 from pages.shared.edits import CARD_EVENTS
 from pages.shared.names import describe
@@ -46,6 +47,16 @@ def edit(hits: list[list[float]], like: Groove) -> Groove:
 
 def test_what_the_browser_sends_back_unchanged_keeps_every_digit() -> None:
     assert edit(_hits_as_sent(GROOVE), GROOVE) == GROOVE
+
+
+def test_notes_that_are_sent_ahead_are_those_of_the_card() -> None:
+    step, voice, velocity, offset = notes_as_numbers(GROOVE).T.tolist()
+    ahead = [list(hit) for hit in zip(step, voice, velocity, offset, strict=True)]
+    hits = [[step, voice, x / 1e6, y / 1e6] for step, voice, x, y in ahead]
+    assert hits == _hits_as_sent(GROOVE)
+    melody = Line.from_notes([Note(0, 3, 60, 0.3), Note(4, 2, 72, 1.0)], 1)
+    assert notes_as_numbers(melody).tolist() == [[0, 60, 300_000, 3], [4, 72, 1_000_000, 2]]
+    assert notes_as_numbers(Groove.silent(2)).shape == (0, 4)
 
 
 def test_one_edited_hit_changes_that_hit_alone() -> None:

@@ -89,7 +89,8 @@ def test_a_first_visit_finds_every_point_and_is_told_what_to_do(page: AppTest) -
     assert hand["play"] is None, "nothing plays before it is asked for"
     assert overlay(page)["now"]["id"] == first["id"]
     assert overlay(page) | {"chart": "", "now": None} == {
-        **{"chart": "", "marks": [], "now": None, "path": None}
+        **{"chart": "", "marks": [], "now": None, "path": None},
+        **{"deck": hand["key"], "model": MODEL, "edited": []},
     }
 
 

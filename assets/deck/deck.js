@@ -25,7 +25,7 @@ import { CardView } from "./card.js";
 import { element, save } from "./elements.js";
 import { hookOf } from "./hook.js";
 import { isPlayKey, moveFocus, wantsKey } from "./keyboard.js";
-import { onPreview } from "./preview.js";
+import { onAhead, onPreview } from "./preview.js";
 import { TELL_AGAIN_MS } from "./revision.js";
 import { sameHits } from "./score.js";
 import { engine } from "../player/engine.js";
@@ -34,7 +34,8 @@ import { Later } from "../soon.js";
 
 const decks = new Map(); // parent element → Deck
 const histories = new Map(); // deck and card → edits, for when the user leaves the page and returns
-const played = new Set(); // deck and token of every request to play
+const answered = new Set(); // deck and token of every request to play
+const begun = new Set(); // those of cards that played before Python had drawn them
 let lastUsed = null; // the deck that the space bar controls
 
 const HOLD_MS = 1500; // after which Python is asked anyway: earlier messages may be lost
@@ -63,6 +64,7 @@ class Deck {
     document.addEventListener("pointerdown", () => this.#unlockIfAsked(), { signal });
     this.root.addEventListener("focusin", (event) => this.#onFocus(event), { signal });
     onPreview((asked) => this.#preview(asked), signal);
+    onAhead((asked) => this.#playAhead(asked), signal);
     engine.addEventListener("state", () => this.#showPlaying(), { signal });
     engine.addEventListener("mix", () => this.#drawAll(), { signal });
     engine.addEventListener("stems", (event) => this.#askForStems(event), { signal });
@@ -137,10 +139,27 @@ class Deck {
   // phase: position in the loop, which is the whole groove or one bar.
   play(view, phase) {
     if (this.data.problem) return;
+    this.#use(view);
+    engine.play(patternOf(view), { ...this.#identity(view), phase });
+  }
+
+  #use(view) {
     lastUsed = this;
     this.#setCurrent(view);
     this.#setStage(view);
-    engine.play(patternOf(view), { ...this.#identity(view), phase });
+  }
+
+  // What plays ahead becomes what the card shows, should Python have changed it meanwhile.
+  #takeUp(view) {
+    this.#use(view);
+    if (this.#isOn(view) && !soundsAlike(engine.now.pattern, patternOf(view))) this.#playOn(view);
+  }
+
+  #playAhead({ deck, card, name, token }) {
+    const pattern = deck === this.data?.key && engine.ahead.get(deck)?.patternOf(card);
+    if (!pattern || this.data.problem) return;
+    begun.add(`${deck} ${token}`);
+    engine.play(pattern, { key: `${deck}/${card}`, name });
   }
 
   destroy() {
@@ -352,11 +371,12 @@ class Deck {
   // with the page.
   #playIfAsked({ key, play }) {
     const asked = `${key} ${play?.[1]}`;
-    if (!play || played.has(asked)) return;
-    played.add(asked);
+    if (!play || answered.has(asked)) return;
+    answered.add(asked);
     const view = this.views.get(play[0]);
     if (!view || navigator.userActivation?.hasBeenActive === false) return;
-    this.play(view, 0);
+    if (begun.has(asked)) this.#takeUp(view);
+    else this.play(view, 0);
     if (narrow.matches) view.root.scrollIntoView({ block: "nearest", behavior: "smooth" });
   }
 
@@ -432,6 +452,12 @@ function hasNotes({ card, morph, own, shown }) {
 function samePattern(some, other) {
   const same = (key) => JSON.stringify(some[key]) === JSON.stringify(other[key]);
   return same("steps") && same("stepsPerBar") && same("stepsPerBeat") && same("tempo") && same("lines") && sameHits(some.hits, other.hits);
+}
+
+// Whether two patterns of one card have the same notes, whatever else is known of their lines.
+function soundsAlike(some, other) {
+  const notes = ({ lines }) => JSON.stringify(lines.map((line) => line.notes));
+  return sameHits(some.hits, other.hits) && notes(some) === notes(other);
 }
 
 // The position heard now, in the whole groove.

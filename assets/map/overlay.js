@@ -3,10 +3,12 @@
 // and moves without the server.
 //
 // Data: {chart: selector of what contains the chart, marks: [{id, kind, name, at}], now: {id,
-// name, at} or null, path: {stops: [at], trail: [at], strip, piece} or null}, with coordinates of the
-// chart, two or three. To Python, as states: picked, [id, when] of the last mark or point that was
-// clicked (an event could be lost among others, and Streamlit's own selection takes two quick
-// clicks on two points for one double click); view, [x0, x1, y0, y1] of a flat chart that was
+// name, at} or null, path: {stops: [at], trail: [at], strip, piece} or null, deck: the key of the one
+// that shows the selected groove, model: its name, edited: the ids of points that were edited, and
+// sound otherwise than the model plays them}, with coordinates of the chart, two or three. To Python,
+// as states: picked, [id, when] of the last mark or point that was clicked (an event could be lost
+// among others, and Streamlit's own selection takes two quick clicks on two points for one double
+// click); view, [x0, x1, y0, y1] of a flat chart that was
 // moved or zoomed, else null; and webgl, false where the browser has none.
 //
 // For tests and debugging, the root element has a property `overlay`: {place: on the trail,
@@ -16,6 +18,7 @@ import { hearClicks } from "./clicks.js";
 import { pointsOf, rangesOf, viewOf } from "./place.js";
 import { between, placeOnPath } from "./traveller.js";
 import { nextPoint } from "./walk.js";
+import { playAhead } from "../deck/preview.js";
 import { Soon } from "../soon.js";
 
 const SHAPES = {
@@ -38,7 +41,7 @@ function svg(tag, attributes = {}, ...children) {
 }
 
 class Overlay {
-  pick; // tells Python which mark was clicked; set by whoever mounts it
+  pick; // tells Python which mark or point was clicked; set by whoever mounts it
   see; // tells Python what is in view; likewise
   #marks = svg("g");
   #markOf = new Map(); // id → node: nodes are reused, since removing one loses the focus
@@ -122,8 +125,8 @@ class Overlay {
     const from = this.#aimed?.place ?? this.data.now?.at;
     if (!view || !from || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Enter") {
-      this.#taken = this.#aimed ? `point.${this.#aimed.id}` : this.data.now.id;
-      this.pick(this.#taken);
+      this.#taken = this.#aimed ? cardOf(this.#aimed) : this.data.now.id;
+      this.pick(this.#taken, this.#aimed);
     } else {
       const inView = pointsOf(this.chart, view).filter(({ at }) => isIn(at, view.box, 0));
       const next = nextPoint(inView, view.at(from), event.key, event.shiftKey ? FAR_PX : NEAR_PX);
@@ -168,7 +171,7 @@ class Overlay {
     chart.on("plotly_relayout", () => this.#resting.start());
     hearClicks(chart, (point) => {
       this.#resting.now();
-      if (point && point.id !== null) this.pick(`point.${point.id}`);
+      if (point && point.id !== null) this.pick(cardOf(point), point);
     });
   }
 
@@ -203,6 +206,9 @@ class Overlay {
     put(this.#dot, place === null ? null : view.at(between(path.trail, place)), view.box);
   }
 }
+
+// The id of a point's card.
+const cardOf = ({ id }) => `point.${id}`;
 
 function label(node, { kind, name }) {
   const [shape, text] = node.children;
@@ -243,7 +249,13 @@ export default function mount({ data, parentElement, setStateValue }) {
   overlay.see = (view) => setStateValue("view", view);
   if (!HAS_WEBGL && !overlay.told) setStateValue("webgl", false);
   overlay.told = true;
-  overlay.pick = (id) => setStateValue("picked", [id, Date.now()]);
+  overlay.pick = (id, point = null) => {
+    const when = Date.now();
+    const { deck, model, edited } = data;
+    const [name] = point?.text.split("<br>") ?? [];
+    if (name && !edited.includes(id)) playAhead({ deck, card: id, name, token: `${model}.${when}` });
+    setStateValue("picked", [id, when]);
+  };
   overlay.update(data);
   return () =>
     setTimeout(() => {

@@ -32,6 +32,7 @@ export class Engine extends EventTarget {
   /** @type {any} */
   settings = null; // what tells Python how everything is played: {isUnconfirmed, now()}, see transport.js
   sounds = new Sounds();
+  ahead = new Map(); // key of a deck → the NotesAhead of cards that may come onto it
   #hasPlayed = false;
   #phase = 0; // where playback will start once its sounds arrive
   #volume = 1;

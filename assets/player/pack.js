@@ -1,7 +1,9 @@
-// Data that arrives as bytes: sounds for the engine, and files to save. The bytes are the length
-// of a JSON header, little-endian, the header and the rest. The header: {kit: name, voices: those
-// that play it}, {program: number} or {save: name, number}.
+// Data that arrives as bytes: sounds for the engine, notes of cards to come, and files to save. The
+// bytes are the length of a JSON header, little-endian, the header and the rest. The header: {kit:
+// name, voices: those that play it}, {program: number}, {ahead: key of a deck, and see ahead.js} or
+// {save: name, number}.
 
+import { NotesAhead } from "./ahead.js";
 import { engine } from "./engine.js";
 import { decodePack } from "./kit.js";
 
@@ -39,5 +41,6 @@ export default function mount({ data }) {
   const header = JSON.parse(new TextDecoder().decode(data.subarray(4, 4 + length)));
   const rest = data.slice(4 + length);
   if (header.save) saveFile(header.save, header.number, rest);
+  else if (header.ahead) engine.ahead.set(header.ahead, new NotesAhead(header, rest.buffer));
   else take(header, rest.buffer);
 }

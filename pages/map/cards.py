@@ -5,23 +5,32 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import blake2b
+from threading import Thread
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from musicvae_core.latent.atlas import Atlas, directions, nearest
-from musicvae_core.music.forms import Music
+from musicvae_core.latent.results import ModelInfo
+from musicvae_core.music.forms import Music, parts_of
+from musicvae_core.music.line import Line
 from musicvae_core.studio import Studio
 from pages.map.figure import fields_of
-from pages.map.points import Actions, Hand, MapSettings, Path, Spot
+from pages.map.points import POINT, Actions, Hand, MapSettings, Path, Spot
 from pages.shared.actions import SELECTION, Selection, action, as_text, on_value
-from pages.shared.card import Card, Morph
+from pages.shared.card import Card, Morph, grid_as_sent, notes_as_numbers
 from pages.shared.collection import bars_phrase, favourites
 from pages.shared.deck import source_deck
+from pages.shared.edits import edited
 from pages.shared.names import drummer_title, style_title
+from pages.shared.store import SessionVar
+from pages.shared.transport import send_bytes
 
+DECK = "map.deck"
+"""Key of the deck that shows what is selected."""
 _MAX_DECODED = 256
 
 
@@ -41,6 +50,9 @@ class Sounding:
     def cards(self, spots: Sequence[Spot]) -> list[Card]:
         """Return a card for each spot, of its id."""
         grooves = self.grooves(spots)
+        seen, edits = edited_spots(self.model), zip(spots, grooves, strict=True)
+        changed = {spot.id for spot, groove in edits if edited(groove) is not groove}
+        seen.set(seen.get() - {spot.id for spot in spots} | changed)
         return [
             Card(
                 *(spot.id, spot.name, groove, spot.note),
@@ -50,10 +62,66 @@ class Sounding:
         ]
 
 
+def edited_spots(model: str) -> SessionVar[frozenset[str]]:
+    """Return the ids of the spots of a model that have been drawn as cards and were edited."""
+    return SessionVar(f"map.edited.{model}", frozenset())
+
+
 @st.cache_resource(max_entries=_MAX_DECODED, show_spinner=False)
 def _decoded(_studio: Studio, model: str, codes: NDArray[np.float32]) -> tuple[Music, ...]:
     """Return the grooves at codes (n, Z), their likeliest hits, decoded once for all sessions."""
     return tuple(take.groove for take in _studio.decode(model, codes, temperature=0.0))
+
+
+_MAX_AHEAD_BARS = 4
+"""Longer grooves are too many notes to send them all."""
+_AHEAD_BATCH = 64
+
+
+def send_notes_ahead(sounding: Sounding, settings: MapSettings, deck: str) -> None:
+    """Send the notes of all points to a deck, so that a click sounds before its card is drawn.
+
+    They are decoded once, in the background: until then a click waits for Python.
+    """
+    if settings.model.n_bars <= _MAX_AHEAD_BARS:
+        for header, notes in _ahead(sounding.studio, settings.model, settings.atlas):
+            send_bytes({"ahead": deck, **header}, notes, key="map.ahead")
+
+
+@st.cache_resource(
+    show_spinner=False,
+    hash_funcs={Atlas: lambda atlas: atlas.fingerprint, ModelInfo: lambda model: model.name},
+)
+def _ahead(_studio: Studio, model: ModelInfo, atlas: Atlas) -> list[_Notes]:
+    """Return a list that will hold the notes of all points of an atlas."""
+    found: list[_Notes] = []
+    decode = partial(_decode_all, _studio, model, atlas)
+    Thread(target=lambda: found.append(decode()), daemon=True).start()
+    return found
+
+
+_Notes = tuple[dict[str, object], bytes]
+"""The notes of all points, and their header: see `assets/player/ahead.js`."""
+
+
+def _decode_all(studio: Studio, model: ModelInfo, atlas: Atlas) -> _Notes:
+    music: list[Music] = []
+    for start in range(0, len(atlas), _AHEAD_BATCH):
+        codes = atlas.codes[start : start + _AHEAD_BATCH]
+        music += [take.groove for take in studio.decode(model.name, codes, temperature=0.0)]
+    lines = {name: part for name, part in parts_of(music[0]).items() if isinstance(part, Line)}
+    header = {
+        "cards": POINT,
+        "count": len(music),
+        "steps": music[0].n_steps,
+        "grid": grid_as_sent(music[0].grid),
+        "line": next(({"name": name, "program": lines[name].program} for name in lines), None),
+    }
+    tempos = np.array([one.tempo_bpm for one in atlas.performances])[atlas.performance]
+    notes = [notes_as_numbers(one) for one in music]
+    ends = np.cumsum([len(one) for one in notes])
+    arrays = (tempos.astype("<f8"), ends.astype("<u4"), np.concatenate(notes).T.astype("<i4"))
+    return header, b"".join(array.tobytes() for array in arrays)
 
 
 def strip_card(path: Path, at: tuple[float, float]) -> Card:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import Thread
@@ -16,6 +16,7 @@ from pydantic import Field, TypeAdapter
 
 from musicvae_core.latent.atlas import Atlas
 from musicvae_core.music.forms import FORMS
+from pages.map.cards import DECK, edited_spots
 from pages.map.figure import View, axis_titles, map_figure, place
 from pages.map.points import Actions, MapSettings, Path, Spot, point_of
 from pages.shared.actions import (
@@ -67,7 +68,10 @@ def _map_overlay(
     marks: Sequence[_Mark],
     now: _Mark | None,
     path: _PathShown | None,
-    on_pick: Callable[[str], None],
+    deck: str,
+    model: str,
+    edited: Collection[str],
+    on_pick: Callable[[str, int], None],
 ) -> None:
     """Draw marks, the selected groove and a path over a chart.
 
@@ -82,9 +86,12 @@ def _map_overlay(
         The key of the container that the chart is in.
     marks, now, path
         What to draw.
+    deck, model, edited
+        The key of the deck that shows the selected groove; the model; the ids of points whose
+        groove was edited.
     on_pick
         Called with the id of a mark that was clicked, or `point.` and the first of the custom
-        data of a point.
+        data of a point, and with the time of the click in milliseconds.
     """
     data: dict[str, object] = {
         "chart": f".st-key-{chart}",
@@ -97,13 +104,16 @@ def _map_overlay(
             "strip": path.strip,
             "piece": path.piece,
         },
+        "deck": deck,
+        "model": model,
+        "edited": sorted(edited),
     }
     heard = SessionVar[_Picked | None](f"{key}.heard", None)
 
     def pick(picked: _Picked) -> None:
         if picked != heard.get():
             heard.set(picked)
-            on_pick(picked.spot)
+            on_pick(picked.spot, int(picked.when))
 
     picking = on_event(key, "picked", _PICKED, pick)
     _mount(
@@ -252,6 +262,9 @@ def _draw_overlay(settings: MapSettings, actions: Actions, path: Path | None) ->
         marks=marks,
         now=_Mark(spot.id, "now", spot.name, _where(settings, [spot])[0]) if spot else None,
         path=shown,
+        deck=DECK,
+        model=settings.model.name,
+        edited=edited_spots(settings.model.name).get(),
         on_pick=actions.take,
     )
 

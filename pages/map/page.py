@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 from musicvae_core.errors import GridError, MusicVAEError
 from musicvae_core.latent.atlas import Atlas
 from musicvae_core.studio import Studio
-from pages.map.cards import Sounding, draw_list, draw_neighbours, draw_path_controls, strip_card
+from pages.map.cards import (
+    DECK,
+    Sounding,
+    draw_list,
+    draw_neighbours,
+    draw_path_controls,
+    send_notes_ahead,
+    strip_card,
+)
 from pages.map.chart import draw_chart
 from pages.map.figure import TEMPO, Field, fields_of, matching
 from pages.map.points import Actions, MapSettings, Path, Spot, brought_spots
@@ -46,8 +54,9 @@ def groove_map() -> None:
         with side:
             _draw_hand(sounding, actions, path)
         draw_list(settings, actions)
-        if actions.now.n_chosen:
+        if actions.now.choice:
             draw_neighbours(sounding, actions)
+        send_notes_ahead(sounding, settings, DECK)
     except MusicVAEError as error:
         st.error(as_text(str(error)))
 
@@ -55,7 +64,7 @@ def groove_map() -> None:
 def _draw_hand(sounding: Sounding, actions: Actions, path: Path | None) -> None:
     """Draw the selected groove and, if there is one, the path."""
     now = actions.now
-    if not now.n_chosen:
+    if not now.choice:
         st.info("Click a point to hear it. Scroll to zoom, drag to move, lasso or box to select.")
     cards = sounding.cards([now.spot] if now.spot else [])
     if path:
@@ -64,14 +73,14 @@ def _draw_hand(sounding: Sounding, actions: Actions, path: Path | None) -> None:
         bars = choose_bars(len(path.grooves), actions.settings.model.n_bars)
         cards.append(piece_card(path.grooves, bars, path.name))
     in_hand = now.spot.id if now.spot else ""
-    token = f"{sounding.model}.{now.n_chosen}"
+    token = f"{sounding.model}.{now.choice}"
     sources = _sources(sounding, now.spot, cards, path)
     source_deck(
         sounding.studio,
         cards,
         sources.__getitem__,
-        key="map.deck",
-        play=(Path.PIECE if now.is_travelling else in_hand, token) if now.n_chosen else None,
+        key=DECK,
+        play=(Path.PIECE if now.is_travelling else in_hand, token) if now.choice else None,
         on_move=lambda _, at: _POINTER.set(at),
     )
 

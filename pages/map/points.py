@@ -31,7 +31,9 @@ from pages.shared.store import SessionVar
 _Codes = NDArray[np.float32]
 
 _MINE = "mine"
-_POINT = re.compile(r"point\.([0-9]{1,9})")
+POINT = "point."
+"""What the ids of the atlas's points begin with, before their index."""
+_POINT = re.compile(rf"{re.escape(POINT)}([0-9]{{1,9}})")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +73,7 @@ class Spot:
         of = "" if performance.name in label else f" of {performance.name}"
         note = f"{label} · {bars}{of}"
         return cls(
-            id=f"point.{point}",
+            id=f"{POINT}{point}",
             name=player_of(performance),
             note=note,
             z=atlas.codes[point],
@@ -173,8 +175,9 @@ class Hand:
         The stops of a path, in order.
     inside
         Points of the atlas inside the last lasso or box.
-    n_chosen
-        How often a groove was selected: each new number plays it.
+    choice
+        Number of the last selection, 0 before any; a new number plays it. Of a click it is the
+        time, so that the browser knows it, too.
     is_travelling
         Whether the path is being played through.
     """
@@ -184,15 +187,16 @@ class Hand:
     spot: Spot | None = None
     path: tuple[Spot, ...] = ()
     inside: tuple[int, ...] = ()
-    n_chosen: int = 0
+    choice: int = 0
     is_travelling: bool = False
 
-    def taking(self, spot: Spot, *, to_path: bool = False) -> Hand:
+    def taking(self, spot: Spot, choice: int | None = None, *, to_path: bool = False) -> Hand:
         """Return the hand with a new groove, which is added to the path if requested."""
+        number = self.choice + 1 if choice is None else choice
         path = self.path
         if to_path and len(path) < self.MAX_STOPS and (not path or path[-1].id != spot.id):
             path = (*path, spot)
-        return replace(self, spot=spot, path=path, n_chosen=self.n_chosen + 1, is_travelling=False)
+        return replace(self, spot=spot, path=path, choice=number, is_travelling=False)
 
     def around(self, spot: Spot, inside: tuple[int, ...]) -> Hand:
         """Return the hand with the middle of what is inside a lasso."""
@@ -204,7 +208,7 @@ class Hand:
 
     def travelling(self) -> Hand:
         """Return the hand with the path set to play through."""
-        return replace(self, n_chosen=self.n_chosen + 1, is_travelling=True)
+        return replace(self, choice=self.choice + 1, is_travelling=True)
 
     def back(self) -> Hand:
         """Return the hand without the last stop of its path."""
@@ -275,11 +279,14 @@ class Actions:
         """Keep what is in hand."""
         _hand(self.settings.model.name).set(changed)
 
-    def take(self, spot_id: str) -> None:
-        """Select a spot, and add it to the path if the user is building one."""
+    def take(self, spot_id: str, choice: int | None = None) -> None:
+        """Select a spot, and add it to the path if the user is building one.
+
+        `choice` is the number of this selection if the browser has given it one.
+        """
         spot = self._find(spot_id)
         if spot is not None:
-            self.keep(self.now.taking(spot, to_path=self.settings.to_path))
+            self.keep(self.now.taking(spot, choice, to_path=self.settings.to_path))
 
     def gather(self, points: NDArray[np.int64]) -> None:
         """Select the middle of the shown points among these, and list them."""

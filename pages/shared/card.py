@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from musicvae_core.data.files import file_stem
 from musicvae_core.music.drums import DRUMS
-from musicvae_core.music.forms import Music, form_of, joined, parts_of
+from musicvae_core.music.forms import Music, drums_of, form_of, joined, parts_of
 from musicvae_core.music.grid import Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line
@@ -258,6 +258,25 @@ def _hits_as_sent(groove: Groove) -> list[list[float]]:
         [step, voice, as_sent(groove.velocities[step, voice]), as_sent(groove.offsets[step, voice])]
         for step, voice in np.argwhere(groove.hits).tolist()
     ]
+
+
+_MILLIONTHS = 1_000_000
+
+
+def notes_as_numbers(music: Music) -> NDArray[np.int32]:
+    """Return the notes of drums or a melody (n, 4), as exactly as a card has them.
+
+    Step, voice, velocity and offset of a hit, or step, pitch, velocity and length in steps of a
+    note; velocities and offsets in millionths.
+    """
+    if isinstance(music, Line):
+        rows = [[one.step, one.pitch, as_sent(one.velocity), one.n_steps] for one in music.notes()]
+        scale = (1, 1, _MILLIONTHS, 1)
+    else:
+        rows = _hits_as_sent(drums_of(music))
+        scale = (1, 1, _MILLIONTHS, _MILLIONTHS)
+    numbers = np.rint(np.array(rows, np.float64).reshape(-1, 4) * scale)
+    return numbers.astype(np.int32)
 
 
 def as_sent(value: float | np.float32) -> float:

@@ -252,10 +252,10 @@ def _draw_sounds(sounds: Sounds, kit: str) -> None:
     kits = dict.fromkeys(range(N_VOICES), kit) | _voice_kits(sounds)
     for name in dict.fromkeys(kits.values()):
         header = {"kit": name, "voices": [voice for voice, own in kits.items() if own == name]}
-        _draw_pack(data=_packed(header, _kit_pack(sounds, name)), key=f"transport.kit.{name}")
+        send_bytes(header, _kit_pack(sounds, name), key=f"transport.kit.{name}")
     for program in _PROGRAMS.get():
-        data = _packed({"program": program}, _instrument_pack(sounds, program))
-        _draw_pack(data=data, key=f"transport.instrument.{program}")
+        pack = _instrument_pack(sounds, program)
+        send_bytes({"program": program}, pack, key=f"transport.instrument.{program}")
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -273,14 +273,14 @@ def _draw_download() -> None:
     if waiting is None:
         return
     number, name, data = waiting
-    _draw_pack(data=_packed({"save": name, "number": number}, data), key="transport.download")
+    send_bytes({"save": name, "number": number}, data, key="transport.download")
     _DOWNLOAD.take()  # now that it is on its way
 
 
-def _packed(header: dict[str, Any], data: bytes) -> bytes:
-    """Return a header and bytes in the browser's format: length of the JSON, JSON, bytes."""
+def send_bytes(header: dict[str, Any], data: bytes, *, key: str) -> None:
+    """Send the browser bytes and what they are: see `assets/player/pack.js`."""
     text = json.dumps(header).encode()
-    return struct.pack("<I", len(text)) + text + data
+    _draw_pack(data=struct.pack("<I", len(text)) + text + data, key=key)
 
 
 def _choose(chosen: _ChosenKit) -> None:

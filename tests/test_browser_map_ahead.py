@@ -1,0 +1,157 @@
+"""A click on the map is heard before Python answers: the notes of all points are in the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from map_in_browser import click, hand, open_map, play_by_click, playing, points
+from real_browser import (
+    Browser,
+    Page,
+    opened,
+    playwright,
+    until,
+    wait_for_rest,
+    wait_for_sound,
+)
+
+pytestmark = pytest.mark.browser
+
+_ENGINE = "window[Symbol.for('groove-space.engine')]"
+_NOW = f"() => {_ENGINE}.now && [{_ENGINE}.now.key, {_ENGINE}.now.pattern.hits]"
+
+
+class Line:
+    """The connection of a page to its server, which can be held up."""
+
+    def __init__(self) -> None:
+        self.held: list[bytes | str] | None = None
+
+    def hold(self, page: Page) -> None:
+        """Keep what the browser says from the server from now on."""
+        self.held = []
+        page.evaluate("1")
+
+    def release(self) -> None:
+        held, self.held = self.held or [], None
+        for said in held:
+            self._server.send(said)
+
+    def relay(self, line: playwright.WebSocketRoute) -> None:
+        self._server = line.connect_to_server()
+        line.on_message(self._pass_on)
+
+    def _pass_on(self, said: bytes | str) -> None:
+        if self.held is None:
+            self._server.send(said)
+        else:
+            self.held.append(said)
+
+
+@contextmanager
+def map_open(browser: Browser, address: str) -> Iterator[tuple[Page, Line]]:
+    """The Map page, once the browser has the notes of its points."""
+    with opened(browser, address, viewport={"width": 1440, "height": 1000}) as page:
+        line = Line()
+        page.route_web_socket("**/_stcore/stream", line.relay)
+        page.reload()
+        wait_for_sound(page)
+        open_map(page)
+        play_by_click(page, points(page)[0])  # a rerun brings the notes
+        until(lambda: page.evaluate(f"{_ENGINE}.ahead.has('map.deck')"), "the notes of all points")
+        wait_for_rest(page)
+        yield page, line
+
+
+@pytest.fixture
+def opened_map(serve, browser: Browser) -> Iterator[tuple[Page, Line]]:
+    with map_open(browser, serve("fake")) as both:
+        yield both
+
+
+def heard(page: Page) -> tuple[str, list]:
+    key, hits = page.evaluate(_NOW)
+    return key, hits
+
+
+def test_a_click_is_heard_before_python_knows_and_its_card_plays_on(
+    opened_map: tuple[Page, Line],
+) -> None:
+    page, line = opened_map
+    point = points(page)[-1]
+    line.hold(page)
+    wanted = click(page, point)
+    until(lambda: heard(page)[0] == f"map.deck/{wanted}", "the point")
+    _, ahead = heard(page)
+    name = page.locator(".transport .name").inner_text()
+    assert playing(page) is None, "its card is there before Python has drawn it"
+    page.wait_for_function(f"{_ENGINE}.passes > 0.3")
+    line.release()
+    until(lambda: playing(page) == wanted, "its card")
+    wait_for_rest(page)
+    [card, *_] = hand(page).evaluate("deck => deck.deck.state.cards")
+    assert ahead == card["hits"]
+    assert name == card["name"]
+    assert page.evaluate(f"{_ENGINE}.passes") > 0.3, "it began once more"
+
+
+def test_of_several_quick_clicks_the_last_one_plays_and_no_answer_interrupts_it(
+    opened_map: tuple[Page, Line],
+) -> None:
+    page, line = opened_map
+    there = points(page)
+    line.hold(page)
+    first, last = click(page, there[-1]), click(page, there[len(there) // 2])
+    page.wait_for_function(f"{_ENGINE}.passes > 0.3")
+    keys: list[str] = []
+    page.expose_function("tell", lambda key: keys.append(key))
+    page.evaluate(f"{_ENGINE}.addEventListener('state', () => tell({_ENGINE}.now?.key))")
+    line.release()
+    until(lambda: playing(page) == last, "the last one's card")
+    wait_for_rest(page)
+    assert f"map.deck/{first}" not in keys
+    assert page.evaluate(f"{_ENGINE}.passes") > 0.3
+
+
+def test_what_is_stopped_before_python_answers_stays_silent(opened_map: tuple[Page, Line]) -> None:
+    page, line = opened_map
+    line.hold(page)
+    wanted = click(page, points(page)[-1])
+    until(lambda: heard(page)[0] == f"map.deck/{wanted}", "the point")
+    page.locator(".transport .play").click()
+    line.release()
+    card = hand(page).locator(f"[data-card='{wanted}']")
+    card.wait_for()
+    wait_for_rest(page)
+    assert playing(page) is None
+
+
+def test_a_groove_that_was_edited_is_heard_as_edited(opened_map: tuple[Page, Line]) -> None:
+    page, _ = opened_map
+    there = points(page)
+    edited = click(page, there[-1])
+    until(lambda: playing(page) == edited, "the card")
+    wait_for_rest(page)
+    before = hand(page).evaluate("deck => deck.deck.state.cards[0].hits")
+    hand(page).locator(".card .edit").first.click()
+    hand(page).locator(".card canvas.editable").first.focus()
+    page.keyboard.press("Enter")
+    until(
+        lambda: hand(page).evaluate("deck => deck.deck.state.cards[0].hits") != before, "the edit"
+    )
+    wait_for_rest(page)
+    play_by_click(page, there[0])
+    wait_for_rest(page)
+    keys: list[tuple[str, int]] = []
+    page.expose_function("tell", lambda key, n_hits: keys.append((key, n_hits)))
+    page.evaluate(
+        f"{_ENGINE}.addEventListener('state', () => "
+        f"tell({_ENGINE}.now?.key, {_ENGINE}.now?.pattern.hits.length))"
+    )
+    play_by_click(page, there[-1])
+    wait_for_rest(page)
+    numbers = {n_hits for key, n_hits in keys if key == f"map.deck/{edited}"}
+    assert numbers
+    assert len(before) not in numbers
