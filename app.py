@@ -9,7 +9,7 @@ from pages.attributes.page import attributes
 from pages.groove_lab.page import groove_lab
 from pages.library.page import starred
 from pages.long_form.page import long_form
-from pages.map.page import groove_map
+from pages.map.page import groove_map, prepare_map
 from pages.morph.page import morph
 from pages.sample.page import sample
 from pages.shared.actions import reload_first_link, wait_for_actions
@@ -38,9 +38,15 @@ _PAGES = [
 offer_pages(_PAGES)
 _page = st.navigation(_PAGES, position="top")
 reload_first_link()
-_page.run()
-if _page.title != "About":
-    choose_midi_form()
-show_share_code(shared_studio)
-draw_transport(shared_studio)
+
+
+def _draw_page() -> None:
+    _page.run()
+    if _page.title != "About":
+        choose_midi_form()
+    show_share_code(shared_studio)
+
+
+draw_transport(shared_studio, _draw_page)
 save_session()
+prepare_map(shared_studio)

@@ -155,8 +155,8 @@ class Deck {
     if (this.#isOn(view) && !soundsAlike(engine.now.pattern, patternOf(view))) this.#playOn(view);
   }
 
-  #playAhead({ deck, card, name, token }) {
-    const pattern = deck === this.data?.key && engine.ahead.get(deck)?.patternOf(card);
+  #playAhead({ deck, model, card, name, token }) {
+    const pattern = deck === this.data?.key && engine.ahead.get(deck)?.patternOf(model, card);
     if (!pattern || this.data.problem) return;
     begun.add(`${deck} ${token}`);
     engine.play(pattern, { key: `${deck}/${card}`, name });

@@ -18,13 +18,13 @@ export function onPreview(show, signal) {
   listen(PREVIEW, show, signal);
 }
 
-// Plays a card that Python has not drawn yet, if the engine has its notes; token: that of Python's
-// request to play it, which is then answered.
-export function playAhead({ deck, card, name, token }) {
-  document.dispatchEvent(new CustomEvent(AHEAD, { detail: { deck, card, name, token } }));
+// Plays a card of a model that Python has not drawn yet, if the engine has its notes; token: that of
+// Python's request to play it, which is then answered.
+export function playAhead({ deck, model, card, name, token }) {
+  document.dispatchEvent(new CustomEvent(AHEAD, { detail: { deck, model, card, name, token } }));
 }
 
-// play: called with {deck, card, name, token}.
+// play: called with {deck, model, card, name, token}.
 export function onAhead(play, signal) {
   listen(AHEAD, play, signal);
 }

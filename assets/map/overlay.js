@@ -253,7 +253,7 @@ export default function mount({ data, parentElement, setStateValue }) {
     const when = Date.now();
     const { deck, model, edited } = data;
     const [name] = point?.text.split("<br>") ?? [];
-    if (name && !edited.includes(id)) playAhead({ deck, card: id, name, token: `${model}.${when}` });
+    if (name && !edited.includes(id)) playAhead({ deck, model, card: id, name, token: `${model}.${when}` });
     setStateValue("picked", [id, when]);
   };
   overlay.update(data);

@@ -3,7 +3,7 @@
 // Bytes, little-endian: tempos, a float64 a card; ends, a uint32 a card: how many notes the cards up
 // to it have; then four int32 a note, all firsts, all seconds and so on: step, voice, velocity and
 // offset of a hit, the last two in millionths; step, pitch, velocity and length in steps of a note.
-// Header: {cards: what their ids begin with, before their number, count, steps, grid as in a card,
+// Header: {model, cards: what their ids begin with, before their number, count, steps, grid as in a card,
 // line: {name, program} of a melody, or null for drums}.
 
 const MILLIONTHS = 1e6;
@@ -24,9 +24,10 @@ export class NotesAhead {
     this.#numbers = [0, 1, 2, 3].map((kind) => new Int32Array(bytes, 12 * count + 4 * kind * total, total));
   }
 
-  // The pattern of a card, see pattern.js, by the card's id; null if it is not known.
-  patternOf(id) {
+  // The pattern of a model's card, see pattern.js, by the card's id; null if it is not known.
+  patternOf(model, id) {
     const { cards, count, steps, grid, line } = this.#header;
+    if (model !== this.#header.model) return null;
     const number = id.startsWith(cards) ? Number.parseInt(id.slice(cards.length), 10) : NaN;
     if (!(number < count)) return null;
     const notes = this.#notesOf(number);

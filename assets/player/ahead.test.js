@@ -21,7 +21,7 @@ function packed(tempos, cards) {
   return bytes;
 }
 
-const header = (count, line) => ({ cards: "point.", count, steps: 32, grid: GRID, line });
+const header = (count, line) => ({ model: "groove_2bar", cards: "point.", count, steps: 32, grid: GRID, line });
 const FIRST = [
   [0, 0, 900_000, -250_000],
   [31, 8, 7_874, 499_000],
@@ -29,25 +29,26 @@ const FIRST = [
 
 test("a card's hits are those that were sent, at its tempo", () => {
   const notes = new NotesAhead(header(3, null), packed([90, 120.5, 100], [FIRST, [], [[4, 1, 1_000_000, 0]]]));
-  assert.deepEqual(notes.patternOf("point.0").hits, [
+  assert.deepEqual(notes.patternOf("groove_2bar", "point.0").hits, [
     [0, 0, 0.9, -0.25],
     [31, 8, 0.007874, 0.499],
   ]);
-  assert.deepEqual(notes.patternOf("point.1").hits, []);
-  assert.deepEqual(notes.patternOf("point.2").hits, [[4, 1, 1, 0]]);
+  assert.deepEqual(notes.patternOf("groove_2bar", "point.1").hits, []);
+  assert.deepEqual(notes.patternOf("groove_2bar", "point.2").hits, [[4, 1, 1, 0]]);
   const like = { steps: 32, stepsPerBeat: 4, stepsPerBar: 16, tempo: 120.5, bar: null };
-  assert.deepEqual(notes.patternOf("point.1"), { ...like, hits: [], lines: [] });
+  assert.deepEqual(notes.patternOf("groove_2bar", "point.1"), { ...like, hits: [], lines: [] });
 });
 
 test("a melody's notes are those of its only line", () => {
   const line = { name: "melody", program: 4 };
-  const { hits, lines } = new NotesAhead(header(1, line), packed([80], [[[8, 60, 500_000, 6]]])).patternOf("point.0");
+  const { hits, lines } = new NotesAhead(header(1, line), packed([80], [[[8, 60, 500_000, 6]]])).patternOf("groove_2bar", "point.0");
   assert.deepEqual([hits, lines], [[], [{ ...line, notes: [[8, 6, 60, 0.5]] }]]);
 });
 
 test("a card that was not sent has no pattern", () => {
   const notes = new NotesAhead(header(1, null), packed([80], [FIRST]));
   for (const id of ["point.1", "mine.0", "middle.1f", "point."]) {
-    assert.equal(notes.patternOf(id), null, id);
+    assert.equal(notes.patternOf("groove_2bar", id), null, id);
   }
+  assert.equal(notes.patternOf("drums_2bar", "point.0"), null);
 });

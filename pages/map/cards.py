@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from hashlib import blake2b
-from threading import Thread
+from typing import ClassVar
 
 import numpy as np
 import streamlit as st
@@ -19,8 +18,8 @@ from musicvae_core.music.forms import Music, parts_of
 from musicvae_core.music.line import Line
 from musicvae_core.studio import Studio
 from pages.map.figure import fields_of
-from pages.map.points import POINT, Actions, Hand, MapSettings, Path, Spot
-from pages.shared.actions import SELECTION, Selection, action, as_text, on_value
+from pages.map.points import Actions, Hand, MapSettings, Path, Spot
+from pages.shared.actions import SELECTION, Selection, action, as_text, in_background, on_value
 from pages.shared.card import Card, Morph, grid_as_sent, notes_as_numbers
 from pages.shared.collection import bars_phrase, favourites
 from pages.shared.deck import source_deck
@@ -29,8 +28,6 @@ from pages.shared.names import drummer_title, style_title
 from pages.shared.store import SessionVar
 from pages.shared.transport import send_bytes
 
-DECK = "map.deck"
-"""Key of the deck that shows what is selected."""
 _MAX_DECODED = 256
 
 
@@ -38,8 +35,16 @@ _MAX_DECODED = 256
 class Sounding:
     """What decodes the map's codes: a model of the studio."""
 
+    DECK: ClassVar[str] = "map.deck"
+    """The key of the deck that shows what is selected."""
+
     studio: Studio
     model: str
+
+    @property
+    def edited(self) -> SessionVar[frozenset[str]]:
+        """The ids of the spots that have been drawn as cards and were edited."""
+        return SessionVar(f"map.edited.{self.model}", frozenset())
 
     def grooves(self, spots: Sequence[Spot]) -> list[Music]:
         """Return what each spot plays: its own groove, or what its code decodes to."""
@@ -50,21 +55,29 @@ class Sounding:
     def cards(self, spots: Sequence[Spot]) -> list[Card]:
         """Return a card for each spot, of its id."""
         grooves = self.grooves(spots)
-        seen, edits = edited_spots(self.model), zip(spots, grooves, strict=True)
-        changed = {spot.id for spot, groove in edits if edited(groove) is not groove}
-        seen.set(seen.get() - {spot.id for spot in spots} | changed)
+        pairs = list(zip(spots, grooves, strict=True))
+        changed = {spot.id for spot, groove in pairs if edited(groove) is not groove}
+        self.edited.set(self.edited.get() - {spot.id for spot in spots} | changed)
         return [
             Card(
                 *(spot.id, spot.name, groove, spot.note),
                 kept=favourites.has(groove),
             )
-            for spot, groove in zip(spots, grooves, strict=True)
+            for spot, groove in pairs
         ]
 
+    def prepare(self, model: ModelInfo, atlas: Atlas) -> None:
+        """Decode the notes of all points in the background."""
+        _decoded_ahead(self.studio, model, atlas)
 
-def edited_spots(model: str) -> SessionVar[frozenset[str]]:
-    """Return the ids of the spots of a model that have been drawn as cards and were edited."""
-    return SessionVar(f"map.edited.{model}", frozenset())
+    def send_ahead(self, settings: MapSettings) -> None:
+        """Send the deck the notes of all points, so that a click sounds before its card is drawn.
+
+        Until they are decoded, a click waits for Python.
+        """
+        if settings.model.n_bars <= _MAX_AHEAD_BARS:
+            for header, notes in _decoded_ahead(self.studio, settings.model, settings.atlas):
+                send_bytes({"ahead": self.DECK, **header}, notes, key="map.ahead")
 
 
 @st.cache_resource(max_entries=_MAX_DECODED, show_spinner=False)
@@ -75,28 +88,17 @@ def _decoded(_studio: Studio, model: str, codes: NDArray[np.float32]) -> tuple[M
 
 _MAX_AHEAD_BARS = 4
 """Longer grooves are too many notes to send them all."""
-_AHEAD_BATCH = 64
-
-
-def send_notes_ahead(sounding: Sounding, settings: MapSettings, deck: str) -> None:
-    """Send the notes of all points to a deck, so that a click sounds before its card is drawn.
-
-    They are decoded once, in the background: until then a click waits for Python.
-    """
-    if settings.model.n_bars <= _MAX_AHEAD_BARS:
-        for header, notes in _ahead(sounding.studio, settings.model, settings.atlas):
-            send_bytes({"ahead": deck, **header}, notes, key="map.ahead")
+_AHEAD_BATCH = 256
 
 
 @st.cache_resource(
     show_spinner=False,
     hash_funcs={Atlas: lambda atlas: atlas.fingerprint, ModelInfo: lambda model: model.name},
 )
-def _ahead(_studio: Studio, model: ModelInfo, atlas: Atlas) -> list[_Notes]:
-    """Return a list that will hold the notes of all points of an atlas."""
+def _decoded_ahead(_studio: Studio, model: ModelInfo, atlas: Atlas) -> list[_Notes]:
+    """Return a list that will hold the notes of all points of an atlas, once for all sessions."""
     found: list[_Notes] = []
-    decode = partial(_decode_all, _studio, model, atlas)
-    Thread(target=lambda: found.append(decode()), daemon=True).start()
+    in_background(lambda: found.append(_decode_all(_studio, model, atlas)))
     return found
 
 
@@ -111,7 +113,8 @@ def _decode_all(studio: Studio, model: ModelInfo, atlas: Atlas) -> _Notes:
         music += [take.groove for take in studio.decode(model.name, codes, temperature=0.0)]
     lines = {name: part for name, part in parts_of(music[0]).items() if isinstance(part, Line)}
     header = {
-        "cards": POINT,
+        "model": model.name,
+        "cards": Spot.POINT,
         "count": len(music),
         "steps": music[0].n_steps,
         "grid": grid_as_sent(music[0].grid),

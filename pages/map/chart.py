@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from threading import Thread
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -16,7 +15,6 @@ from pydantic import Field, TypeAdapter
 
 from musicvae_core.latent.atlas import Atlas
 from musicvae_core.music.forms import FORMS
-from pages.map.cards import DECK, edited_spots
 from pages.map.figure import View, axis_titles, map_figure, place
 from pages.map.points import Actions, MapSettings, Path, Spot, point_of
 from pages.shared.actions import (
@@ -24,6 +22,7 @@ from pages.shared.actions import (
     Flag,
     Selection,
     component,
+    in_background,
     last_event,
     on_event,
     on_value,
@@ -185,7 +184,13 @@ _MARKED = {"upload": "upload", "favourite": "favourite"}
 _ALT = "Grooves as points: neighbours sound alike. The list below is searchable."
 
 
-def draw_chart(settings: MapSettings, actions: Actions, path: Path | None) -> None:
+def draw_chart(
+    settings: MapSettings,
+    actions: Actions,
+    path: Path | None,
+    deck: str,
+    edited: Collection[str],
+) -> None:
     """Draw the chart, its overlay and its caption.
 
     Parameters
@@ -196,6 +201,10 @@ def draw_chart(settings: MapSettings, actions: Actions, path: Path | None) -> No
         The effects of a click, a lasso or a box, and the current selection.
     path
         The path through the selected stops.
+    deck
+        The key of the deck that shows the selected groove.
+    edited
+        The ids of points whose groove was edited.
     """
     figure = _figure(settings)
     if settings.projection == "tsne":
@@ -212,14 +221,14 @@ def draw_chart(settings: MapSettings, actions: Actions, path: Path | None) -> No
                 on_select=on_value(_FLAT, SELECTION, partial(_read_selection, actions)),
                 selection_mode=("box", "lasso"),
             )
-    _draw_overlay(settings, actions, path)
+    _draw_overlay(settings, actions, path, deck, edited)
     st.caption(_caption(settings, len(actions.brought)))
 
 
 @st.cache_resource(show_spinner=False, hash_funcs={Atlas: lambda atlas: atlas.fingerprint})
 def _prepare_places(atlas: Atlas) -> None:
     """Prepare the t-SNE map for placing new codes: once, in the background."""
-    Thread(target=atlas.tsne_map.prepare, daemon=True).start()
+    in_background(atlas.tsne_map.prepare)
 
 
 def _figure(settings: MapSettings) -> go.Figure:
@@ -245,7 +254,13 @@ def _read_selection(actions: Actions, selected: Selection) -> None:
     actions.gather(np.unique(np.array(selected.enclosed, np.int64)))
 
 
-def _draw_overlay(settings: MapSettings, actions: Actions, path: Path | None) -> None:
+def _draw_overlay(
+    settings: MapSettings,
+    actions: Actions,
+    path: Path | None,
+    deck: str,
+    edited: Collection[str],
+) -> None:
     now, brought = actions.now, actions.brought
     marks = [
         _Mark(spot.id, _MARKED.get(spot.kind, "other"), spot.name, at)
@@ -262,9 +277,9 @@ def _draw_overlay(settings: MapSettings, actions: Actions, path: Path | None) ->
         marks=marks,
         now=_Mark(spot.id, "now", spot.name, _where(settings, [spot])[0]) if spot else None,
         path=shown,
-        deck=DECK,
+        deck=deck,
         model=settings.model.name,
-        edited=edited_spots(settings.model.name).get(),
+        edited=edited,
         on_pick=actions.take,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
@@ -10,18 +12,16 @@ from musicvae_core.errors import GridError, MusicVAEError
 from musicvae_core.latent.atlas import Atlas
 from musicvae_core.studio import Studio
 from pages.map.cards import (
-    DECK,
     Sounding,
     draw_list,
     draw_neighbours,
     draw_path_controls,
-    send_notes_ahead,
     strip_card,
 )
 from pages.map.chart import draw_chart
 from pages.map.figure import TEMPO, Field, fields_of, matching
 from pages.map.points import Actions, MapSettings, Path, Spot, brought_spots
-from pages.shared.actions import as_text
+from pages.shared.actions import as_text, in_background
 from pages.shared.card import Card, piece_card
 from pages.shared.collection import Source
 from pages.shared.deck import source_deck
@@ -50,15 +50,37 @@ def groove_map() -> None:
         with side:
             path = draw_path_controls(sounding, actions)
         with chart:
-            draw_chart(settings, actions, path)
+            draw_chart(settings, actions, path, sounding.DECK, sounding.edited.get())
         with side:
             _draw_hand(sounding, actions, path)
         draw_list(settings, actions)
         if actions.now.choice:
             draw_neighbours(sounding, actions)
-        send_notes_ahead(sounding, settings, DECK)
+        sounding.send_ahead(settings)
     except MusicVAEError as error:
         st.error(as_text(str(error)))
+
+
+def prepare_map(open_studio: Callable[[], Studio]) -> None:
+    """Prepare a map before anyone opens it, so that the first visit is fast."""
+    try:
+        _prepare_once(open_studio())
+    except MusicVAEError:
+        return  # the page explains why
+
+
+@st.cache_resource(show_spinner=False)
+def _prepare_once(_studio: Studio) -> None:
+    in_background(lambda: _prepare(_studio))
+
+
+def _prepare(studio: Studio) -> None:
+    """Prepare the map of the first model that has one."""
+    model = next((model for model in studio.models() if model.has_atlas), None)
+    if model:
+        atlas = studio.atlas(model.name)
+        atlas.tsne_map.prepare()
+        Sounding(studio, model.name).prepare(model, atlas)
 
 
 def _draw_hand(sounding: Sounding, actions: Actions, path: Path | None) -> None:
@@ -79,7 +101,7 @@ def _draw_hand(sounding: Sounding, actions: Actions, path: Path | None) -> None:
         sounding.studio,
         cards,
         sources.__getitem__,
-        key=DECK,
+        key=sounding.DECK,
         play=(Path.PIECE if now.is_travelling else in_hand, token) if now.choice else None,
         on_move=lambda _, at: _POINTER.set(at),
     )

@@ -31,9 +31,7 @@ from pages.shared.store import SessionVar
 _Codes = NDArray[np.float32]
 
 _MINE = "mine"
-POINT = "point."
-"""What the ids of the atlas's points begin with, before their index."""
-_POINT = re.compile(rf"{re.escape(POINT)}([0-9]{{1,9}})")
+_POINT = re.compile(r"point\.([0-9]{1,9})")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +54,9 @@ class Spot:
         The groove to play; None to decode z.
     """
 
+    POINT: ClassVar[str] = "point."
+    """What the id of a point of the atlas begins with, before its index."""
+
     id: str
     name: str
     note: str
@@ -73,7 +74,7 @@ class Spot:
         of = "" if performance.name in label else f" of {performance.name}"
         note = f"{label} · {bars}{of}"
         return cls(
-            id=f"{POINT}{point}",
+            id=f"{cls.POINT}{point}",
             name=player_of(performance),
             note=note,
             z=atlas.codes[point],

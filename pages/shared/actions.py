@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from threading import RLock
+from queue import SimpleQueue
+from threading import RLock, Thread
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -207,6 +208,32 @@ def _unbroken(state: Any) -> Iterator[None]:
         yield
     finally:
         object.__setattr__(state, "_yield_callback", look)
+
+
+_Task = Callable[[], object]
+
+
+@st.cache_resource(show_spinner=False)
+def _waiting_tasks() -> SimpleQueue[_Task]:
+    """Return the queue of a thread that does one task after the other."""
+    tasks: SimpleQueue[_Task] = SimpleQueue()
+
+    def work() -> None:
+        while True:
+            try:
+                tasks.get()()
+            except MusicVAEError as error:
+                _log.warning("%s", error)  # the page that needs it explains why
+            except Exception:
+                _log.exception("Something could not be prepared.")
+
+    Thread(target=work, daemon=True).start()
+    return tasks
+
+
+def in_background(task: _Task) -> None:
+    """Prepare something for all sessions, after what was asked for before, on one core at most."""
+    _waiting_tasks().put(task)
 
 
 def icon_button(name: str, icon: str, *, key: str, **options: Any) -> None:

@@ -11,7 +11,7 @@ import json
 import struct
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Annotated, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -24,7 +24,16 @@ from musicvae_core.music.drums import N_VOICES, VOICE_OF_PITCH
 from musicvae_core.music.forms import Music, form_of, parts_of, performed
 from musicvae_core.music.grid import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 from musicvae_core.music.groove import Groove
-from pages.shared.actions import Flag, Name, Revision, Share, Voice, component, on_event
+from pages.shared.actions import (
+    Flag,
+    Name,
+    Revision,
+    Share,
+    Voice,
+    component,
+    in_background,
+    on_event,
+)
 from pages.shared.store import SessionVar, next_number
 
 VOICE_LABELS = ("kick", "snare", "hat", "open", "low", "mid", "high", "crash", "ride")
@@ -219,26 +228,46 @@ def offer_download(name: str, data: bytes) -> None:
     _DOWNLOAD.set((next_number(_N_DOWNLOADS) + 1, name, data))
 
 
-def draw_transport(open_sounds: Callable[[], Sounds]) -> None:
-    """Draw the bar, and send the browser its kit, and a file if one was requested."""
+def _nothing() -> None:
+    pass
+
+
+def draw_transport(
+    open_sounds: Callable[[], Sounds], draw_page: Callable[[], None] = _nothing
+) -> None:
+    """Draw the bar, and send the browser its sounds, and a file if one was requested.
+
+    Parameters
+    ----------
+    open_sounds
+        Returns what renders the sounds.
+    draw_page
+        Draws the page: after its kits, so that another kit is heard while the page is still being
+        drawn, and before the bar, which sends the instruments that the page needs.
+    """
     try:
         sounds = open_sounds()
     except MusicVAEError:
-        return  # the page explains why
-    problem = sounds.sound_problem
+        draw_page()  # it explains why
+        return
     kit = chosen_kit(sounds)
+    with st.container(key="transport-kits"):  # for assets/page.css
+        if kit:
+            _draw_kits(sounds, kit)
+    draw_page()
     if kit:
-        _draw_sounds(sounds, kit)
+        _draw_instruments(sounds)
+        _prepare_kits(sounds)
     _draw_download()
     _draw_bar(
         key=_KEY,
         data={
             "labels": VOICE_LABELS,
-            "kits": [] if problem else list(sounds.described_kits().items()),
+            "kits": list(sounds.described_kits().items()) if kit else [],
             "kit": kit,
             "voice_kits": list(_voice_kits(sounds).items()),
             "pads": [[pitch, voice] for pitch, voice in VOICE_OF_PITCH.items()],
-            "problem": problem,
+            "problem": sounds.sound_problem,
             "set": transport().model_dump(mode="json", exclude={"revision"}),
             "revision": transport().revision,
         },
@@ -247,18 +276,30 @@ def draw_transport(open_sounds: Callable[[], Sounds]) -> None:
     )
 
 
-def _draw_sounds(sounds: Sounds, kit: str) -> None:
-    """Send the browser the kits of all voices, and the instruments that pages have requested."""
+def _draw_kits(sounds: Sounds, kit: str) -> None:
+    """Send the browser the kits of all voices."""
     kits = dict.fromkeys(range(N_VOICES), kit) | _voice_kits(sounds)
     for name in dict.fromkeys(kits.values()):
         header = {"kit": name, "voices": [voice for voice, own in kits.items() if own == name]}
         send_bytes(header, _kit_pack(sounds, name), key=f"transport.kit.{name}")
+
+
+def _draw_instruments(sounds: Sounds) -> None:
+    """Send the browser the instruments that pages have requested."""
     for program in _PROGRAMS.get():
         pack = _instrument_pack(sounds, program)
         send_bytes({"program": program}, pack, key=f"transport.instrument.{program}")
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@st.cache_resource(show_spinner=False)
+def _prepare_kits(_sounds: Sounds) -> None:
+    """Pack the described kits in the background, so that the choice of one is heard soon."""
+    for name, description in _sounds.described_kits().items():
+        if name != description:
+            in_background(partial(_kit_pack, _sounds, name))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
 def _kit_pack(_sounds: Sounds, kit: str) -> bytes:
     return _sounds.kit_pack(kit)
 
