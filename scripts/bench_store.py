@@ -5,7 +5,7 @@
 Writes both sets as MIDI under FOLDER, cuts their windows into a store, and then trains from it,
 each time in a separate process. Prints for each set the number of windows, the seconds it took to
 build the store and to reopen it, the resident MiB of training, and the examples per second (the
-better of two runs); then compares the larger set with the smaller.
+best of its rounds); then compares the larger set with the smaller.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from musicvae_core.music.grid import DEFAULT_TEMPO_BPM, Grid
 from musicvae_core.training.run import Run
 from musicvae_core.training.train import fabric_on, train_step
 
-_BARS, _TIMES, _ROUNDS = 80, 10, 2
+_BARS, _TIMES = 80, 10
 _SHARE_OF_EVENTS = 0.3
 
 
@@ -93,6 +93,7 @@ def _main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--files", type=int, default=200)
     parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=2, help="how often each is trained from")
     parser.add_argument("--preset", default="groove_2bar")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -105,7 +106,9 @@ def _main() -> None:
     for source, n_copies in zip(sources, (1, _TIMES), strict=True):
         _write_set(source, kind_of(model), model.grid, options.files, n_copies)
         built.append(_measured(options, source, 1)["store_seconds"])
-    rounds = [[_measured(options, one, options.steps) for one in sources] for _ in range(_ROUNDS)]
+    rounds = [
+        [_measured(options, one, options.steps) for one in sources] for _ in range(options.rounds)
+    ]
     print("windows built_s found_s resident_MiB examples_per_second", flush=True)
     results = []
     for seconds, runs in zip(built, zip(*rounds, strict=True), strict=True):

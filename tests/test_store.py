@@ -224,9 +224,9 @@ def test_training_from_a_store_is_training_from_memory(sets, tmp_path, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["groove_2bar_tiny", "melody_2bar_tiny", "trio_16bar_tiny"])
+@pytest.mark.parametrize("name", ["melody_2bar_tiny", "trio_16bar_tiny"])  # drums weigh too little
 def test_ten_times_the_data_takes_no_more_memory(tmp_path, name):
-    options = ["--preset", name, "--files", "8", "--steps", "20"]
+    options = ["--preset", name, "--files", "8", "--steps", "10", "--rounds", "1"]
     done = subprocess.run(
         [sys.executable, "-m", "scripts.bench_store", str(tmp_path), *options],
         **{"cwd": ROOT, "capture_output": True, "text": True, "timeout": 500},
