@@ -166,6 +166,13 @@ def test_fit_prior_writes_a_checkpoint_with_one(
     assert run(*command, "--out", tmp_path / "fitted")[0] == 0
     assert load_checkpoint(tmp_path / "fitted").prior is not None
     assert run("sample", tmp_path / "fitted", "-n", 1, "--out", tmp_path / "out")[0] == 0
+    again = ("fit-prior", tmp_path / "fitted", "--data", midi_folder, "--continue")
+    assert run(*again, "--out", tmp_path / "again")[0] == 0
+    first, second = (load_checkpoint(tmp_path / name).prior for name in ("fitted", "again"))
+    assert torch.equal(first.into.weight.sign(), second.into.weight.sign())
+    assert not torch.equal(first.into.weight, second.into.weight)
+    code, _, err = run(*command, "--continue", "--out", tmp_path / "none")
+    assert (code, "has no prior to continue" in err) == (2, True)
 
 
 def test_sample_writes_what_the_studio_draws(run, checkpoints_dir, tmp_path):

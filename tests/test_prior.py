@@ -184,6 +184,25 @@ def test_fitting_repeats_with_its_seed(fitted):
     assert not torch.equal(first, other)
 
 
+def test_a_fit_can_continue_from_a_prior_and_leaves_it_alone(fitted, tiny_dataset):
+    checkpoint, (first, *_) = fitted
+    windows = tiny_dataset.windows("train", 2)
+    before = {name: weight.clone() for name, weight in first.prior.state_dict().items()}
+    still = dataclasses.replace(TRAINING, n_steps=1, learning_rate=0.0)
+    longer = dataclasses.replace(TRAINING, n_steps=60)
+    kept = fit_prior(checkpoint, windows, still, start=first.prior).prior
+    continued = fit_prior(checkpoint, windows, longer, start=first.prior).prior
+    mu, _ = _encode_windows(checkpoint, windows.features)
+    with torch.no_grad():
+        losses = [
+            float(prior.loss(mu, torch.Generator().manual_seed(1)))
+            for prior in (first.prior, kept, continued)
+        ]
+    assert losses[0] == losses[1] > losses[2]
+    assert kept.config == continued.config == SMALL
+    assert all(torch.equal(before[name], w) for name, w in first.prior.state_dict().items())
+
+
 def test_samples_of_a_fitted_prior_have_the_moments_of_the_codes(fitted, tiny_dataset):
     checkpoint, _ = fitted
     windows = tiny_dataset.windows("train", 2)

@@ -228,6 +228,9 @@ def _add_fit_prior(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path)
     add_data_source(parser)
     parser.add_argument("--out", type=Path, required=True, help="the checkpoint with its prior")
+    parser.add_argument(
+        "--continue", dest="continues", action="store_true", help="from the prior that it has"
+    )
     _add_store_folder(parser)
     add_count(parser, "--steps", 1, 10**7, help="optimiser steps")
     add_count(parser, "--batch-size", 1, 2**16, help="codes a step")
@@ -252,11 +255,15 @@ def _fit_prior(options: argparse.Namespace) -> None:
         raise ConfigError(
             f"The prior of {checkpoint.name} is fitted at once; leave out --steps and --batch-size."
         )
+    if options.continues and checkpoint.prior is None:
+        raise ConfigError(f"{checkpoint.name} has no prior to continue; leave out --continue.")
     grid = checkpoint.config.grid
     source = read_data(kind_of(checkpoint.config), options, grid, options.store)
     windows = source.windows("train", checkpoint.config.n_bars)
     training = dataclasses.replace(training, seed=options.seed, **changes)
-    save_checkpoint(fit_prior(checkpoint, windows, training), options.out, bits=options.bits)
+    start = {"start": checkpoint.prior} if options.continues else {}
+    fitted = fit_prior(checkpoint, windows, training, **start)
+    save_checkpoint(fitted, options.out, bits=options.bits)
 
 
 def _add_atlas(parser: argparse.ArgumentParser) -> None:

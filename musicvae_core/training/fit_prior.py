@@ -167,15 +167,20 @@ def _fit_flow(
     windows: AnyWindows,
     training: PriorTraining,
     config: PriorConfig | None = None,
+    start: LatentPrior | None = None,
 ) -> Checkpoint:
     """Return the checkpoint with a flow fitted to the codes of the windows.
 
     The flow matching loss says little about how samples sound; choose settings by
-    `realism.judge_auc`. `config` has the dimensions of the network.
+    `realism.judge_auc`. `config` has the dimensions of the network. `start` is a prior to
+    continue from, which stays unchanged; its own dimensions then count.
     """
     torch.manual_seed(training.seed)
     mu, sigma = _encode_windows(checkpoint, windows.features)
-    prior = LatentPrior(config or _prior_config(model.config), model.config.z_size)
+    if start is None:
+        prior = LatentPrior(config or _prior_config(model.config), model.config.z_size)
+    else:
+        prior = copy.deepcopy(start).train()
     average = _descend(prior, mu, training.posterior_noise * sigma, training)
     return replace(checkpoint, prior=average.eval())
 
