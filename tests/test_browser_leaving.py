@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable, Iterator
 
 import pytest
 from real_browser import (
+    Browser,
     Locator,
     Page,
     faked,
     on,
+    opened,
     playwright,
     state,
     until,
@@ -102,34 +105,92 @@ def test_a_link_that_is_clicked_in_no_time_opens_its_page_and_python_has_the_edi
 
 
 @faked
-def test_an_edit_that_was_lost_with_its_page_is_told_on_the_way_back(page: Page) -> None:
-    lost: list[bytes | str] = []
-    is_losing = False
+class Losing:
+    """A page whose messages to its server are lost while `is_on`."""
 
-    def relay(line: playwright.WebSocketRoute) -> None:
+    def __init__(self, page: Page) -> None:
+        self.page, self.is_on, self.lost = page, False, 0
+        page.route_web_socket("**/_stcore/stream", self._relay)
+        page.reload()
+        wait_for_sound(page)
+        wait_for_rest(page)
+
+    def _relay(self, line: playwright.WebSocketRoute) -> None:
         server = line.connect_to_server()
-        line.on_message(lambda said: lost.append(said) if is_losing else server.send(said))
+        line.on_message(lambda said: self._lose() if self.is_on else server.send(said))
 
-    page.route_web_socket("**/_stcore/stream", relay)
-    page.reload()
-    wait_for_sound(page)
-    wait_for_rest(page)
+    def _lose(self) -> None:
+        self.lost += 1
+
+    def on_leaving(self, act: Callable[[], object], title: str) -> None:
+        """Do something that is lost, leave the page, and come back to it."""
+        self.is_on = True
+        act()
+        until(lambda: self.page.evaluate("1") and self.lost > 0, "what was set to be lost")
+        self.is_on = False
+        go_to(self.page, "About")
+        assert self.lost == 1
+        go_to(self.page, title)
+
+
+@pytest.fixture
+def losing(serve: Callable[[str], str], browser: Browser) -> Iterator[Losing]:
+    with opened(browser, serve("fake")) as page:
+        yield Losing(page)
+
+
+def test_an_edit_that_was_lost_with_its_page_is_told_on_the_way_back(losing: Losing) -> None:
+    page = losing.page
     before = shown(page)
     page.locator(".card .edit").first.click()
-    is_losing = True
     page.locator(".card canvas.editable").first.focus()
-    page.keyboard.press("Enter")
-    until(lambda: page.evaluate("1") and bool(lost), "the edit to be lost")
-    is_losing = False
-    go_to(page, "About")
-    assert len(lost) == 1
-    go_to(page, "Sample")
+    losing.on_leaving(lambda: page.keyboard.press("Enter"), "Sample")
     wait_for_sound(page)
     until(lambda: page.evaluate(_EDITED_HITS) not in (None, before), "the edit in Python")
     assert page.locator(".card .undo").first.is_enabled()
 
 
-@faked
+def confirmed(page: Page, event: str) -> int:
+    """The number of the last change of an event that Python has seen of the first card."""
+    return page.locator(".deck").first.evaluate(
+        "(deck, event) => deck.deck.state.cards[0].revisions[event]", event
+    )
+
+
+def test_a_name_that_was_lost_with_its_page_is_told_on_the_way_back(losing: Losing) -> None:
+    page = losing.page
+    name = page.locator(".card .name").first
+    name.fill("Mine")
+    losing.on_leaving(lambda: name.press("Enter"), "Sample")
+    wait_for_sound(page)
+    until(lambda: confirmed(page, "rename") > 0, "the name in Python")
+    assert name.input_value() == "Mine"
+
+
+def test_a_place_in_a_morph_that_was_lost_with_its_page_is_told_on_the_way_back(
+    losing: Losing,
+) -> None:
+    page = losing.page
+    go_to(page, "Morph")
+    field = page.locator(".card .field:visible").first
+    before = int(field.get_attribute("aria-valuenow"))
+    field.focus()
+    losing.on_leaving(lambda: page.keyboard.press("ArrowRight"), "Morph")
+    until(lambda: confirmed(page, "move") > 0, "the place in Python")
+    assert int(field.get_attribute("aria-valuenow")) == before + 1
+
+
+def test_a_slider_that_was_lost_with_its_page_is_told_on_the_way_back(losing: Losing) -> None:
+    page = losing.page
+    go_to(page, "Attributes")
+    slider = page.locator(".sliders").get_by_role("slider").first
+    note = page.locator(".card .note").first
+    before = note.inner_text()
+    slider.focus()
+    losing.on_leaving(lambda: page.keyboard.press("ArrowRight"), "Attributes")
+    until(lambda: note.inner_text() != before, "the slider in Python")
+
+
 def test_a_server_that_is_slow_to_answer_opens_the_page_that_was_asked_for_and_keeps_the_change(
     page: Page,
 ) -> None:

@@ -147,7 +147,7 @@ def test_events_become_calls() -> None:
     one = card(editable=True)
     assert said("more", "one", one) == [("one",)]
     assert said("keep", [["one", 2, True], ["gone", 1, False]], one) == [("one", True)]
-    assert said("rename", ["one", "Two"], one) == [("one", "Two")]
+    assert said("rename", [["one", 1, "Two"]], one) == [("one", "Two")]
     assert said("send", ["one", "map"], one) == [("one", "map")]
     assert said("bar", ["one", 1], one) == [("one", 1)]
     assert said("bar", ["one", None], one) == [("one", None)]
@@ -157,8 +157,10 @@ def test_events_become_calls() -> None:
 def test_what_was_seen_is_told_by_its_number() -> None:
     said("edit", [["one", 4, []], ["gone", 9, []]], card(editable=True))
     said("keep", [["one", 2, True]], card())
-    assert _revisions_of_card("deck", "one") == {"edit": 4, "keep": 2}
-    assert _revisions_of_card("deck", "gone") == {"edit": 0, "keep": 0}
+    said("rename", [["one", 3, "Two"]], card())
+    said("move", [["one", 5, 0.5, 0.0]], card(morph=morph(1, 5, 2)))
+    assert _revisions_of_card("deck", "one") == {"edit": 4, "keep": 2, "rename": 3, "move": 5}
+    assert set(_revisions_of_card("deck", "gone").values()) == {0}
 
 
 def test_what_a_groove_was_made_from_has_a_file_name_of_its_own() -> None:
@@ -174,17 +176,17 @@ def test_what_a_groove_was_made_from_has_a_file_name_of_its_own() -> None:
         ("keep", "one"),
         ("keep", [["gone", 1, True]]),
         ("keep", [["one", 1, "yes"]]),
-        ("rename", ["gone", "Two"]),
+        ("rename", [["gone", 1, "Two"]]),
         ("edit", [["gone", 1, []]]),
         ("edit", [["one", 1, []]]),
         ("edit", [["one", 1, [[0, 0]]]]),
         ("edit", 3),
-        ("move", ["one", 0.5, 0.5]),
-        ("move", ["one", "x", None]),
+        ("move", [["one", 1, 0.5, 0.5]]),
+        ("move", [["one", 1, "x", None]]),
         ("bar", ["one", 2]),
         ("send", ["one", "nowhere"]),
-        ("rename", ["one"]),
-        ("rename", ["one", "x" * 1000]),
+        ("rename", [["one", 1]]),
+        ("rename", [["one", 1, "x" * 1000]]),
         ("keep", [["one", 10**400, True]]),
         ("keep", [["one", float("inf"), True]]),
     ],
@@ -245,8 +247,8 @@ def test_a_pad_is_blended_between_its_grooves_as_in_the_browser() -> None:
 
 def test_a_pointer_stays_between_the_grooves_of_a_pad_and_at_one_of_a_strip() -> None:
     pad, strip = Card("one", "One", GROOVE, morph=blend_case()), card(morph=morph(1, 3, 2))
-    assert said("move", ["one", 0.25, 0.5], pad) == [("one", (0.25, 0.5))]
-    assert said("move", ["one", 0.501, 0], strip) == [("one", (0.5, 0.0))]
+    assert said("move", [["one", 1, 0.25, 0.5]], pad) == [("one", (0.25, 0.5))]
+    assert said("move", [["one", 1, 0.501, 0]], strip) == [("one", (0.5, 0.0))]
     [(_, between, name)] = said("midi", ["one", [0.25, 0.5]], pad)
     assert between == pad.morph.groove_at((0.25, 0.5))
     assert name == "One at 25% 50%"

@@ -10,9 +10,18 @@
 
 import { button, element } from "../deck/elements.js";
 import { preview } from "../deck/preview.js";
-import { Soon } from "../soon.js";
+import { TELL_AGAIN_MS } from "../deck/revision.js";
+import { Later, Soon } from "../soon.js";
 
 const KEYS_SETTLE_MS = 150; // pause after which the arrow keys count as released
+
+// What Python has not confirmed. It belongs to the window: a slider that was moved just before the
+// user left the page is told on the way back.
+const told = {
+  groove: null, // whose sliders they are
+  open: new Map(), // name → {revision, value}
+  revision: 0,
+};
 
 const unpack = {
   drums: ([step, row, velocity, offset]) => [step, row, velocity / 127, offset / 100],
@@ -62,7 +71,8 @@ class Slider {
     return this.held || this.#keys.isWaiting;
   }
 
-  update(data, isUnconfirmed) {
+  // own: {value} that Python has not confirmed, if any.
+  update(data, own) {
     this.data = data;
     const { title, unit, help, min, max, step, why } = data;
     this.title.textContent = title;
@@ -71,11 +81,11 @@ class Slider {
     this.input.disabled = Boolean(why);
     this.input.title = why || help;
     this.input.setAttribute("aria-label", `${title}, ${unit}`);
-    if (this.isMoving || isUnconfirmed) return;
+    if (this.isMoving) return;
     Object.assign(this.input, { min, max, step }); // before the value, which they limit
-    this.input.value = data.value;
-    this.#show(data.isSet);
-    this.said.textContent = data.said;
+    this.input.value = own?.value ?? data.value;
+    this.#show(own ? own.value !== null : data.isSet);
+    this.said.textContent = own ? "" : data.said;
   }
 
   #show(isSet) {
@@ -111,8 +121,7 @@ class Slider {
 
 class Sliders {
   #sliders = new Map(); // name → Slider
-  #open = new Map(); // name → {revision, value} that Python has not confirmed
-  #revision = 0;
+  #again = new Later(); // tells what is unconfirmed again
   send; // tells Python; set by whoever mounts it
 
   constructor(parent) {
@@ -121,21 +130,22 @@ class Sliders {
   }
 
   update(data) {
-    if (this.data && this.data.groove !== data.groove) this.#open.clear();
+    if (told.groove !== data.groove) told.open.clear();
+    told.groove = data.groove;
     if (namesOf(data) !== namesOf(this.data)) this.#clear();
     this.data = data;
-    this.#revision = Math.max(this.#revision, data.revision);
-    for (const [name, { revision }] of this.#open) {
-      if (revision <= data.revision) this.#open.delete(name);
+    told.revision = Math.max(told.revision, data.revision);
+    for (const [name, { revision }] of told.open) {
+      if (revision <= data.revision) told.open.delete(name);
     }
-    for (const one of data.sliders) this.#sliderOf(one).update(one, this.#open.has(one.name));
+    for (const one of data.sliders) this.#sliderOf(one).update(one, told.open.get(one.name));
     const isMoving = [...this.#sliders.values()].some((slider) => slider.isMoving);
-    if (!isMoving && !this.#open.size) preview(data, null);
+    if (!isMoving && !told.open.size) preview(data, null);
+    if (told.open.size && !this.#again.isStarted) this.#tell();
   }
 
   // For another form of music, which has other sliders.
   #clear() {
-    this.#open.clear();
     this.#sliders.clear();
     this.root.replaceChildren();
   }
@@ -170,10 +180,18 @@ class Sliders {
   }
 
   #set(name, value) {
-    this.#revision += 1;
-    this.#open.set(name, { revision: this.#revision, value });
-    const targets = Object.fromEntries([...this.#open].map(([key, open]) => [key, open.value]));
-    this.send("set", { groove: this.data.groove, revision: this.#revision, targets });
+    told.revision += 1;
+    told.open.set(name, { revision: told.revision, value });
+    this.#tell();
+  }
+
+  // Tells Python what was set, repeatedly until it confirms.
+  #tell([delay, ...later] = TELL_AGAIN_MS) {
+    this.#again.cancel();
+    if (!told.open.size || !this.root.isConnected) return;
+    const targets = Object.fromEntries([...told.open].map(([name, { value }]) => [name, value]));
+    this.send("set", { groove: this.data.groove, revision: told.revision, targets });
+    if (delay) this.#again.start(() => this.#tell(later), delay);
   }
 }
 

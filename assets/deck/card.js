@@ -6,7 +6,7 @@ import { Grid } from "./grid.js";
 import { undoOf } from "./keyboard.js";
 import { Menu } from "./menu.js";
 import { MorphControl } from "./morph.js";
-import { Revision } from "./revision.js";
+import { Setting } from "./revision.js";
 import { differences, fits, marksOf, placeOf, rowsOf, sameHits } from "./score.js";
 import { Tools } from "./tools.js";
 
@@ -29,11 +29,13 @@ export class CardView {
   playing = false;
   stage = ""; // "large" or "small" where the deck shows one card large, or ""
   preview = null; // {hits} or {notes} requested by a slider and not yet confirmed by Python, or null
-  star = { now: false, revision: new Revision() };
 
-  // act: functions of this view, see `#add` in deck.js.
-  constructor(act) {
+  // act: functions of this view, see `#add` in deck.js; kept: the settings of the same card before the
+  // user left its page: what Python has not confirmed yet still holds.
+  constructor(act, kept = {}) {
     this.act = act;
+    const setting = (event) => (kept[event]?.revision.isUnconfirmed ? kept[event] : new Setting());
+    this.settings = { keep: setting("keep"), rename: setting("rename"), move: setting("move") };
     this.#buildControls();
     this.root = element(
       "li",
@@ -58,14 +60,19 @@ export class CardView {
     );
     this.root.view = this;
     this.root.addEventListener("keydown", (event) => this.#onKey(event));
-    this.name.addEventListener("change", () => this.#rename(act));
+    this.name.addEventListener("change", () => this.#rename());
     this.name.addEventListener("keydown", (event) => event.key === "Enter" && this.name.blur());
   }
 
   // A card always has a name.
-  #rename(act) {
-    if (this.name.value.trim()) act.rename(this, this.name.value);
+  #rename() {
+    if (this.name.value.trim()) this.#set("rename", this.name.value);
     else this.name.value = this.card.name;
+  }
+
+  #set(event, value) {
+    this.settings[event].set(value);
+    this.act.set(event);
   }
 
   // The music shown and played: {file, hits, lines, description, midi}.
@@ -107,9 +114,14 @@ export class CardView {
   // What the user sets on the card and Python confirms, by event: {said: what Python is told of
   // it, revision} or null.
   get own() {
-    const { star, editor, card } = this;
-    const keep = { said: [star.now], revision: star.revision };
-    return { keep, edit: card.editable ? { said: this.#edited, revision: editor.revision } : null };
+    const { editor, card } = this;
+    const { keep, rename, move } = this.settings;
+    return {
+      keep: { said: [keep.now], revision: keep.revision },
+      rename: { said: [rename.now], revision: rename.revision },
+      move: card.morph ? { said: move.now, revision: move.revision } : null,
+      edit: card.editable ? { said: this.#edited, revision: editor.revision } : null,
+    };
   }
 
   // The last edit, not one that is still being dragged: the hits, and the notes of each line.
@@ -127,7 +139,11 @@ export class CardView {
     if (this.card && !sameGrid(this.card, card)) this.bar = null;
     if (this.card && !sameNotes(this.card, card)) this.preview = null;
     const wasEditable = this.card?.editable;
-    this.card = { ...card, editable: card.editable && data.can.edit };
+    const { keep, rename, move } = this.settings;
+    keep.hear(card.kept, card.revisions.keep);
+    rename.hear(card.name, card.revisions.rename);
+    if (card.morph) move.hear(card.morph.at, card.revisions.move);
+    this.card = { ...card, name: rename.now, editable: card.editable && data.can.edit };
     this.data = data;
     // Rows do not change during editing, since the marks of the edits refer to them.
     if (!(wasEditable && this.card.editable && fits(card, this.rows))) this.rows = this.#newRows();
@@ -137,11 +153,10 @@ export class CardView {
       this.tools.update(card, data.labels);
     }
     if (!card.before) this.comparing = false;
-    this.morph.update(card.morph, card.name);
+    this.morph.update(card.morph && { ...card.morph, at: move.now }, rename.now);
     this.root.dataset.card = card.id;
     if (!this.card.editable) this.editing = this.tools.isOpen = false;
     this.#labelControls(data);
-    if (this.star.revision.accepts(card.revisions.keep)) this.star.now = card.kept;
     this.#showStar();
     this.showPlaying(this.playing);
     this.redraw();
@@ -227,7 +242,7 @@ export class CardView {
         this.#nameFiles();
         act.place(this);
       },
-      moved: (at) => act.moved(this, at),
+      moved: (at) => this.#set("move", at),
       listens: () => this.data.can.move,
     });
     this.before = button("before", "", "Before", () => this.#showBefore(true));
@@ -350,16 +365,14 @@ export class CardView {
 
   // Takes effect at once; Python confirms it later.
   #toggleStar() {
-    this.star.now = !this.star.now;
-    this.star.revision.next();
+    this.#set("keep", !this.settings.keep.now);
     this.#showStar();
-    this.act.keep();
   }
 
   // Its name is the same in both states; the tooltip says what a click does.
   #showStar() {
     const { name } = this.card;
-    const kept = this.star.now;
+    const kept = this.settings.keep.now;
     labelled(this.keep, `Keep ${name} among the favourites`, this.data.can.keep);
     this.keep.title = kept ? `Remove ${name} from favourites` : `Add ${name} to favourites`;
     this.keep.setAttribute("aria-pressed", String(kept));

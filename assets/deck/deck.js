@@ -10,16 +10,16 @@
 // large, cards: [{id, name, note, kept, file, description, grid: {steps_per_beat, steps_per_bar},
 // steps, tempo, hits: [[step, row, velocity, offset], …], lines (see docs/player.md; each with its
 // scale, the pitch classes from its tonic on), plays: its form, has_drums, midi (base64), editable,
-// lineage: what its edits are edits of, humanized, revisions: {edit, keep}, before: {file, hits,
-// lines, description, midi} or null, morph: {rows, columns, ends, at: [x, y], places: [{hits, lines,
-// description, midi}, …]} or null}]}.
-// Events to Python: more(id), keep([[id, revision, whether it is kept], …]), rename([id, name]),
-// move([id, x, y]), edit([[id, revision, hits, notes of each line], …]), send([id, destination]),
-// bar([id, bar]), wav and stems([id, which: "now", "before" or the [x, y] of its morph]),
-// midi(the same, where no groove lies or what is shown is newer than what Python has sent),
-// change([id, tempo or null, how much to humanize or null, rows to keep while the others are
-// drawn anew]). If two events come close together, the second may replace the first, so `keep` and
-// `edit` report all cards that Python has not confirmed. For what tests can inspect, see hook.js.
+// lineage: what its edits are edits of, humanized, revisions: {edit, keep, rename, move}, before:
+// {file, hits, lines, description, midi} or null, morph: {rows, columns, ends, at: [x, y], places:
+// [{hits, lines, description, midi}, …]} or null}]}.
+// Events to Python: more(id), keep([[id, revision, whether it is kept], …]), rename([[id, revision,
+// name], …]), move([[id, revision, x, y], …]), edit([[id, revision, hits, notes of each line], …]),
+// send([id, destination]), bar([id, bar]), wav and stems([id, which: "now", "before" or the [x, y] of
+// its morph]), midi(the same, where no groove lies or what is shown is newer than what Python has
+// sent), change([id, tempo or null, how much to humanize or null, rows to keep while the others are
+// drawn anew]). If two events come close together, the second may replace the first, so those with a
+// revision report all cards that Python has not confirmed. For what tests can inspect, see hook.js.
 
 import { CardView } from "./card.js";
 import { element, save } from "./elements.js";
@@ -33,11 +33,14 @@ import { prepareWav, preparedWav } from "../player/wav.js";
 import { Later } from "../soon.js";
 
 const decks = new Map(); // parent element → Deck
-const histories = new Map(); // deck and card → edits, for when the user leaves the page and returns
+// For when the user leaves the page and returns, by deck and card:
+const histories = new Map(); // edits
+const settings = new Map(); // name, star and place in a morph
 const answered = new Set(); // deck and token of every request to play
 const begun = new Set(); // those of cards that played before Python had drawn them
 let lastUsed = null; // the deck that the space bar controls
 
+const SETTINGS = ["keep", "rename", "move"];
 const HOLD_MS = 1500; // after which Python is asked anyway: earlier messages may be lost
 const narrow = window.matchMedia("(max-width: 40rem)"); // the page is one column
 const stillness = window.matchMedia("(prefers-reduced-motion: reduce)");
@@ -91,6 +94,14 @@ class Deck {
     this.#playIfAsked(data);
     this.#showPlaying();
     this.#sendHeld();
+    this.#tellWhatWasLost();
+  }
+
+  // What was set just before the user left the page, and was lost on its way to Python.
+  #tellWhatWasLost() {
+    for (const event of SETTINGS) {
+      if (this.#unconfirmed(event).length && !this.#again[event]?.isStarted) this.#insist(event);
+    }
   }
 
   // Sends Python a request that depends on the cards and the transport bar, once it knows everything
@@ -214,7 +225,7 @@ class Deck {
 
   #add(id) {
     const tell = (event, value) => this.data.can[event] && this.send(event, value);
-    const view = new CardView({
+    const act = {
       toggle: (card) => this.toggle(card),
       seek: (card, step) => this.#seek(card, step),
       bar: (card, bar) => {
@@ -226,14 +237,12 @@ class Deck {
         card.redrawSoon();
       },
       compare: (card) => this.#playOn(card),
-      moved: (card, at) => tell("move", [card.card.id, ...at]),
       edited: (card) => this.#playOn(card),
       edit: () => this.#insist("edit"),
       mute: (row, alone) => engine.toggleVoice(row, alone),
       silent: () => engine.silent,
       say: (text) => this.#announce(text),
-      keep: () => this.#insist("keep"),
-      rename: (card, name) => tell("rename", [card.card.id, name]),
+      set: (event) => this.#insist(event),
       more: ({ card }) => tell("more", card.id),
       change: ({ card }, { tempo = null, humanize = null, locked = [] }) =>
         this.#ask("change", [card.id, tempo, humanize, locked]),
@@ -257,7 +266,9 @@ class Deck {
       },
       prepareWav: (card) => prepareWav(patternOf(card)),
       wavFile: (card) => preparedWav(`${card.shown.file}.wav`, patternOf(card)),
-    });
+    };
+    const view = new CardView(act, settings.get(`${this.data.key}/${id}`));
+    settings.set(`${this.data.key}/${id}`, view.settings);
     this.views.set(id, view);
     return view;
   }

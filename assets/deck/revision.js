@@ -29,3 +29,19 @@ export class Revision {
     return true;
   }
 }
+
+// A value that is set here and that Python confirms.
+export class Setting {
+  now = null;
+  revision = new Revision();
+
+  set(value) {
+    this.now = value;
+    this.revision.next();
+  }
+
+  // Takes Python's value, unless a newer one is on its way there; seen: see `Revision.accepts`.
+  hear(value, seen) {
+    if (this.revision.accepts(seen)) this.now = value;
+  }
+}

@@ -64,10 +64,10 @@ export class Voices {
   silence() {
     const now = this.context.currentTime;
     this.cancelFrom(now * this.context.sampleRate);
-    for (const { source, gain } of this.#sounding) {
-      const { value } = gain.gain; // in the middle of a ramp, just cancelling it would make the gain jump back
+    for (const note of this.#sounding) {
+      const { source, gain } = note;
       gain.gain.cancelScheduledValues(0);
-      gain.gain.setValueAtTime(value, now);
+      gain.gain.setValueAtTime(gainAt(note, now), now); // in a ramp it would jump back otherwise
       gain.gain.setTargetAtTime(0, now, STOP_SECONDS / 4);
       source.stop(now + 2 * STOP_SECONDS);
     }
@@ -97,7 +97,7 @@ export class Voices {
     const gain = new GainNode(context, { gain: level });
     source.connect(gain).connect(into);
     source.start(frame / context.sampleRate);
-    const note = { voice, frame, end: Infinity, source, gain, level, fall, chokedAt: Infinity };
+    const note = { voice, frame, end: Infinity, source, gain, level, fall, chokedAt: Infinity, ramp: null };
     source.onended = () => {
       gain.disconnect();
       this.#sounding = this.#sounding.filter((other) => other !== note);
@@ -113,9 +113,7 @@ export class Voices {
     const seconds = SILENCE_DB / note.fall;
     note.end = frame;
     note.gain.gain.cancelScheduledValues(0);
-    note.gain.gain.setValueAtTime(note.level, at);
-    note.gain.gain.exponentialRampToValueAtTime(note.level * 10 ** (-SILENCE_DB / 20), at + seconds);
-    note.source.stop(at + seconds);
+    fade(note, { at, seconds, to: 10 ** (-SILENCE_DB / 20) });
   }
 
   // Closed and open hi-hat are one instrument: each hit chokes the ones before it.
@@ -125,18 +123,33 @@ export class Voices {
       if (note.chokedAt < Infinity) note.gain.gain.cancelScheduledValues(0);
       const at = frame / this.context.sampleRate;
       note.chokedAt = frame;
-      note.gain.gain.setValueAtTime(note.level, at);
-      note.gain.gain.exponentialRampToValueAtTime(note.level * CHOKE_GAIN, at + CHOKE_SECONDS);
-      note.source.stop(at + CHOKE_SECONDS);
+      fade(note, { at, seconds: CHOKE_SECONDS, to: CHOKE_GAIN });
     }
   }
 
   #unchoke(note) {
     note.chokedAt = Infinity;
+    note.ramp = null;
     note.gain.gain.cancelScheduledValues(0);
     note.gain.gain.value = note.level;
     note.source.stop(note.frame / this.context.sampleRate + note.source.buffer.duration); // its own end
   }
+}
+
+// Ends a note by a ramp that is even in decibels: {at, seconds, to: the share of its level left}.
+function fade(note, ramp) {
+  note.ramp = ramp;
+  const { at, seconds, to } = ramp;
+  note.gain.gain.setValueAtTime(note.level, at);
+  note.gain.gain.exponentialRampToValueAtTime(note.level * to, at + seconds);
+  note.source.stop(at + seconds);
+}
+
+// The gain of a note at a time in seconds. Firefox does not say: in a ramp, the `value` of an
+// AudioParam is the one from before.
+export function gainAt({ level, ramp }, now) {
+  if (!ramp || now <= ramp.at) return level;
+  return level * ramp.to ** Math.min(1, (now - ramp.at) / ramp.seconds);
 }
 
 // Linear up to the knee, and bent towards the ceiling above it, like the server's renderer.

@@ -23,8 +23,6 @@ from pages.shared.edits import (
     CARD_EVENTS,
     CardEvent,
     Change,
-    Edit,
-    Keep,
     arguments_of,
     changed,
     edited_card,
@@ -149,7 +147,7 @@ def _destinations_as_sent(
     return [(id_, label, forms_taken(models, id_)) for id_, label in destinations.items()]
 
 
-_REVISED = ("edit", "keep")
+_REVISED = ("edit", "keep", "rename", "move")
 """Events that carry the current state of several cards, each with a revision number."""
 
 
@@ -194,9 +192,10 @@ def _tell(
         if callback is None or card is None:
             _log.info("A %s of %s came for a card that is gone.", event, key)
             continue
-        if isinstance(one, Edit | Keep):
+        revision = getattr(one, "revision", None)
+        if revision is not None:
             seen = _revisions(key, event)
-            seen.set({**seen.get(), card.id: one.revision})
+            seen.set({**seen.get(), card.id: revision})
         arguments = arguments_of(one, card, destinations)
         if arguments is None:
             _log.warning("A %s of %s does not fit its card and is ignored.", event, key)

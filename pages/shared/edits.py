@@ -83,6 +83,7 @@ class _Rename(NamedTuple):
     """A card was renamed."""
 
     card: Name
+    revision: Revision
     name: Name
 
 
@@ -90,6 +91,7 @@ class _Move(NamedTuple):
     """The pointer of a card's morph was released."""
 
     card: Name
+    revision: Revision
     x: Share
     y: Share
 
@@ -148,8 +150,8 @@ _OF_SEVERAL = Field(max_length=_MAX_CARDS)
 CARD_EVENTS: dict[str, TypeAdapter[Any]] = {
     "more": TypeAdapter(Annotated[list[Annotated[_More, _OF_ONE]], _OF_ONE]),
     "keep": TypeAdapter(Annotated[list[Keep], _OF_SEVERAL]),
-    "rename": TypeAdapter(Annotated[list[_Rename], _OF_ONE]),
-    "move": TypeAdapter(Annotated[list[_Move], _OF_ONE]),
+    "rename": TypeAdapter(Annotated[list[_Rename], _OF_SEVERAL]),
+    "move": TypeAdapter(Annotated[list[_Move], _OF_SEVERAL]),
     "edit": TypeAdapter(Annotated[list[Edit], _OF_SEVERAL]),
     "send": TypeAdapter(Annotated[list[_Send], _OF_ONE]),
     "bar": TypeAdapter(Annotated[list[_LoopBar], _OF_ONE]),
