@@ -117,6 +117,7 @@ def _tempo(page: Page) -> float:
 
 
 def _kit(page: Page) -> float:
+    _at_rest(page)
     act = (
         "window.heard = false; engine.addEventListener('kit', () => (window.heard = true),"
         "{ once: true }); const choice = all('.transport select[aria-label=\"Drum kit\"]')[0];"

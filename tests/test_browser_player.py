@@ -20,6 +20,7 @@ from real_browser import (
     faked,
     ids,
     in_real_time,
+    loudest,
     on,
     play,
     state,
@@ -274,3 +275,46 @@ def test_a_rerun_asks_nothing_of_the_engine_that_plays(page: Page) -> None:
     assert engine(page, "isMuted(0)")
     assert page.evaluate("window.asked") == ["setMix"], "the click itself"
     assert state(page)["playing"] == ids(page)[0]
+
+
+@on("deck")
+@showing("pulse")
+def test_where_the_shortest_blocks_come_too_late_the_next_start_takes_longer_ones(
+    page: Page,
+) -> None:
+    play(page)
+    before = engine(page, "context.baseLatency")
+    page.locator(".deck").first.evaluate(
+        "deck => Object.defineProperty(deck.deck.engine.context, 'playbackStats', "
+        "{ value: { underrunEvents: 99 } })"
+    )
+    button = bar_of(page).locator(".play")
+    button.click()
+    assert engine(page, "context.baseLatency") == before, "it is not yet time"
+    button.click()
+    wait_for_state(page, "now.playing !== null")
+    assert engine(page, "context.baseLatency") > before
+    assert loudest(page) > 0.01
+
+
+@faked
+def test_of_kits_chosen_one_after_the_other_the_last_is_heard(page: Page) -> None:
+    """Streamlit loses the first of two events that come together."""
+    wait_for_rest(page)
+    choice = bar_of(page).get_by_label("Drum kit")
+    names = choice.evaluate("select => [...select.options].map(({ value }) => value)")
+    choice.evaluate(
+        """async (select) => {
+            for (const name of ["jazz", "standard", "jazz", "standard", "jazz"]) {
+                select.value = name;
+                select.dispatchEvent(new Event("change"));
+                await new Promise((resume) => requestAnimationFrame(resume));
+            }
+        }"""
+    )
+    assert "jazz" in names
+    wait_for_rest(page)
+    page.reload()
+    wait_for_sound(page)
+    wait_for_rest(page)
+    until(lambda: bar_of(page).get_by_label("Drum kit").input_value() == "jazz", "the last kit")

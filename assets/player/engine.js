@@ -19,6 +19,7 @@ const LOOK_AHEAD_SECONDS = 0.4; // as long as a busy page may stall; a change ca
 const LEAD_SECONDS = 0.012; // beyond the block that the browser is computing
 const MIDI_AHEAD_SECONDS = 0.03; // how long before it sounds an event is sent to its port
 const RING_SECONDS = 6; // longer than the longest note
+const MAX_UNDERRUNS = 5; // of the sound card's shortest blocks
 
 export class Engine extends EventTarget {
   now = null; // {key, name, pattern} of what plays
@@ -37,6 +38,8 @@ export class Engine extends EventTarget {
   #phase = 0; // where playback will start once its sounds arrive
   #volume = 1;
   #context = null;
+  /** @type {AudioContextLatencyCategory | number} */
+  #latency = 0; // the shortest that the sound card can do, or what the browser thinks is safe
   #clock = null;
   #voices = null;
   #timeline = new Timeline((pattern, isCountIn) => this.#passOf(pattern, isCountIn));
@@ -54,8 +57,9 @@ export class Engine extends EventTarget {
   // Plays a pattern as a loop from a phase of 0 to 1; `key` identifies its owner. It starts when its
   // sounds have loaded.
   play(pattern, { key, name = "", phase = 0 }) {
-    this.unlock();
     this.#halt();
+    this.#relax();
+    this.unlock();
     this.#hasPlayed = true;
     this.now = this.last = { key, name, pattern };
     this.#phase = phase;
@@ -254,12 +258,22 @@ export class Engine extends EventTarget {
 
   #open() {
     if (this.#context) return this.#context;
-    this.#context = new AudioContext({ sampleRate: SAMPLE_RATE, latencyHint: "interactive" });
+    this.#context = new AudioContext({ sampleRate: SAMPLE_RATE, latencyHint: this.#latency });
     this.#clock = new HeardClock(this.#context);
     this.#voices = new Voices(this.#context, this.sounds.kits[0]?.mastering);
     this.#voices.setVolume(this.#volume ** 2);
     this.#applyStrips();
     return this.#context;
+  }
+
+  // On a machine that is too slow for the shortest blocks, so that gaps were heard, the next start is
+  // with longer ones.
+  #relax() {
+    const { playbackStats } = /** @type {any} */ (this.#context ?? {});
+    if (this.#latency !== 0 || !(playbackStats?.underrunEvents > MAX_UNDERRUNS)) return;
+    this.#context.close();
+    this.#context = null;
+    this.#latency = "interactive";
   }
 
   #passOf(pattern, isCountIn) {

@@ -12,6 +12,7 @@ import { TELL_AGAIN_MS } from "../deck/revision.js";
 import { Later, Soon } from "../soon.js";
 import { chip, clamp, dial, picker } from "./controls.js";
 import { engine } from "./engine.js";
+import { KitChoice } from "./kits.js";
 import { MidiPorts } from "./midi.js";
 import { Mixer, helpDialog } from "./mixer.js";
 
@@ -79,8 +80,12 @@ class Teller {
 }
 
 const KEY = Symbol.for("groove-space.transport");
-const shared = (globalThis[KEY] ??= { teller: new Teller(), ports: new MidiPorts(engine) });
-const { teller, ports } = shared;
+const shared = (globalThis[KEY] ??= {
+  teller: new Teller(),
+  kits: new KitChoice(),
+  ports: new MidiPorts(engine),
+});
+const { teller, kits, ports } = shared;
 engine.settings = teller;
 
 function playedHow() {
@@ -108,14 +113,13 @@ function takeFromPython(set) {
 }
 
 class Transport {
-  send; // tells Python; set by whoever mounts it
   #strips = [];
   #taps = [];
   #listening = new AbortController();
 
   constructor(parent) {
     this.#buildControls();
-    this.mixer = new Mixer(engine, ports, { changed: () => this.#changed(), kit: (kit) => this.send("kit", kit) });
+    this.mixer = new Mixer(engine, ports, { changed: () => this.#changed(), kit: (kit) => kits.choose(kit) });
     this.help = helpDialog();
     const pair = (name, ...two) => element("div", { class: `pair ${name}` }, ...two);
     this.drawer = element(
@@ -141,7 +145,7 @@ class Transport {
   }
 
   update(data) {
-    this.data = data;
+    this.data = { ...data, kit: kits.hear(data) };
     this.mixer.update(data);
     teller.hear(data);
     this.#show();
@@ -172,7 +176,7 @@ class Transport {
     const feel = "How much of the drummer's timing and dynamics";
     this.feel = dial("Feel", feel, [0, 2, 1], (value) => this.#set({ feel: value }));
     this.voices = element("div", { class: "voices", role: "group", "aria-label": "Voices" });
-    this.kit = picker("Drum kit", (name) => this.send("kit", [name, null]));
+    this.kit = picker("Drum kit", (name) => kits.choose([name, null]));
     this.click = chip("click", "Metronome", () => this.#set({ clicks: !engine.how.clicks }));
     this.countIn = chip("count-in", "A bar of clicks before the start", () => {
       engine.countIn = !engine.countIn;
@@ -373,7 +377,7 @@ const transports = new Map(); // parent element → Transport
 export default function mount({ data, parentElement, setTriggerValue }) {
   const transport = transports.get(parentElement) ?? new Transport(parentElement);
   transports.set(parentElement, transport);
-  transport.send = teller.send = setTriggerValue;
+  teller.send = kits.send = setTriggerValue;
   transport.update(data);
   return () =>
     setTimeout(() => {
