@@ -28,6 +28,22 @@ def own_library(tmp_path, monkeypatch) -> Path:
     return path
 
 
+@pytest.fixture
+def in_float32(monkeypatch) -> None:
+    """Decode and sample priors as a CPU without fast 8-bit integers does."""
+    from musicvae_core.models import arithmetic
+
+    monkeypatch.setattr(arithmetic, "_is_fast_at_integers", lambda: False)
+
+
+@pytest.fixture
+def in_integers(monkeypatch) -> None:
+    """Decode and sample priors as a CPU with fast 8-bit integers does."""
+    from musicvae_core.models import arithmetic
+
+    monkeypatch.setattr(arithmetic, "_is_fast_at_integers", lambda: True)
+
+
 @pytest.fixture(autouse=True)
 def no_action_fails(caplog) -> Iterator[None]:
     """Fail a test in which a callback of a page raised: the page itself only logs it."""

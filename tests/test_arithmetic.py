@@ -9,11 +9,15 @@ from torch import nn
 from musicvae_core.models.arithmetic import (
     Arranged,
     _arrange_gates,
+    _IntegerLinear,
+    _is_fast_at_integers,
     _layer_weights,
     _LayerState,
+    _Product,
     is_fast_at_bfloat16,
     on_whole_blocks,
     product_dtype,
+    step_dtype,
 )
 
 B, T, F, H = 70, 12, 9, 32
@@ -41,10 +45,11 @@ def test_a_step_is_that_of_torchs_cell(dtype):
     x, hidden, state = (5 * random(B, n, seed=n).to(dtype) for n in (F, H, 7 * H))
     state = state[:, :H]
     expected, expected_state = cell(x, (hidden, state))
-    arranged = _LayerState(state)
+    arranged = _LayerState(state, unit=1.0)
     weights = [_arrange_gates(one) for one in cell.parameters()]
     sums = x @ weights[0].T + hidden @ weights[1].T + weights[2] + weights[3]
-    arranged.advance(sums, hidden)
+    arranged.gates.copy_(sums)
+    hidden = arranged.advance()
     tolerance = 1e-5 if dtype == torch.float32 else 1e-12
     torch.testing.assert_close(hidden, expected, rtol=0, atol=tolerance)
     torch.testing.assert_close(arranged._doubled / 2, expected_state, rtol=1e-5, atol=tolerance)
@@ -53,9 +58,10 @@ def test_a_step_is_that_of_torchs_cell(dtype):
 @torch.no_grad()
 def test_weights_of_a_layer_are_found_by_its_name(lstm):
     x = random(B, F)
-    state, hidden = _LayerState(torch.zeros(B, H)), torch.empty(B, H)
+    state = _LayerState(torch.zeros(B, H), unit=1.0)
     input_weight, _, bias = _layer_weights(lstm, "l0_reverse")
-    state.advance(x @ input_weight.T + bias, hidden)
+    state.gates.copy_(x @ input_weight.T + bias)
+    hidden = state.advance()
     expected = lstm(x.unsqueeze(1))[0][:, 0, H:]
     torch.testing.assert_close(hidden, expected, rtol=0, atol=1e-6)
 
@@ -109,3 +115,40 @@ def test_examples_of_many_rows_need_less_to_fill_a_block(rows_each, padded):
         )
     assert given.tolist() == [padded]
     assert on_whole_blocks(len, torch.zeros(3)) == 3  # gradients are wanted
+
+
+@pytest.mark.parametrize(
+    ("abilities", "dtype"), [({}, torch.float32), ({"avx512_vnni": True}, torch.int8)]
+)
+def test_steps_are_in_integers_only_where_the_processor_has_instructions(
+    abilities, dtype, monkeypatch
+):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities)
+    _is_fast_at_integers.cache_clear()
+    assert step_dtype(torch.device("cpu")) == dtype
+    _is_fast_at_integers.cache_clear()
+
+
+def test_a_product_of_integers_is_that_of_the_rounded_numbers():
+    weight, inputs, bias = random(48, 70), random(5, 70, seed=1).tanh(), random(5, 48, seed=2)
+    product = _Product.of(weight, torch.int8)
+    level = weight.abs().amax(dim=1, keepdim=True) / 127
+    rounded = (weight / level).round() * level
+    expected = (inputs * 127).round() / 127 @ rounded.T
+    torch.testing.assert_close(product(inputs), expected, rtol=0, atol=1e-4)
+    stored = torch.empty(5, 70, dtype=torch.int8)
+    product.store(stored, inputs * product.unit)
+    sums = product.sums(stored, torch.empty(5, 48), bias)
+    torch.testing.assert_close(sums, expected + bias, rtol=0, atol=1e-4)
+    assert (product(inputs) - inputs @ weight.T).abs().max() < 0.2
+
+
+@torch.no_grad()
+def test_rows_of_an_integer_layer_are_scaled_on_their_own():
+    torch.manual_seed(0)
+    layer, rows = nn.Linear(F, H), random(6, F) * 10.0 ** torch.arange(-3, 3).unsqueeze(1)
+    made, exact = _IntegerLinear(layer)(rows), layer(rows)
+    size = (exact - layer.bias).abs().amax(dim=-1, keepdim=True)
+    assert ((made - exact).abs() < 0.03 * size).all()
+    assert torch.equal(_IntegerLinear(layer)(rows[2:3]), made[2:3])
+    assert torch.equal(_IntegerLinear(layer)(torch.zeros(1, F)), layer.bias.unsqueeze(0))

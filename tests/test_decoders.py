@@ -5,10 +5,12 @@ import torch
 from slow_decoder import generate_slowly
 
 from musicvae_core.models import decoders
+from musicvae_core.models.checkpoint import load_checkpoint
 from musicvae_core.models.decoders import FlatDecoder, shift_right
 from musicvae_core.models.heads import CategoricalHead, GrooveHead
 from musicvae_core.music.drums import N_VOICES, OFFSET_SCALE
 from musicvae_core.music.grid import COMMON_TIME
+from musicvae_core.studio import SHIPPED_CHECKPOINTS
 
 TICKS_PER_STEP = COMMON_TIME.ticks_per_step
 
@@ -51,6 +53,7 @@ def generate(decoder, head, z, temperature, seed=3):
     return decoder.generate(z, head, temperature, torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.usefixtures("in_float32")
 @pytest.mark.parametrize("step_size", [0, 3])
 @pytest.mark.parametrize("n_layers", [1, 2, 3])
 @pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0])
@@ -64,6 +67,17 @@ def test_free_running_is_the_slow_loop(head, n_layers, step_size, temperature):
     # A value that lies between two bins may be rounded to either.
     torch.testing.assert_close(fast, slow, rtol=0, atol=1.01 * TICK)
     assert ((fast - slow).abs() > 1e-4).float().mean() < 1e-3
+
+
+def test_the_music_in_integers_is_that_in_float32_to_rounding(request):
+    model = load_checkpoint(SHIPPED_CHECKPOINTS / "groove_2bar").model
+    z = torch.randn(32, model.config.z_size, generator=torch.Generator().manual_seed(0)) / 2
+    made = []
+    for precision in ("in_float32", "in_integers"):
+        request.getfixturevalue(precision)
+        made.append(model.decode(z, 0.0))
+    differ = (made[0] - made[1]).abs() > 2 * TICK
+    assert 0 < differ.any(dim=-1).float().mean() < 0.02
 
 
 def test_one_alone_is_as_in_a_batch(head):
@@ -81,14 +95,18 @@ def test_the_first_grooves_of_a_seed_do_not_depend_on_how_many_follow(head):
     assert torch.equal(few, many[:3])
 
 
-def test_many_rows_are_decoded_in_parts_and_as_in_one(head, monkeypatch):
+@pytest.mark.parametrize(
+    ("precision", "sizes"), [("in_float32", [8] * 3), ("in_integers", [8, 8, 4])]
+)
+def test_many_rows_are_decoded_in_parts_and_as_in_one(head, monkeypatch, request, precision, sizes):
+    request.getfixturevalue(precision)
     decoder, z = decoder_for(head), codes(20)
     whole = generate(decoder, head, z, 1.0)
-    sizes, run = [], decoder.run
-    monkeypatch.setattr(decoder, "run", lambda z, *rest: sizes.append(len(z)) or run(z, *rest))
+    decoded, run = [], decoder.run
+    monkeypatch.setattr(decoder, "run", lambda z, *rest: decoded.append(len(z)) or run(z, *rest))
     monkeypatch.setattr(decoders, "_CPU_ROWS", 8)
     parts = generate(decoder, head, z, 1.0)
-    assert sizes == [8, 8, 8]
+    assert decoded == sizes
     assert torch.equal(parts, whole)
 
 
@@ -111,6 +129,7 @@ def test_free_running_leaves_the_weights_and_z_as_they_were(head):
     assert all(torch.equal(a, b) for a, b in zip(before, (*decoder.parameters(), z), strict=True))
 
 
+@pytest.mark.usefixtures("in_float32")
 @pytest.mark.parametrize("part", ["lstm", "head"])
 def test_weights_that_change_are_heard_by_the_next_run(head, part):
     decoder, z = decoder_for(head), codes()
@@ -147,6 +166,7 @@ def test_no_state_hears_what_comes_after_it(head, step):
     assert (before[:, step] != after[:, step]).any(dim=-1).all()
 
 
+@pytest.mark.usefixtures("in_float32")
 @torch.no_grad()
 def test_fed_its_own_output_it_chooses_the_same_again(head):
     decoder, z = decoder_for(head), codes()

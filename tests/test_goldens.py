@@ -1,6 +1,7 @@
 """What the shipped models do is what they did: see `scripts/goldens.py`.
 
-Another processor rounds differently, and one hit that falls otherwise changes those after it;
+All is computed in float32, also where 8-bit integers are faster; even so, another processor
+rounds differently, and one hit that falls otherwise changes those after it;
 so samples are compared by the share of their hits that agree, and numbers by ratio.
 """
 
@@ -11,6 +12,9 @@ from musicvae_core.studio import Studio
 from scripts import goldens
 
 MOST_HITS_CHANGED = 0.1
+
+
+pytestmark = pytest.mark.usefixtures("in_float32")
 
 
 @pytest.fixture(scope="module")

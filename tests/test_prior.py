@@ -116,6 +116,7 @@ def test_times_of_training_are_the_logistic_of_a_standard_normal():
     torch.testing.assert_close(quantiles, expected, rtol=0, atol=0.01)
 
 
+@pytest.mark.usefixtures("in_float32")
 def test_the_solver_follows_the_field_from_time_zero_to_one():
     prior = LatentPrior(SMALL.replaced(n_solver_steps=8), 1)
     times = []
@@ -129,6 +130,17 @@ def test_the_solver_follows_the_field_from_time_zero_to_one():
     arrived = torch.full((3, 1), 1 - 1 / 8**2)
     torch.testing.assert_close(prior.sample(torch.zeros(3, 1)), arrived)
     assert times == [step / 8 for step in range(8)]
+
+
+def test_samples_in_integers_are_those_in_float32_to_rounding(learned, request):
+    noise = noise_of(500, 2)
+    request.getfixturevalue("in_float32")
+    exact = learned.sample(noise)
+    request.getfixturevalue("in_integers")
+    rounded = learned.sample(noise)
+    assert not torch.equal(rounded, exact)
+    assert (rounded - exact).square().mean() < 0.003 * exact.var()
+    assert torch.equal(learned.sample(noise[3:4]), rounded[3:4])
 
 
 def test_spread_stretches_what_is_drawn():

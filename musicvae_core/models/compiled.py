@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from musicvae_core.errors import ConfigError
 from musicvae_core.models.arithmetic import StepPlan
@@ -66,7 +65,7 @@ class RunsSteps(nn.Module):
         self,
         plan: StepPlan,
         z: Tensor,
-        of_steps: Tensor | None,
+        step_inputs: Tensor | None,
         n_steps: int,
         head: Any,
         temperature: float,
@@ -74,10 +73,10 @@ class RunsSteps(nn.Module):
     ) -> Tensor:
         """Run the steps of a plan; see `StepPlan.run`."""
         if self.backend is None:
-            return plan.run(z, of_steps, n_steps, head, temperature, noise)
+            return plan.run(z, step_inputs, n_steps, head, temperature, noise)
         if self._compiled is None or self._compiled.plan is not plan:
             self._compiled = _CompiledRun(plan, head, self.backend)
-        return self._compiled(z, of_steps, n_steps, temperature, noise)
+        return self._compiled(z, step_inputs, n_steps, temperature, noise)
 
 
 class _CompiledRun:
@@ -99,40 +98,45 @@ class _CompiledRun:
 
     @torch.no_grad()
     def __call__(
-        self, z: Tensor, of_steps: Tensor | None, n_steps: int, temperature: float, noise: Any
+        self, z: Tensor, step_inputs: Tensor | None, n_steps: int, temperature: float, noise: Any
     ) -> Tensor:
         """Run the steps; see `StepPlan.run`."""
         if z.device.type != "cuda":
-            return self._run(z, of_steps, n_steps, temperature, noise)
-        heard = (z, of_steps, noise)
-        key = (_mapped(lambda one: one.shape, heard), n_steps, temperature)
+            return self._run(z, step_inputs, n_steps, temperature, noise)
+        arguments = (z, step_inputs, noise)
+        key = (_mapped(lambda one: one.shape, arguments), n_steps, temperature)
         if key not in self._graphs:
 
-            def run(z: Tensor, of_steps: Tensor | None, noise: Any) -> Tensor:
-                return self._run(z, of_steps, n_steps, temperature, noise)
+            def run(z: Tensor, step_inputs: Tensor | None, noise: Any) -> Tensor:
+                return self._run(z, step_inputs, n_steps, temperature, noise)
 
-            self._graphs[key] = _CudaGraph(run, heard)
-        return self._graphs[key](heard)
+            self._graphs[key] = _CudaGraph(run, arguments)
+        return self._graphs[key](arguments)
 
     def _run(
-        self, z: Tensor, of_steps: Tensor | None, n_steps: int, temperature: float, noise: Any
+        self, z: Tensor, step_inputs: Tensor | None, n_steps: int, temperature: float, noise: Any
     ) -> Tensor:
         plan = self.plan
-        told = functional.linear(z, plan.from_z, plan.z_bias)
-        initial, bias = told[:, : -4 * plan.size], told[:, -4 * plan.size :].contiguous()
+        initial, biases = plan.begin(z, step_inputs, n_steps)
         # Same memory layout as at later steps, so that the step is compiled only once.
         hidden, cells = (
             [part.contiguous() for part in half.tensor_split(half.shape[1] // plan.size, dim=1)]
             for half in torch.tanh(initial).chunk(2, dim=1)
         )
-        heard, outputs = z.new_zeros(len(z), plan.n_features), []
+        previous, outputs = z.new_zeros(len(z), plan.n_features), []
         steps = noise.steps() if noise is not None else [None] * n_steps
-        for place, step_noise in enumerate(steps):
-            of_step = None if of_steps is None else of_steps[:, place]
-            heard, hidden, cells = self._step(
-                plan, self._head, temperature, heard, of_step, hidden, cells, bias, step_noise
+        for bias, step_noise in zip(biases, steps, strict=True):
+            previous, hidden, cells = self._step(
+                plan,
+                self._head,
+                temperature,
+                previous,
+                hidden,
+                cells,
+                bias.contiguous(),
+                step_noise,
             )
-            outputs.append(heard)
+            outputs.append(previous)
         return torch.stack(outputs, dim=1)  # (B, T, F)
 
 
@@ -145,8 +149,7 @@ def _take_step(
     plan: StepPlan,
     head: Any,
     temperature: float,
-    heard: Tensor,
-    of_step: Tensor | None,
+    previous: Tensor,
     hidden: list[Tensor],
     cells: list[Tensor],
     bias: Tensor,
@@ -158,29 +161,27 @@ def _take_step(
     ----------
     plan, head, temperature
         See `StepPlan.run`.
-    heard, of_step
-        (B, F), the previous output, and (B, S), this step's own input.
+    previous
+        (B, F), the previous output.
     hidden, cells
         (B, H) for each layer.
     bias
-        (B, 4H), z's contribution to the first layer's gates.
+        (B, 4H), the first layer's; see `StepPlan.begin`.
     noise
         The noise of this step.
     """
-    dtype = plan.weights[0].dtype
-    below = heard if of_step is None else torch.cat([heard, of_step], dim=1)
+    below = previous
     new_hidden, new_cells = [], []
-    biases = [bias, *plan.biases]
-    for layer, (own, cell) in enumerate(zip(hidden, cells, strict=True)):
-        inputs = torch.cat([below, own], dim=1).to(dtype)
-        sums = functional.linear(inputs, plan.weights[layer]).float() + biases[layer]
+    *products, to_head = plan.products
+    *biases, head_bias = [bias, *plan.biases]
+    for product, own, cell, bias in zip(products, hidden, cells, biases, strict=True):
+        sums = product(torch.cat([below, own], dim=1)) + bias
         enter, forget, out, candidate = torch.sigmoid(sums).chunk(4, dim=1)
         # The candidate's weights are doubled: this is its tanh, see `arithmetic`.
         new_cells.append(forget * cell + enter * (2 * candidate - 1))
         below = out * torch.tanh(new_cells[-1])
         new_hidden.append(below)
-    projected = functional.linear(below.to(dtype), plan.weights[-1]).float() + biases[-1]
-    return head.draw(projected, temperature, noise), new_hidden, new_cells
+    return head.draw(to_head(below) + head_bias, temperature, noise), new_hidden, new_cells
 
 
 class _CudaGraph:

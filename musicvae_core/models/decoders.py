@@ -8,7 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from musicvae_core.models.arithmetic import Arranged, StepPlan, on_whole_blocks, product_dtype
+from musicvae_core.models.arithmetic import (
+    Arranged,
+    StepPlan,
+    on_whole_blocks,
+    product_dtype,
+    step_dtype,
+)
 from musicvae_core.models.compiled import RunsSteps
 from musicvae_core.models.heads import AnyHead, CategoricalHead, Noise, PartsHead
 
@@ -81,19 +87,19 @@ class FlatDecoder(RunsSteps):
         -------
         (B, T, H) states for the head.
         """
-        steps = self._of_steps(z) if context is None else context
+        steps = self._step_inputs(z) if context is None else context
         repeated = z.unsqueeze(1).expand(-1, previous.shape[1], -1)  # (B, T, Z)
         parts = [previous, repeated, *([] if steps is None else [steps])]
         inputs = torch.cat([part.to(previous.dtype) for part in parts], dim=-1)
         states: Tensor = self.lstm(inputs, self.initial_states(z))[0]
         return states
 
-    def _of_steps(self, z: Tensor) -> Tensor | None:
+    def _step_inputs(self, z: Tensor) -> Tensor | None:
         """Return z's direct input to each step, (B, T, step size); None without that path."""
         if self.to_steps is None:
             return None
-        steps: Tensor = self.to_steps(z).view(-1, self.n_steps, self.step_size)
-        return steps
+        steps: Tensor = on_whole_blocks(self.to_steps, z)
+        return steps.view(-1, self.n_steps, self.step_size)
 
     @torch.no_grad()
     def generate(
@@ -123,15 +129,17 @@ class FlatDecoder(RunsSteps):
 
         def decode(z: Tensor) -> Tensor:  # noise is drawn row by row, so splitting changes nothing
             noise = head.draw_noise((self.n_steps, len(z)), generator) if temperature > 0 else None
-            return self.run(z, self._of_steps(z), self.n_steps, head, temperature, noise)
+            return self.run(z, self._step_inputs(z), self.n_steps, head, temperature, noise)
 
         parts = torch.split(z, _CPU_ROWS) if z.device.type == "cpu" else [z]
+        if step_dtype(z.device) == torch.int8:  # exact for any number of rows
+            return torch.cat([decode(part) for part in parts])
         return torch.cat([on_whole_blocks(decode, part) for part in parts])
 
     def run(
         self,
         z: Tensor,
-        of_steps: Tensor | None,
+        step_inputs: Tensor | None,
         n_steps: int,
         head: CategoricalHead,
         temperature: float,
@@ -143,7 +151,7 @@ class FlatDecoder(RunsSteps):
         ----------
         z
             (B, Z).
-        of_steps
+        step_inputs
             (B, T, step or context size): extra input of each step; None for none.
         n_steps
             T.
@@ -154,13 +162,13 @@ class FlatDecoder(RunsSteps):
         -------
         (B, T, F) features.
         """
-        dtype = product_dtype(z.device)
+        dtype = step_dtype(z.device)
         plan = self._plans.get(
             dtype,
             [*self.to_initial.parameters(), *self.lstm.parameters(), *head.parameters()],
             lambda: StepPlan.of(self.to_initial, self.lstm, head, self.n_features, dtype),
         )
-        return self.run_plan(plan, z, of_steps, n_steps, head, temperature, noise)
+        return self.run_plan(plan, z, step_inputs, n_steps, head, temperature, noise)
 
 
 class _PartDecoders(nn.Module):

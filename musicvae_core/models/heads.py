@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from musicvae_core.models import mixture
+from musicvae_core.models.arithmetic import on_whole_blocks
 from musicvae_core.music.drums import DRUM_CLASSES, N_FEATURES, N_VOICES, OFFSET_SCALE, Alphabet
 from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS, Grid
 
@@ -347,7 +348,7 @@ class GrooveHead(CategoricalHead):
         self, feel_states: Tensor, hits: Tensor, temperature: float, noise: Noise | None
     ) -> Tensor:
         """Draw velocities and offsets for hits (..., 9); return the features (..., 27)."""
-        parameters = self.feel_parameters(feel_states, hits)
+        parameters = on_whole_blocks(self.feel_parameters, feel_states, hits)
         if temperature == 0:
             values = mixture.mean(parameters)
         else:
