@@ -121,11 +121,11 @@ def test_the_solver_follows_the_field_from_time_zero_to_one():
     prior = LatentPrior(SMALL.replaced(n_solver_steps=8), 1)
     times = []
 
-    def field(x, time):
+    def velocity(x, time):
         times.append(float(time[0]))
-        return torch.full_like(x, 2.0) * time.unsqueeze(-1)  # integrates to 1
+        return torch.full_like(x, 2.0) * time.flatten(1)  # integrates to 1
 
-    prior.forward = field
+    prior._modulations, prior._velocity = lambda time: [time.view(-1, 1, 1)], velocity
     # Two steps know a straight line; the first step knows a constant alone.
     arrived = torch.full((3, 1), 1 - 1 / 8**2)
     torch.testing.assert_close(prior.sample(torch.zeros(3, 1)), arrived)

@@ -210,8 +210,8 @@ class _Product:
         """Return the sums (B, N) float32 of inputs (B, K) in [-1, 1]."""
         if self.scale is None:
             return functional.linear(inputs.to(self.weight.dtype), self.weight).float()
-        stored = torch.round(inputs * self.unit).to(torch.int8)
-        return torch.mul(torch._int_mm(stored, self.weight.t()), self.scale)
+        stored = (inputs * self.unit).round_().to(torch.int8)
+        return torch._int_mm(stored, self.weight.t()).float().mul_(self.scale)
 
     def store(self, target: Tensor, values: Tensor) -> None:
         """Write multiples of `unit` (B, K) to part of an input; `values` may be overwritten."""

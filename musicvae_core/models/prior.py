@@ -17,8 +17,8 @@ dimension that carries little information stays small.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, cast
 
 import numpy as np
 import torch
@@ -38,9 +38,10 @@ _TIME_SIZE = 64
 class PriorConfig(Config):
     """Width and depth of the network, number of solver steps, and spread.
 
-    Six solver steps bring the codes of `drums_2bar` within 0.5% of the variance of where 24
-    evaluations of the network bring them. A flow over bars is more curved: `groove_16bar` needs
-    16 steps for 1.8%.
+    Six solver steps bring the codes of `drums_2bar` within 0.7% of the variance of where 32
+    bring them, and four within 1.8%. The judge does not hear the difference (AUC .606 with four
+    and .612 with six over 2,000 samples against train windows), but with feel it does (.638 and
+    .610, `groove_2bar`). A flow over bars is more curved: `groove_16bar` needs 16 steps for 1.8%.
 
     n_parts is the number of parts z is divided into; 1 means z is not divided. With more than
     one part, blocks have n_heads attention heads.
@@ -96,11 +97,11 @@ class _Block(nn.Module):
         self.inner = nn.Linear(width, width)
         self.outer = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        """Return x (B, parts, W) updated, given the time embedding (B, 1, time size)."""
+    def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
+        """Return x (B, parts, W) updated, given a scale and a shift, together (B, 1, 2W)."""
         if self.attention is not None:
             x = self.attention(x)
-        scale, shift = on_whole_blocks(self.modulate, time).chunk(2, dim=-1)
+        scale, shift = modulation.chunk(2, dim=-1)
         inner = nn.functional.silu(self.inner(self.norm(x) * (1 + scale) + shift))
         updated: Tensor = x + self.outer(inner)
         return updated
@@ -135,19 +136,31 @@ class LatentPrior(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """Return the velocity (B, Z) at codes x (B, Z) and times (B,) in 0..1."""
-        velocity: Tensor = on_whole_blocks(self._velocity, x, time, rows_each=self.config.n_parts)
+        return self._velocity_at(x, self._modulations(time))
+
+    def _velocity_at(self, x: Tensor, modulations: Sequence[Tensor]) -> Tensor:
+        """Return the velocity (B, Z) at codes x (B, Z), given what `_modulations` returns."""
+        if not isinstance(self.into, nn.Linear):  # in integers: exact for any number of rows
+            return self._velocity(x, *modulations)
+        velocity: Tensor = on_whole_blocks(
+            self._velocity, x, *modulations, rows_each=self.config.n_parts
+        )
         return velocity
 
-    def _velocity(self, x: Tensor, time: Tensor) -> Tensor:
-        powers = torch.arange(_N_FREQUENCIES, device=x.device) / _N_FREQUENCIES
+    def _modulations(self, time: Tensor) -> list[Tensor]:
+        """Return the scale and shift of each block, together (B, 1, 2W), at times (B,)."""
+        powers = torch.arange(_N_FREQUENCIES, device=time.device) / _N_FREQUENCIES
         angles = time.unsqueeze(-1) * (2 * math.pi * 64**powers)  # (B, frequencies)
         waves = torch.cat([angles.sin(), angles.cos()], dim=-1)
         embedded = on_whole_blocks(self.time, waves).unsqueeze(1)  # (B, 1, time size)
+        return [on_whole_blocks(cast(_Block, block).modulate, embedded) for block in self.blocks]
+
+    def _velocity(self, x: Tensor, *modulations: Tensor) -> Tensor:
         hidden = self.into(x.view(len(x), self.config.n_parts, -1))  # (B, parts, W)
         if self.places is not None:
             hidden = hidden + self.places
-        for block in self.blocks:
-            hidden = block(hidden, embedded)
+        for block, modulation in zip(self.blocks, modulations, strict=True):
+            hidden = block(hidden, modulation)
         velocity: Tensor = self.out(hidden).flatten(1)
         return velocity
 
@@ -220,23 +233,39 @@ class LatentPrior(nn.Module):
         III.1): one evaluation of the network per step. With six evaluations, its error is a
         third of the midpoint rule's (`drums_2bar`).
         """
-        velocity_at = self._fast_velocity(x.device)
+        field = self._fast(x.device)
         n_steps, left = self.config.n_solver_steps, 1 - start  # (B,)
+        shares = torch.arange(n_steps + 1, device=x.device) / n_steps
+        times = start + shares.unsqueeze(1) * left  # (steps + 1, B)
+        by_step = field._modulations_of(times[:-1])
         step_size = (left / n_steps).unsqueeze(-1)
         before: Tensor | None = None
-        for step in range(n_steps):
-            velocity = velocity_at(x, start + step / n_steps * left)
+        for modulations, after in zip(by_step, times[1:], strict=True):
+            velocity = field._velocity_at(x, modulations)
             slope = velocity if before is None else 1.5 * velocity - 0.5 * before
-            x = hold(x + step_size * slope, start + (step + 1) / n_steps * left)
+            x = hold(x + step_size * slope, after)
             before = velocity
         return x
 
-    def _fast_velocity(self, device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
-        """Return `forward` without gradients, in the precision of free-running decoding."""
+    def _modulations_of(self, times: Tensor) -> list[list[Tensor]]:
+        """Return `_modulations` at times (steps, B), step by step.
+
+        They are computed for all steps at once, and only once if all codes are at one time.
+        """
+        n_steps, n_examples = times.shape
+        if (times == times[:, :1]).all():
+            times = times[:, :1]
+        blocks = [
+            block.view(n_steps, -1, *block.shape[1:]).expand(-1, n_examples, -1, -1).unbind(0)
+            for block in self._modulations(times.flatten())
+        ]
+        return [list(step) for step in zip(*blocks, strict=True)]
+
+    def _fast(self, device: torch.device) -> LatentPrior:
+        """Return this prior in the precision of free-running decoding, without gradients."""
         if step_dtype(device) != torch.int8:
             return self
-        plan = self._in_integers.get("prior", self.parameters(), lambda: in_integers(self))
-        return plan._velocity
+        return self._in_integers.get("prior", self.parameters(), lambda: in_integers(self))
 
 
 class CodeNoise(nn.Module):

@@ -128,7 +128,7 @@ def _prior_config(model: ModelConfig) -> PriorConfig:
             width=256, depth=4, n_parts=model.n_z_parts, n_solver_steps=16, spread=spread
         )
     if kind_of(model).plays == "drums":
-        return PriorConfig()
+        return PriorConfig(n_solver_steps=6 if model.head == "groove" else 4)
     return PriorConfig(width=384, depth=4, spread=spread)
 
 
