@@ -14,6 +14,7 @@ from musicvae_core.models.arithmetic import (
     _layer_weights,
     _LayerState,
     _Product,
+    in_integers,
     is_fast_at_bfloat16,
     on_whole_blocks,
     product_dtype,
@@ -152,3 +153,17 @@ def test_rows_of_an_integer_layer_are_scaled_on_their_own():
     assert ((made - exact).abs() < 0.03 * size).all()
     assert torch.equal(_IntegerLinear(layer)(rows[2:3]), made[2:3])
     assert torch.equal(_IntegerLinear(layer)(torch.zeros(1, F)), layer.bias.unsqueeze(0))
+
+
+@pytest.mark.parametrize("n_inputs", [1, 2, 9])
+@pytest.mark.parametrize("n", [1, 8])
+@torch.no_grad()
+def test_a_module_in_integers_is_near_the_one_it_copies(n, n_inputs):
+    torch.manual_seed(0)
+    module, x = (
+        nn.Sequential(nn.Linear(n_inputs, H), nn.SiLU(), nn.Linear(H, F)),
+        random(n, n_inputs),
+    )
+    before = copy.deepcopy(module.state_dict())
+    torch.testing.assert_close(in_integers(module)(x), module(x), rtol=0, atol=0.03)
+    assert all(torch.equal(module.state_dict()[name], old) for name, old in before.items())

@@ -140,7 +140,7 @@ def test_a_model_without_feel_hears_hits_alone(checkpoints_dir):
 @pytest.mark.parametrize("n_bars", [1, 3])
 def test_a_groove_of_another_length_is_refused_by_name(checkpoints_dir, n_bars):
     checkpoint = load_checkpoint(checkpoints_dir / "groove_2bar")
-    with pytest.raises(InvalidMusicError, match=rf"{n_bars} bars .* hears 2"):
+    with pytest.raises(InvalidMusicError, match=rf"{n_bars} bars .* takes 2"):
         encode_music(checkpoint, [Groove.silent(2), Groove.silent(n_bars)])
 
 

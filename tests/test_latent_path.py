@@ -133,5 +133,5 @@ def test_bad_numbers_are_refused(checkpoint, given, route, message):
 
 def test_grooves_of_another_length_are_refused(checkpoint):
     given = [Stop(drummed_groove(RNG, 4), 4), Stop(GROOVES[0], 4)]
-    with pytest.raises(InvalidMusicError, match="hears 2"):
+    with pytest.raises(InvalidMusicError, match="takes 2"):
         play_path(checkpoint, given, Route(), 120)
