@@ -15,11 +15,11 @@ from musicvae_core.models.arithmetic import (
     _LayerState,
     _Product,
     in_integers,
-    is_fast_at_bfloat16,
     on_whole_blocks,
     product_dtype,
     step_dtype,
 )
+from musicvae_core.training.run import is_fast_at_bfloat16
 
 B, T, F, H = 70, 12, 9, 32
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -47,17 +47,6 @@ def _is_fast_at_integers() -> bool:
     return bool(torch.cpu.get_capabilities().get("avx512_vnni"))
 
 
-def is_fast_at_bfloat16(device: torch.device) -> bool:
-    """Return whether a device trains faster in bfloat16 than in float32.
-
-    A CPU without bfloat16 instructions is far slower, and torch's LSTM refuses bfloat16 there.
-    """
-    if device.type != "cpu":
-        return device.type == "cuda"
-    abilities = torch.cpu.get_capabilities()
-    return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
-
-
 def on_whole_blocks(function: Callable[..., Any], *rows: Tensor, rows_each: int = 1) -> Any:
     """Apply a function to examples, padded to whole blocks of rows.
 
@@ -90,12 +79,7 @@ def _arrange_gates(weight: Tensor) -> Tensor:
 def _layer_weights(lstm: nn.LSTM, suffix: str) -> tuple[Tensor, Tensor, Tensor]:
     """Return a layer's reordered weights: of its input, of its own state, and the bias.
 
-    Parameters
-    ----------
-    lstm
-        The LSTM the layer belongs to.
-    suffix
-        The layer's suffix in PyTorch's names: `l0`, `l0_reverse`, `l1`, …
+    `suffix` is the layer's in PyTorch's names: `l0`, `l0_reverse`, `l1`, …
     """
     input_weight, own, input_bias, own_bias = (
         _arrange_gates(getattr(lstm, f"{name}_{suffix}"))
@@ -161,26 +145,19 @@ class Arranged(Generic[_Plan]):
         return Arranged()
 
 
-class _Head(Protocol):
-    """Samples a step from a decoder state; see `heads.CategoricalHead`."""
-
-    def projection(self) -> tuple[Tensor, Tensor]:
-        """Return weight (P, H) and bias (P,) of the projection of a state that `draw` takes."""
-
-    def draw(self, projected: Tensor, temperature: float, noise: Any) -> Tensor:
-        """Draw a step: (B, P) to (B, F) features."""
-
-
 _LEVELS = 127
-"""The largest 8-bit integer, and its negative is the least that is used."""
+"""8-bit integers from minus this to this are used."""
 
 
 @dataclass(frozen=True)
 class _Product:
     """A product with fixed weights, of inputs in [-1, 1].
 
-    With 8-bit integers, an input is stored as the nearest of 127 levels to either side of zero,
-    and so is a weight, relative to the largest in its row. The sums are exact.
+    In 8-bit integers an input is stored as the nearest of 127 levels on either side of zero, and
+    so is a weight, relative to the largest in its row. The sums are exact.
+
+    `torch._int_mm` is private, but torch's public layers in integers scale their inputs by the
+    largest of the whole batch, so that a groove would depend on those decoded with it.
 
     Parameters
     ----------
@@ -298,7 +275,7 @@ class StepPlan:
         cls,
         to_initial: nn.Linear,
         lstm: nn.LSTM,
-        head: _Head,
+        head: Any,
         n_features: int,
         dtype: torch.dtype,
     ) -> StepPlan:
@@ -326,7 +303,7 @@ class StepPlan:
         z: Tensor,
         step_inputs: Tensor | None,
         n_steps: int,
-        head: _Head,
+        head: Any,
         temperature: float,
         noise: Any,
     ) -> Tensor:
@@ -407,12 +384,11 @@ class StepPlan:
         """
         squashed = torch.sigmoid(2 * initial).mul_(2).sub_(1)  # tanh, see `_LayerState`
         hidden, cells = squashed.chunk(2, dim=-1)  # each (B, layers * H)
-        product = self.products[0]
-        n_features = self.n_features
+        product, n_features = self.products[0], self.n_features
         side_by_side = product.weight.new_zeros(len(initial), n_features + hidden.shape[1])
         product.store(side_by_side[:, n_features:], hidden * product.unit)
         parts = torch.split(side_by_side[:, n_features:], self.size, dim=-1)
-        layers = [_LayerState(one, product.unit) for one in torch.split(cells, self.size, dim=-1)]
+        layers = [_LayerState(cell, product.unit) for cell in torch.split(cells, self.size, dim=-1)]
         return side_by_side, list(parts), layers
 
     def _inputs(self, side_by_side: Tensor) -> list[Tensor]:

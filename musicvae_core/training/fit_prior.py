@@ -18,7 +18,6 @@ from tqdm import tqdm
 
 from musicvae_core.data.windows import AnyWindows, FeatureRows, Windows
 from musicvae_core.errors import ConfigError, TooFewExamplesError
-from musicvae_core.models.arithmetic import is_fast_at_bfloat16
 from musicvae_core.models.checkpoint import Checkpoint, LabCheckpoint
 from musicvae_core.models.conditioning import Controls, Kept, tempo_only
 from musicvae_core.models.config import LabConfig, ModelConfig
@@ -27,6 +26,7 @@ from musicvae_core.models.lab import GrooveLab
 from musicvae_core.models.lab_tasks import hide
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.models.prior import LatentPrior, PriorConfig
+from musicvae_core.training.run import is_fast_at_bfloat16
 
 _ModelT = TypeVar("_ModelT", bound=nn.Module)
 

@@ -21,7 +21,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from musicvae_core.data.files import DAMAGED, write_atomically
 from musicvae_core.data.windows import AnyWindows
 from musicvae_core.errors import CheckpointError, ConfigError, TrainingError
-from musicvae_core.models.arithmetic import is_fast_at_bfloat16
 from musicvae_core.models.checkpoint import Checkpoint, save_checkpoint
 from musicvae_core.models.compiled import compile_model
 from musicvae_core.models.config import TrainConfig
@@ -29,6 +28,17 @@ from musicvae_core.models.kinds import Kind, build, kind_of
 from musicvae_core.models.presets import Preset
 
 _PROGRESS = ("step", "best", "stale", "row")
+
+
+def is_fast_at_bfloat16(device: torch.device) -> bool:
+    """Return whether a device trains faster in bfloat16 than in float32.
+
+    A CPU without bfloat16 instructions is far slower, and torch's LSTM refuses bfloat16 there.
+    """
+    if device.type != "cpu":
+        return device.type == "cuda"
+    abilities = torch.cpu.get_capabilities()
+    return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
 
 
 @dataclass
