@@ -191,6 +191,24 @@ def test_a_slider_that_was_lost_with_its_page_is_told_on_the_way_back(losing: Lo
     until(lambda: note.inner_text() != before, "the slider in Python")
 
 
+def test_a_kit_whose_choice_was_lost_is_told_with_the_next_run(losing: Losing) -> None:
+    page = losing.page
+    kit = page.get_by_role("region", name="Transport").get_by_label("Drum kit")
+    losing.is_on = True
+    kit.select_option("jazz")
+    until(lambda: page.evaluate("1") and losing.lost > 0, "the choice to be lost")
+    losing.is_on = False
+    page.locator(".st-key-sample button:visible").click()
+    wait_for_rest(page)
+    assert kit.input_value() == "jazz"
+    kits = "window[Symbol.for('groove-space.transport')].kits"
+    until(lambda: page.evaluate(f"!{kits}.isUnconfirmed"), "the kit in Python")
+    page.reload()
+    wait_for_sound(page)
+    wait_for_rest(page)
+    assert kit.input_value() == "jazz"
+
+
 def test_a_server_that_is_slow_to_answer_opens_the_page_that_was_asked_for_and_keeps_the_change(
     page: Page,
 ) -> None:

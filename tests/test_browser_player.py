@@ -295,26 +295,3 @@ def test_where_the_shortest_blocks_come_too_late_the_next_start_takes_longer_one
     wait_for_state(page, "now.playing !== null")
     assert engine(page, "context.baseLatency") > before
     assert loudest(page) > 0.01
-
-
-@faked
-def test_of_kits_chosen_one_after_the_other_the_last_is_heard(page: Page) -> None:
-    """Streamlit loses the first of two events that come together."""
-    wait_for_rest(page)
-    choice = bar_of(page).get_by_label("Drum kit")
-    names = choice.evaluate("select => [...select.options].map(({ value }) => value)")
-    choice.evaluate(
-        """async (select) => {
-            for (const name of ["jazz", "standard", "jazz", "standard", "jazz"]) {
-                select.value = name;
-                select.dispatchEvent(new Event("change"));
-                await new Promise((resume) => requestAnimationFrame(resume));
-            }
-        }"""
-    )
-    assert "jazz" in names
-    wait_for_rest(page)
-    page.reload()
-    wait_for_sound(page)
-    wait_for_rest(page)
-    until(lambda: bar_of(page).get_by_label("Drum kit").input_value() == "jazz", "the last kit")

@@ -82,7 +82,7 @@ class Teller {
 const KEY = Symbol.for("groove-space.transport");
 const shared = (globalThis[KEY] ??= {
   teller: new Teller(),
-  kits: new KitChoice(),
+  kits: new KitChoice(new Later()),
   ports: new MidiPorts(engine),
 });
 const { teller, kits, ports } = shared;
