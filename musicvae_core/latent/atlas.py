@@ -109,14 +109,18 @@ class _TsneMap:
             return np.zeros((0, 2), np.float32)
         self.prepare()
         with self._lock:
-            placed = self._fitted.transform(directions(codes), _PLACING_PERPLEXITY, k=1)
-        return np.asarray(placed, np.float32)
+            return self._transformed(codes)
 
     def prepare(self) -> None:
         """Prepare for placing codes; the first call takes a second or two."""
         with self._lock:
             if self._fitted is None:
                 self._fitted = self._embedding()
+                self._transformed(self._codes[:1])  # openTSNE makes its grid at the first code
+
+    def _transformed(self, codes: _Codes) -> _Positions:
+        placed = self._fitted.transform(directions(codes), _PLACING_PERPLEXITY, k=1)
+        return np.asarray(placed, np.float32)
 
     def _embedding(self) -> Any:
         """Return openTSNE's embedding at the stored positions, without refitting it."""

@@ -19,7 +19,7 @@ from pages.map.cards import (
     strip_card,
 )
 from pages.map.chart import draw_chart
-from pages.map.figure import TEMPO, Field, fields_of, matching
+from pages.map.figure import TEMPO, Field, fields_of, map_figure, matching
 from pages.map.points import Actions, MapSettings, Path, Spot, brought_spots
 from pages.shared.actions import as_text, in_background
 from pages.shared.card import Card, piece_card
@@ -80,6 +80,9 @@ def _prepare(studio: Studio) -> None:
     if model:
         atlas = studio.atlas(model.name)
         atlas.tsne_map.prepare()
+        map_figure(
+            atlas, next(iter(_PROJECTIONS)), next(iter(fields_of(atlas))), np.ones(len(atlas), bool)
+        )
         Sounding(studio, model.name).prepare(model, atlas)
 
 
