@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from map_in_browser import click, hand, open_map, play_by_click, playing, points
+from map_in_browser import click, hand, open_map, play_by_click, playing, point_at, points
 from real_browser import (
     Browser,
     Page,
@@ -155,3 +155,29 @@ def test_a_groove_that_was_edited_is_heard_as_edited(opened_map: tuple[Page, Lin
     numbers = {n_hits for key, n_hits in keys if key == f"map.deck/{edited}"}
     assert numbers
     assert len(before) not in numbers
+
+
+def test_where_hovering_plays_the_point_under_the_pointer_is_heard_and_not_selected(
+    opened_map: tuple[Page, Line],
+) -> None:
+    page, _ = opened_map
+    there = points(page)
+    before = hand(page).evaluate("deck => deck.deck.state.cards[0].id")
+    point_at(page, there[-1])
+    assert heard(page)[0] == f"map.deck/{before}", "hovering plays, though nobody asked for it"
+    page.locator(".st-key-map-hover label").click()
+    point = there[len(there) // 2]
+
+    def is_heard() -> bool:
+        page.mouse.move(there[0]["x"], there[0]["y"])
+        point_at(page, point)
+        key = f"map.deck/point.{point['id']:.0f}"
+        try:
+            page.wait_for_function(f"{_ENGINE}.now.key === '{key}'", timeout=2_000)
+        except playwright.TimeoutError:
+            return False  # Python may not have turned it on yet
+        return True
+
+    until(is_heard, "the point")
+    wait_for_rest(page)
+    assert hand(page).evaluate("deck => deck.deck.state.cards[0].id") == before

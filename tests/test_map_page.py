@@ -90,7 +90,7 @@ def test_a_first_visit_finds_every_point_and_is_told_what_to_do(page: AppTest) -
     assert overlay(page)["now"]["id"] == first["id"]
     assert overlay(page) | {"chart": "", "now": None} == {
         **{"chart": "", "marks": [], "now": None, "path": None},
-        **{"deck": hand["key"], "model": MODEL, "edited": []},
+        **{"deck": hand["key"], "model": MODEL, "edited": [], "hover": False},
     }
 
 

@@ -9,13 +9,13 @@ import { idOf, pointsOf, viewOf } from "./place.js";
 const STILL = 5; // pixels that the pointer may move while down; more is a drag
 const REACH = 20; // pixels from a point within which a click selects it, as for Plotly's labels
 
-// Calls back for every click on a chart: with the point, as {id}, or null for none.
+// Calls back for every click on a chart: with the point, {id, text}, or null for none.
 export function hearClicks(chart, onClick) {
   let under = null; // the point under the pointer, in 3D
   let down = null; // where the pointer went down
   const scene = () => chart._fullLayout.scene?._scene;
 
-  const look = ({ points: [point] }) => (under = { id: idOf(point.customdata) });
+  const look = ({ points: [point] }) => (under = { id: idOf(point.customdata), text: point.text });
   chart.on("plotly_hover", look);
   chart.on("plotly_click", look);
   chart.on("plotly_unhover", () => (under = null));

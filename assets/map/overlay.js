@@ -5,7 +5,7 @@
 // Data: {chart: selector of what contains the chart, marks: [{id, kind, name, at}], now: {id,
 // name, at} or null, path: {stops: [at], trail: [at], strip, piece} or null, deck: the key of the one
 // that shows the selected groove, model: its name, edited: the ids of points that were edited, and
-// sound otherwise than the model plays them}, with coordinates of the chart, two or three. To Python,
+// sound otherwise than the model plays them, hover: whether the point under the pointer plays}, with coordinates of the chart, two or three. To Python,
 // as states: picked, [id, when] of the last mark or point that was clicked (an event could be lost
 // among others, and Streamlit's own selection takes two quick clicks on two points for one double
 // click); view, [x0, x1, y0, y1] of a flat chart that was
@@ -15,11 +15,11 @@
 // or null; view: whether the chart was found}.
 
 import { hearClicks } from "./clicks.js";
-import { pointsOf, rangesOf, viewOf } from "./place.js";
+import { idOf, pointsOf, rangesOf, viewOf } from "./place.js";
 import { between, placeOnPath } from "./traveller.js";
 import { nextPoint } from "./walk.js";
 import { playAhead } from "../deck/preview.js";
-import { Soon } from "../soon.js";
+import { Later, Soon } from "../soon.js";
 
 const SHAPES = {
   favourite: "M0-9 2.6-2.9 9.1-2.4 4.1 1.9 5.7 8.3 0 4.9-5.7 8.3-4.1 1.9-9.1-2.4-2.6-2.9z",
@@ -27,6 +27,7 @@ const SHAPES = {
   other: "M0-7 7 0 0 7-7 0z",
 };
 const HAS_WEBGL = Boolean(document.createElement("canvas").getContext("webgl"));
+const HOVER_MS = 80; // pause of the pointer after which the point under it plays
 const REST_MS = 400; // pause in moving after which the view is reported
 const MARGIN = 12; // pixels beyond the edge at which a mark is hidden
 const AIM = "Groove on the map: the arrow keys lead to others, with Shift farther, Enter plays";
@@ -43,6 +44,8 @@ function svg(tag, attributes = {}, ...children) {
 class Overlay {
   pick; // tells Python which mark or point was clicked; set by whoever mounts it
   see; // tells Python what is in view; likewise
+  play; // plays a point; likewise
+  #hovering = new Later();
   #marks = svg("g");
   #markOf = new Map(); // id → node: nodes are reused, since removing one loses the focus
   #trail = svg("polyline", { class: "trail" });
@@ -89,6 +92,7 @@ class Overlay {
   destroy() {
     cancelAnimationFrame(this.frame);
     this.#resting.cancel();
+    this.#hovering.cancel();
   }
 
   #showMarks(marks) {
@@ -169,10 +173,17 @@ class Overlay {
     if (this.#heard.has(chart)) return;
     this.#heard.add(chart);
     chart.on("plotly_relayout", () => this.#resting.start());
+    chart.on("plotly_hover", ({ points: [point] }) => this.#hover(point));
+    chart.on("plotly_unhover", () => this.#hovering.cancel());
     hearClicks(chart, (point) => {
       this.#resting.now();
       if (point && point.id !== null) this.pick(cardOf(point), point);
     });
+  }
+
+  #hover({ customdata, text }) {
+    const id = idOf(customdata);
+    if (this.data.hover && id !== null) this.#hovering.start(() => this.play({ id, text }, "hover"), HOVER_MS);
   }
 
   #isOnChart(event) {
@@ -249,11 +260,15 @@ export default function mount({ data, parentElement, setStateValue }) {
   overlay.see = (view) => setStateValue("view", view);
   if (!HAS_WEBGL && !overlay.told) setStateValue("webgl", false);
   overlay.told = true;
+  overlay.play = (point, when) => {
+    const { deck, model, edited } = data;
+    const card = cardOf(point);
+    const [name] = point.text.split("<br>");
+    if (!edited.includes(card)) playAhead({ deck, model, card, name, token: `${model}.${when}` });
+  };
   overlay.pick = (id, point = null) => {
     const when = Date.now();
-    const { deck, model, edited } = data;
-    const [name] = point?.text.split("<br>") ?? [];
-    if (name && !edited.includes(id)) playAhead({ deck, model, card: id, name, token: `${model}.${when}` });
+    if (point) overlay.play(point, when);
     setStateValue("picked", [id, when]);
   };
   overlay.update(data);

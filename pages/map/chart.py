@@ -70,6 +70,7 @@ def _map_overlay(
     deck: str,
     model: str,
     edited: Collection[str],
+    hover: bool,
     on_pick: Callable[[str, int], None],
 ) -> None:
     """Draw marks, the selected groove and a path over a chart.
@@ -88,6 +89,8 @@ def _map_overlay(
     deck, model, edited
         The key of the deck that shows the selected groove; the model; the ids of points whose
         groove was edited.
+    hover
+        Whether the point under the pointer plays.
     on_pick
         Called with the id of a mark that was clicked, or `point.` and the first of the custom
         data of a point, and with the time of the click in milliseconds.
@@ -106,6 +109,7 @@ def _map_overlay(
         "deck": deck,
         "model": model,
         "edited": sorted(edited),
+        "hover": hover,
     }
     heard = SessionVar[_Picked | None](f"{key}.heard", None)
 
@@ -280,6 +284,7 @@ def _draw_overlay(
         deck=deck,
         model=settings.model.name,
         edited=edited,
+        hover=settings.hover,
         on_pick=actions.take,
     )
 

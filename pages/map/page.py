@@ -26,7 +26,7 @@ from pages.shared.card import Card, piece_card
 from pages.shared.collection import Source
 from pages.shared.deck import source_deck
 from pages.shared.play_settings import WIDTH, choose_bars, choose_model
-from pages.shared.store import SessionVar
+from pages.shared.store import SessionVar, lasting_settings
 from pages.shared.studio import shared_studio
 
 _POINTER = SessionVar("kept.map.at", (0.0, 0.0))
@@ -125,6 +125,8 @@ def _sources(
 
 
 _PROJECTIONS = {"tsne": "t-SNE", "pca": "PCA", "pca3": "PCA in 3D"}
+_HOVER = "map.hover"
+lasting_settings({_HOVER: bool})
 _CLICKS = {False: "plays", True: "adds to the path"}
 
 
@@ -168,7 +170,13 @@ def _read_map_settings(studio: Studio) -> MapSettings:
             key="map.to_path",
             persist_state="session",
         )
-    return MapSettings(model, atlas, projection, colour, shown, bool(to_path))
+        hover = st.toggle(
+            "Hover plays",
+            key=_HOVER,
+            persist_state="session",
+            help="Play the point under the pointer, without selecting it.",
+        )
+    return MapSettings(model, atlas, projection, colour, shown, bool(to_path), hover)
 
 
 def _choose_shown(atlas: Atlas, fields: dict[str, Field], model: str) -> NDArray[np.bool_]:

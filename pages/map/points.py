@@ -241,6 +241,8 @@ class MapSettings:
         (N,) bool: the points that match filter and search.
     to_path
         Whether a click adds to the path.
+    hover
+        Whether the point under the pointer plays.
     """
 
     model: ModelInfo
@@ -249,6 +251,7 @@ class MapSettings:
     colour: str
     shown: NDArray[np.bool_]
     to_path: bool
+    hover: bool
 
     @property
     def is_filtered(self) -> bool:
