@@ -11,7 +11,7 @@ import torch
 from musicvae_core.lab.completion import complete
 from musicvae_core.lab.options import Chance
 from musicvae_core.latent.codes import decode_music, encode_music, refine_path
-from musicvae_core.models.conditioning import Kept, tempo_only
+from musicvae_core.models.conditioning import Conditioning, tempo_only
 from musicvae_core.studio import SHIPPED_CHECKPOINTS, Studio
 
 MODELS = [info.name for info in Studio().models()]
@@ -98,8 +98,8 @@ def test_the_lab_completes_a_groove_alike_alone_and_among_others(real_studio):
     tempos_bpm = np.full(n, 100, np.float32)
 
     def completed(rows):
-        kept = Kept.notes(features[:rows])
-        return complete(model, kept, tempo_only(tempos_bpm[:rows]), Chance(seed=4))
+        given = Conditioning.notes(features[:rows])
+        return complete(model, given, tempo_only(tempos_bpm[:rows]), Chance(seed=4))
 
     many = completed(n)
     for rows in (1, 4):

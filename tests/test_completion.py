@@ -10,7 +10,7 @@ from tiny_lab import tiny_checkpoint
 from musicvae_core.lab import completion
 from musicvae_core.lab.completion import complete, open_bars, stretches
 from musicvae_core.lab.options import Chance
-from musicvae_core.models.conditioning import UNKNOWN, Controls, Kept
+from musicvae_core.models.conditioning import UNKNOWN, Conditioning, Controls
 from musicvae_core.music.drums import KICK
 from musicvae_core.music.grid import COMMON_TIME
 
@@ -52,21 +52,21 @@ def test_the_last_window_is_full():
 def test_a_bar_is_open_where_a_hit_or_its_feel_is_not_known():
     features = grooves_of(4, 1)
     features[:, STEPS_PER_BAR : 2 * STEPS_PER_BAR] = 0
-    assert open_bars(Kept.notes(features)).tolist() == [True, False, True, True]
-    assert not open_bars(Kept.everything(features)).any()
-    assert open_bars(Kept.nothing(features)).all()
+    assert open_bars(Conditioning.notes(features)).tolist() == [True, False, True, True]
+    assert not open_bars(Conditioning.everything(features)).any()
+    assert open_bars(Conditioning.nothing(features)).all()
 
 
 @pytest.mark.parametrize("n_bars", [1, 4, 5, 11])
 def test_what_is_known_comes_back_and_what_is_not_is_never_read(n_bars):
     features = grooves_of(n_bars)
-    kept = Kept.notes(features)
+    given = Conditioning.notes(features)
     chance, controls = Chance(seed=3), tempo_only(2)
-    made = complete(tiny_checkpoint().model, kept, controls, chance)
+    made = complete(tiny_checkpoint().model, given, controls, chance)
     assert np.array_equal(made[..., :9], features[..., :9])
     other = features.copy()
     other[..., 9:] = np.where(features[..., 9:] != 0, 0.25, 0)
-    again = complete(tiny_checkpoint().model, Kept.notes(other), controls, chance)
+    again = complete(tiny_checkpoint().model, Conditioning.notes(other), controls, chance)
     assert np.array_equal(again, made)
 
 
@@ -76,7 +76,10 @@ def test_a_stretch_hears_the_bars_before_it():
     silent = np.where(opening[..., None], 0, features).astype(np.float32)
     followed = [
         complete(
-            tiny_checkpoint().model, Kept.nothing(one).revealing(opening), tempo_only(1), Chance()
+            tiny_checkpoint().model,
+            Conditioning.nothing(one).revealing(opening),
+            tempo_only(1),
+            Chance(),
         )
         for one in (features, silent)
     ]
@@ -87,20 +90,20 @@ def test_the_same_code_serves_every_stretch(monkeypatch):
     codes = []
     own = completion._complete_stretch
 
-    def noting(model, kept, controls, chance, code, generator):
+    def noting(model, given, controls, chance, code, generator):
         codes.append(code)
-        return own(model, kept, controls, chance, code, generator)
+        return own(model, given, controls, chance, code, generator)
 
     monkeypatch.setattr(completion, "_complete_stretch", noting)
-    complete(tiny_checkpoint().model, Kept.notes(grooves_of(10)), tempo_only(2), Chance())
+    complete(tiny_checkpoint().model, Conditioning.notes(grooves_of(10)), tempo_only(2), Chance())
     assert len(codes) > 2
     assert all(code is codes[0] for code in codes)
 
 
 def test_bars_that_are_held_cost_nothing(monkeypatch):
     features = grooves_of(16, 1)
-    kept = Kept.everything(features)
-    hits = kept.hits.copy()
+    given = Conditioning.everything(features)
+    hits = given.hits.copy()
     hits[:, 7 * STEPS_PER_BAR : 8 * STEPS_PER_BAR, KICK] = False
     calls = []
     own = completion._complete_stretch
@@ -109,7 +112,7 @@ def test_bars_that_are_held_cost_nothing(monkeypatch):
     )
     complete(
         tiny_checkpoint().model,
-        Kept(features, hits, hits, hits, kept.taps),
+        Conditioning(features, hits, hits, hits, given.taps),
         tempo_only(1),
         Chance(),
         context_bars=2,

@@ -35,7 +35,7 @@ from musicvae_core.evaluation.experiments.feel_metrics import (
 )
 from musicvae_core.lab.completion import nats_of_rest
 from musicvae_core.lab.options import match_feel
-from musicvae_core.models.conditioning import UNKNOWN, Kept, tempo_only
+from musicvae_core.models.conditioning import UNKNOWN, Conditioning, tempo_only
 from musicvae_core.models.config import MAX_SEED, TrainConfig
 from musicvae_core.models.lab_tasks import _make_batch
 from musicvae_core.music.drums import KICK, SNARE
@@ -234,16 +234,16 @@ def test_a_tap_just_before_the_first_beat_is_the_first_beat():
 
 
 def test_a_bound_by_more_draws_is_tighter(played):
-    model, kept, controls = (
+    model, given, controls = (
         tiny_checkpoint().model,
-        Kept.notes(played),
+        Conditioning.notes(played),
         tempo_only(np.full(N, 120.0)),
     )
     terms = ("velocities", "offsets")
     with torch.inference_mode():
-        scores = model(_make_batch(model, kept, controls, TrainConfig(word_dropout=0.0), seed=0))
+        scores = model(_make_batch(model, given, controls, TrainConfig(word_dropout=0.0), seed=0))
         one, many = (
-            nats_of_rest(model, kept, controls, torch.Generator().manual_seed(0), terms, n).mean()
+            nats_of_rest(model, given, controls, torch.Generator().manual_seed(0), terms, n).mean()
             for n in (1, 32)
         )
     bound = (scores["kl"] + sum(scores[name] for name in terms)).mean()
@@ -280,9 +280,9 @@ def test_the_experiment_measures_all_and_writes_it(dataset, tmp_path, monkeypatc
     heard = []
     complete = experiment_module.complete
 
-    def overheard(model, kept, controls, chance):
+    def overheard(model, given, controls, chance):
         heard.append(controls)
-        return complete(model, kept, controls, chance)
+        return complete(model, given, controls, chance)
 
     monkeypatch.setattr(experiment_module, "complete", overheard)
     checkpoint = tiny_checkpoint()
@@ -324,7 +324,7 @@ def test_what_the_lab_hears_of_real_windows_is_their_notes_alone(dataset):
     louder = windows.features.copy()
     louder[..., 9:18] *= 0.5
     played = [
-        player.play(Kept.notes(one), tempo_only(windows.tempos_bpm), 0)
+        player.play(Conditioning.notes(one), tempo_only(windows.tempos_bpm), 0)
         for one in (windows.features, louder)
     ]
     assert np.array_equal(*played)

@@ -16,7 +16,7 @@ from musicvae_core.latent.codes import decode_music, encode_music, sample_codes
 from musicvae_core.latent.fit import fit_vectors
 from musicvae_core.latent.steering import steer_take
 from musicvae_core.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from musicvae_core.models.conditioning import Kept, tempo_only
+from musicvae_core.models.conditioning import Conditioning, tempo_only
 from musicvae_core.models.presets import preset
 from musicvae_core.music.attributes import measure
 from musicvae_core.music.drums import OFFSET_SCALE
@@ -192,6 +192,8 @@ def test_a_lab_of_a_grid_learns_and_completes_grooves_of_it(grid):
 def test_the_first_beat_of_every_bar_is_told_to_a_lab():
     model = checkpoint_on(LAB, WALTZ).model
     features = groove_to_features(any_groove(WALTZ, 4), WALTZ)[None]
-    condition = model.condition(Kept.nothing(features), tempo_only(np.array([100.0], np.float32)))
+    condition = model.condition(
+        Conditioning.nothing(features), tempo_only(np.array([100.0], np.float32))
+    )
     places = condition[0, :, 57 : 57 + 12].numpy()
     assert np.array_equal(places, np.tile(np.eye(12, dtype=np.float32), (4, 1)))

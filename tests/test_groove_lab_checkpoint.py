@@ -12,7 +12,7 @@ from musicvae_core.lab.completion import complete, open_bars, stretches
 from musicvae_core.lab.options import Amounts, Chance, Wishes
 from musicvae_core.lab.tools import Lab
 from musicvae_core.models.checkpoint import load_checkpoint
-from musicvae_core.models.conditioning import Kept, tempo_only
+from musicvae_core.models.conditioning import Conditioning, tempo_only
 from musicvae_core.models.lab import GrooveLab
 from musicvae_core.music.attributes import _mean_velocity, beats_of, measure
 from musicvae_core.music.grid import COMMON_TIME
@@ -39,8 +39,8 @@ def long_windows(real_dataset):
 
 @pytest.fixture(scope="module")
 def played(lab, long_windows):
-    kept = Kept.notes(long_windows.features)
-    return complete(lab.checkpoint.model, kept, tempo_only(long_windows.tempos_bpm), Chance())
+    given = Conditioning.notes(long_windows.features)
+    return complete(lab.checkpoint.model, given, tempo_only(long_windows.tempos_bpm), Chance())
 
 
 def test_loading_it_does_not_import_the_compiler_which_takes_a_second(lab):
@@ -53,7 +53,7 @@ def test_loading_it_does_not_import_the_compiler_which_takes_a_second(lab):
 
 
 def first_bars(lab, features):
-    plan = stretches(open_bars(Kept.notes(features)), lab.checkpoint.config.n_bars, 1)
+    plan = stretches(open_bars(Conditioning.notes(features)), lab.checkpoint.config.n_bars, 1)
     return np.array([stretch.first_made for stretch in plan][1:])
 
 

@@ -10,7 +10,13 @@ from tiny_lab import tiny_checkpoint
 
 from musicvae_core.errors import ConfigError
 from musicvae_core.models.checkpoint import load_checkpoint
-from musicvae_core.models.conditioning import UNKNOWN, Controls, Kept, condition_features, taps_of
+from musicvae_core.models.conditioning import (
+    UNKNOWN,
+    Conditioning,
+    Controls,
+    condition_features,
+    taps_of,
+)
 from musicvae_core.models.config import TrainConfig
 from musicvae_core.models.lab import GrooveLab, LabHead, MeansHead, known_of
 from musicvae_core.models.lab_tasks import _make_batch, draw_batch, hide, told_of
@@ -40,17 +46,17 @@ def tempo_only(n=N):
     return Controls(np.full(n, 120, np.float32), np.full(n, np.nan, np.float32), unknown, unknown)
 
 
-def score(model, kept, seed=0):
+def score(model, given, seed=0):
     """Return the terms of the loss, (N,) nats each, with all inputs heard."""
-    batch = _make_batch(model, kept, tempo_only(), TrainConfig(word_dropout=0.0), seed)
+    batch = _make_batch(model, given, tempo_only(), TrainConfig(word_dropout=0.0), seed)
     return model(batch)
 
 
 def test_what_is_known_costs_nothing(model, grooves):
-    terms = score(model, Kept.everything(grooves))
+    terms = score(model, Conditioning.everything(grooves))
     for name in ("hits", "velocities", "offsets"):
         assert torch.allclose(terms[name], torch.zeros(N), atol=1e-4), name
-    terms = score(model, Kept.notes(grooves))
+    terms = score(model, Conditioning.notes(grooves))
     assert torch.allclose(terms["hits"], torch.zeros(N), atol=1e-4)
     assert (terms["velocities"] > 0).all()
 
@@ -72,7 +78,7 @@ def test_the_choices_left_open_add_up_to_one():
 
 
 def known_with(truth, cells, tapped=False):
-    template = known_of(Kept.nothing(np.zeros((1, 1, 27), np.float32)))
+    template = known_of(Conditioning.nothing(np.zeros((1, 1, 27), np.float32)))
     return template._replace(
         features=truth, cells=cells, tapped=torch.full(truth.shape[:-1], tapped)
     )
@@ -94,12 +100,12 @@ def test_forbidden_are_exactly_those_that_contradict():
 
 
 def test_the_prior_and_the_context_never_hear_what_is_hidden(model, grooves):
-    kept = hide(grooves, np.random.default_rng(1))
-    known = np.concatenate([kept.hits, kept.velocities, kept.offsets], axis=-1)
+    given = hide(grooves, np.random.default_rng(1))
+    known = np.concatenate([given.hits, given.velocities, given.offsets], axis=-1)
     other = np.random.default_rng(2).permutation(grooves)
-    mixed = dataclasses.replace(kept, features=np.where(known, grooves, other).astype(np.float32))
+    mixed = dataclasses.replace(given, features=np.where(known, grooves, other).astype(np.float32))
     read = []
-    for one in (kept, mixed):
+    for one in (given, mixed):
         condition = condition_features(one, tempo_only(), 18, 10)
         read.append(model.read(torch.from_numpy(condition)))
     for ours, theirs in zip(*read, strict=True):
@@ -121,9 +127,9 @@ def test_every_term_has_a_gradient(grooves, feel):
     config = TINY.model.replaced(feel=feel)
     run = Run(dataclasses.replace(TINY, model=config), fabric_on())
     assert isinstance(run.model.head, MeansHead) == (feel == "mean")
-    kept = hide(grooves, np.random.default_rng(3))
+    given = hide(grooves, np.random.default_rng(3))
     config = TrainConfig(beta_of_feel=0.5, word_dropout=0.1)
-    batch = _make_batch(run.model, kept, tempo_only(), config, seed=0)
+    batch = _make_batch(run.model, given, tempo_only(), config, seed=0)
     losses = elbo_losses(
         run.model(batch), batch.kl_weights, beta=1.0, free_bits=0.0, feel_weight=1.0
     )
@@ -136,11 +142,11 @@ def test_every_term_has_a_gradient(grooves, feel):
 
 def test_taps_are_heard(model, grooves):
     taps = taps_of(grooves)
-    nothing = Kept.nothing(grooves)
+    nothing = Conditioning.nothing(grooves)
     tapped = dataclasses.replace(nothing, taps=taps)
     contexts = [
-        model.read(torch.from_numpy(condition_features(kept, tempo_only(), 18, 10)))[0]
-        for kept in (nothing, tapped)
+        model.read(torch.from_numpy(condition_features(given, tempo_only(), 18, 10)))[0]
+        for given in (nothing, tapped)
     ]
     assert not torch.equal(*contexts)
 
@@ -149,10 +155,10 @@ def test_a_mean_head_draws_the_same_whatever_the_chance(grooves):
     torch.manual_seed(0)
     config = TINY.model.replaced(feel="mean")
     run = Run(dataclasses.replace(TINY, model=config), fabric_on())
-    model, kept = run.averaged, Kept.notes(grooves)
-    context, mu, _ = model.read(torch.from_numpy(condition_features(kept, tempo_only(), 18, 10)))
+    model, given = run.averaged, Conditioning.notes(grooves)
+    context, mu, _ = model.read(torch.from_numpy(condition_features(given, tempo_only(), 18, 10)))
     drawn = [
-        model.complete(mu, context, known_of(kept), generator=torch.Generator().manual_seed(seed))
+        model.complete(mu, context, known_of(given), generator=torch.Generator().manual_seed(seed))
         for seed in (1, 2)
     ]
     assert torch.equal(*drawn)

@@ -16,7 +16,7 @@ from musicvae_core.errors import TooFewExamplesError
 from musicvae_core.lab.completion import complete, nats_of_rest
 from musicvae_core.lab.options import Chance
 from musicvae_core.models.checkpoint import WEIGHTS_FILE, load_checkpoint, save_checkpoint
-from musicvae_core.models.conditioning import Kept, taps_of, tempo_only
+from musicvae_core.models.conditioning import Conditioning, taps_of, tempo_only
 from musicvae_core.models.config import LabConfig
 from musicvae_core.models.lab import GrooveLab
 from musicvae_core.models.presets import preset
@@ -43,14 +43,14 @@ def fitted(windows):
 
 def test_what_is_hidden_is_of_one_kind(windows):
     one = windows.features[:1]
-    notes, nothing = Kept.notes(one), Kept.nothing(one)
+    notes, nothing = Conditioning.notes(one), Conditioning.nothing(one)
     first = np.arange(one.shape[1])[None] < 16
     tapped = dataclasses.replace(nothing, taps=taps_of(one))
     kinds = [notes, notes.revealing(first), tapped.revealing(first), tapped, nothing]
-    assert [int(kept.kinds()[0]) for kept in kinds] == list(range(Kept.N_KINDS))
+    assert [int(given.kinds()[0]) for given in kinds] == list(range(Conditioning.N_KINDS))
     loud = dataclasses.replace(notes, velocities=np.ones_like(notes.hits))
     assert loud.kinds() == 1
-    assert Kept.everything(one).kinds() == 1
+    assert Conditioning.everything(one).kinds() == 1
 
 
 def test_noise_that_is_not_fitted_is_left_alone():
@@ -79,7 +79,9 @@ def test_noise_has_the_law_that_was_set():
 def test_the_fit_has_the_moments_of_the_posteriors(windows, fitted):
     with torch.inference_mode():
         mu, sigma = _residuals(
-            tiny_checkpoint().model, Kept.notes(windows.features), tempo_only(windows.tempos_bpm)
+            tiny_checkpoint().model,
+            Conditioning.notes(windows.features),
+            tempo_only(windows.tempos_bpm),
         )
     torch.manual_seed(0)
     codes = mu + sigma * torch.randn(200, *mu.shape)
@@ -91,10 +93,10 @@ def test_the_fit_has_the_moments_of_the_posteriors(windows, fitted):
 
 
 def test_a_fitted_prior_makes_what_is_hidden_likelier_and_keeps_the_weights(windows, fitted):
-    kept, controls = Kept.notes(windows.features), tempo_only(windows.tempos_bpm)
+    given, controls = Conditioning.notes(windows.features), tempo_only(windows.tempos_bpm)
     before, after = (
         nats_of_rest(
-            one.model, kept, controls, torch.Generator().manual_seed(0), ("velocities",), 4
+            one.model, given, controls, torch.Generator().manual_seed(0), ("velocities",), 4
         ).mean()
         for one in (tiny_checkpoint(), fitted)
     )
@@ -104,10 +106,10 @@ def test_a_fitted_prior_makes_what_is_hidden_likelier_and_keeps_the_weights(wind
 
 
 def test_what_is_played_hears_the_fitted_noise(windows, fitted):
-    kept, controls = Kept.notes(windows.features), tempo_only(windows.tempos_bpm)
-    played = [complete(one.model, kept, controls, Chance()) for one in (tiny_checkpoint(), fitted)]
+    given, controls = Conditioning.notes(windows.features), tempo_only(windows.tempos_bpm)
+    played = [complete(one.model, given, controls, Chance()) for one in (tiny_checkpoint(), fitted)]
     assert not np.array_equal(*played)
-    assert np.array_equal(complete(fitted.model, kept, controls, Chance()), played[1])
+    assert np.array_equal(complete(fitted.model, given, controls, Chance()), played[1])
 
 
 def test_too_few_windows_are_refused(windows):

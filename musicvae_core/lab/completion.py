@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from musicvae_core.lab.options import Chance
-from musicvae_core.models.conditioning import Controls, Flags, Floats, Kept
+from musicvae_core.models.conditioning import Conditioning, Controls, Flags, Floats
 from musicvae_core.models.decoders import shift_right
 from musicvae_core.models.lab import GrooveLab, Inference, known_of
 from musicvae_core.music.drums import N_VOICES
@@ -37,7 +37,7 @@ class _Stretch(NamedTuple):
 
 def complete(
     model: GrooveLab,
-    kept: Kept,
+    given: Conditioning,
     controls: Controls,
     chance: Chance,
     *,
@@ -54,7 +54,7 @@ def complete(
     ----------
     model
         The lab.
-    kept
+    given
         The known parts of (B, T) grooves; T is a whole number of bars.
     controls
         Tempo, density, style and drummer.
@@ -72,31 +72,31 @@ def complete(
     (B, T, 27) float32; the known parts are unchanged.
     """
     generator = torch.Generator().manual_seed(chance.seed)
-    noise = torch.randn((len(kept.features), model.config.z_size), generator=generator)
-    known = np.concatenate([kept.hits, kept.velocities, kept.offsets], axis=-1)
-    kept = replace(kept, features=np.where(known, kept.features, 0).astype(np.float32))
+    noise = torch.randn((len(given.features), model.config.z_size), generator=generator)
+    known = np.concatenate([given.hits, given.velocities, given.offsets], axis=-1)
+    given = replace(given, features=np.where(known, given.features, 0).astype(np.float32))
     n_lead = like.features.shape[1] if like else 0
     grid = model.config.grid
     window_bars = model.config.n_bars - n_lead // grid.steps_per_bar
     seeds = np.random.default_rng(chance.seed)  # a seed for each stretch, however many grooves
-    for stretch in stretches(open_bars(kept, grid), window_bars, context_bars):
-        window, n_before = _window(kept, stretch, grid.steps_per_bar)
+    for stretch in stretches(open_bars(given, grid), window_bars, context_bars):
+        window, n_before = _window(given, stretch, grid.steps_per_bar)
         if like:
-            window = Kept.everything(like.features).followed_by(window)
+            window = Conditioning.everything(like.features).followed_by(window)
         generator.manual_seed(int(seeds.integers(2**62)))
         made = _complete_stretch(model, window, controls, chance, like or noise, generator)
-        features = kept.features.copy()
+        features = given.features.copy()
         made_bars = np.array([stretch.first_made, stretch.end])
         made_steps = slice(*(grid.steps_per_bar * made_bars))
         features[:, made_steps] = made[:, n_lead + n_before :]
-        kept = replace(kept, features=features)
-    return kept.features
+        given = replace(given, features=features)
+    return given.features
 
 
-def open_bars(kept: Kept, grid: Grid = COMMON_TIME) -> Flags:
+def open_bars(given: Conditioning, grid: Grid = COMMON_TIME) -> Flags:
     """Return the bars in which something is unknown in at least one groove: (U,) bool."""
-    unknown_feel = ~(kept.velocities & kept.offsets) & (kept.features[..., :N_VOICES] > 0)
-    is_open = (~kept.hits | unknown_feel).any(axis=(0, 2))  # (T,)
+    unknown_feel = ~(given.velocities & given.offsets) & (given.features[..., :N_VOICES] > 0)
+    is_open = (~given.hits | unknown_feel).any(axis=(0, 2))  # (T,)
     return np.asarray(is_open.reshape(-1, grid.steps_per_bar).any(axis=1))
 
 
@@ -122,9 +122,9 @@ def stretches(is_open: Flags, window_bars: int, context_bars: int) -> Iterator[_
         yield _Stretch(start, first, done)
 
 
-def _window(kept: Kept, stretch: _Stretch, steps_per_bar: int) -> tuple[Kept, int]:
+def _window(given: Conditioning, stretch: _Stretch, steps_per_bar: int) -> tuple[Conditioning, int]:
     """Return the conditioning of a stretch, and how many of its steps are only context."""
-    window = kept.at(slice(stretch.start * steps_per_bar, stretch.end * steps_per_bar))
+    window = given.at(slice(stretch.start * steps_per_bar, stretch.end * steps_per_bar))
     n_before = (stretch.first_made - stretch.start) * steps_per_bar
     is_before = np.arange(window.hits.shape[1]) < n_before
     return window.revealing(np.broadcast_to(is_before, window.hits.shape[:2])), n_before
@@ -133,22 +133,22 @@ def _window(kept: Kept, stretch: _Stretch, steps_per_bar: int) -> tuple[Kept, in
 @torch.inference_mode()
 def _complete_stretch(
     model: GrooveLab,
-    kept: Kept,
+    given: Conditioning,
     controls: Controls,
     chance: Chance,
     code: Example | Tensor,
     generator: torch.Generator,
 ) -> Floats:
     """Complete grooves of at most one window, with an example's code or one from the prior."""
-    context, mu, sigma = model.read(model.condition(kept, controls))
+    context, mu, sigma = model.read(model.condition(given, controls))
     if isinstance(code, Example):
         z = code.z
     else:
-        z = model.draw_code(mu, sigma, code, torch.from_numpy(kept.kinds()))
+        z = model.draw_code(mu, sigma, code, torch.from_numpy(given.kinds()))
     features: Floats = model.complete(
         z,
         context,
-        known_of(kept),
+        known_of(given),
         temperature=chance.temperature,
         feel_temperature=chance.feel_temperature,
         generator=generator,
@@ -158,7 +158,7 @@ def _complete_stretch(
 
 def nats_of_rest(
     model: GrooveLab,
-    kept: Kept,
+    given: Conditioning,
     controls: Controls,
     generator: torch.Generator,
     terms: Collection[str],
@@ -170,7 +170,7 @@ def nats_of_rest(
     ----------
     model
         The lab.
-    kept
+    given
         The conditioning; its features (B, T, 27) hold the complete grooves.
     controls
         Tempo, density, style and drummer.
@@ -188,8 +188,8 @@ def nats_of_rest(
 
     Source: Burda, Grosse and Salakhutdinov 2016, equation 8.
     """
-    known, kinds = known_of(kept), torch.from_numpy(kept.kinds())
-    inference = model.infer(model.condition(kept, controls), known.features)
+    known, kinds = known_of(given), torch.from_numpy(given.kinds())
+    inference = model.infer(model.condition(given, controls), known.features)
     previous = shift_right(known.features)
     weights = []
     for _ in range(n_draws):

@@ -25,9 +25,9 @@ from musicvae_core.lab.options import (
 from musicvae_core.models.checkpoint import LabCheckpoint
 from musicvae_core.models.conditioning import (
     UNKNOWN,
+    Conditioning,
     Controls,
     Floats,
-    Kept,
     taps_of,
 )
 from musicvae_core.music.drums import N_VOICES
@@ -100,8 +100,8 @@ class Lab:
         ConfigError
             If there is no such style or drummer.
         """
-        kept = Kept.notes(_features(groove))
-        played = self._complete(groove, kept, replace(wishes, hits_a_bar=None), chance, 1)
+        given = Conditioning.notes(_features(groove))
+        played = self._complete(groove, given, replace(wishes, hits_a_bar=None), chance, 1)
         return amounts.apply(groove, played)
 
     def drumify(
@@ -131,8 +131,8 @@ class Lab:
         taps = taps_of(features)
         if np.ptp(rhythm.velocities[rhythm.hits]) == 0:
             taps = taps * np.array([1, 0, 1], np.float32)
-        kept = replace(Kept.nothing(features), taps=taps.astype(np.float32))
-        return self._complete(rhythm, kept, wishes, chance, _CONTEXT_BARS)
+        given = replace(Conditioning.nothing(features), taps=taps.astype(np.float32))
+        return self._complete(rhythm, given, wishes, chance, _CONTEXT_BARS)
 
     def transfer(
         self,
@@ -171,7 +171,9 @@ class Lab:
 
     def play_like(self, example: Example, groove: Groove, chance: Chance = USUAL) -> Groove:
         """Give a groove new feel, conditioned on an example's code and bars; see `listen`."""
-        return self._complete(groove, Kept.notes(_features(groove)), ANYTHING, chance, 1, example)
+        return self._complete(
+            groove, Conditioning.notes(_features(groove)), ANYTHING, chance, 1, example
+        )
 
     def fill_in(
         self,
@@ -206,8 +208,8 @@ class Lab:
         where = range(groove.n_bars) if bars is None else bars
         _check_choice("voice", voices, N_VOICES)
         _check_choice("bar", where, groove.n_bars)
-        kept = _all_but(groove, voices, where)
-        return self._complete(groove, kept, wishes, chance, _CONTEXT_BARS)
+        given = _all_but(groove, voices, where)
+        return self._complete(groove, given, wishes, chance, _CONTEXT_BARS)
 
     def carry_on(
         self,
@@ -237,27 +239,27 @@ class Lab:
         if wishes.hits_a_bar is not None or hits_a_bar is None:
             return self.fill_in(longer, bars=new, wishes=wishes, chance=chance)
         wishes = replace(wishes, hits_a_bar=hits_a_bar)
-        kept = _all_but(longer, range(N_VOICES), new)
-        draws = self._draw(longer, kept, wishes, chance, _CONTEXT_BARS, n_draws=_N_DRAWS)
+        given = _all_but(longer, range(N_VOICES), new)
+        draws = self._draw(longer, given, wishes, chance, _CONTEXT_BARS, n_draws=_N_DRAWS)
         return min(draws, key=lambda draw: _unevenness(draw, groove.n_bars, hits_a_bar))
 
     def _complete(
         self,
         groove: Groove,
-        kept: Kept,
+        given: Conditioning,
         wishes: Wishes,
         chance: Chance,
         context_bars: int,
         like: Example | None = None,
     ) -> Groove:
         """Complete a groove, given its known parts."""
-        [made] = self._draw(groove, kept, wishes, chance, context_bars, like)
+        [made] = self._draw(groove, given, wishes, chance, context_bars, like)
         return made
 
     def _draw(
         self,
         groove: Groove,
-        kept: Kept,
+        given: Conditioning,
         wishes: Wishes,
         chance: Chance,
         context_bars: int,
@@ -269,14 +271,14 @@ class Lab:
         draws = np.zeros(n_draws, np.int64)
         features = complete(
             self.checkpoint.model,
-            kept.take(draws),
+            given.take(draws),
             self._controls(groove, wishes).take(draws),
             chance,
             context_bars=context_bars,
             like=like,
         )
         made = [self.checkpoint.to_music(one, groove.tempo_bpm) for one in features]
-        return [_put_back(groove, kept, one) for one in made]
+        return [_put_back(groove, given, one) for one in made]
 
     def _controls(self, groove: Groove, wishes: Wishes) -> Controls:
         hits_a_bar = np.nan if wishes.hits_a_bar is None else wishes.hits_a_bar
@@ -296,7 +298,7 @@ class Lab:
         windows = _sounding_windows(feel, config.n_bars)
         features = np.concatenate([_features(window) for window in windows])
         controls = self._controls(feel, ANYTHING).take(np.zeros(len(windows), np.int64))
-        condition = model.condition(Kept.notes(features), controls)
+        condition = model.condition(Conditioning.notes(features), controls)
         mu, _ = model.encode(torch.from_numpy(features), condition)
         distances = (mu - mu.mean(dim=0)).norm(dim=-1)
         typical = int(distances.argmin())
@@ -304,7 +306,7 @@ class Lab:
         return Example(mu[typical : typical + 1], features[typical : typical + 1, :n_steps])
 
 
-def _all_but(groove: Groove, voices: Collection[int], bars: Collection[int]) -> Kept:
+def _all_but(groove: Groove, voices: Collection[int], bars: Collection[int]) -> Conditioning:
     """Return the conditioning on all of a groove except some voices in some bars."""
     anew = np.zeros(groove.hits.shape, bool)
     steps_per_bar = groove.grid.steps_per_bar
@@ -312,15 +314,17 @@ def _all_but(groove: Groove, voices: Collection[int], bars: Collection[int]) -> 
         steps = slice(bar * steps_per_bar, (bar + 1) * steps_per_bar)
         anew[steps, sorted(voices)] = True
     known = ~anew[None]
-    return replace(Kept.nothing(_features(groove)), hits=known, velocities=known, offsets=known)
+    return replace(
+        Conditioning.nothing(_features(groove)), hits=known, velocities=known, offsets=known
+    )
 
 
-def _put_back(groove: Groove, kept: Kept, made: Groove) -> Groove:
+def _put_back(groove: Groove, given: Conditioning, made: Groove) -> Groove:
     """Return a completed groove with the original's known parts restored exactly."""
     return Groove.from_hits(
-        np.where(kept.hits[0], groove.hits, made.hits),
-        np.where(kept.velocities[0], groove.velocities, made.velocities),
-        np.where(kept.offsets[0], groove.offsets, made.offsets),
+        np.where(given.hits[0], groove.hits, made.hits),
+        np.where(given.velocities[0], groove.velocities, made.velocities),
+        np.where(given.offsets[0], groove.offsets, made.offsets),
         groove.tempo_bpm,
         groove.grid,
     )

@@ -24,7 +24,7 @@ Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class Conditioning:
     """The known parts of grooves, cell by cell.
 
     Parameters
@@ -48,25 +48,25 @@ class Kept:
     taps: Floats
 
     @classmethod
-    def nothing(cls, features: Floats) -> Kept:
+    def nothing(cls, features: Floats) -> Conditioning:
         """Nothing is known of grooves of this shape."""
         cells = np.zeros((*features.shape[:2], N_VOICES), bool)
         taps = np.zeros((*features.shape[:2], _N_TAP_FEATURES), np.float32)
         return cls(features, cells, cells, cells, taps)
 
     @classmethod
-    def notes(cls, features: Floats) -> Kept:
+    def notes(cls, features: Floats) -> Conditioning:
         """All hits are known, but not how they are played."""
         nothing = cls.nothing(features)
         return replace(nothing, hits=np.ones_like(nothing.hits))
 
     @classmethod
-    def everything(cls, features: Floats) -> Kept:
+    def everything(cls, features: Floats) -> Conditioning:
         """Everything is known."""
         cells = np.ones((*features.shape[:2], N_VOICES), bool)
         return replace(cls.nothing(features), hits=cells, velocities=cells, offsets=cells)
 
-    def revealing(self, steps: Flags) -> Kept:
+    def revealing(self, steps: Flags) -> Conditioning:
         """Return the conditioning with everything known at the given steps, (B, T) bool."""
         cells = steps[..., None]
         return replace(
@@ -76,9 +76,9 @@ class Kept:
             offsets=self.offsets | cells,
         )
 
-    def at(self, steps: slice) -> Kept:
+    def at(self, steps: slice) -> Conditioning:
         """Return the conditioning of some steps only."""
-        return Kept(
+        return Conditioning(
             self.features[:, steps],
             self.hits[:, steps],
             self.velocities[:, steps],
@@ -86,9 +86,9 @@ class Kept:
             self.taps[:, steps],
         )
 
-    def take(self, indices: NDArray[np.int64]) -> Kept:
+    def take(self, indices: NDArray[np.int64]) -> Conditioning:
         """Return the conditioning of the grooves at the indices."""
-        return Kept(
+        return Conditioning(
             self.features[indices],
             self.hits[indices],
             self.velocities[indices],
@@ -96,9 +96,9 @@ class Kept:
             self.taps[indices],
         )
 
-    def followed_by(self, other: Kept) -> Kept:
+    def followed_by(self, other: Conditioning) -> Conditioning:
         """Return the conditioning of these grooves followed by others."""
-        return Kept(
+        return Conditioning(
             np.concatenate([self.features, other.features], axis=1),
             np.concatenate([self.hits, other.hits], axis=1),
             np.concatenate([self.velocities, other.velocities], axis=1),
@@ -170,13 +170,17 @@ def n_condition_features(n_styles: int, n_drummers: int, grid: Grid = COMMON_TIM
 
 
 def condition_features(
-    kept: Kept, controls: Controls, n_styles: int, n_drummers: int, grid: Grid = COMMON_TIME
+    given: Conditioning,
+    controls: Controls,
+    n_styles: int,
+    n_drummers: int,
+    grid: Grid = COMMON_TIME,
 ) -> Floats:
     """Return the model's conditioning features: (B, T, C) float32."""
-    n_examples, n_steps = kept.hits.shape[:2]
+    n_examples, n_steps = given.hits.shape[:2]
     steps_per_bar = grid.steps_per_bar
     place = np.eye(steps_per_bar, dtype=np.float32)[np.arange(n_steps) % steps_per_bar]
-    has_taps = kept.taps[..., :1].any(axis=1)  # (B, 1)
+    has_taps = given.taps[..., :1].any(axis=1)  # (B, 1)
     tempos = np.log2(controls.tempos_bpm / _TEMPO_CENTRE_BPM) / _TEMPO_OCTAVES
     is_dense = ~np.isnan(controls.densities)
     of_whole = [
@@ -188,8 +192,8 @@ def condition_features(
     whole = np.concatenate(of_whole, axis=-1).astype(np.float32)  # (B, rest)
     return np.concatenate(
         [
-            kept.known_features(),
-            kept.taps,
+            given.known_features(),
+            given.taps,
             np.broadcast_to(place, (n_examples, n_steps, steps_per_bar)),
             np.broadcast_to(whole[:, None], (n_examples, n_steps, whole.shape[-1])),
         ],

@@ -13,8 +13,8 @@ from torch.nn import functional
 from musicvae_core.models import mixture
 from musicvae_core.models.arithmetic import on_whole_blocks
 from musicvae_core.models.conditioning import (
+    Conditioning,
     Controls,
-    Kept,
     condition_features,
     n_condition_features,
 )
@@ -49,10 +49,10 @@ class _Known(NamedTuple):
     tapped: Tensor
 
 
-def known_of(kept: Kept, device: torch.device | str = "cpu") -> _Known:
+def known_of(given: Conditioning, device: torch.device | str = "cpu") -> _Known:
     """Return the constraints on an output as tensors."""
-    cells = np.concatenate([kept.hits, kept.velocities, kept.offsets], axis=-1)
-    parts = (np.asarray(kept.features), cells, kept.taps[..., 0] > 0)
+    cells = np.concatenate([given.hits, given.velocities, given.offsets], axis=-1)
+    parts = (np.asarray(given.features), cells, given.taps[..., 0] > 0)
     return _Known(*(torch.from_numpy(part).to(device) for part in parts))
 
 
@@ -252,11 +252,11 @@ class GrooveLab(nn.Module):
             context_size=config.context_size,
         )
 
-    def condition(self, kept: Kept, controls: Controls) -> Tensor:
+    def condition(self, given: Conditioning, controls: Controls) -> Tensor:
         """Return the conditioning features (B, T, C) float32 of known parts and controls."""
         n_styles, n_drummers = len(self.config.style_names), len(self.config.drummer_names)
         grid = self.config.grid
-        return torch.from_numpy(condition_features(kept, controls, n_styles, n_drummers, grid))
+        return torch.from_numpy(condition_features(given, controls, n_styles, n_drummers, grid))
 
     def forward(self, batch: LabBatch) -> dict[str, Tensor]:
         """Return the loss terms of the unknown cells, each (B,) in nats.
@@ -310,7 +310,7 @@ class GrooveLab(nn.Module):
         noise
             (B, Z) standard normal.
         kinds
-            (B,) int64; see `Kept.kinds`.
+            (B,) int64; see `Conditioning.kinds`.
         """
         turned: Tensor = on_whole_blocks(self.code_noise, noise, kinds)
         return mu + sigma * turned

@@ -20,30 +20,39 @@ import torch
 from numpy.typing import NDArray
 
 from musicvae_core.data.windows import Windows, batch_indices
-from musicvae_core.models.conditioning import UNKNOWN, Controls, Flags, Floats, Kept, taps_of
+from musicvae_core.models.conditioning import (
+    UNKNOWN,
+    Conditioning,
+    Controls,
+    Flags,
+    Floats,
+    taps_of,
+)
 from musicvae_core.models.config import LabConfig, TrainConfig, step_seed
 from musicvae_core.models.lab import GrooveLab, LabBatch, known_of
 from musicvae_core.models.musicvae import elbo_losses, map_batch
 from musicvae_core.music.drums import N_VOICES, OFFSET_SCALE
 from musicvae_core.music.grid import COMMON_TIME, Grid
 
-_Hiding = Callable[[Floats, np.random.Generator, Grid], Kept]
+_Hiding = Callable[[Floats, np.random.Generator, Grid], Conditioning]
 _UNKNOWN_CONTROL = 0.5
 """Share of examples in which density, style or drummer is hidden."""
 _VALIDATION_SEED = 1
 
 
-def hide(features: Floats, rng: np.random.Generator, grid: Grid = COMMON_TIME) -> Kept:
+def hide(features: Floats, rng: np.random.Generator, grid: Grid = COMMON_TIME) -> Conditioning:
     """Hide parts of a batch (B, T, 27), each example in its own way; return the conditioning."""
     kinds = rng.choice(len(_HIDINGS), len(features), p=_SHARES)
     parts = [
         _HIDINGS[kind](one[None], rng, grid) for kind, one in zip(kinds, features, strict=True)
     ]
     names = ("features", "hits", "velocities", "offsets", "taps")
-    kept = Kept(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    given = Conditioning(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in names)
+    )
     first_bar = np.arange(features.shape[1]) < grid.steps_per_bar
     shown = rng.random((len(features), 1)) < 0.5
-    return kept.revealing(shown & first_bar)
+    return given.revealing(shown & first_bar)
 
 
 def _hide_controls(controls: Controls, rng: np.random.Generator) -> Controls:
@@ -57,41 +66,43 @@ def _hide_controls(controls: Controls, rng: np.random.Generator) -> Controls:
     )
 
 
-def _hide_feel(features: Floats, rng: np.random.Generator, grid: Grid) -> Kept:
-    kept = Kept.notes(features)
+def _hide_feel(features: Floats, rng: np.random.Generator, grid: Grid) -> Conditioning:
+    given = Conditioning.notes(features)
     what = rng.choice(3, p=[0.7, 0.15, 0.15])
     if what == 1:
-        return replace(kept, velocities=np.ones_like(kept.hits))
+        return replace(given, velocities=np.ones_like(given.hits))
     if what == 2:
-        return replace(kept, offsets=np.ones_like(kept.hits))
-    return kept
+        return replace(given, offsets=np.ones_like(given.hits))
+    return given
 
 
-def _hide_voices(features: Floats, rng: np.random.Generator, grid: Grid) -> Kept:
-    kept = Kept.everything(features)
+def _hide_voices(features: Floats, rng: np.random.Generator, grid: Grid) -> Conditioning:
+    given = Conditioning.everything(features)
     voices = rng.random(N_VOICES) < rng.uniform(0.1, 0.9)
     steps = (
-        _some_beats(features, rng, grid) if rng.random() < 0.4 else np.ones_like(kept.hits[..., 0])
+        _some_beats(features, rng, grid) if rng.random() < 0.4 else np.ones_like(given.hits[..., 0])
     )
-    return _without(kept, steps[..., None] & voices, rng)
+    return _without(given, steps[..., None] & voices, rng)
 
 
-def _hide_beats(features: Floats, rng: np.random.Generator, grid: Grid) -> Kept:
+def _hide_beats(features: Floats, rng: np.random.Generator, grid: Grid) -> Conditioning:
     steps = _some_beats(features, rng, grid)
-    return _without(Kept.everything(features), steps[..., None] & np.ones(N_VOICES, bool), rng)
+    return _without(
+        Conditioning.everything(features), steps[..., None] & np.ones(N_VOICES, bool), rng
+    )
 
 
-def _hide_all_but_taps(features: Floats, rng: np.random.Generator, grid: Grid) -> Kept:
+def _hide_all_but_taps(features: Floats, rng: np.random.Generator, grid: Grid) -> Conditioning:
     taps = taps_of(features)
     if rng.random() < 0.2:
         taps = taps * (rng.random((*taps.shape[:2], 1)) > rng.uniform(0, 0.6))
     if rng.random() < 0.4:
         taps = taps * np.array([1, 0, 1], np.float32)
-    return replace(Kept.nothing(features), taps=taps.astype(np.float32))
+    return replace(Conditioning.nothing(features), taps=taps.astype(np.float32))
 
 
-def _hide_all(features: Floats, rng: np.random.Generator, grid: Grid) -> Kept:
-    return Kept.nothing(features)
+def _hide_all(features: Floats, rng: np.random.Generator, grid: Grid) -> Conditioning:
+    return Conditioning.nothing(features)
 
 
 def _some_beats(features: Floats, rng: np.random.Generator, grid: Grid) -> Flags:
@@ -103,11 +114,11 @@ def _some_beats(features: Floats, rng: np.random.Generator, grid: Grid) -> Flags
     return np.repeat(beats, grid.steps_per_beat)[None]
 
 
-def _without(kept: Kept, cells: Flags, rng: np.random.Generator) -> Kept:
+def _without(given: Conditioning, cells: Flags, rng: np.random.Generator) -> Conditioning:
     """Hide cells, and sometimes the feel of the rest as well."""
-    shown = kept.hits & ~cells
+    shown = given.hits & ~cells
     feel = shown if rng.random() < 0.8 else np.zeros_like(shown)
-    return replace(kept, hits=shown, velocities=feel, offsets=feel)
+    return replace(given, hits=shown, velocities=feel, offsets=feel)
 
 
 _HIDINGS: tuple[_Hiding, ...] = (
@@ -143,22 +154,22 @@ def draw_batch(model: GrooveLab, windows: Windows, config: TrainConfig, step: in
     rng = np.random.default_rng((config.seed, step))
     controls = told_of(chosen, model.config)
     played = _change_feel(chosen.features, config.augmentation, rng.spawn(1)[0])
-    kept, controls = hide(played, rng, model.config.grid), _hide_controls(controls, rng)
-    return _make_batch(model, kept, controls, config, step_seed(config, step))
+    given, controls = hide(played, rng, model.config.grid), _hide_controls(controls, rng)
+    return _make_batch(model, given, controls, config, step_seed(config, step))
 
 
 def _make_batch(
-    model: GrooveLab, kept: Kept, controls: Controls, config: TrainConfig, seed: int
+    model: GrooveLab, given: Conditioning, controls: Controls, config: TrainConfig, seed: int
 ) -> LabBatch:
-    """Return a training batch; `kept.features` holds the complete grooves."""
+    """Return a training batch; `given.features` holds the complete grooves."""
     generator = torch.Generator().manual_seed(seed)
-    is_feel = torch.from_numpy(kept.hits.all(axis=(1, 2)))
+    is_feel = torch.from_numpy(given.hits.all(axis=(1, 2)))
     return LabBatch(
-        model.condition(kept, controls),
-        known_of(kept),
+        model.condition(given, controls),
+        known_of(given),
         kl_weights=torch.where(is_feel, config.beta_of_feel, 1.0),
         z_noise=torch.randn(len(is_feel), model.config.z_size, generator=generator),
-        is_blank=torch.rand(kept.hits.shape[:2], generator=generator) < config.word_dropout,
+        is_blank=torch.rand(given.hits.shape[:2], generator=generator) < config.word_dropout,
     )
 
 
@@ -169,11 +180,11 @@ def measure(model: GrooveLab, windows: Windows, config: TrainConfig) -> dict[str
     `loss` is the total; the other terms are means in nats per example.
     """
     rng = np.random.default_rng(_VALIDATION_SEED)
-    kept = hide(windows.features, rng, model.config.grid)
+    given = hide(windows.features, rng, model.config.grid)
     controls = _hide_controls(told_of(windows, model.config), rng)
     heard_all = config.replaced(word_dropout=0.0)
     device = next(model.parameters()).device
-    batch = _make_batch(model, kept, controls, heard_all, _VALIDATION_SEED)
+    batch = _make_batch(model, given, controls, heard_all, _VALIDATION_SEED)
     losses = elbo_losses(
         model(map_batch(lambda part: part.to(device), batch)),
         batch.kl_weights.to(device),

@@ -28,7 +28,7 @@ from torch.distributions import MultivariateNormal
 
 from musicvae_core.errors import ConfigError
 from musicvae_core.models.arithmetic import Arranged, in_integers, on_whole_blocks, step_dtype
-from musicvae_core.models.conditioning import Kept
+from musicvae_core.models.conditioning import Conditioning
 from musicvae_core.models.config import Config, Size
 
 _N_FREQUENCIES = 16
@@ -269,7 +269,7 @@ class LatentPrior(nn.Module):
 
 
 class CodeNoise(nn.Module):
-    """A correlated Gaussian for each kind of conditioning; see `Kept.kinds`.
+    """A correlated Gaussian for each kind of conditioning; see `Conditioning.kinds`.
 
     The trained prior has independent dimensions. Where the codes of real grooves are correlated,
     its samples fall between them, and velocities and timing vary less from groove to groove
@@ -289,9 +289,9 @@ class CodeNoise(nn.Module):
 
     def __init__(self, z_size: int) -> None:
         super().__init__()
-        self.register_buffer("means", torch.zeros(Kept.N_KINDS, z_size))
+        self.register_buffer("means", torch.zeros(Conditioning.N_KINDS, z_size))
         # On the meta device, where checkpoints are built, torch.eye would import torch's compiler.
-        roots = np.tile(np.eye(z_size, dtype=np.float32), (Kept.N_KINDS, 1, 1))
+        roots = np.tile(np.eye(z_size, dtype=np.float32), (Conditioning.N_KINDS, 1, 1))
         self.register_buffer("roots", torch.from_numpy(roots))
         self.register_load_state_dict_pre_hook(_leave_unfitted)  # type: ignore[no-untyped-call]
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from musicvae_core.data.windows import AnyWindows, FeatureRows, Windows
 from musicvae_core.errors import ConfigError, TooFewExamplesError
 from musicvae_core.models.checkpoint import Checkpoint, LabCheckpoint
-from musicvae_core.models.conditioning import Controls, Kept, tempo_only
+from musicvae_core.models.conditioning import Conditioning, Controls, tempo_only
 from musicvae_core.models.config import LabConfig, ModelConfig
 from musicvae_core.models.kinds import kind_of
 from musicvae_core.models.lab import GrooveLab
@@ -265,12 +265,12 @@ def _fit_gaussian(
         If a kind of conditioning has no more windows than z has dimensions.
     """
     parts = [
-        (kept.kinds(), *_residuals(model, kept, tempo_only(tempos_bpm)))
-        for kept, tempos_bpm in _tasks(windows, training)
+        (given.kinds(), *_residuals(model, given, tempo_only(tempos_bpm)))
+        for given, tempos_bpm in _tasks(windows, training)
     ]
     kinds, mu, sigma = (np.concatenate(one) for one in zip(*parts, strict=True))
     fitted = copy.deepcopy(model)
-    for kind in range(Kept.N_KINDS):
+    for kind in range(Conditioning.N_KINDS):
         own = kinds == kind
         if own.sum() <= mu.shape[1]:
             raise TooFewExamplesError(
@@ -281,10 +281,10 @@ def _fit_gaussian(
     return replace(checkpoint, model=fitted)
 
 
-def _residuals(model: GrooveLab, kept: Kept, controls: Controls) -> tuple[Tensor, Tensor]:
+def _residuals(model: GrooveLab, given: Conditioning, controls: Controls) -> tuple[Tensor, Tensor]:
     """Return the posteriors' mu and sigma, (B, Z) each, in units of the trained prior."""
-    features = torch.from_numpy(kept.features)
-    inference = model.infer(model.condition(kept, controls), features)
+    features = torch.from_numpy(given.features)
+    inference = model.infer(model.condition(given, controls), features)
     scale = inference.prior_sigma
     return (inference.mu - inference.prior_mu) / scale, inference.sigma / scale
 
@@ -295,13 +295,15 @@ def _moments(mu: np.ndarray, sigma: np.ndarray) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(mu.mean(axis=0)), torch.from_numpy(covariance)
 
 
-def _tasks(windows: Windows, training: _GaussianTraining) -> Iterator[tuple[Kept, np.ndarray]]:
+def _tasks(
+    windows: Windows, training: _GaussianTraining
+) -> Iterator[tuple[Conditioning, np.ndarray]]:
     rng = np.random.default_rng(training.seed)
     for start in range(0, len(windows), _HIDING_BATCH):
         features = windows.features[start : start + _HIDING_BATCH]
         tempos_bpm = windows.tempos_bpm[start : start + _HIDING_BATCH]
-        yield Kept.notes(features), tempos_bpm
-        yield Kept.nothing(features), tempos_bpm
+        yield Conditioning.notes(features), tempos_bpm
+        yield Conditioning.nothing(features), tempos_bpm
         for _ in range(training.n_hidings):
             yield hide(features, rng, windows.grid), tempos_bpm
 

@@ -37,7 +37,7 @@ from musicvae_core.evaluation.realism import feature_gaps, judge_auc
 from musicvae_core.lab.completion import complete, nats_of_rest, open_bars, stretches
 from musicvae_core.lab.options import Chance
 from musicvae_core.models.checkpoint import LabCheckpoint
-from musicvae_core.models.conditioning import Controls, Floats, Kept, taps_of, tempo_only
+from musicvae_core.models.conditioning import Conditioning, Controls, Floats, taps_of, tempo_only
 from musicvae_core.models.lab_tasks import told_of
 from musicvae_core.music.drums import CLOSED_HAT, KICK, RIDE, SNARE, VOICES
 
@@ -65,27 +65,27 @@ class _Player:
     checkpoint: LabCheckpoint
     seed: int
 
-    def play(self, kept: Kept, controls: Controls, draw: int) -> Floats:
+    def play(self, given: Conditioning, controls: Controls, draw: int) -> Floats:
         """Complete windows (N, T, 27); every draw has its own random numbers."""
         parts = []
-        for start in range(0, len(kept.features), _BATCH):
+        for start in range(0, len(given.features), _BATCH):
             batch = slice(start, start + _BATCH)
             seed = int(np.random.SeedSequence((self.seed, draw, start)).generate_state(1)[0])
-            some, given = _some_of(kept, batch), controls.take(batch)
-            parts.append(complete(self.checkpoint.model, some, given, Chance(seed=seed)))
+            some, own = _some_of(given, batch), controls.take(batch)
+            parts.append(complete(self.checkpoint.model, some, own, Chance(seed=seed)))
         return np.concatenate(parts)
 
-    def nats(self, kept: Kept, controls: Controls, *terms: str) -> float:
+    def nats(self, given: Conditioning, controls: Controls, *terms: str) -> float:
         """Return nats per window for the hidden parts; see `nats_of_rest`."""
         generator = torch.Generator().manual_seed(self.seed)
         total = 0.0
-        for start in range(0, len(kept.features), _BATCH):
+        for start in range(0, len(given.features), _BATCH):
             batch = slice(start, start + _BATCH)
-            some, given = _some_of(kept, batch), controls.take(batch)
+            some, own = _some_of(given, batch), controls.take(batch)
             with torch.inference_mode():
-                nats = nats_of_rest(self.checkpoint.model, some, given, generator, terms, _N_BOUND)
+                nats = nats_of_rest(self.checkpoint.model, some, own, generator, terms, _N_BOUND)
             total += float(nats.sum())
-        return total / len(kept.features)
+        return total / len(given.features)
 
 
 def feel_experiment(
@@ -145,14 +145,14 @@ def feel_experiment(
     return report
 
 
-def _some_of(kept: Kept, batch: slice) -> Kept:
+def _some_of(given: Conditioning, batch: slice) -> Conditioning:
     """Return the conditioning of some of the grooves."""
-    return Kept(
-        kept.features[batch],
-        kept.hits[batch],
-        kept.velocities[batch],
-        kept.offsets[batch],
-        kept.taps[batch],
+    return Conditioning(
+        given.features[batch],
+        given.hits[batch],
+        given.velocities[batch],
+        given.offsets[batch],
+        given.taps[batch],
     )
 
 
@@ -205,14 +205,14 @@ def _ways_to_play(
         mean = table.play(real.features, "none")
         draws = [table.play(real.features, noise, seed + draw) for draw in range(_N_DRAWS)]
         yield row(name, *draws, nats=nats, mean=mean)
-    kept = Kept.notes(real.features)
+    given = Conditioning.notes(real.features)
     if deterministic is not None:
         means = _Player(deterministic, seed)
-        yield row("deterministic head, trained the same", means.play(kept, tempo_alone, 0))
+        yield row("deterministic head, trained the same", means.play(given, tempo_alone, 0))
     for name, controls in ((LAB, tempo_alone), (LAB_TOLD, who)):
-        drawn = [player.play(kept, controls, draw) for draw in range(_N_MEAN)]
+        drawn = [player.play(given, controls, draw) for draw in range(_N_MEAN)]
         mean = np.mean(drawn, axis=0, dtype=np.float32)
-        nats = player.nats(kept, controls, "velocities", "offsets")
+        nats = player.nats(given, controls, "velocities", "offsets")
         nats_a_hit = nats * len(hits) / float(hits.sum())
         yield row(name, *drawn[:_N_DRAWS], nats=nats_a_hit, mean=mean)
 
@@ -222,8 +222,8 @@ def _drumify(player: _Player, real: Real) -> _Row:
     report = {}
     for name, columns in (("with accents", [1, 1, 1]), ("without", [1, 0, 1])):
         taps = (taps_of(real.features) * np.array(columns)).astype(np.float32)
-        kept = replace(Kept.nothing(real.features), taps=taps)
-        kits = player.play(kept, tempo_only(real.tempos_bpm), 0)
+        given = replace(Conditioning.nothing(real.features), taps=taps)
+        kits = player.play(given, tempo_only(real.tempos_bpm), 0)
         report[name] = {
             **followed_share(kits, real.features),
             "accents": _accents_followed(kits, real.features),
@@ -246,14 +246,14 @@ def _fill_in(player: _Player, train: Floats, real: Real) -> list[_Row]:
     """Fill in single voices, given the rest."""
     rows = []
     for voice in _FILLED_VOICES:
-        kept = Kept.everything(real.features)
-        known = kept.hits.copy()
+        given = Conditioning.everything(real.features)
+        known = given.hits.copy()
         known[..., voice] = False
-        kept = replace(kept, hits=known, velocities=known, offsets=known)
+        given = replace(given, hits=known, velocities=known, offsets=known)
         table = PatternTable.of(train[..., voice] > 0.5)
         hits = real.features[..., voice] > 0.5
-        nats = player.nats(kept, tempo_only(real.tempos_bpm), "hits")
-        drawn = player.play(kept, tempo_only(real.tempos_bpm), 0)[..., voice] > 0.5
+        nats = player.nats(given, tempo_only(real.tempos_bpm), "hits")
+        drawn = player.play(given, tempo_only(real.tempos_bpm), 0)[..., voice] > 0.5
         n_bars = player.checkpoint.config.n_bars
         most_common = np.tile(table.most_common, (len(hits), n_bars))
         rows.append(
@@ -271,10 +271,10 @@ def _fill_in(player: _Player, train: Floats, real: Real) -> list[_Row]:
 def _seams(player: _Player, dataset: Dataset, split: Split) -> _Row:
     """Humanize long windows; compare bar lines where a stretch begins with the others."""
     windows = _some(dataset.windows(split, _LONG_BARS), _N_LONG)
-    kept = Kept.notes(windows.features)
-    plan = stretches(open_bars(kept), player.checkpoint.config.n_bars, 1)
+    given = Conditioning.notes(windows.features)
+    plan = stretches(open_bars(given), player.checkpoint.config.n_bars, 1)
     first_bars: NDArray[np.int64] = np.array([stretch.first_made for stretch in plan][1:])
-    played = player.play(kept, tempo_only(windows.tempos_bpm), 0)
+    played = player.play(given, tempo_only(windows.tempos_bpm), 0)
     half = played.shape[1] // 2
     return {
         "n_windows": len(windows),

@@ -6,8 +6,8 @@ from tiny_data import drummed_groove, features_of, random_groove
 
 from musicvae_core.models.conditioning import (
     UNKNOWN,
+    Conditioning,
     Controls,
-    Kept,
     condition_features,
     n_condition_features,
     taps_of,
@@ -54,23 +54,23 @@ def test_taps_are_the_loudest_hit_of_a_step():
 def test_hidden_values_are_not_heard(grooves, hidden):
     other = np.random.default_rng(2).random(grooves.shape).astype(np.float32)
     known = np.concatenate([hidden.hits, hidden.velocities, hidden.offsets], axis=-1)
-    mixed = Kept(
+    mixed = Conditioning(
         np.where(known, grooves, other),
         hidden.hits,
         hidden.velocities,
         hidden.offsets,
         hidden.taps,
     )
-    heard = [condition_features(kept, controls(), 5, 6) for kept in (hidden, mixed)]
+    heard = [condition_features(given, controls(), 5, 6) for given in (hidden, mixed)]
     assert np.array_equal(*heard)
 
 
 def test_the_condition_has_its_width_and_tells_unknown_from_none(grooves):
-    kept = Kept.notes(grooves)
-    told = condition_features(kept, controls(), 5, 6)
+    given = Conditioning.notes(grooves)
+    told = condition_features(given, controls(), 5, 6)
     assert told.shape == (N, 64, n_condition_features(5, 6))
     for change in ({"density": np.nan}, {"style": UNKNOWN}, {"drummer": UNKNOWN}, {"density": 0}):
-        assert not np.array_equal(condition_features(kept, controls(**change), 5, 6), told)
+        assert not np.array_equal(condition_features(given, controls(**change), 5, 6), told)
 
 
 def test_every_way_to_hide_hides_something_and_shows_nothing_false(grooves, hidden):
