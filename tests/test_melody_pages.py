@@ -27,7 +27,7 @@ from musicvae_core.music.line_attributes import LINE_CONTROLS
 from musicvae_core.studio import Studio
 from pages.shared.card import Card, payload
 from pages.shared.collection import Source
-from pages.shared.edits import CARD_EVENTS, Edit, _edited, _fits
+from pages.shared.edits import CARD_EVENTS, _Edit, _edited, _fits
 from pages.shared.store import History
 
 LINE = Line.from_notes([Note(4 * beat, 3, 60 + beat, 0.51234567) for beat in range(8)], 2)
@@ -143,7 +143,7 @@ def test_an_edited_line_keeps_the_digits_of_the_notes_that_stay() -> None:
     [[step, length, _, loud], *rest] = sent
     notes = [[step, length - 1, 72, loud], *rest]
     [said] = CARD_EVENTS["edit"].validate_python([["one", 1, [], [notes]]])
-    assert isinstance(said, Edit)
+    assert isinstance(said, _Edit)
     assert _fits(said, LINE)
     after = _edited(said, LINE)
     assert isinstance(after, Line)

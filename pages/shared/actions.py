@@ -12,6 +12,7 @@ half done, and the user would have to click again.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from queue import SimpleQueue
-from threading import RLock, Thread
+from threading import Event, RLock, Thread
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -217,9 +218,10 @@ _Task = Callable[[], object]
 def _waiting_tasks() -> SimpleQueue[_Task]:
     """Return the queue of a thread that does one task after the other."""
     tasks: SimpleQueue[_Task] = SimpleQueue()
+    is_over = Event()
 
     def work() -> None:
-        while True:
+        while not is_over.is_set():
             try:
                 tasks.get()()
             except MusicVAEError as error:
@@ -227,7 +229,15 @@ def _waiting_tasks() -> SimpleQueue[_Task]:
             except Exception:
                 _log.exception("Something could not be prepared.")
 
-    Thread(target=work, daemon=True).start()
+    def finish() -> None:
+        """Let the task at hand end: torch aborts a process that exits in the middle of one."""
+        is_over.set()
+        tasks.put(lambda: None)
+        thread.join()
+
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    atexit.register(finish)
     return tasks
 
 

@@ -71,7 +71,7 @@ class _More(NamedTuple):
     card: Name
 
 
-class Keep(NamedTuple):
+class _Keep(NamedTuple):
     """A card was starred or unstarred."""
 
     card: Name
@@ -96,7 +96,7 @@ class _Move(NamedTuple):
     y: Share
 
 
-class Edit(NamedTuple):
+class _Edit(NamedTuple):
     """The hits of a card were edited, or the notes of its lines."""
 
     card: Name
@@ -138,7 +138,7 @@ class Change(NamedTuple):
     locked: Annotated[list[Voice], Field(max_length=N_VOICES)]
 
 
-CardEvent = _More | Keep | _Rename | _Move | Edit | _Send | _LoopBar | _Save | Change
+CardEvent = _More | _Keep | _Rename | _Move | _Edit | _Send | _LoopBar | _Save | Change
 
 
 def _one(value: Any) -> list[Any]:
@@ -149,10 +149,10 @@ _OF_ONE = BeforeValidator(_one)
 _OF_SEVERAL = Field(max_length=_MAX_CARDS)
 CARD_EVENTS: dict[str, TypeAdapter[Any]] = {
     "more": TypeAdapter(Annotated[list[Annotated[_More, _OF_ONE]], _OF_ONE]),
-    "keep": TypeAdapter(Annotated[list[Keep], _OF_SEVERAL]),
+    "keep": TypeAdapter(Annotated[list[_Keep], _OF_SEVERAL]),
     "rename": TypeAdapter(Annotated[list[_Rename], _OF_SEVERAL]),
     "move": TypeAdapter(Annotated[list[_Move], _OF_SEVERAL]),
-    "edit": TypeAdapter(Annotated[list[Edit], _OF_SEVERAL]),
+    "edit": TypeAdapter(Annotated[list[_Edit], _OF_SEVERAL]),
     "send": TypeAdapter(Annotated[list[_Send], _OF_ONE]),
     "bar": TypeAdapter(Annotated[list[_LoopBar], _OF_ONE]),
     "wav": TypeAdapter(Annotated[list[_Save], _OF_ONE]),
@@ -170,7 +170,7 @@ def arguments_of(
     match said:
         case _More():
             return ()
-        case Keep(kept=kept):
+        case _Keep(kept=kept):
             return (kept,)
         case _Rename(name=name):
             return (name,)
@@ -182,14 +182,14 @@ def arguments_of(
             return (bar,)
         case _Save(which=which) if (groove := card.groove_of(which)) is not None:
             return (groove, card.file_name_of(which))
-        case Edit() if card.editable and _fits(said, card.groove):
+        case _Edit() if card.editable and _fits(said, card.groove):
             return (_edited(said, card.groove),)
         case Change() if card.editable and isinstance(card.groove, Groove):
             return (said,)
     return None
 
 
-def _fits(said: Edit, music: Music) -> bool:
+def _fits(said: _Edit, music: Music) -> bool:
     """Return whether an edit fits this music: its length and number of lines."""
     n_lines = sum(isinstance(part, Line) for part in parts_of(music).values())
     ends = [hit.step + 1 for hit in said.hits]
@@ -197,7 +197,7 @@ def _fits(said: Edit, music: Music) -> bool:
     return len(said.lines) == n_lines and max(ends, default=0) <= music.n_steps
 
 
-def _edited(said: Edit, like: Music) -> Music:
+def _edited(said: _Edit, like: Music) -> Music:
     """Return music of `like`'s length, tempo, grid and parts with other notes.
 
     The browser has `like` in rounded numbers: notes that it returns unchanged keep their full
