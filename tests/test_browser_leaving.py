@@ -19,6 +19,7 @@ from real_browser import (
     until,
     wait_for_rest,
     wait_for_sound,
+    wait_for_state,
 )
 
 pytestmark = pytest.mark.browser
@@ -207,6 +208,20 @@ def test_a_kit_whose_choice_was_lost_is_told_with_the_next_run(losing: Losing) -
     wait_for_sound(page)
     wait_for_rest(page)
     assert kit.input_value() == "jazz"
+
+
+def test_tools_whose_changes_were_lost_are_told_again_one_after_the_other(losing: Losing) -> None:
+    page = losing.page
+    card = page.locator(".card").first
+    card.locator(".shape").click()
+    losing.is_on = True
+    card.get_by_role("slider", name="Humanize").fill("0.5")
+    card.get_by_role("spinbutton").fill("93")
+    page.keyboard.press("Tab")
+    until(lambda: page.evaluate("1") and losing.lost > 0, "the change to be lost")
+    losing.is_on = False
+    wait_for_state(page, "now.cards[0].humanized === 0.5 && now.cards[0].tempo === 93")
+    assert confirmed(page, "change") == 2
 
 
 def test_a_server_that_is_slow_to_answer_opens_the_page_that_was_asked_for_and_keeps_the_change(

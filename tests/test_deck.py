@@ -14,7 +14,7 @@ from musicvae_core.music.line import Line, Note
 from pages.shared.actions import checked
 from pages.shared.card import Card, Morph, _hits_as_sent, notes_as_numbers, payload
 from pages.shared.deck import _revisions_of_card, _tell
-from pages.shared.edits import CARD_EVENTS
+from pages.shared.edits import CARD_EVENTS, Change
 from pages.shared.names import describe
 from pages.shared.transport import _N_CHANNELS, VOICE_LABELS, _Transport
 
@@ -159,8 +159,19 @@ def test_what_was_seen_is_told_by_its_number() -> None:
     said("keep", [["one", 2, True]], card())
     said("rename", [["one", 3, "Two"]], card())
     said("move", [["one", 5, 0.5, 0.0]], card(morph=morph(1, 5, 2)))
-    assert _revisions_of_card("deck", "one") == {"edit": 4, "keep": 2, "rename": 3, "move": 5}
+    said("change", [["one", 6, 90.0, None, []]], card(editable=True))
+    seen = {"edit": 4, "keep": 2, "rename": 3, "move": 5, "change": 6}
+    assert _revisions_of_card("deck", "one") == seen
     assert set(_revisions_of_card("deck", "gone").values()) == {0}
+
+
+def test_a_change_that_is_told_twice_is_made_once() -> None:
+    one = card(editable=True)
+    seen = _revisions_of_card("deck", "one")["change"]
+    first, second = (Change("one", seen + more, None, 0.5, []) for more in (1, 2))
+    assert said("change", [list(first)], one) == [("one", first)]
+    assert said("change", [list(first)], one) == []
+    assert said("change", [list(second)], one) == [("one", second)]
 
 
 def test_what_a_groove_was_made_from_has_a_file_name_of_its_own() -> None:

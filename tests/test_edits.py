@@ -36,7 +36,7 @@ def changed(groove: Groove, change: Change) -> Groove:
 def change(
     *, tempo: float | None = None, humanize: float | None = None, locked: tuple[int, ...] = ()
 ) -> Change:
-    return Change("one", tempo, humanize, list(locked))
+    return Change("one", 1, tempo, humanize, list(locked))
 
 
 def test_an_edit_stands_in_a_groove_s_place_until_it_is_taken_back() -> None:

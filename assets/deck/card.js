@@ -6,7 +6,7 @@ import { Grid } from "./grid.js";
 import { undoOf } from "./keyboard.js";
 import { Menu } from "./menu.js";
 import { MorphControl } from "./morph.js";
-import { Setting } from "./revision.js";
+import { Requests, Setting } from "./revision.js";
 import { differences, fits, marksOf, placeOf, rowsOf, sameHits } from "./score.js";
 import { Tools } from "./tools.js";
 
@@ -34,8 +34,10 @@ export class CardView {
   // user left its page: what Python has not confirmed yet still holds.
   constructor(act, kept = {}) {
     this.act = act;
-    const setting = (event) => (kept[event]?.revision.isUnconfirmed ? kept[event] : new Setting());
+    const open = (event) => (kept[event]?.revision.isUnconfirmed ? kept[event] : null);
+    const setting = (event) => open(event) ?? new Setting();
     this.settings = { keep: setting("keep"), rename: setting("rename"), move: setting("move") };
+    this.settings.change = open("change") ?? new Requests();
     this.#buildControls();
     this.root = element(
       "li",
@@ -115,11 +117,12 @@ export class CardView {
   // it, revision} or null.
   get own() {
     const { editor, card } = this;
-    const { keep, rename, move } = this.settings;
+    const { keep, rename, move, change } = this.settings;
     return {
       keep: { said: [keep.now], revision: keep.revision },
       rename: { said: [rename.now], revision: rename.revision },
       move: card.morph ? { said: move.now, revision: move.revision } : null,
+      change: change.now && { said: change.now, revision: change.revision },
       edit: card.editable ? { said: this.#edited, revision: editor.revision } : null,
     };
   }
@@ -139,9 +142,10 @@ export class CardView {
     if (this.card && !sameGrid(this.card, card)) this.bar = null;
     if (this.card && !sameNotes(this.card, card)) this.preview = null;
     const wasEditable = this.card?.editable;
-    const { keep, rename, move } = this.settings;
+    const { keep, rename, move, change } = this.settings;
     keep.hear(card.kept, card.revisions.keep);
     rename.hear(card.name, card.revisions.rename);
+    change.hear(card.revisions.change);
     if (card.morph) move.hear(card.morph.at, card.revisions.move);
     this.card = { ...card, name: rename.now, editable: card.editable && data.can.edit };
     this.data = data;

@@ -10,15 +10,15 @@
 // large, cards: [{id, name, note, kept, file, description, grid: {steps_per_beat, steps_per_bar},
 // steps, tempo, hits: [[step, row, velocity, offset], …], lines (see docs/player.md; each with its
 // scale, the pitch classes from its tonic on), plays: its form, has_drums, midi (base64), editable,
-// lineage: what its edits are edits of, humanized, revisions: {edit, keep, rename, move}, before:
+// lineage: what its edits are edits of, humanized, revisions: {edit, keep, rename, move, change}, before:
 // {file, hits, lines, description, midi} or null, morph: {rows, columns, ends, at: [x, y], places:
 // [{hits, lines, description, midi}, …]} or null}]}.
 // Events to Python: more(id), keep([[id, revision, whether it is kept], …]), rename([[id, revision,
 // name], …]), move([[id, revision, x, y], …]), edit([[id, revision, hits, notes of each line], …]),
 // send([id, destination]), bar([id, bar]), wav and stems([id, which: "now", "before" or the [x, y] of
 // its morph]), midi(the same, where no groove lies or what is shown is newer than what Python has
-// sent), change([id, tempo or null, how much to humanize or null, rows to keep while the others are
-// drawn anew]). If two events come close together, the second may replace the first, so those with a
+// sent), change([[id, revision, tempo or null, how much to humanize or null, rows to keep while the
+// others are drawn anew], …]). If two events come close together, the second may replace the first, so those with a
 // revision report all cards that Python has not confirmed. For what tests can inspect, see hook.js.
 
 import { CardView } from "./card.js";
@@ -35,12 +35,12 @@ import { Later } from "../soon.js";
 const decks = new Map(); // parent element → Deck
 // For when the user leaves the page and returns, by deck and card:
 const histories = new Map(); // edits
-const settings = new Map(); // name, star and place in a morph
+const settings = new Map(); // name, star, place in a morph, and changes asked of its tools
 const answered = new Set(); // deck and token of every request to play
 const begun = new Set(); // those of cards that played before Python had drawn them
 let lastUsed = null; // the deck that the space bar controls
 
-const SETTINGS = ["keep", "rename", "move"];
+const SETTINGS = ["keep", "rename", "move", "change"];
 const HOLD_MS = 1500; // after which Python is asked anyway: earlier messages may be lost
 const narrow = window.matchMedia("(max-width: 40rem)"); // the page is one column
 const stillness = window.matchMedia("(prefers-reduced-motion: reduce)");
@@ -93,6 +93,7 @@ class Deck {
     this.#cueCurrent();
     this.#playIfAsked(data);
     this.#showPlaying();
+    this.#tellNextChanges();
     this.#sendHeld();
     this.#tellWhatWasLost();
   }
@@ -102,6 +103,12 @@ class Deck {
     for (const event of SETTINGS) {
       if (this.#unconfirmed(event).length && !this.#again[event]?.isStarted) this.#insist(event);
     }
+  }
+
+  // Of the changes asked of one card, each is of what the one before has made.
+  #tellNextChanges() {
+    const next = [...this.views.values()].filter((view) => view.settings.change.next());
+    if (next.length) this.#insist("change");
   }
 
   // Sends Python a request that depends on the cards and the transport bar, once it knows everything
@@ -134,7 +141,7 @@ class Deck {
     }
     if (!this.#hasTold) this.#insist("edit");
     this.#hasTold = true; // an edit that Python does not accept is not sent repeatedly
-    return !this.#unconfirmed("edit").length;
+    return !this.#unconfirmed("edit").length && !this.#unconfirmed("change").length;
   }
 
   // Shows what the space bar will play first, and how fast, before anything has played.
@@ -244,8 +251,11 @@ class Deck {
       say: (text) => this.#announce(text),
       set: (event) => this.#insist(event),
       more: ({ card }) => tell("more", card.id),
-      change: ({ card }, { tempo = null, humanize = null, locked = [] }) =>
-        this.#ask("change", [card.id, tempo, humanize, locked]),
+      change: (card, { tempo = null, humanize = null, locked = [] }) => {
+        card.settings.change.add([tempo, humanize, locked]);
+        this.#insist("edit");
+        this.#tellNextChanges();
+      },
       send: (card, destination) => this.#ask("send", [card.card.id, destination]),
       midi: (card) => {
         if (!hasNotes(card)) return this.#ask("midi", [card.card.id, card.which]);
@@ -337,10 +347,13 @@ class Deck {
     this.#playOn(view, { passes });
   }
 
-  // Tells Python what was set on cards, repeatedly until it confirms.
+  // Tells Python what was set on cards, repeatedly until it confirms. A change is of what an edit has
+  // made: it waits as long as that is still being told.
   #insist(event, [delay, ...later] = TELL_AGAIN_MS) {
     const again = (this.#again[event] ??= new Later());
     again.cancel();
+    const isTellingEdits = this.#again.edit?.isStarted && this.#unconfirmed("edit").length;
+    if (event === "change" && isTellingEdits) return;
     const open = this.#unconfirmed(event);
     if (!open.length || !this.data.can[event] || !this.root.isConnected) return;
     this.send(event, open);

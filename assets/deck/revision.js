@@ -30,6 +30,30 @@ export class Revision {
   }
 }
 
+// Requests that Python answers one after the other, each once however often it is told.
+export class Requests {
+  now = null; // the one that Python is told
+  revision = new Revision();
+  #later = [];
+
+  add(value) {
+    this.#later.push(value);
+  }
+
+  // Turns to the next, unless Python has yet to answer one; returns whether it did.
+  next() {
+    if (this.now !== null || !this.#later.length) return false;
+    this.now = this.#later.shift();
+    this.revision.next();
+    return true;
+  }
+
+  // seen: see `Revision.accepts`.
+  hear(seen) {
+    if (this.revision.accepts(seen)) this.now = null;
+  }
+}
+
 // A value that is set here and that Python confirms.
 export class Setting {
   now = null;

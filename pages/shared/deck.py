@@ -147,8 +147,8 @@ def _destinations_as_sent(
     return [(id_, label, forms_taken(models, id_)) for id_, label in destinations.items()]
 
 
-_REVISED = ("edit", "keep", "rename", "move")
-"""Events that carry the current state of several cards, each with a revision number."""
+_REVISED = ("edit", "keep", "rename", "move", "change")
+"""Events of several cards, each with a revision number, that are told until they are confirmed."""
 
 
 def _revisions(key: str, event: str) -> SessionVar[Mapping[str, int]]:
@@ -195,6 +195,8 @@ def _tell(
         revision = getattr(one, "revision", None)
         if revision is not None:
             seen = _revisions(key, event)
+            if isinstance(one, Change) and revision <= seen.get().get(card.id, 0):
+                continue  # told again, and made already
             seen.set({**seen.get(), card.id: revision})
         arguments = arguments_of(one, card, destinations)
         if arguments is None:

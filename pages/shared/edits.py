@@ -133,6 +133,7 @@ class Change(NamedTuple):
     """
 
     card: Name
+    revision: Revision
     tempo: Annotated[float, Field(strict=True, ge=MIN_TEMPO_BPM, le=MAX_TEMPO_BPM)] | None
     humanize: Share | None
     locked: Annotated[list[Voice], Field(max_length=N_VOICES)]
@@ -157,7 +158,7 @@ CARD_EVENTS: dict[str, TypeAdapter[Any]] = {
     "bar": TypeAdapter(Annotated[list[_LoopBar], _OF_ONE]),
     "wav": TypeAdapter(Annotated[list[_Save], _OF_ONE]),
     "midi": TypeAdapter(Annotated[list[_Save], _OF_ONE]),
-    "change": TypeAdapter(Annotated[list[Change], _OF_ONE]),
+    "change": TypeAdapter(Annotated[list[Change], _OF_SEVERAL]),
     "stems": TypeAdapter(Annotated[list[_Save], _OF_ONE]),
 }
 """The events of a deck, as lists of `CardEvent`, by their names in `deck.js`."""
