@@ -224,6 +224,23 @@ def test_tools_whose_changes_were_lost_are_told_again_one_after_the_other(losing
     assert confirmed(page, "change") == 2
 
 
+def test_a_tool_waits_for_an_undo_that_was_lost(losing: Losing) -> None:
+    page = losing.page
+    before = shown(page)
+    card = page.locator(".card").first
+    card.locator(".shape").click()
+    card.get_by_role("button", name="Change the rest").click()
+    card.locator(".undo:not(:disabled)").wait_for()
+    wait_for_rest(page)
+    losing.is_on = True
+    card.evaluate("card => card.querySelector('.undo').click()")
+    card.get_by_role("slider", name="Humanize").fill("0.5")
+    until(lambda: page.evaluate("1") and losing.lost > 1, "the undo to be lost twice")
+    losing.is_on = False
+    wait_for_state(page, "now.cards[0].humanized === 0.5 && now.cards[0].revisions.edit > 0")
+    assert [hit[:2] for hit in shown(page)] == [hit[:2] for hit in before]
+
+
 def test_a_server_that_is_slow_to_answer_opens_the_page_that_was_asked_for_and_keeps_the_change(
     page: Page,
 ) -> None:
