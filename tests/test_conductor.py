@@ -53,6 +53,7 @@ def hits_of(head):
     return torch.cat([hits] * (head.n_features // 9), dim=-1)
 
 
+@pytest.mark.usefixtures("in_float32")
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @torch.no_grad()
 def test_all_bars_at_once_are_the_bars_one_by_one(head, temperature):
@@ -88,6 +89,7 @@ def test_under_teacher_forcing_a_bar_does_not_hear_the_bars_before(head):
     assert not differs[3, 0]
 
 
+@pytest.mark.usefixtures("in_float32")
 @torch.no_grad()
 def test_fed_its_own_output_it_chooses_the_same_again(head):
     decoder, z = conductor_for(head), codes()
