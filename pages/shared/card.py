@@ -180,7 +180,8 @@ class Card:
 def payload(card: Card, revisions: Mapping[str, int]) -> dict[str, Any]:
     """Return what the browser needs to draw and play a card.
 
-    `revisions` are the numbers of the last edit, star, name, move and change that are part of the card.
+    `revisions` are the numbers of the last edit, star, name, move and change that the card
+    includes.
     """
     groove = card.groove
     return {
