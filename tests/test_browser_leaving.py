@@ -241,6 +241,7 @@ def test_a_tool_waits_for_an_undo_that_was_lost(losing: Losing) -> None:
     assert [hit[:2] for hit in shown(page)] == [hit[:2] for hit in before]
 
 
+@faked
 def test_a_server_that_is_slow_to_answer_opens_the_page_that_was_asked_for_and_keeps_the_change(
     page: Page,
 ) -> None:

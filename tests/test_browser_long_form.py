@@ -12,6 +12,7 @@ from real_browser import (
     Browser,
     Page,
     download,
+    in_real_time,
     loudest,
     on,
     opened,
@@ -48,6 +49,7 @@ def wait_for_other_hits(page: Page, note: str) -> None:
     wait_for_state(page, f"now.cards[0].note.startsWith({note!r})")
 
 
+@in_real_time
 def test_a_piece_plays_across_the_seams_of_its_bars(page: Page) -> None:
     card = state(page)["cards"][0]
     assert card["steps"] == 16 * N_BARS

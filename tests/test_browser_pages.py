@@ -77,7 +77,7 @@ def visit(page: Page, name: str) -> None:
     if name in WITH_CARDS:
         page.locator(".card").first.wait_for()
     else:
-        page.locator("[data-testid=stMain] .stElementContainer").first.wait_for()
+        page.locator("[data-testid=stMain] .stElementContainer:visible").first.wait_for()
     wait_for_rest(page)
     assert page.get_by_role("dialog").count() == 0
 
