@@ -17,7 +17,7 @@ from pages.shared.session import offer_pages
 from pages.shared.sources import show_share_code
 from pages.shared.store import restore_session, save_session
 from pages.shared.studio import shared_studio
-from pages.shared.transport import choose_midi_form, draw_transport
+from pages.shared.transport import choose_midi_form, draw_transport, send_kits
 
 _ASSETS = Path(__file__).parent / "assets"
 
@@ -38,15 +38,11 @@ _PAGES = [
 offer_pages(_PAGES)
 _page = st.navigation(_PAGES, position="top")
 reload_first_link()
-
-
-def _draw_page() -> None:
-    _page.run()
-    if _page.title != "About":
-        choose_midi_form()
-    show_share_code(shared_studio)
-
-
-draw_transport(shared_studio, _draw_page)
+send_kits(shared_studio)
+_page.run()
+if _page.title != "About":
+    choose_midi_form()
+show_share_code(shared_studio)
+draw_transport(shared_studio)
 save_session()
 prepare_map(shared_studio)

@@ -15,7 +15,6 @@ import asyncio
 import json
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,14 +23,12 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from scripts.soak import CHROMIUM, FLAGS, memory_bytes, serving
+from scripts.soak import CHROMIUM, FLAGS, memory_bytes, serving, wait_until_idle
 
 _ROOT = Path(__file__).parents[1]
 
 _PATIENCE_MS = 60_000
 _N_SESSIONS = 8
-_IDLE_TICKS = 10
-"""A server that works less than this in two seconds, in hundredths of a second, is idle."""
 _PAGES = ("Morph", "Attributes", "Map", "Long form", "Groove lab", "Library", "About", "Sample")
 _SHOWN = {"Map": ".js-plotly-plot .main-svg", "Library": ".st-key-undo, .stAlert", "About": "h1"}
 _TOOLS = """
@@ -363,19 +360,6 @@ def counted(address: str) -> Iterator[_Wire]:
         thread.join()
 
 
-def _wait_until_prepared(process: int) -> None:
-    """Wait until the server is idle: after its first page it prepares others in the background."""
-
-    def spent() -> int:
-        fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
-        return int(fields[11]) + int(fields[12])  # user and system time, in ticks
-
-    before = -_IDLE_TICKS
-    while (now := spent()) - before >= _IDLE_TICKS:
-        before = now
-        time.sleep(2)
-
-
 def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tries", type=int, default=5, help="1 to 8")
@@ -393,7 +377,7 @@ def _main() -> None:
         page.set_default_timeout(_PATIENCE_MS)
         page.goto(wire.address)
         page.locator(".card").first.wait_for()
-        _wait_until_prepared(process)
+        wait_until_idle(process)
         n_bytes = _draw_bytes(page, wire)
         rows = _measure(page, arguments.tries)
         session = _session_bytes(browser, address, process)

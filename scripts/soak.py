@@ -42,6 +42,8 @@ _WITHOUT_CARDS = ("Map", "Library", "About")
 _PATIENCE_SECONDS = 60
 _SETTLED_SECONDS = 60.0
 _GROWTH = 0.05
+_IDLE_SECONDS = 0.1
+"""A server that takes less processor time than this in two seconds is idle."""
 _LOWEST_TEMPO_BPM = 80
 _DRAW_SELDOM = """
 window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()), 200);
@@ -185,6 +187,19 @@ def memory_bytes(process: int) -> int:
     status = Path(f"/proc/{process}/status").read_text()
     found = re.search(r"VmRSS:\s+(\d+) kB", status)
     return 1024 * int(found.group(1)) if found else 0
+
+
+def wait_until_idle(process: int) -> None:
+    """Wait until a server does nothing: after its first page it prepares others."""
+
+    def seconds_spent() -> float:
+        fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    before = -_IDLE_SECONDS
+    while (now := seconds_spent()) - before >= _IDLE_SECONDS:
+        before = now
+        time.sleep(2)
 
 
 async def _watch_memory(process: int, tally: _Tally, begin: float) -> None:

@@ -24,7 +24,7 @@ from musicvae_core.music.line import Line, Note  # noqa: E402
 from musicvae_core.music.piece import Piece  # noqa: E402
 from pages.shared.card import Card, Morph  # noqa: E402
 from pages.shared.deck import deck  # noqa: E402
-from pages.shared.transport import draw_transport, transport  # noqa: E402
+from pages.shared.transport import draw_transport, send_kits, transport  # noqa: E402
 
 TEMPO_BPM = 120.0
 shared._open_studio = FakeStudio
@@ -110,4 +110,5 @@ deck(
 )
 st.code(json.dumps(said))
 st.code(transport().model_dump_json())
+send_kits(shared.shared_studio)
 draw_transport(shared.shared_studio)

@@ -18,7 +18,7 @@ import pages.shared.studio as shared  # noqa: E402
 from musicvae_core.sound.render import Renderer  # noqa: E402
 from pages.shared.card import Card  # noqa: E402
 from pages.shared.deck import deck  # noqa: E402
-from pages.shared.transport import draw_transport, load_instruments  # noqa: E402
+from pages.shared.transport import draw_transport, load_instruments, send_kits  # noqa: E402
 
 PROGRAMS = (0, 33, 48)  # a piano, a bass, strings
 
@@ -48,4 +48,5 @@ st.set_page_config(layout="wide")
 shared._open_studio = RealSounds
 deck(shared.shared_studio(), [Card("one", "one", groove_at(np.ones(4), 100.0))], key="deck")
 load_instruments(PROGRAMS)
+send_kits(shared.shared_studio)
 draw_transport(shared.shared_studio)

@@ -1,6 +1,9 @@
-"""Builders of MIDI bytes, sound and broken, that need no MIDI library."""
+"""Builders of MIDI bytes, sound and broken, that need no MIDI library; and hits as pairs."""
+
+import numpy as np
 
 from musicvae_core.music.grid import TICKS_PER_BEAT
+from musicvae_core.music.groove import Groove
 
 TICKS_PER_BAR = 4 * TICKS_PER_BEAT
 KICK_PITCH, SNARE_PITCH, HAT_PITCH = 36, 38, 42
@@ -72,3 +75,8 @@ def without_drum_channel() -> bytes:
         track(name("Beat"), note(0, SNARE_PITCH, channel=BASS), end(1)),
         track(program(0, 33, BASS), note(0, 28, channel=BASS), end(1)),
     )
+
+
+def hits_of(groove: Groove) -> list[tuple[int, int]]:
+    """Return step and voice of every hit."""
+    return [(int(step), int(voice)) for step, voice in np.argwhere(groove.hits)]

@@ -10,6 +10,7 @@ from midi_builders import (
     TICKS_PER_BAR,
     drum_file,
     end,
+    hits_of,
     meta,
     metre,
     midi_file,
@@ -22,15 +23,7 @@ from midi_builders import (
 )
 
 from musicvae_core.music.drums import CLOSED_HAT, KICK, SNARE
-from musicvae_core.music.groove import Groove
 from musicvae_core.music.midi.read import read_midi
-
-
-def hits_of(groove: Groove) -> list[tuple[int, int]]:
-    return [(int(step), int(voice)) for step, voice in np.argwhere(groove.hits)]
-
-
-# --- the grid ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import time
 
-import numpy as np
 import pytest
 from midi_builders import (
     BASS,
@@ -11,6 +10,7 @@ from midi_builders import (
     TICKS_PER_BAR,
     drum_file,
     end,
+    hits_of,
     midi_file,
     name,
     note,
@@ -23,17 +23,8 @@ from midi_builders import (
 
 from musicvae_core.errors import DrumMapError, MidiError, NoDrumsError
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, OPEN_HAT, SNARE
-from musicvae_core.music.groove import Groove
 from musicvae_core.music.midi.maps import DRUM_MAPS, find_map
 from musicvae_core.music.midi.read import read_midi
-
-
-def hits_of(groove: Groove) -> list[tuple[int, int]]:
-    return [(int(step), int(voice)) for step, voice in np.argwhere(groove.hits)]
-
-
-# --- the grid ---------------------------------------------------------------
-
 
 # --- drums on another channel ------------------------------------------------------
 

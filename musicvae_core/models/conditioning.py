@@ -165,8 +165,8 @@ def taps_of(features: Floats) -> Floats:
 
 def n_condition_features(n_styles: int, n_drummers: int, grid: Grid = COMMON_TIME) -> int:
     """Return the width of `condition_features`."""
-    of_steps = 2 * N_FEATURES + _N_TAP_FEATURES + grid.steps_per_bar
-    return of_steps + 1 + 3 + n_styles + n_drummers
+    per_step = 2 * N_FEATURES + _N_TAP_FEATURES + grid.steps_per_bar
+    return per_step + 1 + 3 + n_styles + n_drummers
 
 
 def condition_features(

@@ -22,6 +22,7 @@ from streamlit.delta_generator import DeltaGenerator
 from musicvae_core.errors import CheckpointError, InvalidMusicError, MusicVAEError, ShareCodeError
 from musicvae_core.latent.results import ModelInfo
 from musicvae_core.music.forms import FORMS, Music, padded, windows
+from musicvae_core.music.grid import Grid
 from musicvae_core.music.piece import Plays
 from musicvae_core.music.share import (
     MAX_CODE_LENGTH,
@@ -46,7 +47,7 @@ from pages.shared.play_settings import MODELS, PLAYS, grids_of
 from pages.shared.session import take_sent, take_to_share
 from pages.shared.store import SessionVar
 from pages.shared.transport import choose_kit, chosen_kit, transport
-from pages.shared.uploads import Grids, draw_report, draw_uploader
+from pages.shared.uploads import draw_report, draw_uploader
 
 _MAX_SEED = 2**31 - 1
 _WINDOW_WIDTH = 336
@@ -62,7 +63,7 @@ def choose_groove(
     default: int = 0,
     details: DeltaGenerator | None = None,
     forms: Sequence[Plays] = ("drums",),
-    grids: Grids | None = None,
+    grids: Sequence[Grid | None] | None = None,
 ) -> Source | None:
     """Draw the choice of a groove and return it; the choice survives page changes.
 
@@ -85,7 +86,7 @@ def choose_groove(
     forms
         The forms offered if there is no model; uploads are read as the first.
     grids
-        The grids to read uploads on; by default see `grids_of`.
+        The grids to read uploads on, see `draw_uploader`; by default those of `grids_of`.
 
     Returns
     -------
@@ -119,11 +120,9 @@ def choose_groove(
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", width="content"):
         _draw_choice(key, label, demos, wanted)
         with st.popover("Add", icon=":material/add:", help="Upload, or draw a sample"):
-            draw_uploader(
-                *(studio, f"{key}.upload", "Drop MIDI files", place),
-                plays=plays,
-                grids=grids or grids_of(studio.models(), plays, model),
-            )
+            read_on = grids or grids_of(studio.models(), plays, model)
+            drop = "Drop MIDI files"
+            draw_uploader(studio, f"{key}.upload", drop, place, plays=plays, grids=read_on)
             _draw_sampler(studio, key, model)
             _draw_code_field(studio, key, take)
     with details or nullcontext():

@@ -228,33 +228,34 @@ def offer_download(name: str, data: bytes) -> None:
     _DOWNLOAD.set((next_number(_N_DOWNLOADS) + 1, name, data))
 
 
-def _nothing() -> None:
-    pass
+def send_kits(open_sounds: Callable[[], Sounds]) -> None:
+    """Send the browser the kits of all voices.
 
-
-def draw_transport(
-    open_sounds: Callable[[], Sounds], draw_page: Callable[[], None] = _nothing
-) -> None:
-    """Draw the bar, and send the browser its sounds, and a file if one was requested.
-
-    Parameters
-    ----------
-    open_sounds
-        Returns what renders the sounds.
-    draw_page
-        Draws the page: after its kits, so that another kit is heard while the page is still being
-        drawn, and before the bar, which sends the instruments that the page needs.
+    Before the page is drawn, so that another kit is heard while the page is still being drawn.
     """
     try:
         sounds = open_sounds()
     except MusicVAEError:
-        draw_page()  # it explains why
-        return
+        return  # the page explains why
+    if kit := chosen_kit(sounds):
+        kits = dict.fromkeys(range(N_VOICES), kit) | _voice_kits(sounds)
+        with st.container(key="transport-kits"):  # for assets/page.css
+            for name in dict.fromkeys(kits.values()):
+                voices = [voice for voice, own in kits.items() if own == name]
+                header = {"kit": name, "voices": voices}
+                send_bytes(header, _kit_pack(sounds, name), key=f"transport.kit.{name}")
+
+
+def draw_transport(open_sounds: Callable[[], Sounds]) -> None:
+    """Draw the bar, and send the browser its instruments, and a file if one was requested.
+
+    After the page is drawn, which requests the instruments that it needs.
+    """
+    try:
+        sounds = open_sounds()
+    except MusicVAEError:
+        return  # the page explains why
     kit = chosen_kit(sounds)
-    with st.container(key="transport-kits"):  # for assets/page.css
-        if kit:
-            _draw_kits(sounds, kit)
-    draw_page()
     if kit:
         _draw_instruments(sounds)
         _prepare_kits(sounds)
@@ -274,14 +275,6 @@ def draw_transport(
         on_set_change=on_event(_KEY, "set", _SCHEMA, _STATE.set),
         on_kit_change=on_event(_KEY, "kit", _CHOSEN_KIT, _choose),
     )
-
-
-def _draw_kits(sounds: Sounds, kit: str) -> None:
-    """Send the browser the kits of all voices."""
-    kits = dict.fromkeys(range(N_VOICES), kit) | _voice_kits(sounds)
-    for name in dict.fromkeys(kits.values()):
-        header = {"kit": name, "voices": [voice for voice, own in kits.items() if own == name]}
-        send_bytes(header, _kit_pack(sounds, name), key=f"transport.kit.{name}")
 
 
 def _draw_instruments(sounds: Sounds) -> None:

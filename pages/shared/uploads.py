@@ -133,7 +133,7 @@ def _maps() -> dict[str, DrumMap]:
 
 _Place = Callable[[Sequence[Source]], None]
 """Receives what was read, in the order of the files."""
-Grids = Sequence[Grid | None]
+_Grids = Sequence[Grid | None]
 """Grids to read a file on, in order of preference; None for the file's own grid."""
 
 
@@ -160,7 +160,7 @@ class _Undrummed:
     data: bytes
     tracks: tuple[str, ...]
     plays: Plays = "drums"
-    grids: Grids = (COMMON_TIME,)
+    grids: _Grids = (COMMON_TIME,)
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def read_file(
     data: bytes,
     tracks: Sequence[str] | None = None,
     plays: Plays = "drums",
-    grids: Grids = (COMMON_TIME,),
+    grids: _Grids = (COMMON_TIME,),
 ) -> Source:
     """Read music of a form in a MIDI file, from its first bar with a note.
 
@@ -251,7 +251,7 @@ def draw_uploader(
     *,
     has_map: bool = True,
     plays: Plays = "drums",
-    grids: Grids = (COMMON_TIME,),
+    grids: _Grids = (COMMON_TIME,),
 ) -> None:
     """Draw a field to drop MIDI files on, below the choice of a drum map if `has_map`.
 
@@ -311,7 +311,7 @@ def _read_all(
     field: str,
     place: _Place,
     plays: Plays,
-    grids: Grids,
+    grids: _Grids,
     files: Sequence[UploadedFile | Any],
 ) -> None:
     """Read all dropped files; failures are reported and do not affect the others.
