@@ -12,7 +12,7 @@ from pages.long_form.page import long_form
 from pages.map.page import groove_map, prepare_map
 from pages.morph.page import morph
 from pages.sample.page import sample
-from pages.shared.actions import reload_first_link, wait_for_actions
+from pages.shared.actions import reload_first_link
 from pages.shared.session import offer_pages
 from pages.shared.sources import show_share_code
 from pages.shared.store import restore_session, save_session
@@ -21,7 +21,6 @@ from pages.shared.transport import choose_midi_form, draw_transport, send_kits
 
 _ASSETS = Path(__file__).parent / "assets"
 
-wait_for_actions()
 restore_session()
 st.set_page_config(page_title="Groove space", page_icon=str(_ASSETS / "favicon.svg"), layout="wide")
 st.html(_ASSETS / "page.css")

@@ -8,11 +8,9 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pages.shared.actions import action, run_to_completion, wait_for_actions
+from pages.shared.actions import action, run_to_completion
 
 SECONDS = 1.0
-
-wait_for_actions()
 
 
 @run_to_completion()

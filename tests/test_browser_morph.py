@@ -257,6 +257,7 @@ _DROP = """
 
 @faked
 def test_a_file_dropped_anywhere_becomes_the_first_end(morph: Page) -> None:
+    morph.locator(".drop").wait_for(state="attached")
     midi = (ROOT / "assets" / "demo" / "03_Shuffle.mid").read_bytes()
     morph.evaluate(_DROP, ["mine.mid", base64.b64encode(midi).decode("ascii")])
     until(lambda: morph_ends(morph)[0] == "mine", "the dropped file as A")

@@ -13,6 +13,8 @@ import streamlit as st
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from pydantic import TypeAdapter
+from streamlit.runtime.scriptrunner import RerunData, RerunException
+from streamlit.runtime.state import SafeSessionState, SessionState
 
 from musicvae_core.errors import InvalidMusicError
 from musicvae_core.music.forms import taps_to_groove
@@ -212,3 +214,13 @@ def test_every_callback_of_every_page_is_guarded() -> None:
         assert not found, f"{path}: {[ast.unparse(one) for one in found]}"
         n_guarded += sum(text.count(f"={guard}(") for guard in GUARDS)
     assert n_guarded > 25
+
+
+def test_a_run_begins_with_its_events_even_if_others_come_meanwhile() -> None:
+    def interrupt() -> None:
+        raise RerunException(RerunData())
+
+    state = SafeSessionState(SessionState(), interrupt)
+    state.on_script_will_rerun(None)
+    with pytest.raises(RerunException):  # at the next access
+        state["anything"] = 1

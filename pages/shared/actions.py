@@ -1,13 +1,13 @@
 """Exchange with the browser: components, text, events and their callbacks.
 
-Every callback of every page is made by `action`, `on_value` or `on_event`. The callbacks of a
-session queue: each runs to completion before the next one, or the next run, begins. Each accepts
-only input that fits its schema, and none aborts a run: input that is late, repeated or malformed
-is ignored and logged.
+Every callback of every page is made by `action`, `on_value` or `on_event`. Each runs to
+completion before the next one, or the next run, begins. Each accepts only input that fits its
+schema, and none aborts a run: input that is late, repeated or malformed is ignored and logged.
 
-Streamlit interrupts a run when the user does something else meanwhile: at any access to the
-session state, even in the middle of a callback. Work interrupted between two accesses is lost or
-half done, and the user would have to click again.
+All runs of a session take place in one thread (`fastReruns` in `.streamlit/config.toml`). When the
+user does something else meanwhile, Streamlit interrupts a run: at any access to the session state,
+even in the middle of a callback, or before the first one. Work interrupted between two accesses is
+lost or half done, and the user would have to click again.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from hashlib import sha256
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Event, RLock, Thread
+from threading import Event, Thread
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 import streamlit as st
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.state import SafeSessionState
 
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.music.drums import N_VOICES
@@ -95,8 +97,6 @@ _T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
-_BUSY = "kept.busy"
-"""Session key of the lock that an action holds."""
 _FAILED = "That did not work. See the server log for the reason."
 
 
@@ -173,31 +173,17 @@ def _act(do: Callable[..., object], *arguments: Any) -> None:
 
 @contextmanager
 def run_to_completion() -> Iterator[None]:
-    """Protect a `with` block or a decorated function from being interrupted by Streamlit.
-
-    The actions of one session run one after another. A run that replaces one whose action has not
-    finished waits for it with `wait_for_actions`.
-    """
+    """Protect a `with` block or a decorated function from being interrupted by Streamlit."""
     context = get_script_run_ctx()
     if context is None:
         yield
         return
-    with _unbroken(context.session_state), _busy():
+    with _unbroken(context.session_state):
         yield
 
 
-def wait_for_actions() -> None:
-    """Wait until the actions of an earlier run of this session have finished."""
-    with _busy():
-        pass
-
-
-def _busy() -> Any:
-    return st.session_state.setdefault(_BUSY, RLock())
-
-
 @contextmanager
-def _unbroken(state: Any) -> Iterator[None]:
+def _unbroken(state: SafeSessionState) -> Iterator[None]:
     """Keep Streamlit from checking, at each access to the state, whether to interrupt the run.
 
     There is no public way to do that: this relies on a private attribute, and does nothing if a
@@ -210,6 +196,20 @@ def _unbroken(state: Any) -> Iterator[None]:
     finally:
         object.__setattr__(state, "_yield_callback", look)
 
+
+def _begin_runs_with_their_events() -> None:
+    """Keep Streamlit from dropping the events that a run is for if others come as it begins."""
+    begin = SafeSessionState.on_script_will_rerun
+
+    @wraps(begin)
+    def begin_unbroken(state: SafeSessionState, *arguments: Any, **options: Any) -> None:
+        with _unbroken(state):
+            begin(state, *arguments, **options)
+
+    SafeSessionState.on_script_will_rerun = begin_unbroken  # type: ignore[method-assign]
+
+
+_begin_runs_with_their_events()
 
 _Task = Callable[[], object]
 
