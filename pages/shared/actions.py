@@ -206,7 +206,7 @@ def _begin_runs_with_their_events() -> None:
         with _unbroken(state):
             begin(state, *arguments, **options)
 
-    SafeSessionState.on_script_will_rerun = begin_unbroken  # type: ignore[method-assign]
+    SafeSessionState.on_script_will_rerun = begin_unbroken  # type: ignore[assignment]
 
 
 _begin_runs_with_their_events()
