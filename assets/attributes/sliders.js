@@ -10,7 +10,7 @@
 
 import { button, element } from "../deck/elements.js";
 import { preview } from "../deck/preview.js";
-import { TELL_AGAIN_MS } from "../deck/revision.js";
+import { RESEND_MS } from "../deck/revision.js";
 import { Later, Soon } from "../soon.js";
 
 const KEYS_SETTLE_MS = 150; // pause after which the arrow keys count as released
@@ -186,7 +186,7 @@ class Sliders {
   }
 
   // Tells Python what was set, repeatedly until it confirms.
-  #tell([delay, ...later] = TELL_AGAIN_MS) {
+  #tell([delay, ...later] = RESEND_MS) {
     this.#again.cancel();
     if (!told.open.size || !this.root.isConnected) return;
     const targets = Object.fromEntries([...told.open].map(([name, { value }]) => [name, value]));

@@ -1,10 +1,10 @@
 // One card: a groove's picture, its name and its buttons. It has nothing to do with sound.
 
+import { Buttons } from "./buttons.js";
 import { Editor } from "./editing.js";
-import { button, dragsOut, element, icon, labelled } from "./elements.js";
+import { element } from "./elements.js";
 import { Grid } from "./grid.js";
 import { undoOf } from "./keyboard.js";
-import { Menu } from "./menu.js";
 import { MorphControl } from "./morph.js";
 import { Requests, Setting } from "./revision.js";
 import { differences, fits, marksOf, placeOf, rowsOf, sameHits } from "./score.js";
@@ -30,51 +30,23 @@ export class CardView {
   stage = ""; // "large" or "small" where the deck shows one card large, or ""
   preview = null; // {hits} or {notes} requested by a slider and not yet confirmed by Python, or null
 
-  // act: functions of this view, see `#add` in deck.js; kept: the settings of the same card before the
-  // user left its page: what Python has not confirmed yet still holds.
+  // act: functions of this view, see `#gestures` and `#files` in deck.js; kept: the settings of the same
+  // card before the user left its page: what Python has not confirmed yet still holds.
   constructor(act, kept = {}) {
     this.act = act;
     const open = (event) => (kept[event]?.revision.isUnconfirmed ? kept[event] : null);
     const setting = (event) => open(event) ?? new Setting();
     this.settings = { keep: setting("keep"), rename: setting("rename"), move: setting("move") };
     this.settings.change = open("change") ?? new Requests();
-    this.#buildControls();
-    this.root = element(
-      "li",
-      { class: "card" },
-      element("header", {}, element("div", {}, this.name, this.note), this.compare, this.keep),
-      element("div", { class: "instrument" }, this.morph.root, this.grid.root),
-      this.tools.root,
-      element(
-        "footer",
-        {},
-        this.play,
-        this.more,
-        this.edit,
-        this.shape,
-        this.undo,
-        this.redo,
-        this.hint,
-        this.send.root,
-        this.midi,
-        this.wav,
-      ),
-    );
+    this.buttons = this.#newButtons();
+    this.grid = this.#newGrid();
+    this.morph = this.#newMorph();
+    this.tools = new Tools((what) => act.change(this, what));
+    const instrument = element("div", { class: "instrument" }, this.morph.root, this.grid.root);
+    const { header, footer } = this.buttons;
+    this.root = element("li", { class: "card" }, header, instrument, this.tools.root, footer);
     this.root.view = this;
     this.root.addEventListener("keydown", (event) => this.#onKey(event));
-    this.name.addEventListener("change", () => this.#rename());
-    this.name.addEventListener("keydown", (event) => event.key === "Enter" && this.name.blur());
-  }
-
-  // A card always has a name.
-  #rename() {
-    if (this.name.value.trim()) this.#set("rename", this.name.value);
-    else this.name.value = this.card.name;
-  }
-
-  #set(event, value) {
-    this.settings[event].set(value);
-    this.act.set(event);
   }
 
   // The music shown and played: {file, hits, lines, description, midi}.
@@ -113,17 +85,17 @@ export class CardView {
     return { ...card, shown: { hits, lines }, place, bar, comparing, differing };
   }
 
-  // What the user sets on the card and Python confirms, by event: {said: what Python is told of
-  // it, revision} or null.
+  // What the user sets on the card and Python confirms, by event: {value: as sent to Python,
+  // revision} or null.
   get own() {
     const { editor, card } = this;
     const { keep, rename, move, change } = this.settings;
     return {
-      keep: { said: [keep.now], revision: keep.revision },
-      rename: { said: [rename.now], revision: rename.revision },
-      move: card.morph ? { said: move.now, revision: move.revision } : null,
-      change: change.now && { said: change.now, revision: change.revision },
-      edit: card.editable ? { said: this.#edited, revision: editor.revision } : null,
+      keep: { value: [keep.now], revision: keep.revision },
+      rename: { value: [rename.now], revision: rename.revision },
+      move: card.morph ? { value: move.now, revision: move.revision } : null,
+      change: change.now && { value: change.now, revision: change.revision },
+      edit: card.editable ? { value: this.#edited, revision: editor.revision } : null,
     };
   }
 
@@ -142,11 +114,8 @@ export class CardView {
     if (this.card && !sameGrid(this.card, card)) this.bar = null;
     if (this.card && !sameNotes(this.card, card)) this.preview = null;
     const wasEditable = this.card?.editable;
-    const { keep, rename, move, change } = this.settings;
-    keep.hear(card.kept, card.revisions.keep);
-    rename.hear(card.name, card.revisions.rename);
-    change.hear(card.revisions.change);
-    if (card.morph) move.hear(card.morph.at, card.revisions.move);
+    this.#receiveSettings(card);
+    const { rename, move } = this.settings;
     this.card = { ...card, name: rename.now, editable: card.editable && data.can.edit };
     this.data = data;
     // Rows do not change during editing, since the marks of the edits refer to them.
@@ -160,10 +129,25 @@ export class CardView {
     this.morph.update(card.morph && { ...card.morph, at: move.now }, rename.now);
     this.root.dataset.card = card.id;
     if (!this.card.editable) this.editing = this.tools.isOpen = false;
-    this.#labelControls(data);
+    this.#showState();
+    this.redraw();
+  }
+
+  #receiveSettings({ kept, name, morph, revisions }) {
+    const { keep, rename, move, change } = this.settings;
+    keep.receive(kept, revisions.keep);
+    rename.receive(name, revisions.rename);
+    change.receive(revisions.change);
+    if (morph) move.receive(morph.at, revisions.move);
+  }
+
+  #showState() {
+    this.root.setAttribute("aria-label", this.card.name);
+    this.buttons.update(this.card, this.data);
+    this.#showModes();
+    this.#showComparing();
     this.#showStar();
     this.showPlaying(this.playing);
-    this.redraw();
   }
 
   // Draws the static part: the groove, its bars, differences, and which voices are muted.
@@ -184,9 +168,7 @@ export class CardView {
     this.root.classList.toggle("previewing", this.preview !== null);
     this.grid.show(scene, card, Boolean(this.editor?.active), this.stage);
     const { canUndo = false, canRedo = false } = (card.editable && this.editor) || {};
-    this.undo.hidden = this.redo.hidden = !(canUndo || canRedo || this.editing);
-    this.undo.disabled = !canUndo;
-    this.redo.disabled = !canRedo;
+    this.buttons.showUndo(canUndo, canRedo, this.editing);
   }
 
   // The same, but at most once per screen frame.
@@ -198,16 +180,7 @@ export class CardView {
   showPlaying(playing) {
     this.playing = playing;
     this.root.classList.toggle("playing", playing);
-    this.play.replaceChildren(icon(playing ? "stop" : "play"));
-    const { problem } = this.data;
-    labelled(this.play, problem ?? `${playing ? "Stop" : "Play"} ${this.card.name}`);
-    this.play.disabled = this.wav.disabled = Boolean(problem);
-  }
-
-  // text: why there is no sound, shown instead of the note, or null.
-  showProblem(text) {
-    this.note.textContent = text ?? this.card.note;
-    this.note.classList.toggle("problem", Boolean(text));
+    this.buttons.showPlaying(playing, this.card.name, this.data.problem);
   }
 
   setStage(stage) {
@@ -231,44 +204,54 @@ export class CardView {
     this.grid.drawPlayhead(phase === null ? null : phase * this.card.steps, glow);
   }
 
-  #buildControls() {
+  #newButtons() {
     const { act } = this;
-    this.name = element("input", { class: "name", maxlength: "60", spellcheck: "false" });
-    this.note = element("p", { class: "note" });
-    this.hint = element("p", { class: "hint" });
-    this.grid = new Grid({
+    return new Buttons({
+      rename: (name) => this.#rename(name),
+      compare: (before) => this.#compare(before),
+      star: () => this.#toggleStar(),
+      toggle: () => act.toggle(this),
+      more: () => act.more(this),
+      edit: () => this.#setEditing(!this.editing),
+      tools: () => this.#setTools(!this.tools.isOpen),
+      undo: () => this.editor?.undo(),
+      redo: () => this.editor?.redo(),
+      send: (destination) => act.send(this, destination),
+      midi: () => act.midi(this),
+      wav: () => act.wav(this),
+      prepareWav: () => act.prepareWav(this),
+      midiFile: () => act.midiFile(this),
+      wavFile: () => act.wavFile(this),
+    });
+  }
+
+  #newGrid() {
+    const { act } = this;
+    return new Grid({
       seek: (step) => act.seek(this, step),
       bar: (bar) => act.bar(this, this.bar === bar ? null : bar),
       mute: (row, alone) => act.mute(row, alone),
     });
-    this.morph = new MorphControl({
+  }
+
+  #newMorph() {
+    return new MorphControl({
       place: () => {
-        this.#nameFiles();
-        act.place(this);
+        this.#showFiles();
+        this.act.place(this);
       },
       moved: (at) => this.#set("move", at),
       listens: () => this.data.can.move,
     });
-    this.before = button("before", "", "Before", () => this.#showBefore(true));
-    this.after = button("after", "", "After", () => this.#showBefore(false));
-    const group = { class: "compare", role: "group", "aria-label": "Compare" };
-    this.compare = element("div", group, this.before, this.after);
-    this.play = button("play", "play", "", () => act.toggle(this));
-    this.keep = button("keep", "keep", "", () => this.#toggleStar());
-    this.more = button("more", "more", "More like this", () => this.#askForMore());
-    this.edit = button("edit", "", "Edit", () => this.#setEditing(!this.editing));
-    this.shape = button("shape", "", "Tools", () => this.#setTools(!this.tools.isOpen));
-    this.tools = new Tools((what) => act.change(this, what));
-    this.undo = button("undo", "undo", "", () => this.editor?.undo());
-    this.redo = button("redo", "redo", "", () => this.editor?.redo());
-    this.send = new Menu("send", "Send to", (destination) => act.send(this, destination));
-    this.midi = button("file", "", "MIDI", () => act.midi(this));
-    this.wav = button("file", "", "WAV", () => act.wav(this));
-    dragsOut(this.midi, () => act.midiFile(this));
-    dragsOut(this.wav, () => act.wavFile(this));
-    for (const kind of ["pointerenter", "pointerdown"]) {
-      this.wav.addEventListener(kind, () => act.prepareWav(this));
-    }
+  }
+
+  #newEditor() {
+    return new Editor(this.grid, {
+      draw: () => this.redraw(),
+      changed: () => this.act.edited(this),
+      send: () => this.act.edit(),
+      say: (text) => this.act.say(text),
+    });
   }
 
   // The groove itself, as edited. The editor stays while a card is not editable, but is then no
@@ -283,38 +266,35 @@ export class CardView {
   }
 
   get #controls() {
-    const { name, before, after, keep, play, more, edit, shape, undo, redo, midi, wav } = this;
-    const fixed = [name, before, after, keep, play, more, edit, shape, undo, redo, midi, wav];
-    const parts = [this.send.button, this.morph.field, ...this.tools.controls];
-    return [...fixed, ...parts, ...this.grid.controls];
-  }
-
-  #labelControls({ can, destinations }) {
-    const { card } = this;
-    this.root.setAttribute("aria-label", card.name);
-    if (this.name !== this.root.getRootNode().activeElement) this.name.value = card.name;
-    this.name.setAttribute("aria-label", `Name of ${card.name}`);
-    this.name.readOnly = !can.rename;
-    this.showProblem(null);
-    labelled(this.more, `More like this: ${card.name}`, can.more);
-    this.#allowMore(true);
-    const isDrums = card.editable && card.plays === "drums";
-    labelled(this.edit, "Edit the notes: click a cell, drag a hit", card.editable);
-    labelled(this.shape, "Tools: keep voices, humanize, tempo", isDrums && can.change);
-    this.#showModes();
-    labelled(this.undo, "Undo the last edit");
-    labelled(this.redo, "Make the edit again");
-    const taken = destinations.filter(([, , forms]) => forms.includes(card.plays));
-    this.send.update(can.send ? taken : []);
-    labelled(this.send.button, `Send to another page: ${card.name}`);
-    this.compare.hidden = !card.before;
-    this.#showComparing();
+    const parts = [this.morph.field, ...this.tools.controls, ...this.grid.controls];
+    return [...this.buttons.controls, ...parts];
   }
 
   #newRows() {
     const { card, data } = this;
     const places = [card, card.before, ...(card.morph?.places ?? [])].filter(Boolean);
     return rowsOf(card.has_drums, places, data.labels, card.editable ? EDITED_ROOM : 0);
+  }
+
+  // A setting takes effect at once; Python confirms it later.
+  #set(event, value) {
+    this.settings[event].set(value);
+    this.act.set(event);
+  }
+
+  // A card always has a name.
+  #rename(name) {
+    if (name.trim()) this.#set("rename", name);
+    else this.buttons.name.value = this.card.name;
+  }
+
+  #toggleStar() {
+    this.#set("keep", !this.settings.keep.now);
+    this.#showStar();
+  }
+
+  #showStar() {
+    this.buttons.showStar(this.card.name, this.settings.keep.now, this.data.can.keep);
   }
 
   #setEditing(editing) {
@@ -329,60 +309,19 @@ export class CardView {
     this.#showModes();
   }
 
-  // What clicks do, where no button explains it.
-  #hint() {
-    const { can } = this.data;
+  #showModes() {
     const gestures = [
       this.editing ? "cell sets a hit" : "picture plays from there",
       this.bars > 1 && "bar number loops it",
       "voice mutes",
-      can.rename && "name renames",
+      this.data.can.rename && "name renames",
     ];
-    return `Click: ${gestures.filter(Boolean).join(" · ")}. Drag MIDI out. More: ?`;
+    const hint = `Click: ${gestures.filter(Boolean).join(" · ")}. Drag MIDI out. More: ?`;
+    this.buttons.showModes(this.editing, this.tools.isOpen, hint);
   }
 
-  #showModes() {
-    this.hint.textContent = this.hint.title = this.#hint();
-    this.edit.setAttribute("aria-pressed", String(this.editing));
-    this.shape.setAttribute("aria-expanded", String(this.tools.isOpen));
-  }
-
-  #newEditor() {
-    return new Editor(this.grid, {
-      draw: () => this.redraw(),
-      changed: () => this.act.edited(this),
-      send: () => this.act.edit(),
-      say: (text) => this.act.say(text),
-    });
-  }
-
-  // Only once until Python has answered; a `disabled` button would lose the focus.
-  #askForMore() {
-    if (this.more.getAttribute("aria-disabled") === "true") return;
-    this.#allowMore(false);
-    this.act.more(this);
-  }
-
-  #allowMore(allowed) {
-    this.more.setAttribute("aria-disabled", String(!allowed));
-  }
-
-  // Takes effect at once; Python confirms it later.
-  #toggleStar() {
-    this.#set("keep", !this.settings.keep.now);
-    this.#showStar();
-  }
-
-  // Its name is the same in both states; the tooltip says what a click does.
-  #showStar() {
-    const { name } = this.card;
-    const kept = this.settings.keep.now;
-    labelled(this.keep, `Keep ${name} among the favourites`, this.data.can.keep);
-    this.keep.title = kept ? `Remove ${name} from favourites` : `Add ${name} to favourites`;
-    this.keep.setAttribute("aria-pressed", String(kept));
-  }
-
-  #showBefore(before) {
+  // before: whether to show the earlier version.
+  #compare(before) {
     if (this.comparing === before) return;
     this.comparing = before;
     this.#showComparing();
@@ -391,21 +330,17 @@ export class CardView {
   }
 
   #showComparing() {
-    this.before.setAttribute("aria-pressed", String(this.comparing));
-    this.after.setAttribute("aria-pressed", String(!this.comparing));
-    this.#nameFiles();
+    this.buttons.showComparing(this.comparing);
+    this.#showFiles();
   }
 
-  #nameFiles() {
-    const { file } = this.shown;
-    const heard = this.act.silent().size ? ", without the muted voices" : "";
-    labelled(this.midi, `MIDI: download ${file}.mid`);
-    labelled(this.wav, this.data.problem ?? `WAV: download ${file}.wav${heard}`);
+  #showFiles() {
+    this.buttons.showFiles(this.shown.file, this.act.silent().size > 0, this.data.problem);
   }
 
   #onKey(event) {
     const direction = this.editor?.active ? undoOf(event) : 0;
-    if (!direction || event.composedPath()[0] === this.name) return;
+    if (!direction || event.composedPath()[0] === this.buttons.name) return;
     event.preventDefault();
     if (direction > 0) this.editor.undo();
     else this.editor.redo();

@@ -64,7 +64,7 @@ export class Editor {
     this.rows = rows;
     this.metre = grid;
     const isNew = !this.#history;
-    if (isNew && kept && [kept.now, kept.said].some((known) => sameHits(known, marks))) this.#history = kept;
+    if (isNew && kept && [kept.now, kept.confirmed].some((known) => sameHits(known, marks))) this.#history = kept;
     if (!this.revision.accepts(revisions.edit)) return;
     const isSame = this.lineage && this.lineage === lineage;
     this.lineage = lineage;
@@ -74,7 +74,7 @@ export class Editor {
       else if (isSame) this.#history.put(marks);
       else this.#history = new History(marks);
     }
-    this.#history.said = marks;
+    this.#history.confirmed = marks;
   }
 
   get history() {

@@ -6,7 +6,7 @@ export class History {
 
   constructor(now) {
     this.now = now;
-    this.said = now; // what Python knows
+    this.confirmed = now; // what Python knows
   }
 
   get canUndo() {

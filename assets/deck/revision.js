@@ -3,7 +3,7 @@
 
 // Time after which an unconfirmed change is sent again: Streamlit loses an event if the next one
 // arrives before the run for it has started.
-export const TELL_AGAIN_MS = [2000, 4000, 8000];
+export const RESEND_MS = [2000, 4000, 8000];
 
 export class Revision {
   #last = 0;
@@ -30,9 +30,9 @@ export class Revision {
   }
 }
 
-// Requests that Python answers one after the other, each once however often it is told.
+// Requests that Python answers one after the other, each once however often it is sent.
 export class Requests {
-  now = null; // the one that Python is told
+  now = null; // the one that is sent
   revision = new Revision();
   #later = [];
 
@@ -49,7 +49,7 @@ export class Requests {
   }
 
   // seen: see `Revision.accepts`.
-  hear(seen) {
+  receive(seen) {
     if (this.revision.accepts(seen)) this.now = null;
   }
 }
@@ -65,7 +65,7 @@ export class Setting {
   }
 
   // Takes Python's value, unless a newer one is on its way there; seen: see `Revision.accepts`.
-  hear(value, seen) {
+  receive(value, seen) {
     if (this.revision.accepts(seen)) this.now = value;
   }
 }

@@ -1,7 +1,7 @@
 // The choice of kits, told to Python until it knows: Streamlit loses an event if the next one comes
 // before the run for it has begun.
 
-import { TELL_AGAIN_MS } from "../deck/revision.js";
+import { RESEND_MS } from "../deck/revision.js";
 
 export class KitChoice {
   send = null; // tells Python
@@ -19,7 +19,7 @@ export class KitChoice {
   // name: null for a voice that returns to the common kit.
   choose([name, voice]) {
     this.#open.set(voice, name);
-    this.#tell([name, voice], TELL_AGAIN_MS);
+    this.#tell([name, voice], RESEND_MS);
   }
 
   // Takes the kits that Python knows; returns the common one as chosen here.

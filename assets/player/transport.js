@@ -8,7 +8,7 @@
 
 import { element } from "../deck/elements.js";
 import { isTyped } from "../deck/keyboard.js";
-import { TELL_AGAIN_MS } from "../deck/revision.js";
+import { RESEND_MS } from "../deck/revision.js";
 import { Later, Soon } from "../soon.js";
 import { chip, clamp, dial, picker } from "./controls.js";
 import { engine } from "./engine.js";
@@ -57,7 +57,7 @@ class Teller {
     this.#tell({ ...now, revision: this.revision });
   }
 
-  #tell(set, [delay, ...later] = TELL_AGAIN_MS) {
+  #tell(set, [delay, ...later] = RESEND_MS) {
     this.send("set", set);
     if (delay) this.#again.start(() => this.#tell(set, later), delay);
   }
