@@ -5,7 +5,8 @@
 Starts the app in its shipped configuration on a free port of this machine and stops it afterwards;
 needs Chromium and the playwright package. Times are medians, except that uploads are timed once,
 from the event in the page until the engine plays, or the page shows, the result. The measurement
-begins once the server has prepared, in the background, what later pages need.
+begins once the server has prepared, in the background, what later pages need, and the browser has
+loaded their scripts.
 """
 
 from __future__ import annotations
@@ -92,6 +93,10 @@ def _at_rest(page: Page) -> None:
     page.locator("[data-test-script-state=notRunning]").first.wait_for()
 
 
+_SCRIPTS_ARE_THERE = """() => {
+    const { begun, loaded } = window[Symbol.for("groove-space.scripts")];
+    return begun.size > 0 && loaded.size === begun.size;
+}"""
 _NEW_GROOVES = 'document.querySelector(".st-key-sample button").click()'
 
 
@@ -378,6 +383,7 @@ def _main() -> None:
         page.goto(wire.address)
         page.locator(".card").first.wait_for()
         wait_until_idle(process)
+        page.wait_for_function(_SCRIPTS_ARE_THERE)
         n_bytes = _draw_bytes(page, wire)
         rows = _measure(page, arguments.tries)
         session = _session_bytes(browser, address, process)

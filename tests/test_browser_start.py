@@ -17,11 +17,13 @@ from real_browser import (
     Browser,
     Page,
     allowed,
+    everywhere,
     faked,
     ids,
     needs,
     on,
     opened,
+    play,
     real,
     serving,
     started,
@@ -32,7 +34,7 @@ from real_browser import (
 )
 
 from musicvae_core.music.midi.scan import MAX_BYTES
-from scripts.measure_app import counted
+from scripts.measure_app import _SCRIPTS_ARE_THERE, counted
 
 pytestmark = pytest.mark.browser
 
@@ -108,6 +110,40 @@ def test_eight_new_grooves_are_a_few_bytes(address: str, browser: Browser) -> No
     assert len(shown) == 8
     assert n_bytes <= MAX_DRAW_BYTES
     assert any("/deck.js?" in name for name in scripts)  # once, as a file
+
+
+@everywhere
+def test_no_script_of_streamlit_is_fetched_when_a_page_is_first_opened(
+    address: str, browser: Browser
+) -> None:
+    fetched: list[str] = []
+    with opened(browser, address) as page:
+        page.wait_for_function(_SCRIPTS_ARE_THERE)
+        page.on("request", lambda request: fetched.append(request.url))
+        for path in ("morph", "attributes", "map", "long_form", "groove_lab", "library"):
+            page.get_by_role("link", name=path.replace("_", " ").capitalize(), exact=True).click()
+            page.wait_for_url(f"{address}/{path}")
+            wait_for_rest(page)
+            if path == "map":
+                page.locator(".js-plotly-plot .main-svg").first.wait_for()
+    assert [url for url in fetched if f"{address}/static/js/" in url] == []
+
+
+@faked
+def test_playback_goes_on_while_a_script_is_evaluated(page: Page) -> None:
+    page.evaluate(
+        """() => {
+            window.starts = [];
+            const start = AudioBufferSourceNode.prototype.start;
+            AudioBufferSourceNode.prototype.start = function (at) {
+                window.starts.push([at, this.context.currentTime]);
+                start.call(this, at);
+            };
+        }"""
+    )
+    play(page)
+    page.wait_for_function(_SCRIPTS_ARE_THERE)
+    assert max(at - now for at, now in page.evaluate("window.starts")) > 2
 
 
 @faked

@@ -33,7 +33,7 @@ from pages.shared.names import (
     style_title,
 )
 from pages.shared.session import Shelf, shelves
-from pages.shared.transport import VOICE_LABELS, _Transport
+from pages.shared.transport import _LATER, VOICE_LABELS, _later_scripts, _Transport
 
 APP = Path(__file__).parents[1] / "app.py"
 
@@ -60,6 +60,12 @@ def test_a_first_visit_finds_grooves_with_sound(app: AppTest) -> None:
     found = cards(app.run())
     assert len(found) == 8
     assert all(card["hits"] and card["midi"] for card in found)
+
+
+def test_streamlit_has_the_scripts_that_are_loaded_ahead(app: AppTest) -> None:
+    scripts = transport_bar(app.run())["scripts"]
+    assert scripts == _later_scripts()
+    assert [re.sub(r"^static/js/(\w+)\..*\.js$", r"\1", script) for script in scripts] == [*_LATER]
 
 
 def test_sample_uses_the_settings(app: AppTest, studio: FakeStudio) -> None:

@@ -199,6 +199,11 @@ export class Engine extends EventTarget {
     return !this.dispatchEvent(new Event("stems", { cancelable: true }));
   }
 
+  // Schedules what plays so far ahead that the page may stall meanwhile.
+  scheduleAhead(seconds) {
+    this.#schedule(seconds);
+  }
+
   // Reports why there is no sound.
   fail(text) {
     this.problem = text;
@@ -335,11 +340,11 @@ export class Engine extends EventTarget {
     this.#schedule();
   }
 
-  #schedule() {
+  #schedule(aheadSeconds = LOOK_AHEAD_SECONDS) {
     if (this.#timeline.isEmpty) return;
     this.#clock.read();
     const now = Math.floor(this.#context.currentTime * SAMPLE_RATE);
-    const to = now + Math.ceil(LOOK_AHEAD_SECONDS * SAMPLE_RATE);
+    const to = now + Math.ceil(aheadSeconds * SAMPLE_RATE);
     const from = Math.max(this.#scheduledTo, now); // after a stall, playback skips ahead to stay in time
     for (const event of this.#timeline.eventsBetween(from, to)) this.#strike(event);
     this.#sendMidi(from, to, now + Math.ceil(MIDI_AHEAD_SECONDS * SAMPLE_RATE));

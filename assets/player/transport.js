@@ -2,13 +2,15 @@
 // and changes it at once; Python is told afterwards, for what it writes to files.
 //
 // Data: {labels: names of the voices, kits: [[name, what it is], …], kit: name, voice_kits: [[voice,
-// name], …], pads: [[pitch, voice], …] of a MIDI port, problem: why there is no sound or null, set:
+// name], …], pads: [[pitch, voice], …] of a MIDI port, problem: why there is no sound or null,
+// scripts: addresses of those that other pages need, set:
 // {tempo, swing, feel, muted, soloed, levels, volume, clicks, count_in} as Python keeps it, revision}.
 // Events to Python: set({…the same, revision}), kit([name or null, voice or null]).
 
 import { element } from "../deck/elements.js";
 import { isTyped } from "../deck/keyboard.js";
 import { RESEND_MS } from "../deck/revision.js";
+import { prepareScripts } from "../prepare.js";
 import { Later, Soon } from "../soon.js";
 import { chip, clamp, dial, picker } from "./controls.js";
 import { engine } from "./engine.js";
@@ -379,6 +381,7 @@ export default function mount({ data, parentElement, setTriggerValue }) {
   transports.set(parentElement, transport);
   teller.send = kits.send = setTriggerValue;
   transport.update(data);
+  prepareScripts(data.scripts);
   return () =>
     setTimeout(() => {
       if (transport.root.isConnected) return;

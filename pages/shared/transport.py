@@ -12,6 +12,7 @@ import struct
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -269,12 +270,30 @@ def draw_transport(open_sounds: Callable[[], Sounds]) -> None:
             "voice_kits": list(_voice_kits(sounds).items()),
             "pads": [[pitch, voice] for pitch, voice in VOICE_OF_PITCH.items()],
             "problem": sounds.sound_problem,
+            "scripts": _later_scripts(),
             "set": transport().model_dump(mode="json", exclude={"revision"}),
             "revision": transport().revision,
         },
         on_set_change=on_event(_KEY, "set", _SCHEMA, _STATE.set),
         on_kit_change=on_event(_KEY, "kit", _CHOSEN_KIT, _choose),
     )
+
+
+_LATER = ("FileUploader", "TextInput", "NumberInput", "PlotlyChart")
+"""Streamlit's scripts that the pages need, apart from those that Sample has; the largest last."""
+
+
+@lru_cache(maxsize=1)
+def _later_scripts() -> list[str]:
+    """Return the addresses of the scripts that the browser loads ahead of other pages.
+
+    Streamlit loads the script of an element when that is first drawn; Plotly's takes more than a
+    second. Streamlit does not tell their names, which end in a hash: those that a later version
+    has renamed are left to it.
+    """
+    folder = Path(st.__file__).parent / "static" / "static" / "js"
+    found = [path.name for name in _LATER for path in folder.glob(f"{name}.*.js")]
+    return [f"static/js/{name}" for name in found]
 
 
 def _draw_instruments(sounds: Sounds) -> None:
