@@ -2,24 +2,24 @@
 // press, a click, the next control, another page or tab. What is put off longer is lost with its page.
 
 const TURNS = ["pointerdown", "click", "keydown", "popstate", "pagehide", "visibilitychange"];
-const ON_ITS_WAY_MS = 60; // so long Streamlit takes to send what it was told
+const ON_ITS_WAY_MS = 60; // how long Streamlit takes to pass a change on
 const LEAVING_MS = 60_000; // longest wait for a page that was asked for
 const waiting = new Set();
 let leaving = null; // the path of the page that was asked for, and how long to wait for it
-let toldAt = -Infinity; // when something was last told
+let sentAt = -Infinity; // when something was last sent
 
 function onTurn(event) {
   if (event.type === "keydown" && event.key !== "Tab") return;
   for (const one of [...waiting]) if (!one.isOwn?.(event)) one.now();
 }
 
-// Streamlit would ask for the other page before it tells the change, and then tell that in the name
+// Streamlit would ask for the other page before it sends the change, and then send that in the name
 // of the old page, which comes back. A press of the pointer lasts longer, one of the Enter key does not.
 function onLink(event) {
   const link = event.composedPath().find((node) => node instanceof HTMLAnchorElement);
   const isPage = link?.origin === location.origin && !link.download && !event.ctrlKey && !event.metaKey;
   if (!isPage) return;
-  if (performance.now() - toldAt > ON_ITS_WAY_MS) {
+  if (performance.now() - sentAt > ON_ITS_WAY_MS) {
     leaving = { to: link.pathname, until: performance.now() + LEAVING_MS };
     return;
   }
@@ -79,7 +79,7 @@ export class Soon {
   now() {
     if (!this.isWaiting) return;
     this.cancel();
-    toldAt = performance.now();
+    sentAt = performance.now();
     this.act();
   }
 

@@ -179,11 +179,13 @@ class Studio:
         temperature: float = 1.0,
         tempo_bpm: float = 120.0,
         seed: int = 0,
-        alike: bool = False,
+        share_noise: bool = False,
     ) -> list[Take]:
-        """Decode each code of (n, Z) into a take; see `sample` and `latent.decode_alike`."""
+        """Decode each code of (n, Z) into a take; see `sample` and `latent.codes.decode_music`."""
         checkpoint = self.checkpoint(model)
-        grooves = decode_music(checkpoint, codes, temperature, tempo_bpm, seed, alike=alike)
+        grooves = decode_music(
+            checkpoint, codes, temperature, tempo_bpm, seed, share_noise=share_noise
+        )
         pairs = zip(grooves, codes, strict=True)
         return [Take(groove, z, model, seed, temperature) for groove, z in pairs]
 

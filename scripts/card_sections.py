@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from musicvae_core.data.trios import load_data
-from musicvae_core.evaluation.experiments.feel import LAB, LAB_TOLD
+from musicvae_core.evaluation.experiments.feel import LAB, LAB_WITH_LABELS
 from musicvae_core.evaluation.experiments.reports import report_text
 from musicvae_core.evaluation.metrics import evaluate_lines, realism_of_lines
 from musicvae_core.lab.options import Chance
@@ -139,7 +139,7 @@ def _verdict(met: bool, low: float, high: float, least: float, most: float) -> s
 
 def _feel_targets(report: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
     ways = {row["name"]: row for row in report["feel"]}
-    real, lab, told = (ways.pop(name) for name in ("real", LAB, LAB_TOLD))
+    real, lab, labelled = (ways.pop(name) for name in ("real", LAB, LAB_WITH_LABELS))
     rows = []
     for key, name, form in (
         ("timing_mae_ms", "timing MAE, ms", "{:.2f}"),
@@ -149,7 +149,7 @@ def _feel_targets(report: dict[str, Any]) -> list[tuple[str, str, str, str, str]
         aim = "below " + form.format(best)
         met = "yes" if lab[key] < best else "no"
         rows.append((f"{name}, mean prediction", aim, form.format(lab[key]), "", met))
-    for which, row in (("", lab), (", told style and drummer", told)):
+    for which, row in (("", lab), (", told style and drummer", labelled)):
         for key, name in _ATTRIBUTES.items():
             low, apart, high = (
                 difference / real[key]

@@ -11,7 +11,7 @@ from pages.shared.sources import choose_groove, show_share_code
 from pages.shared.studio import shared_studio
 
 
-def tell(name: str, what: object) -> None:
+def report(name: str, what: object) -> None:
     st.text(json.dumps({name: what}))
 
 
@@ -30,21 +30,21 @@ def show(page: str, fitted: bool) -> None:
     )
     for key in destinations(page):
         st.button(key, key=f"to {key}", on_click=lambda key=key: send(key, source))
-    tell("page", page)
-    tell("name", source.name)
-    tell("origin", source.origin)
-    tell("note", source.note)
-    tell("bars", source.groove.n_bars)
-    tell("tempo", round(source.groove.tempo_bpm, 2))
-    tell("first", np.argwhere(source.groove.hits)[:5].tolist())
-    tell("has_z", source.z is not None)
-    tell("favourites", [kept.name for kept in favourites.all().values()])
+    report("page", page)
+    report("name", source.name)
+    report("origin", source.origin)
+    report("note", source.note)
+    report("bars", source.groove.n_bars)
+    report("tempo", round(source.groove.tempo_bpm, 2))
+    report("first", np.argwhere(source.groove.hits)[:5].tolist())
+    report("has_z", source.z is not None)
+    report("favourites", [kept.name for kept in favourites.all().values()])
 
 
 PAGES = [
     st.Page(lambda: show("attributes", True), title="Attributes", url_path="a", default=True),
     st.Page(lambda: show("groove_lab", False), title="Groove lab", url_path="b"),
-    st.Page(lambda: tell("page", "about"), title="About", url_path="c"),
+    st.Page(lambda: report("page", "about"), title="About", url_path="c"),
 ]
 offer_pages(PAGES)
 st.navigation(PAGES).run()

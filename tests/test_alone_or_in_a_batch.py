@@ -46,7 +46,7 @@ def test_the_first_samples_are_the_same_however_many_follow(real_studio, model, 
         np.testing.assert_allclose(alone.z, among.z, rtol=0, atol=1e-5)
 
 
-def test_so_are_those_of_a_style_or_as_busy_as_asked(real_studio, model):
+def test_the_first_samples_of_a_style_or_density_do_not_depend_on_the_others(real_studio, model):
     if not (SHIPPED_CHECKPOINTS / model / "atlas.npz").exists():
         pytest.skip("this model has no atlas to start from")
     many = real_studio.sample(model, N, seed=5, busy=0.4)
@@ -72,11 +72,11 @@ def test_a_step_of_a_path_is_refined_and_drawn_alike_with_fewer_steps(real_studi
     checkpoint = real_studio.checkpoint(model)
     codes, fractions = np.stack([take.z for take in together[:9]]), np.linspace(0, 1, 9)
     path = refine_path(checkpoint, codes, fractions)
-    drawn = decode_music(checkpoint, path, 1.0, 100, seed=3, alike=True)
+    drawn = decode_music(checkpoint, path, 1.0, 100, seed=3, share_noise=True)
     for index in range(0, 9, 2):
         own = refine_path(checkpoint, codes[[index]], fractions[[index]])
         np.testing.assert_allclose(own[0], path[index], rtol=0, atol=1e-5)
-        assert decode_music(checkpoint, own, 1.0, 100, seed=3, alike=True) == [drawn[index]]
+        assert decode_music(checkpoint, own, 1.0, 100, seed=3, share_noise=True) == [drawn[index]]
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])

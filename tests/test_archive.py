@@ -124,7 +124,7 @@ def test_many_files_that_are_too_large_together_are_refused(monkeypatch) -> None
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", b"no zip at all" * 100])
-def test_what_is_no_zip_is_refused(data) -> None:
+def test_what_is_not_a_zip_is_refused(data) -> None:
     with pytest.raises(LibraryError, match="damaged"):
         _read_archive(data, read)
 

@@ -92,7 +92,7 @@ def test_an_attribute_that_was_set_too_is_not_one_of_the_others(two_sliders):
     assert rows["kick_activity"]["others"] == pytest.approx(0.25 / 2.5)
 
 
-def test_what_misses_a_target_is_said(two_sliders):
+def test_what_misses_a_target_is_reported(two_sliders):
     vectors, targets, steered = two_sliders
     rows, _ = experiment._slider_rows(vectors, targets, steered)
     [said] = misses({"sliders": rows})

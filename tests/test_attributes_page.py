@@ -146,12 +146,14 @@ def test_two_sliders_that_move_before_an_answer_are_one_step_of_the_undo(
     assert card(page)["note"] == "As the model plays it"
 
 
-def test_what_cannot_be_had_is_said(page: AppTest) -> None:
+def test_a_target_out_of_reach_is_reported(page: AppTest) -> None:
     set_to(page, "kick_activity", 12.0)
     assert slider(page, "kick_activity")["value"] == 12.0
-    assert slider(page, "kick_activity")["said"] == "The closest this groove gets: 10.0 hits a bar"
+    assert (
+        slider(page, "kick_activity")["result"] == "The closest this groove gets: 10.0 hits a bar"
+    )
     set_to(page, "kick_activity", 9.0)
-    assert not slider(page, "kick_activity")["said"]
+    assert not slider(page, "kick_activity")["result"]
 
 
 def test_styles_add_up_to_a_limit_and_beat_and_fill_are_one(

@@ -80,7 +80,7 @@ def test_a_click_sets_a_hit_that_sounds_in_this_pass_and_undo_takes_it_back(page
 
 
 @showing("edit")
-def test_a_hit_is_dragged_louder_and_later_and_python_hears_of_it(page: Page) -> None:
+def test_a_hit_is_dragged_louder_and_later_and_python_receives_it(page: Page) -> None:
     open_editor(page)
     hit = next(hit for hit in card(page)["hits"] if hit[1] == CLOSED_HAT and 0.2 < hit[2] < 0.7)
     step, _, velocity, offset = hit

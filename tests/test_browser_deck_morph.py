@@ -98,7 +98,7 @@ def test_dragging_the_strip_changes_the_groove_at_once_in_phase(page: Page) -> N
 
 @showing("strip")
 @in_real_time
-def test_a_fast_sweep_leaves_no_click_and_keys_tell_python_once(page: Page) -> None:
+def test_a_fast_sweep_makes_no_click_and_keys_notify_python_once(page: Page) -> None:
     play(page)
     tape = record(page)
     drag(tape, list(np.linspace(0, 1, 30)), 0.002)

@@ -122,7 +122,7 @@ def test_taps_lie_where_they_were_played(page: Page) -> None:
 
 
 @faked
-def test_the_pad_hears_how_high_it_is_struck(page: Page) -> None:
+def test_the_higher_the_pad_is_struck_the_louder_the_tap(page: Page) -> None:
     choose(page, "Drumify")
     pad = page.locator(".pad")
     pad.wait_for()

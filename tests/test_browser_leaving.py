@@ -94,7 +94,7 @@ def test_an_edit_by_a_key_reaches_python_though_the_page_is_left_at_once(page: P
 
 
 @faked
-def test_a_link_that_is_clicked_in_no_time_opens_its_page_and_python_has_the_edit(
+def test_a_link_that_is_clicked_at_once_opens_its_page_and_python_has_the_edit(
     page: Page,
 ) -> None:
     wait_for_rest(page)
@@ -140,7 +140,7 @@ def losing(serve: Callable[[str], str], browser: Browser) -> Iterator[Losing]:
         yield Losing(page)
 
 
-def test_an_edit_that_was_lost_with_its_page_is_told_on_the_way_back(losing: Losing) -> None:
+def test_an_edit_that_was_lost_with_its_page_is_sent_on_return(losing: Losing) -> None:
     page = losing.page
     before = shown(page)
     page.locator(".card .edit").first.click()
@@ -158,7 +158,7 @@ def confirmed(page: Page, event: str) -> int:
     )
 
 
-def test_a_name_that_was_lost_with_its_page_is_told_on_the_way_back(losing: Losing) -> None:
+def test_a_name_that_was_lost_with_its_page_is_sent_on_return(losing: Losing) -> None:
     page = losing.page
     name = page.locator(".card .name").first
     name.fill("Mine")
@@ -168,7 +168,7 @@ def test_a_name_that_was_lost_with_its_page_is_told_on_the_way_back(losing: Losi
     assert name.input_value() == "Mine"
 
 
-def test_a_place_in_a_morph_that_was_lost_with_its_page_is_told_on_the_way_back(
+def test_a_place_in_a_morph_that_was_lost_with_its_page_is_sent_on_return(
     losing: Losing,
 ) -> None:
     page = losing.page
@@ -181,7 +181,7 @@ def test_a_place_in_a_morph_that_was_lost_with_its_page_is_told_on_the_way_back(
     assert int(field.get_attribute("aria-valuenow")) == before + 1
 
 
-def test_a_slider_that_was_lost_with_its_page_is_told_on_the_way_back(losing: Losing) -> None:
+def test_a_slider_that_was_lost_with_its_page_is_sent_on_return(losing: Losing) -> None:
     page = losing.page
     go_to(page, "Attributes")
     slider = page.locator(".sliders").get_by_role("slider").first
@@ -192,7 +192,7 @@ def test_a_slider_that_was_lost_with_its_page_is_told_on_the_way_back(losing: Lo
     until(lambda: note.inner_text() != before, "the slider in Python")
 
 
-def test_a_kit_whose_choice_was_lost_is_told_with_the_next_run(losing: Losing) -> None:
+def test_a_choice_of_kit_that_was_lost_is_sent_with_the_next_run(losing: Losing) -> None:
     page = losing.page
     kit = page.get_by_role("region", name="Transport").get_by_label("Drum kit")
     losing.is_on = True
@@ -210,7 +210,7 @@ def test_a_kit_whose_choice_was_lost_is_told_with_the_next_run(losing: Losing) -
     assert kit.input_value() == "jazz"
 
 
-def test_tools_whose_changes_were_lost_are_told_again_one_after_the_other(losing: Losing) -> None:
+def test_changes_by_tools_that_were_lost_are_sent_again_one_after_the_other(losing: Losing) -> None:
     page = losing.page
     card = page.locator(".card").first
     card.locator(".shape").click()

@@ -113,7 +113,9 @@ def test_no_click_during_a_change_of_page_ends_a_run(browser: Browser, tmp_path:
 
 
 @needs("groove_2bar")
-def test_nor_does_one_with_the_models(browser: Browser, tmp_path: Path) -> None:
+def test_no_click_during_a_change_of_page_ends_a_run_with_models_either(
+    browser: Browser, tmp_path: Path
+) -> None:
     log = tmp_path / "log"
     with serving(APPS["real"], log) as address:
         assert change_pages(address, browser, log, ("Sample", "Map", "Long form")) > 20

@@ -230,7 +230,7 @@ def test_a_change_just_before_another_page_reaches_python(page: Page) -> None:
 
 
 @faked
-def test_a_change_that_is_lost_on_its_way_is_told_again(page: Page) -> None:
+def test_a_change_that_is_lost_on_its_way_is_sent_again(page: Page) -> None:
     page.locator(".deck").evaluate(
         """deck => {
             const { settings } = deck.deck.engine;

@@ -50,7 +50,7 @@ def steps_in_plain(monkeypatch):
 @pytest.mark.usefixtures("steps_in_plain")
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @pytest.mark.parametrize("name", [*KINDS, "groove_16bar_tiny"])
-def test_the_plain_steps_make_what_the_fast_ones_do(name, temperature):
+def test_the_plain_steps_make_the_same_as_the_fast_ones(name, temperature):
     torch.manual_seed(0)
     model = build(preset(name).model).eval()
     plain = build(preset(name).model).eval()
@@ -64,7 +64,7 @@ def test_the_plain_steps_make_what_the_fast_ones_do(name, temperature):
 
 
 @pytest.mark.usefixtures("steps_in_plain")
-def test_a_compiled_lab_keeps_what_it_is_held_to():
+def test_a_compiled_lab_keeps_what_is_held():
     groove, how = drummed_groove(np.random.default_rng(0), 4), {"voices": [KICK], "bars": [1]}
     expected = tiny_lab().fill_in(groove, **how, chance=Chance(seed=3))
     fresh = copy.deepcopy(tiny_checkpoint())
@@ -95,7 +95,7 @@ def test_compiled_training_and_decoding_are_those_of_the_model():
     assert_alike(decoded(model, 1.0), expected)
 
 
-def test_a_machine_without_a_compiler_is_told_what_is_missing(monkeypatch):
+def test_without_a_compiler_the_message_says_what_is_missing(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(ConfigError, match=r"C\+\+ compiler.*--compile"):
         compile_model(build(preset("drums_2bar_tiny").model))

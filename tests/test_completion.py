@@ -70,7 +70,7 @@ def test_what_is_known_comes_back_and_what_is_not_is_never_read(n_bars):
     assert np.array_equal(again, made)
 
 
-def test_a_stretch_hears_the_bars_before_it():
+def test_a_stretch_is_conditioned_on_the_bars_before_it():
     features = grooves_of(8, 1)
     opening = np.arange(8 * STEPS_PER_BAR)[None] < 4 * STEPS_PER_BAR
     silent = np.where(opening[..., None], 0, features).astype(np.float32)

@@ -51,7 +51,7 @@ def test_taps_are_the_loudest_hit_of_a_step():
     assert taps[0].any(axis=1).sum() == 2
 
 
-def test_hidden_values_are_not_heard(grooves, hidden):
+def test_hidden_values_have_no_effect(grooves, hidden):
     other = np.random.default_rng(2).random(grooves.shape).astype(np.float32)
     known = np.concatenate([hidden.hits, hidden.velocities, hidden.offsets], axis=-1)
     mixed = Conditioning(
@@ -65,7 +65,7 @@ def test_hidden_values_are_not_heard(grooves, hidden):
     assert np.array_equal(*heard)
 
 
-def test_the_condition_has_its_width_and_tells_unknown_from_none(grooves):
+def test_the_condition_has_its_width_and_distinguishes_unknown_from_none(grooves):
     given = Conditioning.notes(grooves)
     told = condition_features(given, controls(), 5, 6)
     assert told.shape == (N, 64, n_condition_features(5, 6))

@@ -78,7 +78,7 @@ def test_all_bars_at_once_are_the_bars_one_by_one(head, temperature):
 
 
 @torch.no_grad()
-def test_under_teacher_forcing_a_bar_does_not_hear_the_bars_before(head):
+def test_under_teacher_forcing_a_bar_does_not_depend_on_the_bars_before(head):
     decoder, z, features = conductor_for(head), codes(), hits_of(head)
     states = decoder(z, shift_right(features))
     changed = features.clone()
@@ -112,7 +112,7 @@ def test_a_bar_follows_its_own_embedding_alone(head):
     assert differs.tolist() == [False, False, True, False, False]
 
 
-def test_a_bar_hears_all_of_z_through_the_conductor_and_its_own_part_directly(head):
+def test_a_bar_depends_on_all_of_z_through_the_conductor_and_on_its_own_part_directly(head):
     decoder, z = conductor_for(head), codes().requires_grad_()
     for bar in range(U):
         (whole,) = torch.autograd.grad(decoder.embeddings(z)[:, bar].sum(), z)
@@ -140,7 +140,7 @@ def test_with_one_z_all_goes_through_the_conductor(head):
 
 @pytest.mark.parametrize("bars_share_z", [True, False])
 @torch.no_grad()
-def test_the_encoder_hears_every_step_and_the_order_of_bars(bars_share_z):
+def test_the_encoder_depends_on_every_step_and_the_order_of_bars(bars_share_z):
     torch.manual_seed(0)
     sizes = (9, 8, 1, Z, U, BAR, 5)
     encoder = HierarchicalEncoder(
@@ -163,7 +163,7 @@ def decoded_again(model, features):
         return model.decode(model.encode(features)[0], temperature=0.0)
 
 
-def test_a_small_hierarchy_learns_one_batch_by_heart():
+def test_a_small_hierarchy_memorises_one_batch():
     torch.manual_seed(0)
     config = ModelConfig(
         head="categorical",

@@ -46,7 +46,7 @@ def played_on(device, model, z, temperature, seed=0):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_cuda_plays_and_hears_what_a_cpu_does(name):
+def test_cuda_decodes_and_encodes_as_a_cpu_does(name):
     checkpoint = load_checkpoint(SHIPPED_CHECKPOINTS / name)
     prior = "normal" if checkpoint.prior is None else "learned"
     z = torch.from_numpy(sample_codes(checkpoint, N_CODES, prior, seed=0))

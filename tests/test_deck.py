@@ -13,7 +13,7 @@ from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line, Note
 from pages.shared.actions import checked
 from pages.shared.card import Card, Morph, _hits_as_sent, notes_as_numbers, payload
-from pages.shared.deck import _revisions_of_card, _tell
+from pages.shared.deck import _deliver, _revisions_of_card
 from pages.shared.edits import CARD_EVENTS, Change
 from pages.shared.names import describe
 from pages.shared.transport import _N_CHANNELS, VOICE_LABELS, _Transport
@@ -35,7 +35,7 @@ def said(event: str, value: object, *cards: Card) -> list[tuple[object, ...]]:
     sent_events = checked(CARD_EVENTS[event], value, event) or []
     calls: list[tuple[object, ...]] = []
     by_id = {card.id: card for card in cards}
-    _tell("deck", event, lambda *call: calls.append(call), by_id, {"map": "Map"}, sent_events)
+    _deliver("deck", event, lambda *call: calls.append(call), by_id, {"map": "Map"}, sent_events)
     return calls
 
 
@@ -154,7 +154,7 @@ def test_events_become_calls() -> None:
     assert said("edit", [["one", 4, _hits_as_sent(GROOVE)]], one) == [("one", GROOVE)]
 
 
-def test_what_was_seen_is_told_by_its_number() -> None:
+def test_the_revisions_that_python_has_seen_are_kept_by_card() -> None:
     said("edit", [["one", 4, []], ["gone", 9, []]], card(editable=True))
     said("keep", [["one", 2, True]], card())
     said("rename", [["one", 3, "Two"]], card())
@@ -165,7 +165,7 @@ def test_what_was_seen_is_told_by_its_number() -> None:
     assert set(_revisions_of_card("deck", "gone").values()) == {0}
 
 
-def test_a_change_that_is_told_twice_is_made_once() -> None:
+def test_a_change_that_is_sent_twice_is_made_once() -> None:
     one = card(editable=True)
     seen = _revisions_of_card("deck", "one")["change"]
     first, second = (Change("one", seen + more, None, 0.5, []) for more in (1, 2))

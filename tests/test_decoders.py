@@ -131,7 +131,7 @@ def test_free_running_leaves_the_weights_and_z_as_they_were(head):
 
 @pytest.mark.usefixtures("in_float32")
 @pytest.mark.parametrize("part", ["lstm", "head"])
-def test_weights_that_change_are_heard_by_the_next_run(head, part):
+def test_changed_weights_take_effect_in_the_next_run(head, part):
     decoder, z = decoder_for(head), codes()
     before = generate(decoder, head, z, 0.0)
     module = decoder.lstm if part == "lstm" else head
@@ -155,7 +155,7 @@ def test_a_run_may_move_to_another_type_after_the_first():
 
 @torch.no_grad()
 @pytest.mark.parametrize("step", [0, 1, 11, T - 1])
-def test_no_state_hears_what_comes_after_it(head, step):
+def test_no_state_depends_on_later_steps(head, step):
     decoder, z = decoder_for(head), codes()
     previous = generate(decoder, head, z, 0.0)
     changed = previous.clone()
@@ -207,7 +207,7 @@ def test_the_direct_path_gives_each_step_inputs_of_its_own(head):
     assert (after[:, 10] != before[:, 10]).any(dim=-1).all()
 
 
-def test_shift_right_hears_nothing_first_and_never_the_step_itself():
+def test_shift_right_starts_with_silence_and_never_shows_the_step_itself():
     features = torch.arange(1.0, 13).view(1, 4, 3)
     expected = torch.cat([torch.zeros(1, 1, 3), features[:, :3]], dim=1)
     assert torch.equal(shift_right(features), expected)

@@ -112,7 +112,7 @@ def test_the_schemas_take_what_the_components_send() -> None:
 @pytest.mark.parametrize(
     "spot", ["point.²", "point.-1", "point.", "point.1.5", "point." + "9" * 400]
 )
-def test_what_names_no_point_is_no_point(spot: str) -> None:
+def test_what_names_no_point_is_ignored(spot: str) -> None:
     assert point_of(spot) is None
     assert checked(chart._PICKED, [spot, 1], "picked") is None or point_of(spot) is None
 

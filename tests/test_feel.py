@@ -171,7 +171,7 @@ def test_followed_share_counts_the_rhythm_s_own_steps():
     assert followed_share(far, rhythm) == {"at_the_step": 0, "within_a_step": 0}
 
 
-def test_a_seam_that_jumps_is_told():
+def test_a_seam_that_jumps_is_reported():
     rng = np.random.default_rng(1)
     features = features_of([drummed_groove(rng, 8) for _ in range(40)])
     first_bars = np.array([4])
@@ -277,14 +277,14 @@ def test_the_experiment_measures_all_and_writes_it(dataset, tmp_path, monkeypatc
     monkeypatch.setattr(experiment_module, "_N_BOUND", 2)
     monkeypatch.setattr(metrics_module, "_N_RESAMPLED_AUCS", 10)
     monkeypatch.setattr(transfer_experiment, "_N_PAIRS", 4)
-    heard = []
+    recorded = []
     complete = experiment_module.complete
 
-    def overheard(model, given, controls, chance):
-        heard.append(controls)
+    def recording(model, given, controls, chance):
+        recorded.append(controls)
         return complete(model, given, controls, chance)
 
-    monkeypatch.setattr(experiment_module, "complete", overheard)
+    monkeypatch.setattr(experiment_module, "complete", recording)
     checkpoint = tiny_checkpoint()
     config = checkpoint.config
     means = dataclasses.replace(checkpoint, name="means")
@@ -292,14 +292,14 @@ def test_the_experiment_measures_all_and_writes_it(dataset, tmp_path, monkeypatc
     assert json.loads((tmp_path / "feel.json").read_text()) == report
     rows = {row["name"]: row for row in report["feel"]}
     assert next(iter(rows)) == "real"
-    assert list(rows)[-2:] == [experiment_module.LAB, experiment_module.LAB_TOLD]
+    assert list(rows)[-2:] == [experiment_module.LAB, experiment_module.LAB_WITH_LABELS]
     assert len(rows) == 8
     who = {
         (name_of(config.style_names, one.styles), name_of(config.drummer_names, one.drummers))
-        for one in heard
+        for one in recorded
     }
     assert who == {(None, None), ("funk", "drummer1")}
-    assert all(np.isnan(one.densities).all() for one in heard)
+    assert all(np.isnan(one.densities).all() for one in recorded)
     flat = rows["quantised, one velocity"]
     assert flat["offset_spread"] == flat["velocity_spread"] == flat["swing_size"] == 0
     assert flat["auc_spread"] is None
@@ -318,7 +318,7 @@ def test_the_experiment_measures_all_and_writes_it(dataset, tmp_path, monkeypatc
     assert all(len(trace.x) == 7 for trace in figure.data)
 
 
-def test_what_the_lab_hears_of_real_windows_is_their_notes_alone(dataset):
+def test_the_lab_is_given_only_the_notes_of_real_windows(dataset):
     player = experiment_module._Player(tiny_checkpoint(), seed=0)
     windows = dataset.windows("test", 4)
     louder = windows.features.copy()

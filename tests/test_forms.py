@@ -45,7 +45,7 @@ every_form = pytest.mark.parametrize("name", FORMS)
 
 
 @every_form
-def test_music_is_told_by_its_form_and_comes_back_from_its_text(name: str) -> None:
+def test_music_is_recognised_by_its_form_and_comes_back_from_its_text(name: str) -> None:
     music = MUSIC[name]
     assert form_of(music).name == name
     assert _text_to_music(music_to_text(music)) == music

@@ -41,7 +41,7 @@ def test_the_default_is_sixteenths_in_four_four():
 
 
 @pytest.mark.parametrize("sizes", [(0, 4), (17, 4), (4, 0), (4, 25), (4, 7), (4, 9)])
-def test_a_grid_that_is_none_is_refused(sizes):
+def test_an_invalid_grid_is_refused(sizes):
     with pytest.raises(ConfigError, match="it must be 1 to"):
         Grid(*sizes)
 

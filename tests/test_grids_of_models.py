@@ -76,7 +76,7 @@ def music_on(name, grid, n_bars):
 
 
 @on_both
-def test_what_models_hear_and_play_is_on_their_grid(grid):
+def test_what_models_encode_and_decode_is_on_their_grid(grid):
     groove, line = any_groove(grid), line_on(grid, 2)
     back = features_to_groove(groove_to_features(groove, grid), groove.tempo_bpm, grid)
     assert (back.grid, back.n_bars) == (grid, 3)
@@ -189,7 +189,7 @@ def test_a_lab_of_a_grid_learns_and_completes_grooves_of_it(grid):
         lab.listen(any_groove(COMMON_TIME))
 
 
-def test_the_first_beat_of_every_bar_is_told_to_a_lab():
+def test_a_lab_is_conditioned_on_the_first_beat_of_every_bar():
     model = checkpoint_on(LAB, WALTZ).model
     features = groove_to_features(any_groove(WALTZ, 4), WALTZ)[None]
     condition = model.condition(

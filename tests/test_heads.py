@@ -155,7 +155,7 @@ def test_feel_depends_on_which_voices_sound(groove_head):
     assert changed.tolist() == [[False] * 18, [True] * 18, [False] * 18]
 
 
-def test_sampled_feel_hears_the_hits_that_were_sampled(groove_head):
+def test_sampled_feel_is_conditioned_on_the_sampled_hits(groove_head):
     favour(groove_head, {5: 0.0})
     states = states_of(3)
     hits = torch.from_numpy(_COMBINATIONS[5]).float().expand(3, -1)
@@ -199,7 +199,7 @@ def test_likelihood_of_feel_is_of_the_hits_alone(groove_head, features):
     assert not terms["velocities"][silent].any()
 
 
-def test_likelihood_rises_towards_what_is_heard(groove_head, features):
+def test_training_on_an_example_makes_its_own_feel_likelier(groove_head, features):
     """A few steps of descent on one example make its own feel likelier than another's."""
     states = states_of(1, 32).expand(2, -1, -1)
     truth, other = features[:1], features[:1].clone()

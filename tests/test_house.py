@@ -296,7 +296,7 @@ def test_a_mac_uses_homebrew_without_sudo(machine):
     assert machine.log[1:3] == ["brew list fluid-synth", "brew install fluid-synth"]
 
 
-def test_another_system_is_told_what_to_install(machine):
+def test_on_another_system_the_message_says_what_to_install(machine):
     machine.install_python("python3", "3.13.0")
     result = machine.bootstrap()
 

@@ -114,7 +114,7 @@ def test_silent_first_bars_are_passed_over_and_silence_is_no_success(interpolate
 
 
 @pytest.mark.usefixtures("sound")
-def test_a_piece_too_long_to_be_heard_is_written_without_sound(interpolate, files):
+def test_a_piece_too_long_to_render_is_written_without_sound(interpolate, files):
     code, out, printed = interpolate(
         *files[1:3], "--steps", 3, "--wav", "--tempo", 120, "--bars", 64
     )

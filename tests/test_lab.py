@@ -210,7 +210,7 @@ def test_what_cannot_be_is_refused_with_what_to_do(ask, problem):
         ask(tiny_lab(), random_groove(np.random.default_rng(0), 2))
 
 
-def test_what_is_wished_for_is_heard():
+def test_every_wish_changes_the_result():
     lab, groove = tiny_lab(), random_groove(np.random.default_rng(6), 2)
     plain = lab.drumify(groove)
     for wishes in (Wishes(style="jazz"), Wishes(drummer="drummer7"), Wishes(hits_a_bar=40)):

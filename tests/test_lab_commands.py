@@ -68,7 +68,7 @@ def test_humanize_writes_the_same_notes(make, n_bars):
     assert f"{n_bars} bars, {before.n_hits} notes" in out
 
 
-def test_nothing_of_it_is_the_file_itself(make):
+def test_humanizing_by_nothing_writes_the_file_itself(make):
     midi = file_of(5)
     before, after, _ = make("humanize", midi, "--dynamics", 0, "--timing", 0, "--loop")
     assert not differing(before, after).any()

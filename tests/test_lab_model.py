@@ -19,7 +19,7 @@ from musicvae_core.models.conditioning import (
 )
 from musicvae_core.models.config import TrainConfig
 from musicvae_core.models.lab import GrooveLab, LabHead, MeansHead, known_of
-from musicvae_core.models.lab_tasks import _make_batch, draw_batch, hide, told_of
+from musicvae_core.models.lab_tasks import _make_batch, controls_of_windows, draw_batch, hide
 from musicvae_core.models.musicvae import elbo_losses
 from musicvae_core.models.presets import preset
 from musicvae_core.music.drums import KICK, N_VOICES, SNARE
@@ -99,7 +99,7 @@ def test_forbidden_are_exactly_those_that_contradict():
     assert tapped.any(dim=1).all()
 
 
-def test_the_prior_and_the_context_never_hear_what_is_hidden(model, grooves):
+def test_the_prior_and_the_context_never_see_what_is_hidden(model, grooves):
     given = hide(grooves, np.random.default_rng(1))
     known = np.concatenate([given.hits, given.velocities, given.offsets], axis=-1)
     other = np.random.default_rng(2).permutation(grooves)
@@ -140,7 +140,7 @@ def test_every_term_has_a_gradient(grooves, feel):
         assert parameter.grad.abs().sum() > 0, name
 
 
-def test_taps_are_heard(model, grooves):
+def test_taps_change_the_context(model, grooves):
     taps = taps_of(grooves)
     nothing = Conditioning.nothing(grooves)
     tapped = dataclasses.replace(nothing, taps=taps)
@@ -151,7 +151,7 @@ def test_taps_are_heard(model, grooves):
     assert not torch.equal(*contexts)
 
 
-def test_a_mean_head_draws_the_same_whatever_the_chance(grooves):
+def test_a_mean_head_draws_the_same_with_any_seed(grooves):
     torch.manual_seed(0)
     config = TINY.model.replaced(feel="mean")
     run = Run(dataclasses.replace(TINY, model=config), fabric_on())
@@ -164,9 +164,9 @@ def test_a_mean_head_draws_the_same_whatever_the_chance(grooves):
     assert torch.equal(*drawn)
 
 
-def test_what_is_told_is_style_drummer_and_density(tiny_dataset):
+def test_the_controls_of_windows_are_style_drummer_and_density(tiny_dataset):
     windows = tiny_dataset.windows("train", 4)
-    controls = told_of(windows, TINY.model)
+    controls = controls_of_windows(windows, TINY.model)
     assert set(controls.styles) == {TINY.model.style_names.index("funk")}
     assert set(controls.drummers) == {TINY.model.drummer_names.index("drummer1")}
     hits = windows.features[..., :N_VOICES].sum(axis=(1, 2)) / 64

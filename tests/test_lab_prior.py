@@ -61,7 +61,7 @@ def test_noise_that_is_not_fitted_is_left_alone():
     assert torch.allclose(code_noise.log_prob(noise, kinds), expected, atol=1e-5)
 
 
-def test_noise_has_the_law_that_was_set():
+def test_noise_has_the_distribution_that_was_set():
     torch.manual_seed(0)
     mean, mixing = torch.randn(Z), torch.randn(Z, Z)
     covariance = mixing @ mixing.T
@@ -105,7 +105,7 @@ def test_a_fitted_prior_makes_what_is_hidden_likelier_and_keeps_the_weights(wind
     assert all(torch.equal(ours, theirs) for ours, theirs in weights)
 
 
-def test_what_is_played_hears_the_fitted_noise(windows, fitted):
+def test_playing_uses_the_fitted_noise(windows, fitted):
     given, controls = Conditioning.notes(windows.features), tempo_only(windows.tempos_bpm)
     played = [complete(one.model, given, controls, Chance()) for one in (tiny_checkpoint(), fitted)]
     assert not np.array_equal(*played)

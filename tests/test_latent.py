@@ -129,7 +129,7 @@ def test_grooves_are_encoded_alike_alone_and_in_a_batch(checkpoints_dir):
     assert encode_music(checkpoint, []).shape == (0, checkpoint.config.z_size)
 
 
-def test_a_model_without_feel_hears_hits_alone(checkpoints_dir):
+def test_a_model_without_feel_encodes_only_hits(checkpoints_dir):
     checkpoint = load_checkpoint(checkpoints_dir / "drums_2bar")
     groove = drummed_groove(np.random.default_rng(6), 2)
     flat = Groove.from_hits(groove.hits)

@@ -99,7 +99,7 @@ def test_refining_moves_what_lies_between_alone(checkpoints_dir, laid):
     assert (moved > 0.01).tolist() == [False, True, True, True, False, False]
 
 
-def test_all_bars_share_their_chance(checkpoint):
+def test_all_bars_share_their_noise(checkpoint):
     hot = Route(glide=0.0, exact=False, temperature=1.0, seed=5)
     piece = play_path(checkpoint, stops(4, 1), hot, 120)
     assert piece.bars(0, 2) == piece.bars(2, 2)

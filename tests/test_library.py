@@ -49,7 +49,7 @@ def test_none_deletes_and_deleting_nothing_is_fine(path):
     assert library.read("me") == {"b": "2"}
 
 
-def test_a_key_opens_its_own_library_alone_and_the_file_does_not_tell_it(path):
+def test_a_key_opens_only_its_own_library_and_the_file_does_not_reveal_it(path):
     library = Library(path)
     library.write("my secret key", {"a": "mine"})
     library.write("another key", {"a": "theirs"})

@@ -291,7 +291,7 @@ def test_a_piece_that_is_sent_keeps_its_model_and_its_code_where_it_is_whole(
     assert studio.calls[-1]["model"] == LONG_DRUMS
 
 
-def test_a_piece_of_a_model_that_is_not_here_is_heard_by_the_chosen_one(
+def test_a_piece_of_a_missing_model_is_played_by_the_chosen_one(
     page: AppTest, studio: FakeLongStudio
 ) -> None:
     studio.add_long_drums()

@@ -77,7 +77,7 @@ def some_groove(seed: int, n_bars: int = 2) -> Groove:
     return drummed_groove(np.random.default_rng(seed), n_bars, 97.0)
 
 
-def test_a_first_visit_finds_every_point_and_is_told_what_to_do(page: AppTest) -> None:
+def test_a_first_visit_finds_every_point_and_says_what_to_do(page: AppTest) -> None:
     assert points(page) == list(range(96))
     assert {trace["name"] for trace in figure(page)["data"]} == {
         *("Rock (32)", "Funk (32)", "New Orleans (32)")

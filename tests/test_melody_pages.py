@@ -142,10 +142,10 @@ def test_an_edited_line_keeps_the_digits_of_the_notes_that_stay() -> None:
     sent = payload(Card("one", "One", LINE), {})["lines"][0]["notes"]
     [[step, length, _, loud], *rest] = sent
     notes = [[step, length - 1, 72, loud], *rest]
-    [said] = CARD_EVENTS["edit"].validate_python([["one", 1, [], [notes]]])
-    assert isinstance(said, _Edit)
-    assert _fits(said, LINE)
-    after = _edited(said, LINE)
+    [edit] = CARD_EVENTS["edit"].validate_python([["one", 1, [], [notes]]])
+    assert isinstance(edit, _Edit)
+    assert _fits(edit, LINE)
+    after = _edited(edit, LINE)
     assert isinstance(after, Line)
     assert next(after.notes()) == (step, length - 1, 72, next(LINE.notes()).velocity)
     assert list(after.notes())[1:] == list(LINE.notes())[1:]
@@ -159,9 +159,9 @@ def test_an_edited_line_keeps_the_digits_of_the_notes_that_stay() -> None:
         [[[0, 1, 60, 0.5]], [[0, 1, 60, 0.5]]],  # one line too many
     ],
 )
-def test_an_edit_that_does_not_fit_is_told(notes: list) -> None:
-    [said] = CARD_EVENTS["edit"].validate_python([["one", 1, [], notes]])
-    assert not _fits(said, LINE)
+def test_an_edit_that_does_not_fit_is_refused(notes: list) -> None:
+    [edit] = CARD_EVENTS["edit"].validate_python([["one", 1, [], notes]])
+    assert not _fits(edit, LINE)
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ DAMAGED_FILES = {
 
 
 @pytest.mark.parametrize("case", DAMAGED_FILES)
-def test_damage_costs_what_is_damaged_and_is_told(case):
+def test_only_what_is_damaged_is_lost_and_that_is_reported(case):
     data, words = DAMAGED_FILES[case]
     reading = read_midi(data)
     assert np.argwhere(reading.groove.hits)[:, 1].tolist() == [KICK, SNARE]
@@ -199,7 +199,7 @@ def test_a_device_without_end_is_read_no_further_than_the_limit():
         read_midi(endless)
 
 
-def test_every_cut_of_a_file_is_read_up_to_the_break_and_told_or_refused():
+def test_every_cut_of_a_file_is_read_up_to_the_break_and_reported_or_refused():
     data = sound_file()
     assert read_midi(data).groove.n_hits == 3
     n_hits = []

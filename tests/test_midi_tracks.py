@@ -81,7 +81,7 @@ def test_channel_10_without_a_kit_gives_way_to_a_track_named_drums():
         [("Whatever", 36, 38, 42), ("Kitty", 61, 62)],
     ],
 )
-def test_what_is_no_drums_is_offered_by_name(tracks):
+def test_what_is_not_drums_is_offered_by_name(tracks):
     programs = {"Whatever": 33}
     data = [pitched(*one, program_number=programs.get(one[0])) for one in tracks]
     with pytest.raises(NoDrumsError, match="Choose tracks") as caught:
@@ -126,7 +126,7 @@ def test_a_track_that_is_not_there_is_refused_with_those_that_are(choice):
 
 
 @pytest.mark.parametrize("names", [["Drum loop"] * 2_000, [f"Part {n}" for n in range(9_000)]])
-def test_thousands_of_tracks_are_named_in_no_time(names):
+def test_thousands_of_tracks_are_named_quickly(names):
     data = midi_file(*(pitched(one, 61) for one in names))
     start = time.process_time()
     with pytest.raises(NoDrumsError) as caught:
@@ -138,7 +138,7 @@ def test_thousands_of_tracks_are_named_in_no_time(names):
 # --- drum maps --------------------------------------------------------------------------
 
 
-def test_percussion_that_is_read_as_a_voice_is_told_by_name_and_number():
+def test_percussion_that_is_read_as_a_voice_is_reported_by_name_and_number():
     data = drum_file(note(0, 54), note(0, 70, 60), note(480, 54), note(0, 56), note(480, 58))
     reading = read_midi(data)
     assert reading.substituted == {
@@ -210,7 +210,7 @@ def test_a_map_of_ones_own_changes_the_pitches_that_it_names(tmp_path):
 
 
 @pytest.mark.parametrize("line", ["62 = harp", "hat = 62", "128 = kick", "62", "= kick", ""])
-def test_a_line_that_is_no_pitch_and_voice_is_refused_in_a_sentence(tmp_path, line):
+def test_a_line_that_is_not_a_pitch_and_a_voice_is_refused_in_a_sentence(tmp_path, line):
     path = tmp_path / "map.txt"
     path.write_text(line)
     with pytest.raises(DrumMapError, match="62 = closed hi-hat"):
@@ -239,7 +239,7 @@ def test_hi_hats_open_where_controller_4_says_so():
 
 
 @pytest.mark.parametrize("other", [46, 26, 22, 44])
-def test_a_kit_that_tells_open_hi_hats_by_pitch_is_believed(other):
+def test_a_kit_with_its_own_pitches_for_open_hi_hats_is_believed(other):
     data = drum_file(pedal(0, 90), note(0, 42), pedal(240, 0), note(240, 42), note(480, other))
     reading = read_midi(data)
     assert reading.groove.hits[[0, 4], CLOSED_HAT].all()
@@ -249,7 +249,7 @@ def test_a_kit_that_tells_open_hi_hats_by_pitch_is_believed(other):
 # --- silence at the start ---------------------------------------------------------------
 
 
-def test_silent_first_bars_are_kept_told_and_can_be_passed_over():
+def test_silent_first_bars_are_kept_and_reported_and_can_be_skipped():
     data = drum_file(tempo(0, 600_000), tempo(32 * TICKS_PER_BAR, 500_000), note(0, KICK_PITCH))
     reading = read_midi(data)
     assert (reading.groove.n_bars, reading.n_silent_bars) == (33, 32)

@@ -70,7 +70,7 @@ def test_log_probability_is_a_difference_of_logistic_functions(lattice):
 
 
 @LATTICES
-def test_snapped_samples_have_the_law_that_log_prob_scores(lattice):
+def test_snapped_samples_have_the_distribution_that_log_prob_scores(lattice):
     centres = centres_of(lattice)
     for seed in range(3):
         parameters = random_parameters(1, seed)[0]

@@ -85,7 +85,7 @@ def test_every_parameter_of_every_preset_learns(narrow):
 
 
 @torch.no_grad()
-def test_a_model_without_feel_hears_no_feel():
+def test_a_model_without_feel_ignores_feel():
     torch.manual_seed(0)
     model = build(PRESETS["drums_2bar_tiny"].model)
     features = windows(B, 2)
@@ -96,7 +96,7 @@ def test_a_model_without_feel_hears_no_feel():
 
 
 @torch.no_grad()
-def test_the_encoder_hears_both_ends_in_order():
+def test_the_encoder_depends_on_both_ends_in_order():
     torch.manual_seed(0)
     model = build(PRESETS["groove_2bar_tiny"].model)
     features = windows(1, 2)
@@ -122,7 +122,7 @@ def test_z_is_drawn_around_mu_as_wide_as_sigma_and_passes_gradients(monkeypatch)
     torch.testing.assert_close(sigma.grad, batch.z_noise)
 
 
-def knows_by_heart(model, features):
+def reconstructs(model, features):
     """Whether a model decodes the codes of some features into them, with feel within a little."""
     with torch.inference_mode():
         decoded = model.decode(model.encode(features)[0], temperature=0.0)
@@ -136,7 +136,7 @@ def knows_by_heart(model, features):
 
 
 @pytest.mark.parametrize("head", ["categorical", "groove"])
-def test_one_batch_is_learned_by_heart(head):
+def test_one_batch_is_memorised(head):
     torch.manual_seed(0)
     sizes = {"encoder_size": 64, "decoder_size": 128, "decoder_layers": 1, "z_size": 16}
     model = build(ModelConfig(head=head, n_bars=1, feel_size=64, **sizes))
@@ -148,6 +148,6 @@ def test_one_batch_is_learned_by_heart(head):
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        if step % 50 == 49 and knows_by_heart(model, features):
+        if step % 50 == 49 and reconstructs(model, features):
             return
     pytest.fail("after 500 steps it does not know them")

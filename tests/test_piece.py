@@ -162,7 +162,7 @@ def test_parts_of_other_programs_are_found_by_name_program_and_pitch():
     assert dict(chosen.tracks) == {"bass": "Tune"}
 
 
-def test_drums_are_no_line_on_any_channel():
+def test_drums_are_not_read_as_a_line_on_any_channel():
     kicks = quarters(36, 36, 38)
     for channel in (9, 3):
         reading = read_piece(midi(("Drums", channel, 0, kicks), ("Bass", 1, 33, quarters(40))))

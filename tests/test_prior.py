@@ -323,7 +323,7 @@ def test_over_bars_an_untrained_prior_is_standard_normal_too():
 
 
 @torch.no_grad()
-def test_every_bar_hears_every_other_and_knows_its_place():
+def test_every_bar_attends_to_every_other_and_knows_its_place():
     torch.manual_seed(0)
     prior = LatentPrior(OVER_BARS, 8)
     torch.nn.init.normal_(prior.out.weight)

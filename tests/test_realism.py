@@ -38,19 +38,19 @@ def real():
     return performed(np.random.default_rng(0), 30, 10)
 
 
-def test_samples_of_the_same_law_cannot_be_told_from_real_ones(real):
+def test_samples_of_the_same_distribution_cannot_be_told_from_real_ones(real):
     windows, performances = real
     samples, _ = performed(np.random.default_rng(1), 300, 1)
     assert judge_auc(samples, windows, performances) == pytest.approx(0.5, abs=0.15)
 
 
-def test_without_whole_performances_the_judge_would_know_them_by_heart(real):
+def test_without_whole_performances_held_out_the_judge_would_memorise_them(real):
     windows, _ = real
     samples, _ = performed(np.random.default_rng(1), 300, 1)
     assert judge_auc(samples, windows, np.arange(len(windows))) > 0.75
 
 
-def test_samples_of_another_law_are_told(real):
+def test_samples_of_another_distribution_are_recognised(real):
     windows, performances = real
     denser, _ = performed(np.random.default_rng(1), 300, 1, density=0.6)
     assert judge_auc(denser, windows, performances) > 0.9

@@ -204,7 +204,7 @@ def test_shipped_vectors_are_small(tmp_path):
         assert path.stat().st_size < 2**20
 
 
-def test_what_is_made_of_others_holds_them_harder() -> None:
+def test_a_control_made_of_others_holds_them_harder() -> None:
     names = ["snare_activity", "swing", "step_density"]
     is_set = np.array([[True, False, False], [False, False, True], [True, False, True]])
     assert weights_of(names, is_set) == pytest.approx(

@@ -210,7 +210,7 @@ def test_the_midi_of_a_take_reads_back_to_its_groove(studio):
     assert back.offsets == pytest.approx(groove.offsets, abs=1 / 120)
 
 
-def test_many_threads_sample_at_once_what_each_would_alone(checkpoints_dir):
+def test_many_threads_at_once_sample_what_each_would_alone(checkpoints_dir):
     def work(studio, seed):
         model = ("a_flow", "drums_2bar")[seed % 2]
         prior = "learned" if model == "a_flow" else "normal"

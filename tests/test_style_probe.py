@@ -50,7 +50,7 @@ def test_styles_that_can_be_told_apart_are_found(checkpoint):
         assert report[name]["by_performance"] == 1.0
 
 
-def test_styles_that_are_only_names_are_not(checkpoint):
+def test_styles_that_are_only_names_are_not_found(checkpoint):
     styles = np.random.default_rng(0).permuted(["funk", "jazz"] * 8)
     dataset = labelled(lambda index: str(styles[index]))
     report = probe_style(checkpoint, dataset, build_atlas(checkpoint, dataset))

@@ -169,7 +169,7 @@ def test_a_damaged_state_is_refused_with_the_way_on(tiny_dataset, tmp_path, ask_
         run_once(tiny_dataset, tmp_path, resume=True)
 
 
-def test_a_validation_split_of_short_performances_lends_from_the_train_split():
+def test_a_validation_split_of_short_performances_borrows_from_the_train_split():
     rng = np.random.default_rng(0)
     dataset = dataset_of(
         {"train": [drummed_groove(rng, 8)], "validation": [drummed_groove(rng, 1)]}
@@ -224,7 +224,7 @@ def test_a_model_can_start_from_anothers_weights(finished, tiny_dataset, tmp_pat
         run_once(tiny_dataset, tmp_path / "other", other, start=finished[0] / "last")
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
+def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint(
     finished, tiny_dataset, tmp_path, monkeypatch
 ):
     plain = train_module.elbo_losses
@@ -252,7 +252,7 @@ def test_too_few_examples_are_refused(tmp_path):
         run_once(dataset_of({"train": [groove] * 2}), tmp_path, override(BASE, ["batch_size=32"]))
 
 
-def test_a_set_without_validation_is_trained_on_all_the_same(tmp_path):
+def test_a_set_without_validation_is_trained_on_nevertheless(tmp_path):
     grooves = [drummed_groove(np.random.default_rng(0), 10) for _ in range(2)]
     metrics = run_once(dataset_of({"train": grooves}), tmp_path)
     assert math.isfinite(metrics["validation/loss"])

@@ -151,7 +151,7 @@ def worker_of(process):
     return next(int(pid) for pid, line in commands.items() if "musicvae_core" in line)
 
 
-def hear_ctrl_c():
+def accept_ctrl_c():
     """Take Ctrl-C as from a terminal: a process started in the background ignores it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -169,7 +169,7 @@ def test_a_stop_and_a_killed_worker_leave_a_run_that_goes_on(
             **{"env": environment, "stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL},
             text=True,
             start_new_session=True,
-            preexec_fn=hear_ctrl_c,
+            preexec_fn=accept_ctrl_c,
         )
 
     stopped = begin()

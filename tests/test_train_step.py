@@ -40,15 +40,15 @@ def test_a_step_without_a_finite_loss_leaves_the_weights_alone(tiny_dataset):
 
 
 @pytest.fixture
-def heard(monkeypatch):
+def inputs(monkeypatch):
     """Record what the decoder is fed, pass by pass."""
     plain, inputs = MusicVAE.decode_forced, []
 
-    def listening(self, z, previous):
+    def recording(self, z, previous):
         inputs.append(previous.detach().float().clone())
         return plain(self, z, previous)
 
-    monkeypatch.setattr(MusicVAE, "decode_forced", listening)
+    monkeypatch.setattr(MusicVAE, "decode_forced", recording)
     return inputs
 
 
@@ -61,22 +61,22 @@ def one_step(dataset, *changes):
     return run, shift_right(torch.from_numpy(features))
 
 
-def test_teacher_forcing_feeds_the_truth(tiny_dataset, heard):
+def test_teacher_forcing_feeds_the_truth(tiny_dataset, inputs):
     _, truth = one_step(tiny_dataset)
-    assert len(heard) == 1
-    torch.testing.assert_close(heard[0], truth)
+    assert len(inputs) == 1
+    torch.testing.assert_close(inputs[0], truth)
 
 
 @pytest.mark.parametrize("share", [0.25, 0.75])
-def test_word_dropout_blanks_whole_steps(tiny_dataset, heard, share):
+def test_word_dropout_blanks_whole_steps(tiny_dataset, inputs, share):
     _, truth = one_step(tiny_dataset, f"word_dropout={share}")
-    blank = (heard[0] == 0).all(dim=-1)
-    torch.testing.assert_close(heard[0], truth * ~blank.unsqueeze(-1))
+    blank = (inputs[0] == 0).all(dim=-1)
+    torch.testing.assert_close(inputs[0], truth * ~blank.unsqueeze(-1))
     sounding = truth.any(dim=-1)
     assert float(blank[sounding].float().mean()) == pytest.approx(share, abs=0.05)
 
 
-def test_scheduled_sampling_feeds_the_models_own_choices(tiny_dataset, heard, monkeypatch):
+def test_scheduled_sampling_feeds_the_models_own_choices(tiny_dataset, inputs, monkeypatch):
     run, truth = one_step(tiny_dataset)
     marked = torch.zeros(27).index_fill(0, torch.tensor([8]), 1.0)
 
@@ -84,9 +84,9 @@ def test_scheduled_sampling_feeds_the_models_own_choices(tiny_dataset, heard, mo
         return marked.expand(*states.shape[:2], -1)
 
     monkeypatch.setattr(type(run.model.head), "sample", sample)
-    heard.clear()
+    inputs.clear()
     one_step(tiny_dataset, "sampling_rate=1")  # at step 0 half of the inputs
-    first, second = heard
+    first, second = inputs
     own = (second == marked).all(dim=-1)
     torch.testing.assert_close(first, truth)
     torch.testing.assert_close(second[~own], truth[~own])

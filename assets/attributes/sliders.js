@@ -3,7 +3,7 @@
 //
 // Data: {groove: the id of the steered music, deck, card: where it is shown, plays: "drums", or "line"
 // for a melody, revision: of the last change that Python has seen, sliders: [{name, title, unit, help,
-// group, min, max, step, value, isSet, why: the reason why it cannot be moved or "", said: how near it
+// group, min, max, step, value, isSet, why: the reason why it cannot be moved or "", result: how near it
 // came or "", ahead: [[value, [step, row, velocity in 127ths, offset in 100ths, …]], …], for a melody
 // [step, steps, pitch, velocity in 127ths, …]}]}. Values are as shown. Event to Python: set({groove,
 // revision, targets: {name: value, or null to release it}}), all that Python has not confirmed.
@@ -15,11 +15,11 @@ import { Later, Soon } from "../soon.js";
 
 const KEYS_SETTLE_MS = 150; // pause after which the arrow keys count as released
 
-// What Python has not confirmed. It belongs to the window: a slider that was moved just before the
-// user left the page is told on the way back.
-const told = {
+// What Python has not confirmed yet. It belongs to the window: a slider that was moved just before the
+// user left the page is sent on the way back.
+const unconfirmed = {
   groove: null, // whose sliders they are
-  open: new Map(), // name → {revision, value}
+  values: new Map(), // name → {revision, value}
   revision: 0,
 };
 
@@ -52,7 +52,7 @@ class Slider {
     this.value = element("output", {});
     this.input = element("input", { type: "range" });
     this.rest = button("rest", "undo", "", () => this.#letGo(null));
-    this.said = element("p", { class: "said" });
+    this.result = element("p", { class: "result" });
     this.root = element(
       "div",
       { class: "slider" },
@@ -60,7 +60,7 @@ class Slider {
       this.value,
       this.rest,
       this.input,
-      this.said,
+      this.result,
     );
     this.input.addEventListener("pointerdown", () => (this.held = true));
     this.input.addEventListener("input", () => this.#drag());
@@ -85,7 +85,7 @@ class Slider {
     Object.assign(this.input, { min, max, step }); // before the value, which they limit
     this.input.value = own?.value ?? data.value;
     this.#show(own ? own.value !== null : data.isSet);
-    this.said.textContent = own ? "" : data.said;
+    this.result.textContent = own ? "" : data.result;
   }
 
   #show(isSet) {
@@ -101,7 +101,7 @@ class Slider {
   }
 
   #drag() {
-    this.said.textContent = "";
+    this.result.textContent = "";
     this.#show(true);
     this.on.drag(Number(this.input.value));
   }
@@ -121,8 +121,8 @@ class Slider {
 
 class Sliders {
   #sliders = new Map(); // name → Slider
-  #again = new Later(); // tells what is unconfirmed again
-  send; // tells Python; set by whoever mounts it
+  #again = new Later(); // sends what is unconfirmed again
+  send; // sends to Python; set by whoever mounts it
 
   constructor(parent) {
     this.root = element("div", { class: "sliders" });
@@ -130,18 +130,18 @@ class Sliders {
   }
 
   update(data) {
-    if (told.groove !== data.groove) told.open.clear();
-    told.groove = data.groove;
+    if (unconfirmed.groove !== data.groove) unconfirmed.values.clear();
+    unconfirmed.groove = data.groove;
     if (namesOf(data) !== namesOf(this.data)) this.#clear();
     this.data = data;
-    told.revision = Math.max(told.revision, data.revision);
-    for (const [name, { revision }] of told.open) {
-      if (revision <= data.revision) told.open.delete(name);
+    unconfirmed.revision = Math.max(unconfirmed.revision, data.revision);
+    for (const [name, { revision }] of unconfirmed.values) {
+      if (revision <= data.revision) unconfirmed.values.delete(name);
     }
-    for (const one of data.sliders) this.#sliderOf(one).update(one, told.open.get(one.name));
+    for (const one of data.sliders) this.#sliderOf(one).update(one, unconfirmed.values.get(one.name));
     const isMoving = [...this.#sliders.values()].some((slider) => slider.isMoving);
-    if (!isMoving && !told.open.size) preview(data, null);
-    if (told.open.size && !this.#again.isStarted) this.#tell();
+    if (!isMoving && !unconfirmed.values.size) preview(data, null);
+    if (unconfirmed.values.size && !this.#again.isStarted) this.#send();
   }
 
   // For another form of music, which has other sliders.
@@ -180,18 +180,18 @@ class Sliders {
   }
 
   #set(name, value) {
-    told.revision += 1;
-    told.open.set(name, { revision: told.revision, value });
-    this.#tell();
+    unconfirmed.revision += 1;
+    unconfirmed.values.set(name, { revision: unconfirmed.revision, value });
+    this.#send();
   }
 
-  // Tells Python what was set, repeatedly until it confirms.
-  #tell([delay, ...later] = RESEND_MS) {
+  // Sends what was set, repeatedly until Python confirms it.
+  #send([delay, ...later] = RESEND_MS) {
     this.#again.cancel();
-    if (!told.open.size || !this.root.isConnected) return;
-    const targets = Object.fromEntries([...told.open].map(([name, { value }]) => [name, value]));
-    this.send("set", { groove: this.data.groove, revision: told.revision, targets });
-    if (delay) this.#again.start(() => this.#tell(later), delay);
+    if (!unconfirmed.values.size || !this.root.isConnected) return;
+    const targets = Object.fromEntries([...unconfirmed.values].map(([name, { value }]) => [name, value]));
+    this.send("set", { groove: this.data.groove, revision: unconfirmed.revision, targets });
+    if (delay) this.#again.start(() => this.#send(later), delay);
   }
 }
 

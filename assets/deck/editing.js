@@ -70,7 +70,7 @@ export class Editor {
     this.lineage = lineage;
     this.#history ??= new History(marks);
     if (!sameHits(this.#history.now, marks)) {
-      if (isNew) this.#tell();
+      if (isNew) this.#send();
       else if (isSame) this.#history.put(marks);
       else this.#history = new History(marks);
     }
@@ -235,15 +235,15 @@ export class Editor {
     this.#changed();
   }
 
-  #changed(said) {
-    this.#tell();
+  #changed(message) {
+    this.#send();
     this.on.changed();
     this.on.draw();
-    if (said) this.on.say(said);
+    if (message) this.on.say(message);
     else this.#say();
   }
 
-  #tell() {
+  #send() {
     this.revision.next();
     this.sending.start();
   }

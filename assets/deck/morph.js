@@ -19,8 +19,8 @@ const percent = (share) => `${Math.round(100 * share)}%`;
 
 export class MorphControl {
   #shape = { rows: 1, columns: 1, ends: [], places: [] };
-  #saidAt = ""; // the position last received from Python or sent to it
-  #keys = new Soon(() => this.#tell(), SETTLED_MS);
+  #sharedAt = ""; // the position last received from Python or sent to it
+  #keys = new Soon(() => this.#send(), SETTLED_MS);
 
   // on: {place(): another groove is selected, moved([x, y]): the pointer was released there}.
   constructor(on) {
@@ -95,8 +95,8 @@ export class MorphControl {
     this.#mark(morph);
     if (this.held) return;
     // Ignore what Python repeats: the user may have moved the pointer since.
-    const news = String(morph.at) !== this.#saidAt;
-    this.#saidAt = String(morph.at);
+    const news = String(morph.at) !== this.#sharedAt;
+    this.#sharedAt = String(morph.at);
     this.#goTo(...(news ? morph.at : at), false);
   }
 
@@ -113,7 +113,7 @@ export class MorphControl {
     });
   }
 
-  #goTo(x, y, tellsDeck = true) {
+  #goTo(x, y, notify = true) {
     const { rows, columns, ends } = this.#shape;
     const before = [this.column, this.row];
     const fine = this.#isBlended ? BETWEEN : 1;
@@ -129,7 +129,7 @@ export class MorphControl {
     this.field.setAttribute("aria-valuenow", String(this.index));
     this.field.setAttribute("aria-valuetext", text);
     const isMoved = this.column !== before[0] || this.row !== before[1];
-    if (tellsDeck && isMoved) this.on.place();
+    if (notify && isMoved) this.on.place();
   }
 
   #showHandle(x, y) {
@@ -155,7 +155,7 @@ export class MorphControl {
     this.held = false;
     this.root.classList.remove("held");
     this.#showHandle(...this.at);
-    this.#tell();
+    this.#send();
   }
 
   #onKey(event) {
@@ -172,9 +172,9 @@ export class MorphControl {
     this.#keys.start();
   }
 
-  #tell() {
-    if (String(this.at) === this.#saidAt || !this.on.listens()) return;
-    this.#saidAt = String(this.at);
+  #send() {
+    if (String(this.at) === this.#sharedAt || !this.on.listens()) return;
+    this.#sharedAt = String(this.at);
     this.on.moved(this.at);
   }
 }

@@ -10,7 +10,7 @@ const STILL = 5; // pixels that the pointer may move while down; more is a drag
 const REACH = 20; // pixels from a point within which a click selects it, as for Plotly's labels
 
 // Calls back for every click on a chart: with the point, {id, text}, or null for none.
-export function hearClicks(chart, onClick) {
+export function listenForClicks(chart, onClick) {
   let under = null; // the point under the pointer, in 3D
   let down = null; // where the pointer went down
   const scene = () => chart._fullLayout.scene?._scene;

@@ -14,7 +14,7 @@
 // For tests and debugging, the root element has a property `overlay`: {place: on the trail,
 // or null; view: whether the chart was found}.
 
-import { hearClicks } from "./clicks.js";
+import { listenForClicks } from "./clicks.js";
 import { idOf, pointsOf, rangesOf, viewOf } from "./place.js";
 import { between, placeOnPath } from "./traveller.js";
 import { nextPoint } from "./walk.js";
@@ -42,8 +42,8 @@ function svg(tag, attributes = {}, ...children) {
 }
 
 class Overlay {
-  pick; // tells Python which mark or point was clicked; set by whoever mounts it
-  see; // tells Python what is in view; likewise
+  pick; // sends Python which mark or point was clicked; set by whoever mounts it
+  see; // sends Python what is in view; likewise
   play; // plays a point; likewise
   #hovering = new Later();
   #marks = svg("g");
@@ -56,7 +56,7 @@ class Overlay {
   #aimed = null; // the chart's point that the cursor was moved to, or null: at the selected groove
   #taken = null; // the id of the groove last selected by keyboard
   #dot = svg("circle", { class: "dot", r: 8 });
-  #heard = new WeakSet(); // charts whose clicks are handled
+  #listenedTo = new WeakSet(); // charts whose clicks are handled
   // Not while the view is moving: the reply to an earlier view would move the chart back.
   #resting = new Soon(() => this.see(rangesOf(this.chart)), REST_MS, (event) => this.#isOnChart(event));
   #items = []; // {node, at} of everything static on the map
@@ -144,8 +144,8 @@ class Overlay {
 
   #showAim() {
     const { now } = this.data;
-    const said = this.#aimed?.text.replaceAll("<br>", ", ") ?? now?.name ?? "";
-    this.#aim.setAttribute("aria-valuetext", said);
+    const text = this.#aimed?.text.replaceAll("<br>", ", ") ?? now?.name ?? "";
+    this.#aim.setAttribute("aria-valuetext", text);
     this.#aim.setAttribute("aria-valuenow", String(this.#aimed?.id ?? 0));
     this.key = null;
   }
@@ -157,7 +157,7 @@ class Overlay {
     this.root.overlay.view = Boolean(view);
     this.canvas.style.display = view ? "" : "none";
     if (!view) return;
-    this.#hear(this.chart);
+    this.#listenTo(this.chart);
     this.chart.classList.toggle("journey", Boolean(this.data.path)); // see page.css
     this.#lieOver(view);
     this.#draw(view);
@@ -169,13 +169,13 @@ class Overlay {
   }
 
   // Listens to moves of the chart, and to clicks.
-  #hear(chart) {
-    if (this.#heard.has(chart)) return;
-    this.#heard.add(chart);
+  #listenTo(chart) {
+    if (this.#listenedTo.has(chart)) return;
+    this.#listenedTo.add(chart);
     chart.on("plotly_relayout", () => this.#resting.start());
     chart.on("plotly_hover", ({ points: [point] }) => this.#hover(point));
     chart.on("plotly_unhover", () => this.#hovering.cancel());
-    hearClicks(chart, (point) => {
+    listenForClicks(chart, (point) => {
       this.#resting.now();
       if (point && point.id !== null) this.pick(cardOf(point), point);
     });
@@ -223,11 +223,11 @@ const cardOf = ({ id }) => `point.${id}`;
 
 function label(node, { kind, name }) {
   const [shape, text] = node.children;
-  const said = `${name}, ${kind}`;
+  const title = `${name}, ${kind}`;
   node.setAttribute("class", `mark ${kind}`);
-  node.setAttribute("aria-label", said);
+  node.setAttribute("aria-label", title);
   shape.setAttribute("d", SHAPES[kind] ?? SHAPES.other);
-  text.textContent = said;
+  text.textContent = title;
 }
 
 function stop(number) {
@@ -258,8 +258,8 @@ export default function mount({ data, parentElement, setStateValue }) {
   const overlay = overlays.get(parentElement) ?? new Overlay(parentElement);
   overlays.set(parentElement, overlay);
   overlay.see = (view) => setStateValue("view", view);
-  if (!HAS_WEBGL && !overlay.told) setStateValue("webgl", false);
-  overlay.told = true;
+  if (!HAS_WEBGL && !overlay.hasReported) setStateValue("webgl", false);
+  overlay.hasReported = true;
   overlay.play = (point, when) => {
     const { deck, model, edited } = data;
     const card = cardOf(point);

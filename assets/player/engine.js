@@ -31,7 +31,7 @@ export class Engine extends EventTarget {
   countIn = false;
   problem = null; // why there is no sound, found in the browser
   /** @type {any} */
-  settings = null; // what tells Python how everything is played: {isUnconfirmed, now()}, see transport.js
+  settings = null; // what reports to Python how everything is played: {isUnconfirmed, now()}, see transport.js
   sounds = new Sounds();
   ahead = new Map(); // key of a deck → the NotesAhead of cards that may come onto it
   #hasPlayed = false;
@@ -129,19 +129,19 @@ export class Engine extends EventTarget {
 
   // 0 to 1, as loudness is felt. A channel at 0 is not played, as in the server's renderer.
   setLevel(voice, level) {
-    const wasHeard = this.hears(voice);
+    const wasAudible = this.isAudible(voice);
     this.levels[voice] = level;
     this.#applyStrips();
-    if (this.hears(voice) === wasHeard) this.#changed();
+    if (this.isAudible(voice) === wasAudible) this.#changed();
     else this.setMix(this.muted, this.soloed);
   }
 
   // The silent channels.
   get silent() {
-    return new Set(this.levels.map((_, voice) => voice).filter((voice) => !this.hears(voice)));
+    return new Set(this.levels.map((_, voice) => voice).filter((voice) => !this.isAudible(voice)));
   }
 
-  hears(voice) {
+  isAudible(voice) {
     return !this.isMuted(voice) && this.levels[voice] > 0;
   }
 
@@ -190,7 +190,7 @@ export class Engine extends EventTarget {
   strike(voice, velocity, time) {
     this.unlock();
     const event = { frame: this.#soon(), voice, level: levelOf(velocity) };
-    if (this.hears(voice)) this.#voices.strike(this.sounds.of(event), event);
+    if (this.isAudible(voice)) this.#voices.strike(this.sounds.of(event), event);
     this.dispatchEvent(new CustomEvent("pad", { detail: { voice, velocity, time } }));
   }
 
@@ -256,7 +256,7 @@ export class Engine extends EventTarget {
   // One pass of a loop as played now, including the tails of the pass before: an AudioBuffer, rendered
   // faster than real time.
   renderPass(pattern, how = {}) {
-    const all = { ...this.how, hears: (voice) => this.hears(voice), ...how };
+    const all = { ...this.how, isAudible: (voice) => this.isAudible(voice), ...how };
     const gains = this.levels.map((level) => level ** 2);
     return renderPass(passOf(pattern, all, SAMPLE_RATE), this.sounds, gains);
   }
@@ -282,7 +282,7 @@ export class Engine extends EventTarget {
   }
 
   #passOf(pattern, isCountIn) {
-    const how = { ...this.how, hears: (voice) => this.hears(voice) };
+    const how = { ...this.how, isAudible: (voice) => this.isAudible(voice) };
     return passOf(pattern, isCountIn ? { ...how, clicks: true } : how, SAMPLE_RATE);
   }
 
@@ -365,7 +365,7 @@ export class Engine extends EventTarget {
 
   #applyStrips() {
     this.levels.forEach((level, voice) => {
-      this.#voices?.setLevel(voice, this.hears(voice) ? level ** 2 : 0);
+      this.#voices?.setLevel(voice, this.isAudible(voice) ? level ** 2 : 0);
     });
   }
 

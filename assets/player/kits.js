@@ -1,10 +1,10 @@
-// The choice of kits, told to Python until it knows: Streamlit loses an event if the next one comes
+// The choice of kits, sent to Python until it is confirmed: Streamlit loses an event if the next one comes
 // before the run for it has begun.
 
 import { RESEND_MS } from "../deck/revision.js";
 
 export class KitChoice {
-  send = null; // tells Python
+  send = null; // sends to Python
   #open = new Map(); // voice, or null for all → the name that Python has not confirmed
   #again; // a Later
 
@@ -19,11 +19,11 @@ export class KitChoice {
   // name: null for a voice that returns to the common kit.
   choose([name, voice]) {
     this.#open.set(voice, name);
-    this.#tell([name, voice], RESEND_MS);
+    this.#send([name, voice], RESEND_MS);
   }
 
   // Takes the kits that Python knows; returns the common one as chosen here.
-  hear({ kit, voice_kits: voiceKits }) {
+  receive({ kit, voice_kits: voiceKits }) {
     const known = new Map([[null, kit], ...voiceKits]);
     for (const [voice, name] of this.#open) {
       if ((known.get(voice) ?? null) === name) this.#open.delete(voice);
@@ -33,18 +33,18 @@ export class KitChoice {
   }
 
   /** @param {any} one @param {number[]} delays */
-  #tell(one, delays) {
+  #send(one, delays) {
     const [delay, ...later] = delays;
     this.send("kit", one);
-    this.#again.start(() => this.#tellNext(later), delay);
+    this.#again.start(() => this.#sendNext(later), delay);
   }
 
-  // One at a time; what Python does not accept is not told for ever.
-  #tellNext(delays) {
+  // One at a time; what Python does not accept is not sent for ever.
+  #sendNext(delays) {
     const [next] = this.#open;
     if (!next) return;
     const [voice, name] = next;
-    if (delays.length) this.#tell([name, voice], delays);
+    if (delays.length) this.#send([name, voice], delays);
     else this.#open.clear();
   }
 }

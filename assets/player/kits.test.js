@@ -25,9 +25,9 @@ const known = (kit, ...voices) => ({ kit, voice_kits: voices });
 test("a choice that was lost is told again, and shown meanwhile", () => {
   choice.choose(["Jazz", null]);
   choice.choose(["Room", null]);
-  assert.equal(choice.hear(known("Jazz")), "Room");
+  assert.equal(choice.receive(known("Jazz")), "Room");
   wait();
-  assert.equal(choice.hear(known("Room")), "Room");
+  assert.equal(choice.receive(known("Room")), "Room");
   wait();
   assert.deepEqual(sent, [["Jazz", null], ["Room", null], ["Room", null]]);
 });
@@ -37,9 +37,9 @@ test("choices for several voices are told until each is known", () => {
   choice.choose([null, 2]);
   sent = [];
   wait();
-  choice.hear(known("Standard", [0, "Jazz"], [2, "Room"]));
+  choice.receive(known("Standard", [0, "Jazz"], [2, "Room"]));
   wait();
-  choice.hear(known("Standard", [0, "Jazz"]));
+  choice.receive(known("Standard", [0, "Jazz"]));
   assert.deepEqual(sent, [["Jazz", 0], [null, 2]]);
   assert.equal(choice.isUnconfirmed, false);
 });
@@ -47,6 +47,6 @@ test("choices for several voices are told until each is known", () => {
 test("a kit that Python does not accept is not told for ever", () => {
   choice.choose(["None such", null]);
   for (let run = 0; run < 9; run += 1) wait();
-  assert.equal(choice.hear(known("Standard")), "Standard");
+  assert.equal(choice.receive(known("Standard")), "Standard");
   assert.equal(sent.length, 3);
 });

@@ -25,7 +25,7 @@ const HELP = [
 export class Mixer {
   #rows = [];
 
-  // on: {changed(): Python is to be told, kit([name or null, voice])}.
+  // on: {changed(): Python is to be notified, kit([name or null, voice])}.
   constructor(engine, ports, on) {
     this.engine = engine;
     this.ports = ports;

@@ -4,7 +4,7 @@
 // lines: [{name, program, gain, notes: [[step, steps, pitch, velocity], …]}, …], bar: [first step,
 // number of steps] to loop a part of it alone, or null}. `how` is how it is played: {tempo: bpm, or null
 // for the pattern's own; swing: 0 to 1, of a triplet; feel: how much of its timing and dynamics is
-// kept, 1 for all; hears(channel): whether a channel sounds; clicks: whether beats click}. Channels
+// kept, 1 for all; isAudible(channel): whether a channel sounds; clicks: whether beats click}. Channels
 // are the nine voices of the kit, and the lines after them.
 
 export const N_VOICES = 9;
@@ -81,7 +81,7 @@ export function passOf(pattern, how, rate) {
   const frames = rounded(steps * stepFrames);
   const isIn = (step) => step >= first && step < first + steps;
   const events = performed(pattern.hits, how, pattern.stepsPerBeat)
-    .filter(([step, voice]) => isIn(step) && how.hears(voice))
+    .filter(([step, voice]) => isIn(step) && how.isAudible(voice))
     .map(([step, voice, velocity, offset]) => ({
       frame: modulo(rounded((step - first + offset) * stepFrames), frames),
       voice,
@@ -89,7 +89,7 @@ export function passOf(pattern, how, rate) {
     }));
   (pattern.lines ?? []).forEach(({ program, gain = 1, notes }, index) => {
     const voice = N_VOICES + index;
-    if (!how.hears(voice)) return;
+    if (!how.isAudible(voice)) return;
     for (const [step, length, pitch, velocity] of performedNotes(notes, how, pattern.stepsPerBeat)) {
       if (!isIn(step)) continue;
       const [start, end] = [step, step + length].map((at) => rounded((at - first) * stepFrames));

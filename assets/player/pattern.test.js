@@ -5,7 +5,7 @@ import { ACCENT, CLICK, N_VOICES, eventsBetween, levelOf, passOf, performed } fr
 import { countInOf, performedNotes, ticksBetween } from "./pattern.js";
 
 const RATE = 44_100;
-const HOW = { tempo: null, swing: 0, feel: 1, clicks: false, hears: () => true };
+const HOW = { tempo: null, swing: 0, feel: 1, clicks: false, isAudible: () => true };
 const PATTERN = {
   steps: 32,
   stepsPerBeat: 4,
@@ -43,7 +43,7 @@ test("a bar loops alone, without the hits of the others", () => {
 });
 
 test("voices that are not heard have no events", () => {
-  const pass = passOf(PATTERN, { ...HOW, hears: (voice) => voice === 1 }, RATE);
+  const pass = passOf(PATTERN, { ...HOW, isAudible: (voice) => voice === 1 }, RATE);
   assert.deepEqual(pass.events.map(({ voice }) => voice), [1]);
 });
 
@@ -101,7 +101,7 @@ test("a line's notes have a channel after the drums, a pitch, an instrument and 
   assert.deepEqual(passOf(TUNE, HOW, RATE).events, [
     { frame: 22_050, voice: N_VOICES, level: 64, pitch: 60, program: 33, gain: 1, length: 11_025 },
   ]);
-  assert.deepEqual(passOf(TUNE, { ...HOW, hears: (at) => at < N_VOICES }, RATE).events, []);
+  assert.deepEqual(passOf(TUNE, { ...HOW, isAudible: (at) => at < N_VOICES }, RATE).events, []);
 });
 
 test("swing moves the ends of notes, too", () => {

@@ -8,7 +8,7 @@ onmessage = ({ data }) => {
 };`;
 
 export function ticker(call) {
-  let tell = null; // starts and stops the worker, or a page timer if there is no worker
+  let set = null; // starts and stops the worker, or a page timer if there is no worker
   const begin = () => {
     try {
       const url = URL.createObjectURL(new Blob([WORKER], { type: "text/javascript" }));
@@ -24,7 +24,7 @@ export function ticker(call) {
     }
   };
   return {
-    start: () => (tell ??= begin())(true),
-    stop: () => tell?.(false),
+    start: () => (set ??= begin())(true),
+    stop: () => set?.(false),
   };
 }

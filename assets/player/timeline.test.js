@@ -22,7 +22,7 @@ let how;
 let timeline;
 
 beforeEach(() => {
-  how = { tempo: null, swing: 0, feel: 1, clicks: false, hears: () => true };
+  how = { tempo: null, swing: 0, feel: 1, clicks: false, isAudible: () => true };
   timeline = new Timeline((pattern, isCountIn) =>
     passOf(pattern, isCountIn ? { ...how, clicks: true } : how, RATE),
   );
@@ -86,7 +86,7 @@ test("a change of tempo goes on from the same place", () => {
   assert.ok(Math.abs(timeline.passesAt(100 + 3.5 * BEAT) - 3.5 / 8) < 1e-5);
 });
 
-// What a port gets: [ms, bytes]; the clock of the test hears frame 0 at 0 ms.
+// What a port gets: [ms, bytes]; the clock of the test isAudible frame 0 at 0 ms.
 class FakePort {
   sent = [];
   send(bytes, at) {
@@ -187,8 +187,8 @@ test("mute, swing there and back, and the same pattern again move no hit by a fr
   timeline.start(PATTERN, 0);
   const undisturbed = timeline.eventsBetween(0, end + BEAT);
   const acts = [
-    () => (how.hears = (channel) => channel !== 0),
-    () => (how.hears = () => true),
+    () => (how.isAudible = (channel) => channel !== 0),
+    () => (how.isAudible = () => true),
     () => (how.swing = 0.5),
     () => (how.swing = 0),
     () => {},
@@ -203,7 +203,7 @@ test("mute, swing there and back, and the same pattern again move no hit by a fr
     if (at % acts.length === 4) timeline.replace(structuredClone(PATTERN), from);
     else timeline.remake(from);
     heard.push(...timeline.eventsBetween(from, to));
-    if (!how.hears(0)) muted.push([from, to]);
+    if (!how.isAudible(0)) muted.push([from, to]);
     from = to;
   }
   const isMuted = ({ frame }) => muted.some(([start, stop]) => start <= frame && frame < stop);

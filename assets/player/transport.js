@@ -1,5 +1,5 @@
 // The bar at the foot of every page: what plays, how fast, how loud, with what. It shows the engine
-// and changes it at once; Python is told afterwards, for what it writes to files.
+// and changes it at once; Python is notified afterwards, for what it writes to files.
 //
 // Data: {labels: names of the voices, kits: [[name, what it is], …], kit: name, voice_kits: [[voice,
 // name], …], pads: [[pitch, voice], …] of a MIDI port, problem: why there is no sound or null,
@@ -22,18 +22,18 @@ const MIN_BPM = 20;
 const MAX_BPM = 400;
 const USUAL_BPM = 120;
 const PIXELS_A_BPM = 3;
-const TELL_AFTER_MS = 120; // pause before sending: dragging a slider is one change for Python
+const SEND_AFTER_MS = 120; // pause before sending: dragging a slider is one change for Python
 const FORGET_TAPS_MS = 2000;
 const DRAG_PIXELS = 3; // less is a click
 const LEVEL_PIXELS = 80; // of pointer travel from silence to full
 
 // Reports the playback settings to Python. It belongs to the window, like the engine: a change made
 // just before a page change is reported by the bar of the new page.
-class Teller {
+class Reporter {
   revision = 0;
   send = null;
-  #heard = 0; // the last revision that Python has confirmed
-  #soon = new Soon(() => this.now(), TELL_AFTER_MS);
+  #confirmed = 0; // the last revision that Python has confirmed
+  #soon = new Soon(() => this.now(), SEND_AFTER_MS);
   #again = new Later(); // sends the last change again
   #known = ""; // the last data received from Python or sent to it
 
@@ -42,7 +42,7 @@ class Teller {
   }
 
   get isUnconfirmed() {
-    return this.isWaiting || this.revision > this.#heard;
+    return this.isWaiting || this.revision > this.#confirmed;
   }
 
   // After a short pause.
@@ -56,16 +56,16 @@ class Teller {
     if (JSON.stringify(now) === this.#known) return;
     this.#known = JSON.stringify(now);
     this.revision += 1;
-    this.#tell({ ...now, revision: this.revision });
+    this.#send({ ...now, revision: this.revision });
   }
 
-  #tell(set, [delay, ...later] = RESEND_MS) {
+  #send(set, [delay, ...later] = RESEND_MS) {
     this.send("set", set);
-    if (delay) this.#again.start(() => this.#tell(set, later), delay);
+    if (delay) this.#again.start(() => this.#send(set, later), delay);
   }
 
   // Data from Python is current unless something newer is on its way there.
-  hear({ set, revision }) {
+  receive({ set, revision }) {
     if (this.isWaiting) return;
     if (revision < this.revision) {
       if (this.#again.isStarted) return;
@@ -74,7 +74,7 @@ class Teller {
       return;
     }
     this.#again.cancel();
-    this.revision = this.#heard = revision;
+    this.revision = this.#confirmed = revision;
     takeFromPython(set);
     this.#known = JSON.stringify(playedHow());
     engine.dispatchEvent(new Event("settled"));
@@ -83,12 +83,12 @@ class Teller {
 
 const KEY = Symbol.for("groove-space.transport");
 const shared = (globalThis[KEY] ??= {
-  teller: new Teller(),
+  reporter: new Reporter(),
   kits: new KitChoice(new Later()),
   ports: new MidiPorts(engine),
 });
-const { teller, kits, ports } = shared;
-engine.settings = teller;
+const { reporter, kits, ports } = shared;
+engine.settings = reporter;
 
 function playedHow() {
   const sorted = (set) => [...set].sort((a, b) => a - b);
@@ -147,9 +147,9 @@ class Transport {
   }
 
   update(data) {
-    this.data = { ...data, kit: kits.hear(data) };
+    this.data = { ...data, kit: kits.receive(data) };
     this.mixer.update(data);
-    teller.hear(data);
+    reporter.receive(data);
     this.#show();
   }
 
@@ -222,7 +222,7 @@ class Transport {
 
   #changed() {
     this.#show();
-    teller.soon();
+    reporter.soon();
   }
 
   #show() {
@@ -333,7 +333,7 @@ class Transport {
     if (beats > 0) this.#setTempo((60_000 * beats) / (time - this.#taps[0]));
   }
 
-  // The position heard now, "2.3": bar and beat.
+  // The playing position, "2.3": bar and beat.
   #follow() {
     const draw = () => {
       const text = engine.isCountingIn ? "count-in" : placeOf(engine.now?.pattern, engine.phase);
@@ -379,7 +379,7 @@ const transports = new Map(); // parent element → Transport
 export default function mount({ data, parentElement, setTriggerValue }) {
   const transport = transports.get(parentElement) ?? new Transport(parentElement);
   transports.set(parentElement, transport);
-  teller.send = kits.send = setTriggerValue;
+  reporter.send = kits.send = setTriggerValue;
   transport.update(data);
   prepareScripts(data.scripts);
   return () =>

@@ -23,7 +23,7 @@ function element(tag, attributes = {}, ...children) {
 }
 
 class Pad {
-  send; // tells Python; set by whoever mounts it
+  send; // sends to Python; set by whoever mounts it
   #context = null;
   #recorder = null;
   #listening = new AbortController();

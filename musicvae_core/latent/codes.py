@@ -266,11 +266,11 @@ def decode_music(
     tempo_bpm: float,
     seed: int = 0,
     *,
-    alike: bool = False,
+    share_noise: bool = False,
 ) -> list[Any]:
     """Decode each code of (n, Z) into the music that the model plays.
 
-    With `alike`, all codes share the same noise; see `decode_alike`.
+    With `share_noise`, every code is decoded with the same noise; see `decode_sharing_noise`.
 
     Raises
     ------
@@ -280,8 +280,8 @@ def decode_music(
     check_temperature(temperature)
     generator = torch.Generator().manual_seed(seed)
     z = torch.from_numpy(codes)
-    if alike:
-        features = decode_alike(checkpoint.model, z, temperature, generator)
+    if share_noise:
+        features = decode_sharing_noise(checkpoint.model, z, temperature, generator)
     else:
         features = checkpoint.model.decode(z, temperature, generator)
     return [checkpoint.to_music(one, tempo_bpm) for one in features.numpy()]
@@ -295,7 +295,7 @@ def check_temperature(temperature: float) -> None:
         )
 
 
-def decode_alike(
+def decode_sharing_noise(
     model: MusicVAE, z: Tensor, temperature: float, generator: torch.Generator | None = None
 ) -> Tensor:
     """Decode z (B, Z) into features (B, T, F), with the same noise for every code.
@@ -306,38 +306,38 @@ def decode_alike(
     config = model.config
     rows_a_code = config.n_bars if config.conductor_size else 1
     decoder: Any = model.decoder
-    head = _OneChance(model.head, rows_a_code)
+    head = _SharedNoise(model.head, rows_a_code)
     features: Tensor = decoder.generate(z, head, temperature, generator)
     return features
 
 
-class _OneChance:
-    """A head that repeats the first code's noise for every code.
+class _SharedNoise:
+    """A head that draws noise for one code and repeats it for every other.
 
     A decoder has `rows_a_code` consecutive rows for each code. It may ask for noise in chunks
     of rows that do not end with a code, so the position is kept from one call to the next.
     """
 
     def __init__(self, head: Any, rows_a_code: int) -> None:
-        self._head, self._rows_a_code, self._n_given = head, rows_a_code, 0
+        self._head, self._rows_a_code, self._n_drawn = head, rows_a_code, 0
         self._noise: Noise | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._head, name)
 
     @property
-    def parts(self) -> dict[str, _OneChance]:
+    def parts(self) -> dict[str, _SharedNoise]:
         """The wrapped heads of the parts, each repeating its own noise."""
         heads = self._head.parts.items()
-        return {name: _OneChance(head, self._rows_a_code) for name, head in heads}
+        return {name: _SharedNoise(head, self._rows_a_code) for name, head in heads}
 
     def draw_noise(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Noise:
         """Return the noise of the next rows, (T, rows)."""
         n_steps, n_rows = shape
         if self._noise is None:
             self._noise = self._head.draw_noise((n_steps, self._rows_a_code), generator)
-        rows = torch.arange(self._n_given, self._n_given + n_rows) % self._rows_a_code
-        self._n_given += n_rows
+        rows = torch.arange(self._n_drawn, self._n_drawn + n_rows) % self._rows_a_code
+        self._n_drawn += n_rows
         parts = [None if part is None else part[:, rows] for part in self._noise]
         return Noise(*parts)  # type: ignore[arg-type]  # only the hits are never None
 

@@ -126,8 +126,8 @@ def _label_vectors(windows: Windows | LineWindows, codes: _Array) -> Iterator[tu
     masks[FILL] = np.array([label.beat_type == "fill" for label in of_window])
     for name, mask in masks.items():
         n_performances = len(np.unique(windows.performance[mask]))
-        is_heard = mask.sum() >= _MIN_WINDOWS and n_performances >= _MIN_PERFORMANCES
-        if name and is_heard and not mask.all():
+        is_frequent = mask.sum() >= _MIN_WINDOWS and n_performances >= _MIN_PERFORMANCES
+        if name and is_frequent and not mask.all():
             yield name, codes[mask].mean(axis=0) - codes[~mask].mean(axis=0)
 
 

@@ -16,8 +16,8 @@ from musicvae_core.latent.codes import (
     MAX_STEPS,
     MIN_STEPS,
     Codes,
-    decode_alike,
     decode_music,
+    decode_sharing_noise,
     encode_music,
     refine_path,
     slerp,
@@ -52,7 +52,7 @@ def morph(
     codes, n_rows = _lay_codes(corners, n_steps, curve)
     if curve == "refined":
         codes = refine_path(checkpoint, codes, _fractions(len(codes), n_rows))
-    grooves = tuple(decode_music(checkpoint, codes, temperature, tempo_bpm, seed, alike=True))
+    grooves = tuple(decode_music(checkpoint, codes, temperature, tempo_bpm, seed, share_noise=True))
     played = decode_music(checkpoint, corners, 0.0, tempo_bpm)
     if exact_ends:
         grooves = _with_exact_ends(grooves, ends, n_rows)
@@ -355,7 +355,7 @@ def _codes(checkpoint: Checkpoint, corners: Codes, bars: _Bars, route: Route) ->
 def _decoded(checkpoint: Checkpoint, codes: Codes, route: Route, tempo_bpm: float) -> list[Groove]:
     generator = torch.Generator().manual_seed(route.seed)
     z = torch.from_numpy(codes)
-    features = decode_alike(checkpoint.model, z, route.temperature, generator).numpy()
+    features = decode_sharing_noise(checkpoint.model, z, route.temperature, generator).numpy()
     return [checkpoint.to_music(one, tempo_bpm) for one in features]
 
 

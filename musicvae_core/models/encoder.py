@@ -217,9 +217,9 @@ class HierarchicalEncoder(_BarEncoder):
         super().__init__(n_features, size, n_layers, bar_size, steps_per_bar, step_size)
         self.bars_share_z = bars_share_z
         self.sequence = nn.LSTM(bar_size, sequence_size, bidirectional=True, batch_first=True)
-        n_told = bar_size + 2 * sequence_size
+        n_joined = bar_size + 2 * sequence_size
         n_inputs, n_outputs = (
-            (n_told, z_size // n_bars) if bars_share_z else (n_bars * n_told, z_size)
+            (n_joined, z_size // n_bars) if bars_share_z else (n_bars * n_joined, z_size)
         )
         self.make_posterior(n_inputs, n_outputs)
 

@@ -131,7 +131,7 @@ _HIDINGS: tuple[_Hiding, ...] = (
 _SHARES = (0.35, 0.2, 0.2, 0.2, 0.05)
 
 
-def told_of(windows: Windows, config: LabConfig) -> Controls:
+def controls_of_windows(windows: Windows, config: LabConfig) -> Controls:
     """Return the controls of windows: tempo, density, style and drummer."""
     labels = [windows.labels[place] for place in windows.performance]
 
@@ -152,7 +152,7 @@ def draw_batch(model: GrooveLab, windows: Windows, config: TrainConfig, step: in
     """Return the batch of one training step: windows with parts hidden."""
     chosen = windows.take(batch_indices(step, len(windows), config.batch_size, config.seed))
     rng = np.random.default_rng((config.seed, step))
-    controls = told_of(chosen, model.config)
+    controls = controls_of_windows(chosen, model.config)
     played = _change_feel(chosen.features, config.augmentation, rng.spawn(1)[0])
     given, controls = hide(played, rng, model.config.grid), _hide_controls(controls, rng)
     return _make_batch(model, given, controls, config, step_seed(config, step))
@@ -181,10 +181,10 @@ def measure(model: GrooveLab, windows: Windows, config: TrainConfig) -> dict[str
     """
     rng = np.random.default_rng(_VALIDATION_SEED)
     given = hide(windows.features, rng, model.config.grid)
-    controls = _hide_controls(told_of(windows, model.config), rng)
-    heard_all = config.replaced(word_dropout=0.0)
+    controls = _hide_controls(controls_of_windows(windows, model.config), rng)
+    without_dropout = config.replaced(word_dropout=0.0)
     device = next(model.parameters()).device
-    batch = _make_batch(model, given, controls, heard_all, _VALIDATION_SEED)
+    batch = _make_batch(model, given, controls, without_dropout, _VALIDATION_SEED)
     losses = elbo_losses(
         model(map_batch(lambda part: part.to(device), batch)),
         batch.kl_weights.to(device),

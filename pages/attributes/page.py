@@ -233,7 +233,15 @@ def _slider(
     if name not in panel.vectors.controls:
         is_flat = control.of_feel and not panel.model.has_feel
         why = _NO_FEEL.format(panel.model.title) if is_flat else _NO_CHANGE
-        still = {"min": 0, "max": 1, "step": 1, "value": 0, "isSet": False, "said": "", "ahead": []}
+        still = {
+            "min": 0,
+            "max": 1,
+            "step": 1,
+            "value": 0,
+            "isSet": False,
+            "result": "",
+            "ahead": [],
+        }
         return title | still | {"help": control.help, "why": why}
     measured = panel.steered.after[name]
     is_set = name in panel.wishes.targets
@@ -248,7 +256,7 @@ def _slider(
         "value": min(high, max(low, _shown(control, value))),
         "isSet": is_set,
         "why": "",
-        "said": f"The closest this groove gets: {_amount(control, measured)}" if is_off else "",
+        "result": f"The closest this groove gets: {_amount(control, measured)}" if is_off else "",
         "ahead": [[_shown(control, value), _packed(music)] for value, music in ahead],
     }
 
@@ -287,15 +295,15 @@ class _Targets(BaseModel):
 _TARGETS = TypeAdapter(_Targets)
 
 
-def _set_targets(groove: str, controls: Mapping[str, Control], said: _Targets) -> None:
+def _set_targets(groove: str, controls: Mapping[str, Control], sent: _Targets) -> None:
     """Request what the sliders of a groove say; ignore those of a groove no longer on the page."""
-    if said.groove != groove:
+    if sent.groove != groove:
         return
-    _REVISION.set(said.revision)
+    _REVISION.set(sent.revision)
     asked = Asked(groove)
     wishes = asked.now
-    for name in said.targets.keys() & controls.keys():
-        value = said.targets[name]
+    for name in sent.targets.keys() & controls.keys():
+        value = sent.targets[name]
         if value is None:
             wishes = wishes.without_target(name)
         else:

@@ -130,8 +130,8 @@ def _do_what_was_asked(studio: Studio, source: Source, request: Request) -> None
     if not _ASKED.take():
         return
     try:
-        heard = _heard_by(request.tool, source.groove)
-        Results(source).add(request.fulfilled(studio.lab(), heard))
+        given = _input_for(request.tool, source.groove)
+        Results(source).add(request.fulfilled(studio.lab(), given))
         next_number(_N_MADE)
     except MusicVAEError as error:
         st.error(as_text(str(error)))
@@ -177,7 +177,7 @@ def _as_long(before: Music, n_bars: int) -> Music:
     return longer
 
 
-def _heard_by(tool: str, music: Music) -> Groove:
+def _input_for(tool: str, music: Music) -> Groove:
     """Return what a tool works on: the drums, or for drumify the rhythm of any music."""
     return rhythm_of(music) if tool == "drumify" else drums_of(music)
 

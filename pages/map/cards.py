@@ -338,11 +338,11 @@ def _neighbours_of(settings: MapSettings, spot: Spot) -> list[Spot]:
 
 def _near_cards(sounding: Sounding, spot: Spot, neighbours: Sequence[Spot]) -> list[Card]:
     """Return the cards of a spot's neighbours, with their distances."""
-    told = [
+    noted = [
         replace(one, note=f"{_degrees_between(spot, one):.0f}° away · {one.note}")
         for one in neighbours
     ]
-    return sounding.cards(told)
+    return sounding.cards(noted)
 
 
 def _degrees_between(one: Spot, other: Spot) -> float:

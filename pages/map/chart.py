@@ -111,11 +111,11 @@ def _map_overlay(
         "edited": sorted(edited),
         "hover": hover,
     }
-    heard = SessionVar[_Picked | None](f"{key}.heard", None)
+    handled = SessionVar[_Picked | None](f"{key}.handled", None)
 
     def pick(picked: _Picked) -> None:
-        if picked != heard.get():
-            heard.set(picked)
+        if picked != handled.get():
+            handled.set(picked)
             on_pick(picked.spot, int(picked.when))
 
     picking = on_event(key, "picked", _PICKED, pick)
@@ -127,9 +127,9 @@ def _map_overlay(
         on_view_change=on_event(key, "view", _VIEW, lambda _: None),
         on_webgl_change=on_event(key, "webgl", _FLAG, lambda _: None),
     )
-    before = heard.get()
+    before = handled.get()
     picking()  # a change that arrives as another run ends may come without its callback
-    if heard.get() != before:
+    if handled.get() != before:
         st.rerun()
 
 

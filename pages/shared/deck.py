@@ -42,6 +42,8 @@ from pages.shared.transport import (
 
 _log = logging.getLogger(__name__)
 
+_Callback = Callable[..., None]
+
 
 def deck(
     studio: Studio,
@@ -101,8 +103,7 @@ def deck(
         Called with a card's id and the change requested with one of its tools; see
         `edits.changed`.
     """
-    offered = destinations or {}
-    callbacks: dict[str, Callable[..., None] | None] = {
+    callbacks: dict[str, _Callback | None] = {
         "more": on_more,
         "keep": on_keep,
         "rename": on_rename,
@@ -110,33 +111,48 @@ def deck(
         "edit": on_edit,
         "send": on_send,
         "bar": on_bar,
-        "wav": partial(_save_wav, studio),
-        "midi": _save_midi,
         "change": on_change,
-        "stems": partial(_save_stems, studio),
+        **_savers(studio),
     }
-    by_id = {card.id: card for card in cards}
+    offered = destinations or {}
+    data = {
+        "problem": studio.sound_problem,
+        "can": {event: callback is not None for event, callback in callbacks.items()},
+        "destinations": _destinations_as_sent(studio, offered),
+        "play": play,
+        "follow": follow,
+        "stage": stage,
+    }
     load_instruments(sorted(set().union(*(card.programs for card in cards))))
     _mount(
         key=key,
-        data={
-            "key": key,
-            "labels": VOICE_LABELS,
-            "problem": studio.sound_problem,
-            "can": {event: callback is not None for event, callback in callbacks.items()},
-            "destinations": _destinations_as_sent(studio, offered),
-            "play": play,
-            "follow": follow,
-            "stage": stage,
-            "cards": [payload(card, _revisions_of_card(key, card.id)) for card in cards],
-        },
-        **{
-            f"on_{event}_change": on_event(
-                key, event, CARD_EVENTS[event], partial(_tell, key, event, callback, by_id, offered)
-            )
-            for event, callback in callbacks.items()
-        },
+        data={**data, **_cards_as_sent(cards, key)},
+        **_listeners(callbacks, cards, key, offered),
     )
+
+
+def _cards_as_sent(cards: Sequence[Card], key: str) -> dict[str, Any]:
+    sent = [payload(card, _revisions_of_card(key, card.id)) for card in cards]
+    return {"key": key, "labels": VOICE_LABELS, "cards": sent}
+
+
+def _listeners(
+    callbacks: Mapping[str, _Callback | None],
+    cards: Sequence[Card],
+    key: str,
+    destinations: Mapping[str, str],
+) -> dict[str, Callable[[], None]]:
+    """Return what listens to each event of a deck, by the component's argument for it."""
+    by_id = {card.id: card for card in cards}
+    return {
+        f"on_{event}_change": on_event(
+            key,
+            event,
+            CARD_EVENTS[event],
+            partial(_deliver, key, event, callback, by_id, destinations),
+        )
+        for event, callback in callbacks.items()
+    }
 
 
 def _destinations_as_sent(
@@ -148,7 +164,7 @@ def _destinations_as_sent(
 
 
 _REVISED = ("edit", "keep", "rename", "move", "change")
-"""Events of several cards, each with a revision number, that are told until they are confirmed."""
+"""Events of several cards, each with a revision number, that are sent until they are confirmed."""
 
 
 def _revisions(key: str, event: str) -> SessionVar[Mapping[str, int]]:
@@ -161,6 +177,15 @@ def _revisions(key: str, event: str) -> SessionVar[Mapping[str, int]]:
 
 def _revisions_of_card(key: str, card_id: str) -> dict[str, int]:
     return {event: _revisions(key, event).get().get(card_id, 0) for event in _REVISED}
+
+
+def _savers(studio: Studio) -> dict[str, _Callback]:
+    """Return the callbacks that have the browser save files, by their events."""
+    return {
+        "wav": partial(_save_wav, studio),
+        "midi": _save_midi,
+        "stems": partial(_save_stems, studio),
+    }
 
 
 def _save_wav(studio: Studio, _: str, groove: Music, name: str) -> None:
@@ -178,16 +203,16 @@ def _save_stems(studio: Studio, _: str, groove: Music, name: str) -> None:
     offer_download(f"{file_stem(name)}-stems.zip", stems_as_heard(studio, groove))
 
 
-def _tell(
+def _deliver(
     key: str,
     event: str,
-    callback: Callable[..., None] | None,
+    callback: _Callback | None,
     cards: Mapping[str, Card],
     destinations: Mapping[str, str],
-    said: Sequence[CardEvent],
+    card_events: Sequence[CardEvent],
 ) -> None:
     """Call the page's callback for every card that is still on the deck."""
-    for one in said:
+    for one in card_events:
         card = cards.get(one.card)
         if callback is None or card is None:
             _log.info("A %s of %s came for a card that is gone.", event, key)
@@ -196,7 +221,7 @@ def _tell(
         if revision is not None:
             seen = _revisions(key, event)
             if isinstance(one, Change) and revision <= seen.get().get(card.id, 0):
-                continue  # told again, and made already
+                continue  # sent again, and made already
             seen.set({**seen.get(), card.id: revision})
         arguments = arguments_of(one, card, destinations)
         if arguments is None:

@@ -88,8 +88,8 @@ class _Transport(BaseModel):
     @property
     def gains(self) -> tuple[float, ...]:
         """The amplitude of each channel in the mix."""
-        heard = self.soloed or set(range(_N_CHANNELS)) - set(self.muted)
-        return tuple(level**2 if at in heard else 0.0 for at, level in enumerate(self.levels))
+        audible = self.soloed or set(range(_N_CHANNELS)) - set(self.muted)
+        return tuple(level**2 if at in audible else 0.0 for at, level in enumerate(self.levels))
 
 
 class Sounds(Protocol):

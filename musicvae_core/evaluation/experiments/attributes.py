@@ -279,7 +279,7 @@ def _style_rows(
         labels = [
             name for name in vectors.labels if (name == FILL) == (kind == FILL) and name in played
         ]
-        if not labels or len(played) == 1:  # nothing to tell a label from
+        if not labels or len(played) == 1:  # no other label to compare with
             continue
         judge = _style_judge(train, kind, n_features)
         for label in labels:
@@ -287,11 +287,11 @@ def _style_rows(
             if not without.any():
                 continue
             some = codes[without][:: max(1, int(without.sum()) // _N_STYLED)]
-            said = [
-                _heard(judge, label, decode_codes(checkpoint, _added(vectors, some, label, amount)))
-                for amount in (0.0, *_AMOUNTS)
+            moved = [_added(vectors, some, label, amount) for amount in (0.0, *_AMOUNTS)]
+            probabilities = [
+                _probability(judge, label, decode_codes(checkpoint, each)) for each in moved
             ]
-            rows[label] = {"before": said[0], "after": said[1:]}
+            rows[label] = {"before": probabilities[0], "after": probabilities[1:]}
     return rows
 
 
@@ -315,7 +315,7 @@ def _judge_view(features: _Features) -> _Array:
     return np.concatenate([measure_controls(beats, names), bars], axis=1)
 
 
-def _heard(judge: HistGradientBoostingClassifier, label: str, features: _Features) -> float:
+def _probability(judge: HistGradientBoostingClassifier, label: str, features: _Features) -> float:
     column = list(judge.classes_).index(label)
     return float(judge.predict_proba(_judge_view(features))[:, column].mean())
 

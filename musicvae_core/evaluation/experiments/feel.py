@@ -38,7 +38,7 @@ from musicvae_core.lab.completion import complete, nats_of_rest, open_bars, stre
 from musicvae_core.lab.options import Chance
 from musicvae_core.models.checkpoint import LabCheckpoint
 from musicvae_core.models.conditioning import Conditioning, Controls, Floats, taps_of, tempo_only
-from musicvae_core.models.lab_tasks import told_of
+from musicvae_core.models.lab_tasks import controls_of_windows
 from musicvae_core.music.drums import CLOSED_HAT, KICK, RIDE, SNARE, VOICES
 
 _N_MEAN = 32
@@ -48,7 +48,7 @@ _N_DRAWS = 5
 _N_BOUND = 16
 """Number of draws of z for a bound on the likelihood."""
 _FILLED_VOICES = (KICK, SNARE, CLOSED_HAT, RIDE)
-LAB, LAB_TOLD = "groove lab", "groove lab, told style and drummer"
+LAB, LAB_WITH_LABELS = "groove lab", "groove lab, told style and drummer"
 """Names of its rows: given the notes and the tempo; given style and drummer too."""
 _BATCH = 128
 _LONG_BARS, _N_LONG = 16, 200
@@ -124,7 +124,7 @@ def feel_experiment(
     windows = _some(dataset.windows(split, n_bars), limit)
     real = Real(windows.features, windows.tempos_bpm, windows.performance)
     player = _Player(checkpoint, seed)
-    who = told_of(windows, checkpoint.config)._replace(
+    who = controls_of_windows(windows, checkpoint.config)._replace(
         densities=np.full(len(windows), np.nan, np.float32)
     )
     report: _Row = {
@@ -209,7 +209,7 @@ def _ways_to_play(
     if deterministic is not None:
         means = _Player(deterministic, seed)
         yield row("deterministic head, trained the same", means.play(given, tempo_alone, 0))
-    for name, controls in ((LAB, tempo_alone), (LAB_TOLD, who)):
+    for name, controls in ((LAB, tempo_alone), (LAB_WITH_LABELS, who)):
         drawn = [player.play(given, controls, draw) for draw in range(_N_MEAN)]
         mean = np.mean(drawn, axis=0, dtype=np.float32)
         nats = player.nats(given, controls, "velocities", "offsets")
