@@ -35,7 +35,7 @@ def said(event: str, value: object, *cards: Card) -> list[tuple[object, ...]]:
     sent_events = checked(CARD_EVENTS[event], value, event) or []
     calls: list[tuple[object, ...]] = []
     by_id = {card.id: card for card in cards}
-    _deliver("deck", event, lambda *call: calls.append(call), by_id, {"map": "Map"}, sent_events)
+    _deliver("deck", by_id, {"map": "Map"}, event, lambda *call: calls.append(call), sent_events)
     return calls
 
 

@@ -123,36 +123,23 @@ def deck(
         "follow": follow,
         "stage": stage,
     }
+    deliver = partial(_deliver, key, {card.id: card for card in cards}, offered)
     load_instruments(sorted(set().union(*(card.programs for card in cards))))
     _mount(
         key=key,
         data={**data, **_cards_as_sent(cards, key)},
-        **_listeners(callbacks, cards, key, offered),
+        **{
+            f"on_{event}_change": on_event(
+                key, event, CARD_EVENTS[event], partial(deliver, event, callback)
+            )
+            for event, callback in callbacks.items()
+        },
     )
 
 
 def _cards_as_sent(cards: Sequence[Card], key: str) -> dict[str, Any]:
     sent = [payload(card, _revisions_of_card(key, card.id)) for card in cards]
     return {"key": key, "labels": VOICE_LABELS, "cards": sent}
-
-
-def _listeners(
-    callbacks: Mapping[str, _Callback | None],
-    cards: Sequence[Card],
-    key: str,
-    destinations: Mapping[str, str],
-) -> dict[str, Callable[[], None]]:
-    """Return what listens to each event of a deck, by the component's argument for it."""
-    by_id = {card.id: card for card in cards}
-    return {
-        f"on_{event}_change": on_event(
-            key,
-            event,
-            CARD_EVENTS[event],
-            partial(_deliver, key, event, callback, by_id, destinations),
-        )
-        for event, callback in callbacks.items()
-    }
 
 
 def _destinations_as_sent(
@@ -205,10 +192,10 @@ def _save_stems(studio: Studio, _: str, groove: Music, name: str) -> None:
 
 def _deliver(
     key: str,
-    event: str,
-    callback: _Callback | None,
     cards: Mapping[str, Card],
     destinations: Mapping[str, str],
+    event: str,
+    callback: _Callback | None,
     card_events: Sequence[CardEvent],
 ) -> None:
     """Call the page's callback for every card that is still on the deck."""
