@@ -1,4 +1,4 @@
-"""The Attributes page in a real Chromium: a slider is moved, and the file says it arrived."""
+"""The Attributes page in a real Chromium: sliders move, and the file measures as they say."""
 
 from __future__ import annotations
 

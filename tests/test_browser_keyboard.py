@@ -1,4 +1,4 @@
-"""Every page by keyboard alone, in a real Chromium: all is reached, seen, and does its work."""
+"""Every page by keyboard alone, in a real Chromium: all is reached, shows its focus, and works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A change that Python is told a moment later reaches it even so when the listener turns away."""
+"""A change that is sent a moment later reaches Python even if the user leaves the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`scripts.measure_app` finds its way about the pages; what it measures here counts for nothing."""
+"""`scripts.measure_app` works on every page; its figures here mean nothing."""
 
 from __future__ import annotations
 

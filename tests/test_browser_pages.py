@@ -1,4 +1,4 @@
-"""What every page owes its reader, in a real Chromium: names, keys, contrast, the first screen."""
+"""What every page must have, in a real Chromium: names, keys, contrast, the first screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work that takes long is seen to be under way on what will change, in a real Chromium."""
+"""Long work shows that it is under way, on what will change, in a real Chromium."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laying windows over long grooves: every open bar is made once, in order, and heard in context."""
+"""Laying windows over long grooves: every open bar is made once, in order, in its context."""
 
 import numpy as np
 import pytest

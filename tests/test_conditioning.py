@@ -1,4 +1,4 @@
-"""What is kept of a groove, what a model hears of it, and the ways it is hidden in training."""
+"""What is known of a groove, how a model encodes it, and how parts are hidden in training."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a CUDA device owes: the music of a CPU, whole runs of training, a million loops a second."""
+"""On a CUDA device: the music of a CPU, whole runs of training, a million loops a second."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The Python side of the deck: what the browser is told, and what it says."""
+"""The Python side of the deck: what is sent to the browser, and what it sends back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The decoder: free running against a slow and obvious loop, causality, and what it hears."""
+"""The decoder: free running against a slow and obvious loop, causality, and its inputs."""
 
 import pytest
 import torch

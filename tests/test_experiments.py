@@ -1,4 +1,4 @@
-"""Experiments at a size that says nothing: their rows, and that no run is trained twice."""
+"""Experiments at a tiny size: their rows, and that no run is trained twice."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What feel is measured against, and how: baselines, metrics, and the experiment as a whole."""
+"""How feel is measured: baselines, metrics, and the experiment as a whole."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""What the shipped models do is what they did: see `scripts/goldens.py`.
+"""The shipped models do what they did before: see `scripts/goldens.py`.
 
 All is computed in float32, also where 8-bit integers are faster; even so, another processor
 rounds differently, and one hit that falls otherwise changes those after it;

@@ -1,4 +1,4 @@
-"""The groove lab's model: held to what is kept, likelihoods that add up, and its training."""
+"""The groove lab's model: what is known stays, likelihoods add up, and it can be trained."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""The noise of the lab's z: what kind of task it is for, its law, and how that is fitted."""
+"""The noise of the lab's z: its distribution for each kind of task, and how that is fitted."""
 
 import dataclasses
 

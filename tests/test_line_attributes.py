@@ -1,4 +1,4 @@
-"""What is told of melodies in numbers, on tunes small enough to count by hand."""
+"""Attributes of melodies, on tunes small enough to count by hand."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Morphs: codes against a scalar reference at every awkward angle, chance shared, pieces."""
+"""Morphs: codes against a scalar reference at every awkward angle, shared noise, pieces."""
 
 import itertools
 import math

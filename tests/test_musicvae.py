@@ -1,4 +1,4 @@
-"""The whole model: every preset at tiny width, the posterior, and one batch learned by heart."""
+"""The whole model: every preset at tiny width, the posterior, and one batch memorised."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The learned prior: what it starts from, what it learns, and that its noise decides."""
+"""The learned prior: where it starts, what it learns, and that its noise determines its samples."""
 
 import dataclasses
 

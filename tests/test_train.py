@@ -1,4 +1,4 @@
-"""Training: runs that stop and go on, what ends them, and what the decoder hears."""
+"""Training: runs that stop and go on, what ends them, and the inputs of the decoder."""
 
 import errno
 import json

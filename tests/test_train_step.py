@@ -1,4 +1,4 @@
-"""One step of training: what it learns from, what the decoder hears, what is kept of it."""
+"""One step of training: what it learns from, the inputs of the decoder, what is kept of it."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, arrays read without trust, and the public data set fetched."""
+"""Files written whole or not at all, arrays read without unpickling, the data set's download."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The library: what listeners keep, in one SQLite file, whatever becomes of the server.
+"""The library: what listeners keep, in one SQLite file that survives restarts of the server.
 
     library = open_library()
     library.write(key, {"favourite/1": "…", "transport": None})

@@ -1,8 +1,8 @@
 """Windows in files: cut once, in parallel, found again, and read by index.
 
-Each form of music says how its sets are read and cut (`SetReader`); the rest is one for all.
-What is cut of a split is two files, named by a fingerprint of the sources and of all that
-settles the windows: the rows as `.npy`, NumPy's own format, (N, T, ...), and an `.npz` of what
+Each form of music says how its sets are read and cut (`SetReader`); the rest is the same for all.
+The windows of a split are two files, named by a fingerprint of the sources and of everything that
+determines the windows: the rows as `.npy`, NumPy's own format, (N, T, ...), and an `.npz` of what
 is known about each. Rows are read with plain reads, not by mapping the file: pages of a mapping
 count as memory of the process, and training touches them all.
 """

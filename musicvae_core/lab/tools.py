@@ -41,7 +41,7 @@ _DENSITY_BARS = 4
 _N_DRAWS = 4
 """Draws per continuation, of which the one closest in density is taken. Between four bars and the
 eight that follow, density changes by this many octaves (means over the validation split): .32 if
-the model is not told the density, .21 if it is, .09 with four draws; the drummers' own, .12."""
+the model is not given the density, .21 if it is, .09 with four draws; the drummers' own, .12."""
 _EXAMPLE_BARS = 2
 """Bars of the groove whose feel is transferred that precede every stretch as context."""
 _MAX_HEARD_WINDOWS = 16

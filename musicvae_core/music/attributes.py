@@ -1,4 +1,4 @@
-"""Attributes of a groove, each a number, with a title, unit and step for whoever listens."""
+"""Attributes of a groove, each a number, with a title, a unit and a step for the pages."""
 
 from __future__ import annotations
 

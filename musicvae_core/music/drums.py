@@ -1,4 +1,4 @@
-"""The nine drum voices, their pitches, and what a model is told of a step: features and a class.
+"""The nine drum voices, their pitches, and what a model is given of a step: features and a class.
 
 Features a step, in this order: 9 hits in {0, 1}; 9 velocities in [0, 1]; 9 offsets, doubled
 to [-1, 1). A positive offset is late here as in `Groove`; Magenta's sign is the opposite.

@@ -1,7 +1,7 @@
 """The forms of music: drums, a line, and a piece of several parts.
 
-Each has a grid, a tempo and bars; what else differs between them, for whoever draws, keeps or
-sends music, stands in `FORMS`.
+Each has a grid, a tempo and bars. `FORMS` holds what differs between them when music is drawn,
+kept or sent.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ _TICKS_IN_A_BYTE = 256
 def notes_as_heard(music: Music) -> bytes:
     """Return bytes that two have in common when MIDI cannot tell their notes apart."""
     notes = b"".join(map(_notes_of_part, parts_of(music).values()))
-    grid = music.grid  # only another one is told, so that what was kept before grids is found
+    grid = music.grid  # added only if not the default, so that what was kept before grids is found
     own = b"" if grid == COMMON_TIME else bytes((grid.beats_per_bar, grid.steps_per_beat))
     return notes + own
 

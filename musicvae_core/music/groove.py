@@ -1,4 +1,4 @@
-"""`Groove`: drums with feel, as everything that is heard or seen."""
+"""`Groove`: drums with feel, what is played, drawn and saved."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """`Line`: one pitched voice on the grid, and the classes by which a model names its steps.
 
 A step holds the onset of a note, the continuation of one, or silence. The paper's alphabet has
-one class a step: a pitch begins a note, a note-off ends one, and "no event" lets what sounds
-sound on, be it a note or silence.
+one class a step: a pitch begins a note, a note-off ends one, and "no event" continues the
+note or the silence.
 """
 
 from __future__ import annotations

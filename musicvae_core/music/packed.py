@@ -1,4 +1,4 @@
-"""What all music has in common; and arrays and music as short texts, exactly, for JSON.
+"""What all music has in common; arrays and music as short, exact texts for JSON.
 
 A dataclass with a field of type `Floats`, `Groove`, `Line` or `Piece` can be given to a
 `TypeAdapter` of pydantic as it is.

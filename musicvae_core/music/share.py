@@ -56,7 +56,7 @@ _HEAD = struct.Struct(">BI")
 _CHECKSUM = struct.Struct(">I")
 _MAX_BODY = 3 * _MAX_BARS * MAX_STEPS_PER_BAR * N_VOICES
 _MAX_TICKS = 240
-"""Parts of a step that a byte has room for; longer steps are told less finely than in MIDI."""
+"""Parts of a step that a byte has room for; longer steps are stored less finely than in MIDI."""
 _TEMPO_SCALE = 1000
 _SAME, _EACH = b"\x00", b"\x01"
 _LINE, _DRUMS = b"\x00", b"\x01"

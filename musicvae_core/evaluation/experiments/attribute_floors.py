@@ -1,4 +1,4 @@
-"""What has to change along with an attribute: by its definition, and in real grooves."""
+"""How much other attributes must change with one: by definition, and in real grooves."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""MIDI in and out: bytes to music with what became of every note, and back."""
+"""MIDI in and out: bytes to music, with a report of what became of every note, and back."""

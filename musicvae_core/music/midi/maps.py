@@ -72,7 +72,7 @@ class DrumMap:
     voices
         A voice, an index of `VOICES`, by pitch, 0 to 127; other pitches are left out.
     is_general_midi
-        Whether its pitches have General MIDI's names, by which percussion is told.
+        Whether its pitches have General MIDI's names, by which percussion is recognised.
     """
 
     name: str

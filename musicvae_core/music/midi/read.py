@@ -1,4 +1,4 @@
-"""MIDI bytes to `Groove`, with what became of every note.
+"""MIDI bytes to `Groove`, with a report of what became of every note.
 
 Time on the grid is counted in ticks alone, so that no tempo change moves a hit.
 """
@@ -258,7 +258,7 @@ def _voices_of(drum_map: DrumMap) -> NDArray[np.int64]:
 def _open_by_pedal(
     notes: DrumNotes, voices: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], list[str]]:
-    """Open the hi-hats that are struck with the pedal up, in files that tell it by controller 4.
+    """Open the hi-hats that are struck with the pedal up, in files that show it by controller 4.
 
     Such a file has no pitch for open hi-hats, nor an electronic kit's for the foot and the
     edge, and strikes the hi-hat on both sides of the controller's middle. High is open.
