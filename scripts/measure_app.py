@@ -82,11 +82,8 @@ def _timed(page: Page, act: str, is_there: str, before: str = "null") -> float:
 
 
 def _go_to(page: Page, title: str) -> None:
-    page.get_by_role("link", name=title, exact=True).first.click()
-    shown = _SHOWN.get(title, ".card:visible")
-    page.locator(shown).first.wait_for()
+    _page_change(page, title)
     _at_rest(page)
-    page.evaluate(_TOOLS)
 
 
 def _at_rest(page: Page) -> None:
@@ -123,6 +120,14 @@ def _tempo(page: Page) -> float:
 
 
 def _kit(page: Page) -> float:
+    """Seconds from a choice, after the menu was open for as long as its kits take to arrive."""
+    page.evaluate(
+        """async () => {
+            const [choice] = window.tools.all('.transport select[aria-label="Drum kit"]');
+            choice.dispatchEvent(new Event("pointerenter"));
+            await window[Symbol.for("groove-space.packs")].fetchedAhead;
+        }"""
+    )
     _at_rest(page)
     act = (
         "window.heard = false; engine.addEventListener('kit', () => (window.heard = true),"
@@ -262,7 +267,7 @@ def _measure(page: Page, tries: int) -> dict[str, float]:
 def _play_first(page: Page) -> None:
     _at_rest(page)
     page.locator(".card .play").first.click()
-    page.wait_for_function("window.tools.engine.now && window.tools.engine.hasKit")
+    page.wait_for_function("window.tools.all('.deck')[0].deck.state.playing !== null")
 
 
 def _slowest_page_change(page: Page) -> float:

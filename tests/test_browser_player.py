@@ -32,6 +32,7 @@ from real_browser import (
 
 from musicvae_core.music.drums import RIDE, SNARE
 from pages.shared.card import _hits_as_sent
+from pages.shared.transport import _file_of
 
 pytestmark = pytest.mark.browser
 
@@ -295,3 +296,33 @@ def test_where_the_shortest_blocks_come_too_late_the_next_start_takes_longer_one
     wait_for_state(page, "now.playing !== null")
     assert engine(page, "context.baseLatency") > before
     assert loudest(page) > 0.01
+
+
+@faked
+def test_the_pack_of_a_kit_is_there_before_the_choice_and_heard_without_python(page: Page) -> None:
+    answers: list[tuple[str, int]] = []
+    page.on("response", lambda answer: answers.append((answer.url, answer.status)))
+    play(page)
+    kit = page.get_by_role("region", name="Transport").get_by_label("Drum kit")
+    jazz = f"/{_file_of('jazz')}"
+
+    def is_there() -> bool:
+        kit.dispatch_event("pointerenter")  # the server may not have packed it yet
+        page.evaluate("window[Symbol.for('groove-space.packs')].fetchedAhead")
+        return any(url.endswith(jazz) and status == 200 for url, status in answers)
+
+    until(is_there, "the pack of the kit")
+    wait_for_rest(page)
+    answers.clear()
+    page.evaluate(
+        """() => {
+            window[Symbol.for("groove-space.packs")].choice.send = () => {};
+            const engine = window[Symbol.for("groove-space.engine")];
+            const before = engine.kitOf(0);
+            engine.addEventListener("kit", () => (window.heard = engine.kitOf(0) !== before));
+        }"""
+    )
+    kit.select_option("jazz")
+    page.wait_for_function("window.heard")
+    assert kit.input_value() == "jazz"
+    assert [url for url, _ in answers if url.endswith(".pack")] == []

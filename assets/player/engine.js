@@ -166,6 +166,10 @@ export class Engine extends EventTarget {
     this.#soundsCame();
   }
 
+  kitOf(voice) {
+    return this.sounds.kits[voice];
+  }
+
   setInstrument(program, instrument) {
     this.sounds.instruments.set(program, instrument);
     this.#soundsCame();

@@ -2,10 +2,12 @@
 // before the run for it has begun.
 
 import { RESEND_MS } from "../deck/revision.js";
+import { N_VOICES } from "./pattern.js";
 
 export class KitChoice {
   send = null; // sends to Python
   #open = new Map(); // voice, or null for all → the name that Python has not confirmed
+  #known = new Map(); // voice, or null for all → the name that Python knows
   #again; // a Later
 
   constructor(again) {
@@ -22,14 +24,30 @@ export class KitChoice {
     this.#send([name, voice], RESEND_MS);
   }
 
+  // The kit that a voice plays, or the common one for null, as chosen here.
+  of(voice) {
+    return this.own(voice) ?? (voice === null ? null : this.of(null));
+  }
+
+  // The voices that a choice for a voice, or for all, is about.
+  voicesOf(voice) {
+    if (voice !== null) return [voice];
+    return [...Array(N_VOICES).keys()].filter((one) => this.own(one) === null);
+  }
+
   // Takes the kits that Python knows; returns the common one as chosen here.
   receive({ kit, voice_kits: voiceKits }) {
-    const known = new Map([[null, kit], ...voiceKits]);
+    this.#known = new Map([[null, kit], ...voiceKits]);
     for (const [voice, name] of this.#open) {
-      if ((known.get(voice) ?? null) === name) this.#open.delete(voice);
+      if ((this.#known.get(voice) ?? null) === name) this.#open.delete(voice);
     }
     if (!this.#open.size) this.#again.cancel();
     return this.#open.get(null) ?? kit;
+  }
+
+  // The kit that was set for a voice, as chosen here; null if it plays the common one.
+  own(voice) {
+    return (this.#open.has(voice) ? this.#open.get(voice) : this.#known.get(voice)) ?? null;
   }
 
   /** @param {any} one @param {number[]} delays */

@@ -44,6 +44,15 @@ test("choices for several voices are told until each is known", () => {
   assert.equal(choice.isUnconfirmed, false);
 });
 
+test("a common kit is for the voices without their own, as chosen here", () => {
+  choice.receive(known("Standard", [0, "Jazz"], [2, "Room"]));
+  choice.choose([null, 2]);
+  choice.choose(["Power", null]);
+  assert.deepEqual([null, 0, 1, 2].map((voice) => choice.of(voice)), ["Power", "Jazz", "Power", "Power"]);
+  assert.deepEqual(choice.voicesOf(null), [1, 2, 3, 4, 5, 6, 7, 8]);
+  assert.deepEqual(choice.voicesOf(0), [0]);
+});
+
 test("a kit that Python does not accept is not told for ever", () => {
   choice.choose(["None such", null]);
   for (let run = 0; run < 9; run += 1) wait();

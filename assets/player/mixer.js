@@ -25,7 +25,7 @@ const HELP = [
 export class Mixer {
   #rows = [];
 
-  // on: {changed(): Python is to be notified, kit([name or null, voice])}.
+  // on: {changed(): Python is to be notified, kit([name or null, voice]), kitOf(voice): name or null}.
   constructor(engine, ports, on) {
     this.engine = engine;
     this.ports = ports;
@@ -46,10 +46,9 @@ export class Mixer {
     }
   }
 
-  update({ kits, voice_kits: voiceKits, pads }) {
+  update({ kits, pads }) {
     this.pads = new Map(pads);
     this.kits = kits.map(([name]) => [name, name]);
-    this.voiceKits = new Map(voiceKits);
   }
 
   // channels: their names.
@@ -91,8 +90,7 @@ export class Mixer {
     mute.ariaPressed = String(engine.muted.has(channel));
     solo.ariaPressed = String(engine.soloed.has(channel));
     level.show(engine.levels[channel]);
-    const own = this.voiceKits.get(channel) ?? "";
-    kit.show([["", "kit of all"], ...this.kits], own);
+    kit.show([["", "kit of all"], ...this.kits], this.on.kitOf(channel) ?? "");
   }
 
   #showPorts() {

@@ -3,7 +3,7 @@
 //
 // Data: {labels: names of the voices, kits: [[name, what it is], …], kit: name, voice_kits: [[voice,
 // name], …], pads: [[pitch, voice], …] of a MIDI port, problem: why there is no sound or null,
-// scripts: addresses of those that other pages need, set:
+// packs: address of the folder of kits, scripts: addresses of those that other pages need, set:
 // {tempo, swing, feel, muted, soloed, levels, volume, clicks, count_in} as Python keeps it, revision}.
 // Events to Python: set({…the same, revision}), kit([name or null, voice or null]).
 
@@ -14,9 +14,9 @@ import { prepareScripts } from "../prepare.js";
 import { Later, Soon } from "../soon.js";
 import { chip, clamp, dial, picker } from "./controls.js";
 import { engine } from "./engine.js";
-import { KitChoice } from "./kits.js";
 import { MidiPorts } from "./midi.js";
 import { Mixer, helpDialog } from "./mixer.js";
+import { packs } from "./packs.js";
 
 const MIN_BPM = 20;
 const MAX_BPM = 400;
@@ -84,7 +84,7 @@ class Reporter {
 const KEY = Symbol.for("groove-space.transport");
 const shared = (globalThis[KEY] ??= {
   reporter: new Reporter(),
-  kits: new KitChoice(new Later()),
+  kits: packs.choice,
   ports: new MidiPorts(engine),
 });
 const { reporter, kits, ports } = shared;
@@ -121,7 +121,11 @@ class Transport {
 
   constructor(parent) {
     this.#buildControls();
-    this.mixer = new Mixer(engine, ports, { changed: () => this.#changed(), kit: (kit) => kits.choose(kit) });
+    this.mixer = new Mixer(engine, ports, {
+      changed: () => this.#changed(),
+      kit: (choice) => packs.choose(choice, this.data.packs),
+      kitOf: (voice) => kits.own(voice),
+    });
     this.help = helpDialog();
     const pair = (name, ...two) => element("div", { class: `pair ${name}` }, ...two);
     this.drawer = element(
@@ -147,7 +151,8 @@ class Transport {
   }
 
   update(data) {
-    this.data = { ...data, kit: kits.receive(data) };
+    this.data = data;
+    kits.receive(data);
     this.mixer.update(data);
     reporter.receive(data);
     this.#show();
@@ -178,7 +183,7 @@ class Transport {
     const feel = "How much of the drummer's timing and dynamics";
     this.feel = dial("Feel", feel, [0, 2, 1], (value) => this.#set({ feel: value }));
     this.voices = element("div", { class: "voices", role: "group", "aria-label": "Voices" });
-    this.kit = picker("Drum kit", (name) => kits.choose([name, null]));
+    this.kit = picker("Drum kit", (name) => packs.choose([name, null], this.data.packs));
     this.click = chip("click", "Metronome", () => this.#set({ clicks: !engine.how.clicks }));
     this.countIn = chip("count-in", "A bar of clicks before the start", () => {
       engine.countIn = !engine.countIn;
@@ -202,6 +207,9 @@ class Transport {
     engine.addEventListener("mix", () => this.#changed(), { signal });
     ports.addEventListener("change", () => this.#show(), { signal });
     document.addEventListener("keydown", (event) => this.#onKey(event), { signal });
+    for (const kind of ["pointerenter", "focus"]) {
+      this.kit.select.addEventListener(kind, () => this.#fetchKits());
+    }
     this.#listenToTempo();
   }
 
@@ -210,9 +218,16 @@ class Transport {
     if (event.key === "?" && !isTyped(event) && !this.help.open) this.help.showModal();
   }
 
+  // Those that are described are likely to be tried.
+  #fetchKits() {
+    const described = this.data.kits.filter(isDescribed);
+    packs.fetchAhead(described.map(([name]) => name), this.data.packs);
+  }
+
   #open(isOpen = !this.root.classList.contains("open")) {
     this.root.classList.toggle("open", isOpen);
     this.opens.ariaExpanded = String(isOpen);
+    if (isOpen) this.#fetchKits();
   }
 
   #set(how) {
@@ -252,13 +267,13 @@ class Transport {
   }
 
   #showKits() {
-    const { kits, kit } = this.data;
-    const isDescribed = ([name, text]) => name !== text;
-    const described = kits.filter(isDescribed);
-    const others = kits.filter((one) => !isDescribed(one));
-    if (described.length) this.kit.show(described, kit ?? "", { "All others": others });
-    else this.kit.show(others, kit ?? "");
-    this.kit.select.disabled = !kits.length;
+    const all = this.data.kits;
+    const kit = kits.of(null) ?? "";
+    const described = all.filter(isDescribed);
+    const others = all.filter((one) => !isDescribed(one));
+    if (described.length) this.kit.show(described, kit, { "All others": others });
+    else this.kit.show(others, kit);
+    this.kit.select.disabled = !all.length;
   }
 
   #showStrips() {
@@ -343,6 +358,8 @@ class Transport {
     draw();
   }
 }
+
+const isDescribed = ([name, text]) => name !== text;
 
 function placeOf(pattern, phase) {
   if (!pattern || phase === null) return "";

@@ -13,11 +13,13 @@ import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, NamedTuple, Protocol
 
 import numpy as np
 import streamlit as st
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from streamlit.components.v1 import declare_component
 
 from musicvae_core.data.files import file_stem
 from musicvae_core.errors import MusicVAEError
@@ -243,8 +245,8 @@ def send_kits(open_sounds: Callable[[], Sounds]) -> None:
         with st.container(key="transport-kits"):  # for assets/page.css
             for name in dict.fromkeys(kits.values()):
                 voices = [voice for voice, own in kits.items() if own == name]
-                header = {"kit": name, "voices": voices}
-                send_bytes(header, _kit_pack(sounds, name), key=f"transport.kit.{name}")
+                header = {"kit": name, "voices": voices, "address": _packed_kit(sounds, name)}
+                send_bytes(header, b"", key=f"transport.kit.{name}")
 
 
 def draw_transport(open_sounds: Callable[[], Sounds]) -> None:
@@ -270,6 +272,7 @@ def draw_transport(open_sounds: Callable[[], Sounds]) -> None:
             "voice_kits": list(_voice_kits(sounds).items()),
             "pads": [[pitch, voice] for pitch, voice in VOICE_OF_PITCH.items()],
             "problem": sounds.sound_problem,
+            "packs": _pack_folder()[1],
             "scripts": _later_scripts(),
             "set": transport().model_dump(mode="json", exclude={"revision"}),
             "revision": transport().revision,
@@ -308,12 +311,35 @@ def _prepare_kits(_sounds: Sounds) -> None:
     """Pack the described kits in the background, so that the choice of one is heard soon."""
     for name, description in _sounds.described_kits().items():
         if name != description:
-            in_background(partial(_kit_pack, _sounds, name))
+            in_background(partial(_packed_kit, _sounds, name))
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _kit_pack(_sounds: Sounds, kit: str) -> bytes:
-    return _sounds.kit_pack(kit)
+@st.cache_resource(show_spinner=False)
+def _pack_folder() -> tuple[TemporaryDirectory[str], str]:
+    """Return a folder for the packs of kits, and the address at which Streamlit serves it.
+
+    It belongs to a component that is never mounted: the public way to serve files that are not
+    those of a session. Each server has its own address, so that no old pack is cached.
+    """
+    folder = TemporaryDirectory(prefix="groove-space-")
+    served = declare_component(Path(folder.name).name, path=folder.name)
+    return folder, f"component/{served.name}/"
+
+
+@st.cache_resource(show_spinner=False)
+def _packed_kit(_sounds: Sounds, kit: str) -> str:
+    """Pack a kit into a file, once for all sessions; return the address of the file."""
+    folder, address = _pack_folder()
+    name = _file_of(kit)
+    unfinished = Path(folder.name, f"{name}.part")
+    unfinished.write_bytes(_sounds.kit_pack(kit))
+    unfinished.rename(unfinished.with_suffix(""))
+    return address + name
+
+
+def _file_of(kit: str) -> str:
+    """Return the name of a kit's file: the browser knows it too, see `assets/player/packs.js`."""
+    return f"{kit.encode().hex()}.pack"
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
