@@ -94,8 +94,12 @@ def test_a_tempo_of_its_own_keeps_the_code() -> None:
     assert edits.edited_source(source).z is not None
 
 
-def test_only_so_many_edits_are_kept() -> None:
-    for tempo in range(300):
-        edits.keep_edit(Groove.silent(1).at_tempo(100), GROOVE.at_tempo(60 + tempo / 10))
-        edits.keep_edit(groove_at(np.full(4, tempo, np.float32), 96.0), GROOVE)
-    assert len(st.session_state["kept.edits"]) == 256
+def test_only_the_latest_edits_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert edits._MAX_EDITS == 256
+    monkeypatch.setattr(edits, "_MAX_EDITS", 8)
+    originals = [groove_at(np.full(4, at, np.float32), 96.0) for at in range(12)]
+    for original in originals:
+        edits.keep_edit(originals[-1], GROOVE.at_tempo(60))  # counts once, however often
+        edits.keep_edit(original, GROOVE)
+    assert len(st.session_state["kept.edits"]) == 8
+    assert [edits.edited(one) == GROOVE for one in originals] == [False] * 4 + [True] * 8
