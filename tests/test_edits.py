@@ -97,7 +97,7 @@ def test_a_tempo_of_its_own_keeps_the_code() -> None:
 def test_only_the_latest_edits_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert edits._MAX_EDITS == 256
     monkeypatch.setattr(edits, "_MAX_EDITS", 8)
-    originals = [groove_at(np.full(4, at, np.float32), 96.0) for at in range(12)]
+    originals = [groove_at(np.full(4, at, np.float32), 96.0) for at in range(2, 14)]
     for original in originals:
         edits.keep_edit(originals[-1], GROOVE.at_tempo(60))  # counts once, however often
         edits.keep_edit(original, GROOVE)
