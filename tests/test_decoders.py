@@ -96,15 +96,15 @@ def test_the_first_grooves_of_a_seed_do_not_depend_on_how_many_follow(head):
 
 
 @pytest.mark.parametrize(
-    ("precision", "sizes"), [("in_float32", [8] * 3), ("in_integers", [8, 8, 4])]
+    ("precision", "sizes"), [("in_float32", [16] * 3), ("in_integers", [16, 16, 8])]
 )
 def test_many_rows_are_decoded_in_parts_and_as_in_one(head, monkeypatch, request, precision, sizes):
     request.getfixturevalue(precision)
-    decoder, z = decoder_for(head), codes(20)
+    decoder, z = decoder_for(head), codes(40)
     whole = generate(decoder, head, z, 1.0)
     decoded, run = [], decoder.run
     monkeypatch.setattr(decoder, "run", lambda z, *rest: decoded.append(len(z)) or run(z, *rest))
-    monkeypatch.setattr(decoders, "_CPU_ROWS", 8)
+    monkeypatch.setattr(decoders, "_CPU_ROWS", 16)
     parts = generate(decoder, head, z, 1.0)
     assert decoded == sizes
     assert torch.equal(parts, whole)
