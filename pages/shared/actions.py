@@ -15,6 +15,7 @@ from __future__ import annotations
 import atexit
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -27,7 +28,9 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.scriptrunner_utils import script_requests
 from streamlit.runtime.state import SafeSessionState
 
 from musicvae_core.errors import MusicVAEError
@@ -202,14 +205,62 @@ def _begin_runs_with_their_events() -> None:
     begin = SafeSessionState.on_script_will_rerun
 
     @wraps(begin)
-    def begin_unbroken(state: SafeSessionState, *arguments: Any, **options: Any) -> None:
+    def begin_unbroken(
+        state: SafeSessionState, fresh: WidgetStates | None, *arguments: Any, **options: Any
+    ) -> None:
         with _unbroken(state):
-            begin(state, *arguments, **options)
+            *earlier, last = [fresh] if fresh is None else _in_turns(fresh)
+            for turn in earlier:
+                begin(state, turn)
+            begin(state, last, *arguments, **options)
 
     SafeSessionState.on_script_will_rerun = begin_unbroken  # type: ignore[assignment]
 
 
+def _keep_repeated_events() -> None:
+    """Keep Streamlit from merging two presses of a button, or two events of a component, into one.
+
+    It merges all that comes during a run into what the next run is for. There is no public way to
+    change that: this replaces a private function by one that puts first what would be lost, and
+    does nothing if a later Streamlit has renamed it.
+    """
+    merge = getattr(script_requests, "_coalesce_widget_states", None)
+    if merge is None:
+        return
+
+    def merge_and_keep(old: WidgetStates | None, new: WidgetStates | None) -> WidgetStates | None:
+        if old is None or new is None:
+            return old or new
+        *earlier, last = _in_turns(old)
+        merged = merge(last, new)
+        again = {one.id for one in new.widgets if _is_event(one)}
+        lost = [one for one in last.widgets if _is_event(one) and one.id in again]
+        before = [one for turn in earlier for one in turn.widgets]
+        return WidgetStates(widgets=[*before, *lost, *merged.widgets])
+
+    script_requests._coalesce_widget_states = merge_and_keep  # type: ignore[assignment]
+
+
+def _is_event(state: WidgetState) -> bool:
+    """Whether this is a press or an event of a component, and not a value that lasts."""
+    return bool(state.trigger_value or state.json_trigger_value)
+
+
+def _in_turns(states: WidgetStates) -> list[WidgetStates]:
+    """Part states such that no widget is twice in one turn, and the last turn has all of them."""
+    turns: list[dict[str, WidgetState]] = []
+    n_seen: Counter[str] = Counter()
+    for one in reversed(states.widgets):
+        if n_seen[one.id] == len(turns):
+            turns.append({})
+        turns[n_seen[one.id]][one.id] = one
+        n_seen[one.id] += 1
+    in_order = [WidgetStates(widgets=reversed(turn.values())) for turn in reversed(turns)]
+    return in_order or [states]
+
+
 _begin_runs_with_their_events()
+_keep_repeated_events()
 
 _Task = Callable[[], object]
 
