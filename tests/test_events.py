@@ -13,7 +13,9 @@ import streamlit as st
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from pydantic import TypeAdapter
+from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 from streamlit.runtime.scriptrunner import RerunData, RerunException
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests
 from streamlit.runtime.state import SafeSessionState, SessionState
 
 from musicvae_core.errors import InvalidMusicError
@@ -224,3 +226,24 @@ def test_a_run_begins_with_its_events_even_if_others_come_meanwhile() -> None:
     state.on_script_will_rerun(None)
     with pytest.raises(RerunException):  # at the next access
         state["anything"] = 1
+
+
+def events_of(*sent: str) -> RerunData:
+    """What the browser sends for events of one component, with a widget that lasts."""
+    lasting = WidgetState(id="lasting", string_value=sent[-1])
+    events = [WidgetState(id="component", json_trigger_value=one) for one in sent]
+    return RerunData(widget_states=WidgetStates(widgets=[*events, lasting]))
+
+
+@pytest.mark.parametrize("n", [2, 3, 100, 300])
+def test_no_event_of_a_component_replaces_an_earlier_one_up_to_a_limit(n: int) -> None:
+    requests = ScriptRequests()
+    for number in range(n):
+        requests.request_rerun(events_of(str(number)))
+    pending = requests.on_scriptrunner_ready().rerun_data.widget_states
+    assert pending
+    turns = actions._in_turns(pending)
+    answered = [one.json_trigger_value for turn in turns for one in turn.widgets if one.id[0] == "c"]
+    assert answered == [str(number) for number in range(n)][-actions._MAX_TURNS :]
+    [lasting] = [one.string_value for one in turns[-1].widgets if one.id == "lasting"]
+    assert lasting == str(n - 1)

@@ -22,6 +22,7 @@ from musicvae_core.music.drums import KICK, SNARE, VOICES
 from musicvae_core.music.grid import COMMON_TIME
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.midi.read import read_midi
+from pages.shared import transport
 from pages.shared.actions import as_text
 from pages.shared.collection import fingerprint
 from pages.shared.names import (
@@ -60,6 +61,28 @@ def test_a_first_visit_finds_grooves_with_sound(app: AppTest) -> None:
     found = cards(app.run())
     assert len(found) == 8
     assert all(card["hits"] and card["midi"] for card in found)
+
+
+def kit_files() -> list[Path]:
+    return sorted(Path(transport._pack_folder()[0].name).glob("*.pack"))
+
+
+def test_a_kit_that_was_deleted_is_packed_again(app: AppTest) -> None:
+    app.run()
+    for file in kit_files():
+        file.unlink()
+    app.run()
+    assert kit_files()
+
+
+def test_a_full_disk_is_reported_and_the_page_stays(app: AppTest, full_disk: None) -> None:
+    app.run()
+    for file in kit_files():
+        file.unlink()
+    app.run()
+    assert not app.exception
+    assert any("No space left" in toast.value for toast in app.toast)
+    assert cards(app)
 
 
 def test_streamlit_has_the_scripts_that_are_loaded_ahead(app: AppTest) -> None:

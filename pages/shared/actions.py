@@ -246,8 +246,14 @@ def _is_event(state: WidgetState) -> bool:
     return bool(state.trigger_value or state.json_trigger_value)
 
 
+_MAX_TURNS = 100
+
+
 def _in_turns(states: WidgetStates) -> list[WidgetStates]:
-    """Part states such that no widget is twice in one turn, and the last turn has all of them."""
+    """Part states such that no widget is twice in one turn, and the last turn has all of them.
+
+    Of more than 100 turns, the first are left out: no hand is as fast.
+    """
     turns: list[dict[str, WidgetState]] = []
     n_seen: Counter[str] = Counter()
     for one in reversed(states.widgets):
@@ -255,7 +261,8 @@ def _in_turns(states: WidgetStates) -> list[WidgetStates]:
             turns.append({})
         turns[n_seen[one.id]][one.id] = one
         n_seen[one.id] += 1
-    in_order = [WidgetStates(widgets=reversed(turn.values())) for turn in reversed(turns)]
+    kept = turns[:_MAX_TURNS]
+    in_order = [WidgetStates(widgets=reversed(turn.values())) for turn in reversed(kept)]
     return in_order or [states]
 
 
@@ -275,7 +282,7 @@ def _waiting_tasks() -> SimpleQueue[_Task]:
         while not is_over.is_set():
             try:
                 tasks.get()()
-            except MusicVAEError as error:
+            except (MusicVAEError, OSError) as error:
                 _log.warning("%s", error)  # the page that needs it explains why
             except Exception:
                 _log.exception("Something could not be prepared.")

@@ -21,7 +21,7 @@ import streamlit as st
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from streamlit.components.v1 import declare_component
 
-from musicvae_core.data.files import file_stem
+from musicvae_core.data.files import file_stem, write_content
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.music.drums import N_VOICES, VOICE_OF_PITCH
 from musicvae_core.music.forms import Music, form_of, parts_of, performed
@@ -33,6 +33,7 @@ from pages.shared.actions import (
     Revision,
     Share,
     Voice,
+    as_text,
     component,
     in_background,
     on_event,
@@ -244,9 +245,17 @@ def send_kits(open_sounds: Callable[[], Sounds]) -> None:
         kits = dict.fromkeys(range(N_VOICES), kit) | _voice_kits(sounds)
         with st.container(key="transport-kits"):  # for assets/page.css
             for name in dict.fromkeys(kits.values()):
-                voices = [voice for voice, own in kits.items() if own == name]
-                header = {"kit": name, "voices": voices, "address": _packed_kit(sounds, name)}
-                send_bytes(header, b"", key=f"transport.kit.{name}")
+                _send_kit(sounds, name, [voice for voice, own in kits.items() if own == name])
+
+
+def _send_kit(sounds: Sounds, name: str, voices: list[int]) -> None:
+    try:
+        header = {"kit": name, "voices": voices, "address": _packed_kit(sounds, name)}
+    except OSError as error:
+        problem = f"The sounds of {name} cannot be stored for the browser: {error}."
+        st.toast(as_text(problem), icon=":material/error:")
+    else:
+        send_bytes(header, b"", key=f"transport.kit.{name}")
 
 
 def draw_transport(open_sounds: Callable[[], Sounds]) -> None:
@@ -326,15 +335,14 @@ def _pack_folder() -> tuple[TemporaryDirectory[str], str]:
     return folder, f"component/{served.name}/"
 
 
-@st.cache_resource(show_spinner=False)
-def _packed_kit(_sounds: Sounds, kit: str) -> str:
+def _packed_kit(sounds: Sounds, kit: str) -> str:
     """Pack a kit into a file, once for all sessions; return the address of the file."""
     folder, address = _pack_folder()
-    name = _file_of(kit)
-    unfinished = Path(folder.name, f"{name}.part")
-    unfinished.write_bytes(_sounds.kit_pack(kit))
-    unfinished.rename(unfinished.with_suffix(""))
-    return address + name
+    file = Path(folder.name, _file_of(kit))
+    if not file.exists():  # some systems delete old files from their temporary folder
+        file.parent.mkdir(exist_ok=True)
+        write_content(file, sounds.kit_pack(kit))
+    return address + file.name
 
 
 def _file_of(kit: str) -> str:
