@@ -243,7 +243,9 @@ def test_no_event_of_a_component_replaces_an_earlier_one_up_to_a_limit(n: int) -
     pending = requests.on_scriptrunner_ready().rerun_data.widget_states
     assert pending
     turns = actions._in_turns(pending)
-    answered = [one.json_trigger_value for turn in turns for one in turn.widgets if one.id[0] == "c"]
+    answered = [
+        one.json_trigger_value for turn in turns for one in turn.widgets if one.id[0] == "c"
+    ]
     assert answered == [str(number) for number in range(n)][-actions._MAX_TURNS :]
     [lasting] = [one.string_value for one in turns[-1].widgets if one.id == "lasting"]
     assert lasting == str(n - 1)
