@@ -34,7 +34,7 @@ from pages.shared.store import SessionVar, lasting_settings, real, whole
 from pages.shared.studio import shared_studio
 
 _MAX_GROOVES = 16
-_WIDTH = 136
+_WIDTH = 124
 """Pixels of a widget: all fit in one row."""
 _LENGTHS = (1, 2, 4, 8, 16)
 _ANY = ""
