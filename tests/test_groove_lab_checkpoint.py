@@ -97,12 +97,19 @@ def test_feel_is_as_wide_as_a_drummer_s(played, long_windows):
 
 
 def test_a_cold_feel_is_flatter(lab, long_windows):
-    groove = groove_of(long_windows, 0)
+    grooves = [groove_of(long_windows, index) for index in range(4)]
     spreads = [
-        lab.humanize(groove, chance=Chance(feel_temperature=temperature)).offsets[groove.hits].std()
+        np.mean(
+            [
+                lab.humanize(one, chance=Chance(feel_temperature=temperature))
+                .offsets[one.hits]
+                .std()
+                for one in grooves
+            ]
+        )
         for temperature in (0, 0.5, 1, 1.5)
     ]
-    assert spreads == sorted(spreads)
+    assert np.diff(spreads).min() > 0.01
 
 
 def test_amounts_go_beyond_what_is_drawn(lab, long_windows):
