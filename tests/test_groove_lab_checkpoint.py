@@ -98,17 +98,14 @@ def test_feel_is_as_wide_as_a_drummer_s(played, long_windows):
 
 def test_a_cold_feel_is_flatter(lab, long_windows):
     grooves = [groove_of(long_windows, index) for index in range(4)]
-    spreads = [
-        np.mean(
-            [
-                lab.humanize(one, chance=Chance(feel_temperature=temperature))
-                .offsets[one.hits]
-                .std()
-                for one in grooves
-            ]
+
+    def spread(temperature: float) -> float:
+        chance = Chance(feel_temperature=temperature)
+        return np.mean(
+            [lab.humanize(one, chance=chance).offsets[one.hits].std() for one in grooves]
         )
-        for temperature in (0, 0.5, 1, 1.5)
-    ]
+
+    spreads = [spread(temperature) for temperature in (0, 0.5, 1, 1.5)]
     assert np.diff(spreads).min() > 0.01
 
 
