@@ -50,9 +50,13 @@ def slider(page: AppTest, name: str) -> dict:
 
 
 def move(page: AppTest, **targets: float | None) -> AppTest:
-    """Run the page with what its sliders say when these were moved."""
-    said = {"groove": sliders(page)["groove"], "revision": sliders(page)["revision"] + 1}
-    page.session_state["said"] = said | {"targets": targets}
+    """Run the page with what its sliders send when these were moved."""
+    return send(page, sliders(page)["revision"] + 1, targets)
+
+
+def send(page: AppTest, revision: int, targets: dict[str, float | None]) -> AppTest:
+    groove = sliders(page)["groove"]
+    page.session_state["said"] = {"groove": groove, "revision": revision, "targets": targets}
     return page.run()
 
 
@@ -208,6 +212,14 @@ def test_sliders_that_the_model_cannot_follow_say_why(page: AppTest, studio: Fak
     set_to(page, "kick_activity", 3.0)
     page.selectbox(key="model").set_value("groove_2bar").run()
     assert asked(studio)["targets"] == {"swing": pytest.approx(0.2), "kick_activity": 3.0}
+
+
+def test_what_is_sent_again_after_an_undo_stays_undone(page: AppTest) -> None:
+    move(page, kick_activity=4.0)
+    press(page, "attributes.undo")
+    before = card(page)
+    send(page, sliders(page)["revision"], {"kick_activity": 4.0})
+    assert card(page)["note"] == before["note"]
 
 
 def test_reset_all_and_undo_leave_what_waits_for_another_model(page: AppTest) -> None:

@@ -207,8 +207,8 @@ def _deliver(
         revision = getattr(one, "revision", None)
         if revision is not None:
             seen = _revisions(key, event)
-            if isinstance(one, Change) and revision <= seen.get().get(card.id, 0):
-                continue  # sent again, and made already
+            if revision <= seen.get().get(card.id, 0):
+                continue  # sent again: it was carried out, and may have been undone since
             seen.set({**seen.get(), card.id: revision})
         arguments = arguments_of(one, card, destinations)
         if arguments is None:
