@@ -15,7 +15,7 @@ from musicvae_core.music.line import Line, Note
 from pages.shared.actions import checked
 from pages.shared.card import Card, Morph, _hits_as_sent, notes_as_numbers, payload
 from pages.shared.deck import _deliver, _revisions_of_card
-from pages.shared.edits import CARD_EVENTS, Change
+from pages.shared.edits import CARD_EVENTS
 from pages.shared.names import describe
 from pages.shared.transport import _N_CHANNELS, VOICE_LABELS, _Transport
 
