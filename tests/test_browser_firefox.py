@@ -35,7 +35,7 @@ def tab(address: str, tmp_path: Path) -> Iterator[firefox.Firefox]:
     with firefox.launched(tmp_path) as tab:
         tab.open(address)
         tab.wait_for(f"{ENGINE}.hasKit && {STATE}.cards.length === 8")
-        tab.wait_for("document.querySelector('[data-test-script-state=notRunning]')")
+        tab.wait_for("find('[data-test-script-state=notRunning]') !== null")
         yield tab
 
 
