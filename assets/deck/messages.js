@@ -1,6 +1,6 @@
 // What a deck sends to Python. Settings (names, stars, edits, changes, places in a morph) are sent
-// repeatedly until Python confirms them, since Streamlit loses an event if the next one comes close
-// behind it. Requests that depend on settings, such as for a file, wait until all are confirmed.
+// repeatedly until Python confirms them, since an event can be lost as its page is left, or while the
+// connection is down. Requests that depend on settings, such as for a file, wait until all are confirmed.
 
 import { RESEND_MS } from "./revision.js";
 import { engine } from "../player/engine.js";

@@ -1,8 +1,8 @@
 // Counts the changes of something set here and confirmed by Python: data from Python is out of date
 // until it has seen the last change.
 
-// Time after which an unconfirmed change is sent again: Streamlit loses an event if the next one
-// arrives before the run for it has started.
+// Time after which an unconfirmed change is sent again: an event can be lost as its page is left, or
+// while the connection is down.
 export const RESEND_MS = [2000, 4000, 8000];
 
 export class Revision {

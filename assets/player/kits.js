@@ -1,5 +1,5 @@
-// The choice of kits, sent to Python until it is confirmed: Streamlit loses an event if the next one comes
-// before the run for it has begun.
+// The choice of kits, sent to Python until it is confirmed: an event can be lost as its page is left, or
+// while the connection is down.
 
 import { RESEND_MS } from "../deck/revision.js";
 import { N_VOICES } from "./pattern.js";

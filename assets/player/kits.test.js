@@ -22,7 +22,7 @@ function wait() {
 
 const known = (kit, ...voices) => ({ kit, voice_kits: voices });
 
-test("a choice that was lost is told again, and shown meanwhile", () => {
+test("a choice that was lost is sent again, and shown meanwhile", () => {
   choice.choose(["Jazz", null]);
   choice.choose(["Room", null]);
   assert.equal(choice.receive(known("Jazz")), "Room");
@@ -32,7 +32,7 @@ test("a choice that was lost is told again, and shown meanwhile", () => {
   assert.deepEqual(sent, [["Jazz", null], ["Room", null], ["Room", null]]);
 });
 
-test("choices for several voices are told until each is known", () => {
+test("choices for several voices are sent until each is confirmed", () => {
   choice.choose(["Jazz", 0]);
   choice.choose([null, 2]);
   sent = [];
@@ -53,7 +53,7 @@ test("a common kit is for the voices without their own, as chosen here", () => {
   assert.deepEqual(choice.voicesOf(0), [0]);
 });
 
-test("a kit that Python does not accept is not told for ever", () => {
+test("a kit that Python does not accept is not sent for ever", () => {
   choice.choose(["None such", null]);
   for (let run = 0; run < 9; run += 1) wait();
   assert.equal(choice.receive(known("Standard")), "Standard");
