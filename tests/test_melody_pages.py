@@ -95,7 +95,7 @@ def test_a_new_bass_comes_under_the_melody_and_the_drums_of_a_band(tunes: None) 
     [band] = decks(app)[0]["cards"]
     assert [line["name"] for line in band["lines"]] == ["melody", "bass"]
     assert (band["plays"], band["has_drums"], band["steps"]) == ("piece", True, 256)
-    app.session_state["sample.more"] = band["id"]
+    app.session_state["sample.more"] = (band["id"],)
     app.run()
     same, *others = decks(app)[0]["cards"]
     assert same["lines"] == band["lines"]

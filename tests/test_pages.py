@@ -140,6 +140,16 @@ def test_a_length_that_the_model_cannot_play_takes_the_model_that_can(
     assert app.segmented_control(key="sample.bars").value == 16
 
 
+def test_more_like_two_grooves_gives_both_their_neighbours(app: AppTest) -> None:
+    app.run()
+    first, second, *_ = cards(app)
+    app.session_state["sample.more"] = (first["id"], "gone", second["id"])
+    app.run()
+    notes = [card["note"] for card in cards(app)]
+    assert notes.count(f"near {first['name']}") == 4
+    assert notes.count(f"near {second['name']}") == 4
+
+
 def test_more_like_an_edited_groove_starts_from_the_edit(
     app: AppTest, studio: FakeStudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,7 +157,7 @@ def test_more_like_an_edited_groove_starts_from_the_edit(
     first = app.session_state["kept.sample.shelf"].now.entries[0]
     made = groove_at(np.full(4, 9, np.float32), 120.0)
     app.session_state["kept.edits"] = {fingerprint(first.take.groove): made}
-    app.session_state["sample.more"] = first.id
+    app.session_state["sample.more"] = (first.id,)
     asked = []
     similar = studio.similar
     monkeypatch.setattr(

@@ -298,7 +298,7 @@ def _draw_deck(studio: Studio, plays: Plays) -> None:
         key="sample.deck" if plays == "drums" else f"sample.{plays}",
         follow=True,
         stage=True,
-        on_more=_MORE.set,
+        on_more=lambda entry: _MORE.set((*_MORE.get(), entry)),
         on_rename=rename,
     )
 
@@ -306,8 +306,8 @@ def _draw_deck(studio: Studio, plays: Plays) -> None:
 _N_NEIGHBOURS = 4
 _ASKED = SessionVar("sample.asked", False)
 """Whether Sample was pressed: the next run of the page samples."""
-_MORE = SessionVar("sample.more", "")
-"""An entry's id: the next run of the page looks for its neighbours."""
+_MORE = SessionVar[tuple[str, ...]]("sample.more", ())
+"""Ids of entries: the next run of the page looks for their neighbours."""
 
 
 def _draw_sample_button() -> None:
@@ -333,12 +333,12 @@ def _ask_to_sample() -> None:
 def _do_what_was_asked(studio: Studio, settings: _Settings, now: Shelf) -> Shelf:
     """Return the shelf after Sample or "more like this"; a first visit samples by itself."""
     asked = _ASKED.take()
-    source = now.find(_MORE.take())
-    if source:
-        seed = settings.seed + now.n_made
-        takes = _neighbours(studio, settings, _as_edited(studio, source.take), seed)
-        n_bars = source.take.groove.n_bars
-        return now.with_neighbours(source, [_cut(take, n_bars) for take in takes])
+    for entry in _MORE.take():
+        if source := now.find(entry):
+            seed = settings.seed + now.n_made
+            takes = _neighbours(studio, settings, _as_edited(studio, source.take), seed)
+            n_bars = source.take.groove.n_bars
+            now = now.with_neighbours(source, [_cut(take, n_bars) for take in takes])
     if not asked and now.entries:
         return now
     takes = studio.sample(
