@@ -68,6 +68,7 @@ def test_starts_soon_and_then_an_idle_tab_costs_next_to_nothing(browser: Browser
         wait_for_sound(page)
         cold_seconds = time.monotonic() - begin
         wait_for_rest(page)
+        page.wait_for_function(_SCRIPTS_ARE_THERE, timeout=PATIENCE_MS)
         until(lambda: cpu_seconds_of(process, 1.0) < 0.02, "the server to have nothing to do")
         idle_cpu_seconds = cpu_seconds_of(process, IDLE_SECONDS)
         page.close()
