@@ -57,6 +57,7 @@ def cpu_seconds_of(process: int, seconds: float) -> float:
     return cpu_seconds(process) - before
 
 
+@pytest.mark.alone
 @needs("groove_2bar")
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc")
 def test_starts_soon_and_then_an_idle_tab_costs_next_to_nothing(browser: Browser, tmp_path) -> None:
@@ -73,7 +74,7 @@ def test_starts_soon_and_then_an_idle_tab_costs_next_to_nothing(browser: Browser
         idle_cpu_seconds = cpu_seconds_of(process, IDLE_SECONDS)
         page.close()
     print(f"playable after {cold_seconds:.2f} s, {idle_cpu_seconds:.2f} CPU-seconds idle")
-    assert idle_cpu_seconds <= IDLE_CPU_SECONDS
+    assert idle_cpu_seconds <= allowed(IDLE_CPU_SECONDS)
     assert cold_seconds < allowed(COLD_SECONDS)
 
 
