@@ -119,19 +119,17 @@ def _tempo(page: Page) -> float:
     return _timed(page, act, "engine.loopSeconds !== before", "engine.loopSeconds")
 
 
+_KIT = "window.tools.all('.transport select[aria-label=\"Drum kit\"]')[0]"
+
+
 def _kit(page: Page) -> float:
     """Seconds from a choice, after the menu was open for as long as its kits take to arrive."""
-    page.evaluate(
-        """async () => {
-            const [choice] = window.tools.all('.transport select[aria-label="Drum kit"]');
-            choice.dispatchEvent(new Event("pointerenter"));
-            await window[Symbol.for("groove-space.packs")].fetchedAhead;
-        }"""
-    )
+    page.evaluate(f"({_KIT}).dispatchEvent(new Event('pointerenter'))")
+    page.evaluate("window[Symbol.for('groove-space.packs')].fetchedAhead")
     _at_rest(page)
     act = (
         "window.heard = false; engine.addEventListener('kit', () => (window.heard = true),"
-        "{ once: true }); const choice = all('.transport select[aria-label=\"Drum kit\"]')[0];"
+        f"{{ once: true }}); const choice = {_KIT};"
         "choice.selectedIndex = (choice.selectedIndex + 1) % choice.options.length;"
         "choice.dispatchEvent(new Event('change'))"
     )

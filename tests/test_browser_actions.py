@@ -41,7 +41,7 @@ def test_no_click_is_lost_while_an_action_runs(page: Page) -> None:
     page.get_by_text("Called back 2, acted 0", exact=True).wait_for()
 
 
-def test_nor_are_several_of_one_button(page: Page) -> None:
+def test_all_presses_of_one_button_are_carried_out(page: Page) -> None:
     press(page, "Call back")
     for _ in range(3):
         page.get_by_role("button", name="Call back").click()

@@ -19,9 +19,7 @@ from torch.nn import functional
 
 _BLOCK = 16
 """Products are computed in blocks of this many rows; fewer rows are summed in another order.
-
-Most processors would do with 8, Sapphire Rapids needs 16.
-"""
+Most processors would do with 8; Sapphire Rapids needs 16."""
 
 _Plan = TypeVar("_Plan")
 _ModuleT = TypeVar("_ModuleT", bound=nn.Module)

@@ -298,7 +298,7 @@ _TARGETS = TypeAdapter(_Targets)
 def _set_targets(groove: str, controls: Mapping[str, Control], sent: _Targets) -> None:
     """Request what the sliders of a groove say.
 
-    Ignore those of a groove no longer on the page, and what was sent again: it was carried out, and
+    Ignore those of a groove no longer on the page, and what is sent again: it was carried out, and
     may have been undone since.
     """
     if sent.groove != groove or sent.revision <= _REVISION.get():
