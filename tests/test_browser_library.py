@@ -50,12 +50,12 @@ def set_tempo(page: Page, tempo_bpm: int) -> None:
     field.press("Enter")
 
 
-def how(page: Page) -> dict:
+def playback(page: Page) -> dict:
     """How the engine plays, as a listener hears it."""
     return page.locator(".deck").evaluate(
         """(deck) => {
             const { engine } = deck.deck;
-            return { tempo: engine.how.tempo, muted: [...engine.muted] };
+            return { tempo: engine.playback.tempo, muted: [...engine.muted] };
         }"""
     )
 
@@ -63,7 +63,7 @@ def how(page: Page) -> dict:
 def wait_for_all(page: Page, grooves: list[str]) -> None:
     """Wait until the page shows what was left, and plays it so."""
     wait_for_sound(page)
-    until(lambda: how(page) == {"tempo": 93, "muted": [1]}, "tempo and mute")
+    until(lambda: playback(page) == {"tempo": 93, "muted": [1]}, "tempo and mute")
     assert ids(page) == grooves
     first = state(page)["cards"][0]
     assert (first["name"], first["kept"]) == (NAME, True)
@@ -120,7 +120,7 @@ def test_a_reload_a_new_tab_and_a_restart_bring_back_what_was_left(
         open_library(page)
         assert [card["name"] for card in state(page)["cards"]] == [NAME]
         with opened(browser, address) as other:
-            assert (how(other)["tempo"] == 93) == (per == "machine")
+            assert (playback(other)["tempo"] == 93) == (per == "machine")
     context.close()
 
 

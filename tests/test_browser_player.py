@@ -31,7 +31,7 @@ from real_browser import (
 )
 
 from musicvae_core.music.drums import RIDE, SNARE
-from pages.shared.card import _hits_as_sent
+from pages.shared.card import _hits_payload
 from pages.shared.transport import _file_of
 
 pytestmark = pytest.mark.browser
@@ -171,7 +171,7 @@ def test_a_midi_port_gets_notes_and_clock_in_time_and_pads_play(page: Page) -> N
     sent = sent_of(page)
     (start,) = sent[0xFA]
     assert abs(start - sent[0xF8][0] - 2000) < 3  # a bar is counted in
-    hits = _hits_as_sent(pulse(RIDE, 120.0, 2, loose=True))
+    hits = _hits_payload(pulse(RIDE, 120.0, 2, loose=True))
     expected = sorted(125 * ((step + offset) % 32) for step, _, _, offset in hits)
     np.testing.assert_allclose(np.array(sent[0x99][:12]) - start, expected[:12], atol=2)
     np.testing.assert_allclose(np.diff(sent[0xF8]), 500 / 24, atol=2)
@@ -261,7 +261,7 @@ def test_a_rerun_asks_nothing_of_the_engine_that_plays(page: Page) -> None:
         """deck => {
             const { engine } = deck.deck;
             window.asked = [];
-            for (const name of ["play", "replace", "stop", "setHow", "setMix", "setKit"]) {
+            for (const name of ["play", "replace", "stop", "setPlayback", "setMix", "setKit"]) {
                 const does = engine[name].bind(engine);
                 engine[name] = (...how) => (window.asked.push(name), does(...how));
             }

@@ -137,12 +137,14 @@ def test_a_file_is_of_what_was_set_just_before_it_was_asked_for(page: Page) -> N
         return Path(download.value.path()).read_bytes()
 
     whole, notes = saved("WAV"), saved("MIDI")
-    slower = saved("WAV", "engine.setHow({ ...engine.how, tempo: 70 }); engine.settings.soon()")
+    slower = saved(
+        "WAV", "engine.setPlayback({ ...engine.playback, tempo: 70 }); engine.settings.soon()"
+    )
     wait_for_rest(page)
     assert slower == saved("WAV")
     assert len(slower) > len(whole)
     slower_notes = saved(
-        "MIDI", "engine.setHow({ ...engine.how, tempo: 80 }); engine.settings.soon()"
+        "MIDI", "engine.setPlayback({ ...engine.playback, tempo: 80 }); engine.settings.soon()"
     )
     wait_for_rest(page)
     assert slower_notes == saved("MIDI") != notes

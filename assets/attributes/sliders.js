@@ -11,7 +11,7 @@
 import { button, element } from "../deck/elements.js";
 import { preview } from "../deck/preview.js";
 import { RESEND_MS } from "../deck/revision.js";
-import { Later, Soon } from "../soon.js";
+import { Debounce, Delay } from "../debounce.js";
 
 const KEYS_SETTLE_MS = 150; // pause after which the arrow keys count as released
 
@@ -42,7 +42,7 @@ export function nearest(ahead, value, plays) {
 
 class Slider {
   held = false;
-  #keys = new Soon(() => this.#letGo(Number(this.input.value)), KEYS_SETTLE_MS);
+  #keys = new Debounce(() => this.#letGo(Number(this.input.value)), KEYS_SETTLE_MS);
 
   // on: {drag(value): to where it is dragged, set(value or null)}.
   constructor(on) {
@@ -121,7 +121,7 @@ class Slider {
 
 class Sliders {
   #sliders = new Map(); // name → Slider
-  #again = new Later(); // sends what is unconfirmed again
+  #again = new Delay(); // sends what is unconfirmed again
   send; // sends to Python; set by whoever mounts it
 
   constructor(parent) {

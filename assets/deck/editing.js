@@ -4,7 +4,7 @@ import { LATEST, clamp, findHit, isNote, sameHits, sayCell, sayHit } from "./sco
 import { toggledMark, withHit, withNote, withoutHit } from "./score.js";
 import { History } from "./history.js";
 import { Revision } from "./revision.js";
-import { Soon } from "../soon.js";
+import { Debounce } from "../debounce.js";
 
 const SLOP_PX = 4; // a press that moves less is a click
 const FULL_VELOCITY_PX = 110; // of pointer travel from silence to full
@@ -23,7 +23,7 @@ export class Editor {
   constructor(grid, on) {
     this.grid = grid;
     this.on = on;
-    this.sending = new Soon(() => on.send(), SEND_AFTER_MS);
+    this.sending = new Debounce(() => on.send(), SEND_AFTER_MS);
     const { still } = grid;
     still.addEventListener("pointerdown", (event) => this.#onDown(event));
     still.addEventListener("pointermove", (event) => this.#onMove(event));

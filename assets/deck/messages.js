@@ -4,7 +4,7 @@
 
 import { RESEND_MS } from "./revision.js";
 import { engine } from "../player/engine.js";
-import { Later } from "../soon.js";
+import { Delay } from "../debounce.js";
 
 const SETTINGS = ["keep", "rename", "move", "change"];
 const HOLD_MS = 1500; // after which a request is sent anyway: earlier messages may be lost
@@ -61,7 +61,7 @@ export class Messages {
   // Sends what was set on cards, repeatedly until it is confirmed. A change applies to an edited
   // groove: it waits while edits are still being sent.
   sendSettings(event, [delay, ...later] = RESEND_MS) {
-    const resend = (this.#resends[event] ??= new Later());
+    const resend = (this.#resends[event] ??= new Delay());
     resend.cancel();
     const isSendingEdits = this.#resends.edit?.isStarted && this.#unconfirmed("edit").length;
     if (event === "change" && isSendingEdits) return;

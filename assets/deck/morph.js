@@ -2,7 +2,7 @@
 
 import { element } from "./elements.js";
 import { blended, clamp } from "./score.js";
-import { Soon } from "../soon.js";
+import { Debounce } from "../debounce.js";
 
 const KEYS = {
   ArrowLeft: [-1, 0],
@@ -20,7 +20,7 @@ const percent = (share) => `${Math.round(100 * share)}%`;
 export class MorphControl {
   #shape = { rows: 1, columns: 1, ends: [], places: [] };
   #sharedAt = ""; // the position last received from Python or sent to it
-  #keys = new Soon(() => this.#send(), SETTLED_MS);
+  #keys = new Debounce(() => this.#send(), SETTLED_MS);
 
   // on: {place(): another groove is selected, moved([x, y]): the pointer was released there}.
   constructor(on) {

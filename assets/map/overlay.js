@@ -19,7 +19,7 @@ import { idOf, pointsOf, rangesOf, viewOf } from "./place.js";
 import { between, placeOnPath } from "./traveller.js";
 import { nextPoint } from "./walk.js";
 import { playAhead } from "../deck/preview.js";
-import { Later, Soon } from "../soon.js";
+import { Debounce, Delay } from "../debounce.js";
 
 const SHAPES = {
   favourite: "M0-9 2.6-2.9 9.1-2.4 4.1 1.9 5.7 8.3 0 4.9-5.7 8.3-4.1 1.9-9.1-2.4-2.6-2.9z",
@@ -45,7 +45,7 @@ class Overlay {
   pick; // sends Python which mark or point was clicked; set by whoever mounts it
   see; // sends Python what is in view; likewise
   play; // plays a point; likewise
-  #hovering = new Later();
+  #hovering = new Delay();
   #marks = svg("g");
   #markOf = new Map(); // id → node: nodes are reused, since removing one loses the focus
   #trail = svg("polyline", { class: "trail" });
@@ -58,7 +58,7 @@ class Overlay {
   #dot = svg("circle", { class: "dot", r: 8 });
   #listenedTo = new WeakSet(); // charts whose clicks are handled
   // Not while the view is moving: the reply to an earlier view would move the chart back.
-  #resting = new Soon(() => this.see(rangesOf(this.chart)), REST_MS, (event) => this.#isOnChart(event));
+  #resting = new Debounce(() => this.see(rangesOf(this.chart)), REST_MS, (event) => this.#isOnChart(event));
   #items = []; // {node, at} of everything static on the map
 
   constructor(parent) {

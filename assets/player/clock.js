@@ -1,13 +1,13 @@
-// Converts between the clock of an AudioContext and the page's clock, for what is heard when.
+// Converts between the clock of an AudioContext and the page's clock, at the loudspeaker: latency included.
 //
-// The browser reports which moment of the context is heard now, including output latency. One
+// The browser reports which moment of the context is being heard. One
 // reading may be off by an audio block, so the median of many is used.
 
-const MANY = 41;
+const N_READINGS = 41;
 
-export class HeardClock {
+export class OutputClock {
   #context;
-  #leads = []; // seconds by which the heard context is ahead of the page's clock, newest last
+  #leads = []; // seconds by which the context, as heard, is ahead of the page's clock, newest last
 
   constructor(context) {
     this.#context = context;
@@ -21,17 +21,17 @@ export class HeardClock {
       ? contextTime - performanceTime / 1000
       : currentTime - (outputLatency || 0) - performance.now() / 1000;
     const isRunning = state === "running" && performanceTime;
-    this.#leads = isRunning ? [...this.#leads, lead].slice(-MANY) : [];
+    this.#leads = isRunning ? [...this.#leads, lead].slice(-N_READINGS) : [];
     this.#now = lead;
   }
 
-  // Seconds of the context that were heard at a time of the page's clock, in ms.
-  heardAt(timeMs) {
+  // The time of the context, in seconds, that is heard at a time of the page's clock, in ms.
+  contextTimeAt(timeMs) {
     return timeMs / 1000 + this.#lead;
   }
 
-  // The time of the page's clock, in ms, at which seconds of the context are heard.
-  timeOf(seconds) {
+  // The time of the page's clock, in ms, at which a time of the context, in seconds, is heard.
+  pageTimeOf(seconds) {
     return 1000 * (seconds - this.#lead);
   }
 

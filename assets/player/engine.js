@@ -7,7 +7,7 @@
 // detail {voice, velocity, time: ms of the page's clock}), "stems" (the stems of what plays are to be
 // saved; the deck whose card it is prevents the default), "settled" (Python knows the settings).
 
-import { HeardClock } from "./clock.js";
+import { OutputClock } from "./clock.js";
 import { Sounds } from "./kit.js";
 import { N_CHANNELS, eventsBetween, levelOf, passOf } from "./pattern.js";
 import { ticker } from "./ticker.js";
@@ -24,7 +24,7 @@ const MAX_UNDERRUNS = 5; // of the sound card's shortest blocks
 export class Engine extends EventTarget {
   now = null; // {key, name, pattern} of what plays
   last = null; // the same, of what the space bar plays: the last that played, or what is cued
-  how = { tempo: null, swing: 0, feel: 1, clicks: false };
+  playback = { tempo: null, swing: 0, feel: 1, clicks: false };
   muted = new Set();
   soloed = new Set();
   levels = Array(N_CHANNELS).fill(1);
@@ -58,7 +58,7 @@ export class Engine extends EventTarget {
   // sounds have loaded.
   play(pattern, { key, name = "", phase = 0 }) {
     this.#halt();
-    this.#relax();
+    this.#relaxLatency();
     this.unlock();
     this.#hasPlayed = true;
     this.now = this.last = { key, name, pattern };
@@ -81,7 +81,7 @@ export class Engine extends EventTarget {
     if (!this.#timeline.isEmpty) {
       const soon = this.#soon();
       this.#timeline.replace(pattern, soon, { passes, onBeat });
-      this.#scheduleAnew(soon);
+      this.#rescheduleFrom(soon);
       this.#voices.releaseAt(this.#timeline.segmentAt(Infinity).at); // the old lines
     }
     this.#beginIfReady();
@@ -103,16 +103,16 @@ export class Engine extends EventTarget {
   }
 
   // Changes playback settings: any of {tempo, swing, feel, clicks}.
-  setHow(how) {
-    this.how = { ...this.how, ...how };
-    this.#playAnew();
+  setPlayback(playback) {
+    this.playback = { ...this.playback, ...playback };
+    this.#replay();
   }
 
   // Which channels sound: sets of them.
   setMix(muted, soloed) {
     [this.muted, this.soloed] = [new Set(muted), new Set(soloed)];
     this.#applyStrips();
-    this.#playAnew();
+    this.#replay();
     this.dispatchEvent(new Event("mix"));
   }
 
@@ -163,7 +163,7 @@ export class Engine extends EventTarget {
   // The kit of some of the voices.
   setKit(kit, voices) {
     for (const voice of voices) this.sounds.kits[voice] = kit;
-    this.#soundsCame();
+    this.#onSoundsLoaded();
   }
 
   kitOf(voice) {
@@ -172,7 +172,7 @@ export class Engine extends EventTarget {
 
   setInstrument(program, instrument) {
     this.sounds.instruments.set(program, instrument);
-    this.#soundsCame();
+    this.#onSoundsLoaded();
   }
 
   get hasKit() {
@@ -183,7 +183,7 @@ export class Engine extends EventTarget {
   set midi(port) {
     this.#midi?.stop();
     this.#midi = port;
-    this.#playAnew();
+    this.#replay();
   }
 
   get midi() {
@@ -230,37 +230,37 @@ export class Engine extends EventTarget {
 
   // Passes heard since the start, with fraction; null when stopped.
   get passes() {
-    return this.#heard && Math.max(0, this.#timeline.passesAt(this.#earFrame));
+    return this.#audible && Math.max(0, this.#timeline.passesAt(this.#audibleFrame));
   }
 
   get phase() {
-    return this.#heard && this.passes % 1;
+    return this.#audible && this.passes % 1;
   }
 
   // Seconds of a pass at the current tempo; null when stopped.
   get loopSeconds() {
-    return this.#heard && this.#heard.pass.frames / SAMPLE_RATE;
+    return this.#audible && this.#audible.pass.frames / SAMPLE_RATE;
   }
 
   // Whether a count-in is playing.
   get isCountingIn() {
-    return Boolean(this.#heard && this.#timeline.segmentAt(this.#earFrame).isCountIn);
+    return Boolean(this.#audible && this.#timeline.segmentAt(this.#audibleFrame).isCountIn);
   }
 
   // The tempo of what plays, or of what the space bar will play.
   get tempo() {
-    return this.how.tempo ?? (this.now ?? this.last)?.pattern.tempo ?? null;
+    return this.playback.tempo ?? (this.now ?? this.last)?.pattern.tempo ?? null;
   }
 
   // The milliseconds of performance.now() at which a frame is heard.
   timeOfFrame(frame) {
-    return this.#clock.timeOf(frame / SAMPLE_RATE);
+    return this.#clock.pageTimeOf(frame / SAMPLE_RATE);
   }
 
   // One pass of a loop as played now, including the tails of the pass before: an AudioBuffer, rendered
   // faster than real time.
-  renderPass(pattern, how = {}) {
-    const all = { ...this.how, isAudible: (voice) => this.isAudible(voice), ...how };
+  renderPass(pattern, playback = {}) {
+    const all = { ...this.playback, isAudible: (voice) => this.isAudible(voice), ...playback };
     const gains = this.levels.map((level) => level ** 2);
     return renderPass(passOf(pattern, all, SAMPLE_RATE), this.sounds, gains);
   }
@@ -268,7 +268,7 @@ export class Engine extends EventTarget {
   #open() {
     if (this.#context) return this.#context;
     this.#context = new AudioContext({ sampleRate: SAMPLE_RATE, latencyHint: this.#latency });
-    this.#clock = new HeardClock(this.#context);
+    this.#clock = new OutputClock(this.#context);
     this.#voices = new Voices(this.#context, this.sounds.kits[0]?.mastering);
     this.#voices.setVolume(this.#volume ** 2);
     this.#applyStrips();
@@ -277,7 +277,7 @@ export class Engine extends EventTarget {
 
   // On a machine that is too slow for the shortest blocks, so that gaps were heard, the next start is
   // with longer ones.
-  #relax() {
+  #relaxLatency() {
     const { playbackStats } = /** @type {any} */ (this.#context ?? {});
     if (this.#latency !== 0 || !(playbackStats?.underrunEvents > MAX_UNDERRUNS)) return;
     this.#context.close();
@@ -286,8 +286,8 @@ export class Engine extends EventTarget {
   }
 
   #passOf(pattern, isCountIn) {
-    const how = { ...this.how, isAudible: (voice) => this.isAudible(voice) };
-    return passOf(pattern, isCountIn ? { ...how, clicks: true } : how, SAMPLE_RATE);
+    const playback = { ...this.playback, isAudible: (voice) => this.isAudible(voice) };
+    return passOf(pattern, isCountIn ? { ...playback, clicks: true } : playback, SAMPLE_RATE);
   }
 
   // The first frame that the browser cannot have rendered yet.
@@ -296,13 +296,13 @@ export class Engine extends EventTarget {
     return Math.ceil((currentTime + (baseLatency || 0) + LEAD_SECONDS) * SAMPLE_RATE);
   }
 
-  get #earFrame() {
+  get #audibleFrame() {
     const { currentTime, outputLatency } = this.#context;
     return (currentTime - (outputLatency || 0)) * SAMPLE_RATE;
   }
 
-  get #heard() {
-    return this.#timeline.isEmpty ? null : this.#timeline.heardAt(this.#earFrame);
+  get #audible() {
+    return this.#timeline.isEmpty ? null : this.#timeline.audibleAt(this.#audibleFrame);
   }
 
   #beginIfReady() {
@@ -321,23 +321,23 @@ export class Engine extends EventTarget {
     this.#timeline.clear();
   }
 
-  #soundsCame() {
+  #onSoundsLoaded() {
     this.#beginIfReady();
-    this.#playAnew();
+    this.#replay();
     this.dispatchEvent(new Event("kit"));
   }
 
-  // From now on as `how`, the mix and the sounds have it, without another place in time.
-  #playAnew() {
+  // From now on as `playback`, the mix and the sounds have it, without another place in time.
+  #replay() {
     if (!this.#timeline.isEmpty) {
       const soon = this.#soon();
       this.#timeline.remake(soon);
-      this.#scheduleAnew(soon);
+      this.#rescheduleFrom(soon);
     }
     this.#changed();
   }
 
-  #scheduleAnew(from) {
+  #rescheduleFrom(from) {
     this.#voices.cancelFrom(from);
     this.#midi?.cancelFrom(from);
     this.#scheduledTo = Math.min(this.#scheduledTo, from);

@@ -8,7 +8,7 @@ export class KitChoice {
   send = null; // sends to Python
   #open = new Map(); // voice, or null for all → the name that Python has not confirmed
   #known = new Map(); // voice, or null for all → the name that Python knows
-  #again; // a Later
+  #again; // a `Delay`
 
   constructor(again) {
     this.#again = again;

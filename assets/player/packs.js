@@ -1,12 +1,12 @@
 // The sounds of this window, from packs that are fetched and decoded once, and what plays with them.
 
-import { Later } from "../soon.js";
+import { Delay } from "../debounce.js";
 import { engine } from "./engine.js";
 import { decodePack } from "./kit.js";
 import { KitChoice } from "./kits.js";
 
 class Packs {
-  choice = new KitChoice(new Later());
+  choice = new KitChoice(new Delay());
   fetchedAhead = Promise.resolve(); // for tests: until all that was fetched ahead is there
   #decoded = new Map(); // name of a kit or number of a program → a promise of its sounds
   #fetched = new Map(); // name of a kit that is not decoded yet → a promise of its pack

@@ -2,7 +2,7 @@
 //
 // A pattern: {steps, stepsPerBeat, stepsPerBar, tempo, hits: [[step, voice, velocity, offset], …],
 // lines: [{name, program, gain, notes: [[step, steps, pitch, velocity], …]}, …], bar: [first step,
-// number of steps] to loop a part of it alone, or null}. `how` is how it is played: {tempo: bpm, or null
+// number of steps] to loop a part of it alone, or null}. `playback` is how it is played: {tempo: bpm, or null
 // for the pattern's own; swing: 0 to 1, of a triplet; feel: how much of its timing and dynamics is
 // kept, 1 for all; isAudible(channel): whether a channel sounds; clicks: whether beats click}. Channels
 // are the nine voices of the kit, and the lines after them.
@@ -75,13 +75,13 @@ export function performedNotes(notes, { swing = 0, feel = 1 }, stepsPerBeat) {
 // One pass of a pattern: {frames, ticks: of a MIDI clock, events: [{frame, voice: its channel,
 // level}, …] in the order of time}; those of lines have {pitch, program, gain, length: in
 // frames}, too. The frames are those of the server's renderer.
-export function passOf(pattern, how, rate) {
-  const stepFrames = framesOfStep(pattern, how, rate);
+export function passOf(pattern, playback, rate) {
+  const stepFrames = framesOfStep(pattern, playback, rate);
   const [first, steps] = pattern.bar ?? [0, pattern.steps];
   const frames = rounded(steps * stepFrames);
   const isIn = (step) => step >= first && step < first + steps;
-  const events = performed(pattern.hits, how, pattern.stepsPerBeat)
-    .filter(([step, voice]) => isIn(step) && how.isAudible(voice))
+  const events = performed(pattern.hits, playback, pattern.stepsPerBeat)
+    .filter(([step, voice]) => isIn(step) && playback.isAudible(voice))
     .map(([step, voice, velocity, offset]) => ({
       frame: modulo(rounded((step - first + offset) * stepFrames), frames),
       voice,
@@ -89,15 +89,15 @@ export function passOf(pattern, how, rate) {
     }));
   (pattern.lines ?? []).forEach(({ program, gain = 1, notes }, index) => {
     const voice = N_VOICES + index;
-    if (!how.isAudible(voice)) return;
-    for (const [step, length, pitch, velocity] of performedNotes(notes, how, pattern.stepsPerBeat)) {
+    if (!playback.isAudible(voice)) return;
+    for (const [step, length, pitch, velocity] of performedNotes(notes, playback, pattern.stepsPerBeat)) {
       if (!isIn(step)) continue;
       const [start, end] = [step, step + length].map((at) => rounded((at - first) * stepFrames));
       const level = levelOf(velocity);
       events.push({ frame: start % frames, voice, level, pitch, program, gain, length: end - start });
     }
   });
-  if (how.clicks) events.push(...clicksOf(pattern, first, steps, stepFrames));
+  if (playback.clicks) events.push(...clicksOf(pattern, first, steps, stepFrames));
   const ticks = Math.round((TICKS_A_BEAT * steps) / pattern.stepsPerBeat);
   return { frames, ticks, events: events.sort((a, b) => a.frame - b.frame || a.voice - b.voice) };
 }

@@ -64,14 +64,14 @@ export class Timeline {
   }
 
   // The segment that is heard, or that follows the count-in.
-  heardAt(frame) {
+  audibleAt(frame) {
     const segment = this.segmentAt(frame);
     return segment?.isCountIn ? this.#segments.at(-1) : segment;
   }
 
   // Passes since the start, whole and parts, at a frame; a count-in leads to where it begins.
   passesAt(frame) {
-    const { at, origin, pass } = this.heardAt(frame);
+    const { at, origin, pass } = this.audibleAt(frame);
     return (Math.max(frame, at) - origin) / pass.frames;
   }
 

@@ -18,13 +18,13 @@ const PATTERN = {
 };
 const OTHER = { ...PATTERN, hits: PATTERN.hits.map(([step]) => [step, 1, 1, 0]) };
 
-let how;
+let playback;
 let timeline;
 
 beforeEach(() => {
-  how = { tempo: null, swing: 0, feel: 1, clicks: false, isAudible: () => true };
+  playback = { tempo: null, swing: 0, feel: 1, clicks: false, isAudible: () => true };
   timeline = new Timeline((pattern, isCountIn) =>
-    passOf(pattern, isCountIn ? { ...how, clicks: true } : how, RATE),
+    passOf(pattern, isCountIn ? { ...playback, clicks: true } : playback, RATE),
   );
 });
 
@@ -48,7 +48,7 @@ test("another pattern during the count-in begins where the first would have", ()
 
 test("a tempo during the count-in is that of its remaining clicks, and the bar stays whole", () => {
   timeline.start(PATTERN, 0, { countIn: true });
-  how.tempo = 60;
+  playback.tempo = 60;
   timeline.remake(Math.floor(1.5 * BEAT));
   assert.deepEqual(struck(1.5 * BEAT, 9 * BEAT), [[2.5, -1], [4.5, -1], [6.5, 0], [8.5, 0]]);
 });
@@ -56,7 +56,7 @@ test("a tempo during the count-in is that of its remaining clicks, and the bar s
 test("a change while a takeover waits for its beat does not bring it in early", () => {
   timeline.start(PATTERN, 0);
   timeline.replace(OTHER, Math.floor(2.25 * BEAT), { onBeat: true, passes: () => 0 });
-  how.swing = 0.5;
+  playback.swing = 0.5;
   timeline.remake(Math.floor(2.5 * BEAT));
   timeline.replace({ ...OTHER }, Math.floor(2.75 * BEAT));
   assert.deepEqual(struck(2.25 * BEAT, 4.9 * BEAT), [[3, 1], [4, 1]]);
@@ -74,14 +74,14 @@ test("a second takeover comes on the same beat in place of the first", () => {
 test("a waiting takeover keeps its musical place when the tempo changes", () => {
   timeline.start(PATTERN, 0);
   timeline.replace(OTHER, Math.floor(2.5 * BEAT), { onBeat: true, passes: () => 0 });
-  how.tempo = 60;
+  playback.tempo = 60;
   timeline.remake(Math.floor(2.5 * BEAT));
   assert.deepEqual(struck(2.5 * BEAT, 6 * BEAT), [[3.5, 1], [5.5, 1]]);
 });
 
 test("a change of tempo goes on from the same place", () => {
   timeline.start(PATTERN, 100);
-  how.tempo = 97;
+  playback.tempo = 97;
   timeline.remake(100 + Math.floor(3.5 * BEAT));
   assert.ok(Math.abs(timeline.passesAt(100 + 3.5 * BEAT) - 3.5 / 8) < 1e-5);
 });
@@ -145,7 +145,7 @@ test("the clock ticks 24 times a quarter and follows the tempo", () => {
   run(midi, 0, 2 * BEAT - 0.03 * RATE);
   assert.equal(midi.port.of(0xf8).length, 48);
   assert.deepEqual(midi.port.of(0xf8).slice(0, 3), [0, 21, 42]);
-  how.tempo = 60;
+  playback.tempo = 60;
   timeline.remake(2 * BEAT);
   change(midi, 2 * BEAT);
   run(midi, 2 * BEAT - 0.03 * RATE, 4 * BEAT - 0.03 * RATE);
@@ -187,10 +187,10 @@ test("mute, swing there and back, and the same pattern again move no hit by a fr
   timeline.start(PATTERN, 0);
   const undisturbed = timeline.eventsBetween(0, end + BEAT);
   const acts = [
-    () => (how.isAudible = (channel) => channel !== 0),
-    () => (how.isAudible = () => true),
-    () => (how.swing = 0.5),
-    () => (how.swing = 0),
+    () => (playback.isAudible = (channel) => channel !== 0),
+    () => (playback.isAudible = () => true),
+    () => (playback.swing = 0.5),
+    () => (playback.swing = 0),
     () => {},
   ];
   const heard = [];
@@ -203,7 +203,7 @@ test("mute, swing there and back, and the same pattern again move no hit by a fr
     if (at % acts.length === 4) timeline.replace(structuredClone(PATTERN), from);
     else timeline.remake(from);
     heard.push(...timeline.eventsBetween(from, to));
-    if (!how.isAudible(0)) muted.push([from, to]);
+    if (!playback.isAudible(0)) muted.push([from, to]);
     from = to;
   }
   const isMuted = ({ frame }) => muted.some(([start, stop]) => start <= frame && frame < stop);
@@ -213,9 +213,9 @@ test("mute, swing there and back, and the same pattern again move no hit by a fr
 
 test("a tempo there and back leaves the music where the beats that passed have brought it", () => {
   timeline.start(PATTERN, 0);
-  how.tempo = 60;
+  playback.tempo = 60;
   timeline.remake(3 * BEAT);
-  how.tempo = null;
+  playback.tempo = null;
   timeline.remake(7 * BEAT); // two beats on
   assert.ok(Math.abs(timeline.passesAt(7 * BEAT) * 8 - 5) < 1e-3);
   assert.deepEqual(struck(7 * BEAT + 1, 10 * BEAT), [[8, 0], [9, 0]]);

@@ -10,8 +10,8 @@
 import { element } from "../deck/elements.js";
 import { isTyped } from "../deck/keyboard.js";
 import { RESEND_MS } from "../deck/revision.js";
-import { prepareScripts } from "../prepare.js";
-import { Later, Soon } from "../soon.js";
+import { preloadScripts } from "../preload.js";
+import { Debounce, Delay } from "../debounce.js";
 import { chip, clamp, dial, picker } from "./controls.js";
 import { engine } from "./engine.js";
 import { MidiPorts } from "./midi.js";
@@ -33,8 +33,8 @@ class Reporter {
   revision = 0;
   send = null;
   #confirmed = 0; // the last revision that Python has confirmed
-  #soon = new Soon(() => this.now(), SEND_AFTER_MS);
-  #again = new Later(); // sends the last change again
+  #soon = new Debounce(() => this.now(), SEND_AFTER_MS);
+  #again = new Delay(); // sends the last change again
   #known = ""; // the last data received from Python or sent to it
 
   get isWaiting() {
@@ -93,7 +93,7 @@ engine.settings = reporter;
 function playedHow() {
   const sorted = (set) => [...set].sort((a, b) => a - b);
   return {
-    ...engine.how,
+    ...engine.playback,
     muted: sorted(engine.muted),
     soloed: sorted(engine.soloed),
     levels: [...engine.levels],
@@ -107,7 +107,7 @@ function takeFromPython(set) {
   const now = playedHow();
   if (JSON.stringify({ ...now, ...set }) === JSON.stringify(now)) return;
   const { tempo, swing, feel, muted, soloed, levels, volume, clicks, count_in: countIn } = set;
-  engine.setHow({ tempo, swing, feel, clicks });
+  engine.setPlayback({ tempo, swing, feel, clicks });
   levels.forEach((level, channel) => engine.setLevel(channel, level));
   engine.setMix(muted, soloed);
   engine.volume = volume;
@@ -184,7 +184,7 @@ class Transport {
     this.feel = dial("Feel", feel, [0, 2, 1], (value) => this.#set({ feel: value }));
     this.voices = element("div", { class: "voices", role: "group", "aria-label": "Voices" });
     this.kit = picker("Drum kit", (name) => packs.choose([name, null], this.data.packs));
-    this.click = chip("click", "Metronome", () => this.#set({ clicks: !engine.how.clicks }));
+    this.click = chip("click", "Metronome", () => this.#set({ clicks: !engine.playback.clicks }));
     this.countIn = chip("count-in", "A bar of clicks before the start", () => {
       engine.countIn = !engine.countIn;
       this.#changed();
@@ -230,8 +230,8 @@ class Transport {
     if (isOpen) this.#fetchKits();
   }
 
-  #set(how) {
-    engine.setHow(how);
+  #set(playback) {
+    engine.setPlayback(playback);
     this.#changed();
   }
 
@@ -254,8 +254,8 @@ class Transport {
     if (this.bpm !== this.root.getRootNode().activeElement) {
       this.bpm.value = String(Math.round(engine.tempo ?? USUAL_BPM));
     }
-    this.own.hidden = engine.how.tempo === null;
-    const { swing, feel, clicks } = engine.how;
+    this.own.hidden = engine.playback.tempo === null;
+    const { swing, feel, clicks } = engine.playback;
     this.swing.show(swing);
     this.feel.show(feel);
     this.volume.show(engine.volume);
@@ -398,7 +398,7 @@ export default function mount({ data, parentElement, setTriggerValue }) {
   transports.set(parentElement, transport);
   reporter.send = kits.send = setTriggerValue;
   transport.update(data);
-  prepareScripts(data.scripts);
+  preloadScripts(data.scripts);
   return () =>
     setTimeout(() => {
       if (transport.root.isConnected) return;

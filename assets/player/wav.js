@@ -10,10 +10,10 @@ const FULL_SCALE = 32_767;
 let prepared = { key: null, url: null };
 
 // The identity of a file: the same music played the same way is the same file.
-const keyOf = (pattern) => JSON.stringify([pattern, engine.how, [...engine.silent], engine.levels]);
+const keyOf = (pattern) => JSON.stringify([pattern, engine.playback, [...engine.silent], engine.levels]);
 
 const isLong = ({ steps, stepsPerBeat, tempo }) =>
-  (steps / stepsPerBeat) * (60 / (engine.how.tempo ?? tempo)) > LONGEST_SECONDS;
+  (steps / stepsPerBeat) * (60 / (engine.playback.tempo ?? tempo)) > LONGEST_SECONDS;
 
 export async function prepareWav(pattern) {
   const key = keyOf(pattern);

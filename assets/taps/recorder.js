@@ -1,6 +1,6 @@
 // One recording: a bar of count-in, then taps timed against the beat as heard.
 
-import { HeardClock } from "../player/clock.js";
+import { OutputClock } from "../player/clock.js";
 import { Metronome } from "./metronome.js";
 
 const READ_EVERY_MS = 20;
@@ -18,7 +18,7 @@ export class Recorder {
     this.grid = grid;
     this.late = late; // ms by which taps arrive late, apart from output latency
     this.secondsPerBeat = 60 / tempo;
-    this.#clock = new HeardClock(context);
+    this.#clock = new OutputClock(context);
     this.#metronome = new Metronome(context);
     const beatsPerBar = grid.steps_per_bar / grid.steps_per_beat;
     const start = this.#metronome.start(1 + bars, beatsPerBar, this.secondsPerBeat);
@@ -32,12 +32,12 @@ export class Recorder {
 
   // When the first beat after the count-in is heard, in ms of the page's clock.
   get firstBeatTime() {
-    return this.#clock.timeOf(this.#first);
+    return this.#clock.pageTimeOf(this.#first);
   }
 
   // Steps from the first beat to what was heard at a time of the page's clock, in ms.
   stepAt(timeMs) {
-    const seconds = this.#clock.heardAt(timeMs - this.late) - this.#first;
+    const seconds = this.#clock.contextTimeAt(timeMs - this.late) - this.#first;
     return (seconds / this.secondsPerBeat) * this.grid.steps_per_beat;
   }
 

@@ -12,7 +12,7 @@ const KEY = Symbol.for("groove-space.scripts");
 const { begun, loaded } = (globalThis[KEY] ??= { begun: new Set(), loaded: new Set() });
 
 // addresses: relative to the app's.
-export async function prepareScripts(addresses) {
+export async function preloadScripts(addresses) {
   const urls = addresses.map((address) => new URL(address, document.baseURI).href);
   const fresh = urls.filter((url) => !begun.has(url));
   if (!fresh.length || /** @type {any} */ (navigator).connection?.saveData) return;

@@ -1,7 +1,10 @@
-// Does something after a moment of quiet, but at once when the listener turns to something else: a
-// press, a click, the next control, another page or tab. What is put off longer is lost with its page.
+// Timers that respect how Streamlit leaves a page.
+//
+// `Debounce` acts after a moment of quiet, but at once when the user turns to something else: a press, a
+// click, the next control, another page or tab. Anything put off longer would be lost with its page.
+// `Delay` acts after a fixed time, but never while another page is loading.
 
-const TURNS = ["pointerdown", "click", "keydown", "popstate", "pagehide", "visibilitychange"];
+const TURN_EVENTS = ["pointerdown", "click", "keydown", "popstate", "pagehide", "visibilitychange"];
 const ON_ITS_WAY_MS = 60; // how long Streamlit takes to pass a change on
 const LEAVING_MS = 60_000; // longest wait for a page that was asked for
 const waiting = new Set();
@@ -28,16 +31,16 @@ function onLink(event) {
   setTimeout(() => link.click(), ON_ITS_WAY_MS);
 }
 
-for (const type of TURNS) window.addEventListener(type, onTurn, true);
+for (const type of TURN_EVENTS) window.addEventListener(type, onTurn, true);
 window.addEventListener("click", onLink, true);
 
 function isLeaving() {
   return leaving !== null && location.pathname !== leaving.to && performance.now() < leaving.until;
 }
 
-// Does something after a delay, but not between a click on a page's link and the arrival of that page:
-// Streamlit would drop the page for it.
-export class Later {
+// Acts after a delay, but not between a click on a page's link and the arrival of that page: Streamlit
+// would then drop the page.
+export class Delay {
   #timer = null;
 
   // Whether it was started, and has not been cancelled since.
@@ -56,10 +59,11 @@ export class Later {
   }
 }
 
-export class Soon {
+export class Debounce {
   #timer = null;
 
-  // isOwn(event): whether a press or a click is part of what is waited for; none is without it.
+  // isOwn(event): whether a press or a click belongs to what is being debounced and so does not end the
+  // wait; by default none does.
   constructor(act, quietMs, isOwn = null) {
     this.act = act;
     this.quietMs = quietMs;
