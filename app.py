@@ -13,11 +13,11 @@ from pages.map.page import groove_map, prepare_map
 from pages.morph.page import morph
 from pages.sample.page import sample
 from pages.shared.actions import reload_first_link
-from pages.shared.session import offer_pages
+from pages.shared.session import register_pages
 from pages.shared.sources import show_share_code
 from pages.shared.store import restore_session, save_session
 from pages.shared.studio import shared_studio
-from pages.shared.transport import choose_midi_form, draw_transport, send_kits
+from pages.shared.transport import draw_loop_toggle, draw_transport, send_kits
 
 _ASSETS = Path(__file__).parent / "assets"
 
@@ -34,13 +34,13 @@ _PAGES = [
     st.Page(starred, title="Library", url_path="library", icon=":material/star:"),
     st.Page(about, title="About", icon=":material/info:"),
 ]
-offer_pages(_PAGES)
+register_pages(_PAGES)
 _page = st.navigation(_PAGES, position="top")
 reload_first_link()
 send_kits(shared_studio)
 _page.run()
 if _page.title != "About":
-    choose_midi_form()
+    draw_loop_toggle()
 show_share_code(shared_studio)
 draw_transport(shared_studio)
 save_session()

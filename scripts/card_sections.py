@@ -17,7 +17,7 @@ from musicvae_core.data.trios import load_data
 from musicvae_core.evaluation.experiments.feel import LAB, LAB_WITH_LABELS
 from musicvae_core.evaluation.experiments.reports import report_text
 from musicvae_core.evaluation.metrics import evaluate_lines, realism_of_lines
-from musicvae_core.lab.options import Chance
+from musicvae_core.lab.options import Sampling
 from musicvae_core.lab.tools import Lab
 from musicvae_core.models.checkpoint import load_checkpoint
 from musicvae_core.models.kinds import kind_of
@@ -76,7 +76,7 @@ def time_humanize(folder: Path) -> dict[str, float]:
     seconds = []
     for seed in range(_N_TIMED + 1):
         started = time.perf_counter()
-        lab.humanize(groove, chance=Chance(seed=seed))
+        lab.humanize(groove, sampling=Sampling(seed=seed))
         seconds.append(time.perf_counter() - started)
     median = float(np.median(seconds[1:]))  # the first run arranges the weights
     return {"bars": _N_TIMED_BARS, "runs": _N_TIMED, "seconds": median}

@@ -25,7 +25,7 @@ import torch
 from musicvae_core.data.dataset import Dataset, load_dataset
 from musicvae_core.data.windows import Label
 from musicvae_core.evaluation.metrics import evaluate
-from musicvae_core.lab.options import Chance
+from musicvae_core.lab.options import Sampling
 from musicvae_core.lab.tools import Lab
 from musicvae_core.models import arithmetic
 from musicvae_core.models.checkpoint import load_checkpoint
@@ -108,13 +108,13 @@ def _sampled_lines(studio: Studio) -> _Arrays:
 
 def _played(lab: Lab) -> _Arrays:
     """Return the lab's results for a groove, one for each tool."""
-    groove, chance = _make_groove().repeated(6), Chance(seed=3)
+    groove, sampling = _make_groove().repeated(6), Sampling(seed=3)
     made = {
-        "humanize": lab.humanize(groove, chance=chance),
-        "drumify": lab.drumify(groove, chance=chance),
-        "transfer": lab.transfer(groove, groove.repeated(4), chance=chance),
-        "fill": lab.fill_in(groove, voices=[KICK], bars=[1, 4], chance=chance),
-        "continue": lab.carry_on(groove, 4, chance=chance),
+        "humanize": lab.humanize(groove, sampling=sampling),
+        "drumify": lab.drumify(groove, sampling=sampling),
+        "transfer": lab.transfer(groove, groove.repeated(4), sampling=sampling),
+        "fill": lab.fill_in(groove, voices=[KICK], bars=[1, 4], sampling=sampling),
+        "continue": lab.continue_groove(groove, 4, sampling=sampling),
     }
     return {name: _cells(groove) for name, groove in made.items()}
 

@@ -285,13 +285,13 @@ def _attributes(report: dict[str, Any]) -> str:
         "the other attributes move for one of its own, in standard deviations: the mean, and the "
         "most. The aim was at most a third.",
         table("slider | rank correlation | others, on average | the most | which", rows),
-        *(_what_goes_along(report) if "real" in report else []),
+        *(_side_effects(report) if "real" in report else []),
         "![Attributes under every vector and slider](attributes.svg)",
     ]
     return "\n\n".join(paragraphs)
 
 
-def _what_goes_along(report: dict[str, Any]) -> list[str]:
+def _side_effects(report: dict[str, Any]) -> list[str]:
     """Return the slopes beside those of real grooves, and the floors, for newer reports."""
     rows = [
         (

@@ -6,7 +6,14 @@ from collections.abc import Collection
 
 import numpy as np
 
-from musicvae_core.lab.options import ANYTHING, FULLY, USUAL, Amounts, Chance, Wishes
+from musicvae_core.lab.options import (
+    DEFAULT_AMOUNTS,
+    DEFAULT_SAMPLING,
+    NO_PREFERENCES,
+    Amounts,
+    Preferences,
+    Sampling,
+)
 from musicvae_core.music.drums import CLOSED_HAT, N_VOICES
 from musicvae_core.music.grid import COMMON_TIME
 from musicvae_core.music.groove import Groove
@@ -28,26 +35,35 @@ class FakeLab:
         self,
         groove: Groove,
         *,
-        amounts: Amounts = FULLY,
-        wishes: Wishes = ANYTHING,
-        chance: Chance = USUAL,
+        amounts: Amounts = DEFAULT_AMOUNTS,
+        preferences: Preferences = NO_PREFERENCES,
+        sampling: Sampling = DEFAULT_SAMPLING,
     ) -> Groove:
-        self.calls.append({"tool": "humanize", "wishes": wishes, "chance": chance})
-        return amounts.apply(groove, played_at_random(groove, chance.seed))
+        self.calls.append({"tool": "humanize", "preferences": preferences, "sampling": sampling})
+        return amounts.apply(groove, played_at_random(groove, sampling.seed))
 
     def transfer(
-        self, feel: Groove, groove: Groove, *, amounts: Amounts = FULLY, chance: Chance = USUAL
+        self,
+        feel: Groove,
+        groove: Groove,
+        *,
+        amounts: Amounts = DEFAULT_AMOUNTS,
+        sampling: Sampling = DEFAULT_SAMPLING,
     ) -> Groove:
-        self.calls.append({"tool": "transfer", "feel": feel, "chance": chance})
-        return amounts.apply(groove, played_at_random(groove, chance.seed))
+        self.calls.append({"tool": "transfer", "feel": feel, "sampling": sampling})
+        return amounts.apply(groove, played_at_random(groove, sampling.seed))
 
     def drumify(
-        self, rhythm: Groove, *, wishes: Wishes = ANYTHING, chance: Chance = USUAL
+        self,
+        rhythm: Groove,
+        *,
+        preferences: Preferences = NO_PREFERENCES,
+        sampling: Sampling = DEFAULT_SAMPLING,
     ) -> Groove:
-        self.calls.append({"tool": "drumify", "wishes": wishes, "chance": chance})
+        self.calls.append({"tool": "drumify", "preferences": preferences, "sampling": sampling})
         hits = np.repeat(rhythm.hits.any(axis=1, keepdims=True), N_VOICES, axis=1)
         hits[:, CLOSED_HAT + 1 :] = False
-        return played_at_random(Groove.from_hits(hits, tempo_bpm=rhythm.tempo_bpm), chance.seed)
+        return played_at_random(Groove.from_hits(hits, tempo_bpm=rhythm.tempo_bpm), sampling.seed)
 
     def fill_in(
         self,
@@ -55,23 +71,30 @@ class FakeLab:
         *,
         voices: Collection[int] = range(N_VOICES),
         bars: Collection[int] | None = None,
-        wishes: Wishes = ANYTHING,
-        chance: Chance = USUAL,
+        preferences: Preferences = NO_PREFERENCES,
+        sampling: Sampling = DEFAULT_SAMPLING,
     ) -> Groove:
-        self.calls.append({"tool": "fill", "voices": voices, "bars": bars, "wishes": wishes})
+        self.calls.append(
+            {"tool": "fill", "voices": voices, "bars": bars, "preferences": preferences}
+        )
         anew = np.zeros(groove.hits.shape, bool)
         for bar in range(groove.n_bars) if bars is None else bars:
             anew[STEPS_PER_BAR * bar : STEPS_PER_BAR * (bar + 1), list(voices)] = True
-        drawn = np.random.default_rng(chance.seed).random(anew.shape) < 0.3
+        drawn = np.random.default_rng(sampling.seed).random(anew.shape) < 0.3
         velocities = np.where(anew, 0.5, groove.velocities)
         offsets = np.where(anew, 0.0, groove.offsets)
         hits = np.where(anew, drawn, groove.hits)
         return Groove.from_hits(hits, velocities, offsets, groove.tempo_bpm)
 
-    def carry_on(
-        self, groove: Groove, n_bars: int, *, wishes: Wishes = ANYTHING, chance: Chance = USUAL
+    def continue_groove(
+        self,
+        groove: Groove,
+        n_bars: int,
+        *,
+        preferences: Preferences = NO_PREFERENCES,
+        sampling: Sampling = DEFAULT_SAMPLING,
     ) -> Groove:
-        self.calls.append({"tool": "continue", "n_bars": n_bars, "chance": chance})
+        self.calls.append({"tool": "continue", "n_bars": n_bars, "sampling": sampling})
         return Groove.joined([groove, groove.repeated(n_bars)])
 
 

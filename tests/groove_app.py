@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared.collection import favourites, slots
-from pages.shared.session import destinations, offer_pages, send
+from pages.shared.session import destinations, register_pages, send
 from pages.shared.sources import choose_groove, show_share_code
 from pages.shared.studio import shared_studio
 
@@ -46,6 +46,6 @@ PAGES = [
     st.Page(lambda: show("groove_lab", False), title="Groove lab", url_path="b"),
     st.Page(lambda: report("page", "about"), title="About", url_path="c"),
 ]
-offer_pages(PAGES)
+register_pages(PAGES)
 st.navigation(PAGES).run()
 show_share_code(shared_studio)

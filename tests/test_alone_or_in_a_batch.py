@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from musicvae_core.lab.completion import complete
-from musicvae_core.lab.options import Chance
+from musicvae_core.lab.options import Sampling
 from musicvae_core.latent.codes import decode_music, encode_music, refine_path
 from musicvae_core.models.conditioning import Conditioning, tempo_only
 from musicvae_core.studio import SHIPPED_CHECKPOINTS, Studio
@@ -99,7 +99,7 @@ def test_the_lab_completes_a_groove_alike_alone_and_among_others(real_studio):
 
     def completed(rows):
         given = Conditioning.notes(features[:rows])
-        return complete(model, given, tempo_only(tempos_bpm[:rows]), Chance(seed=4))
+        return complete(model, given, tempo_only(tempos_bpm[:rows]), Sampling(seed=4))
 
     many = completed(n)
     for rows in (1, 4):

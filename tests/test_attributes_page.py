@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from musicvae_core.errors import CheckpointError
 from musicvae_core.music.attributes import CONTROLS
 from pages.attributes.page import _amount, _in_words, _shown, _slider_range
-from pages.attributes.wishes import Wishes
+from pages.attributes.steering import SteeringRequest
 from pages.shared.sources import demo_sources
 
 PAGE = """
@@ -164,20 +164,20 @@ def test_styles_add_up_to_a_limit_and_beat_and_fill_are_one(
     page: AppTest, studio: FakeStudio
 ) -> None:
     assert page.button(key="attributes.press.neworleans.1").label == "More New Orleans"
-    for _ in range(Wishes.MAX_PRESSES):
+    for _ in range(SteeringRequest.MAX_PRESSES):
         press(page, "attributes.press.funk.1")
     more = page.button(key="attributes.press.funk.1")
     assert more.disabled
     assert more.help
-    assert more.label == f"More funk ({Wishes.MAX_PRESSES})"
+    assert more.label == f"More funk ({SteeringRequest.MAX_PRESSES})"
     press(page, "attributes.press.fill.1")
     styles = asked(studio)["styles"]
-    assert styles["funk"] == Wishes.MAX_PRESSES * styles["fill"] > 0
+    assert styles["funk"] == SteeringRequest.MAX_PRESSES * styles["fill"] > 0
     press(page, "attributes.press.fill.-1")
-    assert card(page)["note"] == f"more funk ({Wishes.MAX_PRESSES})"
+    assert card(page)["note"] == f"more funk ({SteeringRequest.MAX_PRESSES})"
     press(page, "attributes.press.fill.-1")
     assert asked(studio)["styles"]["fill"] < 0
-    assert card(page)["note"] == f"more funk ({Wishes.MAX_PRESSES}), more of a beat"
+    assert card(page)["note"] == f"more funk ({SteeringRequest.MAX_PRESSES}), more of a beat"
 
 
 def test_undo_takes_back_one_change_at_a_time(page: AppTest, studio: FakeStudio) -> None:
@@ -299,9 +299,9 @@ def test_amounts_have_units(name: str, value: float, words: str) -> None:
     assert _amount(CONTROLS[name], value) == words
 
 
-def test_wishes_in_words() -> None:
-    wishes = Wishes({"swing": 0.2, "kick_activity": 4.0}, {"fill": 2, "neworleans": 1})
-    assert _in_words(wishes, CONTROLS) == (
+def test_a_request_is_put_into_words() -> None:
+    request = SteeringRequest({"swing": 0.2, "kick_activity": 4.0}, {"fill": 2, "neworleans": 1})
+    assert _in_words(request, CONTROLS) == (
         "Swing 20% of a step, Kick 4.0 hits a bar, more of a fill (2), more New Orleans"
     )
 

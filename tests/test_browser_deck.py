@@ -30,7 +30,7 @@ from real_browser import (
 )
 
 from musicvae_core.music.drums import KICK, N_VOICES, SNARE
-from pages.shared.card import _hits_as_sent
+from pages.shared.card import _hits_payload
 
 pytestmark = marks
 
@@ -155,7 +155,7 @@ def test_a_new_card_takes_over_on_the_next_beat_from_one_that_is_gone(page: Page
     wait_for_state(page, "now.playing === 'fresh-1'")
     tape.wait(1.0)
     heard = tape.stop()
-    old, new = (loop_of(_hits_as_sent(pulse(2 + number, 120.0))) for number in (0, 1))
+    old, new = (loop_of(_hits_payload(pulse(2 + number, 120.0))) for number in (0, 1))
     origin = origin_of(old, heard[: samples(0.25)])
     changed = int(np.flatnonzero(~is_loop(heard, old, origin))[0])
     after_beat = (changed + origin) % (SAMPLE_RATE // 2)

@@ -15,7 +15,7 @@ from musicvae_core.music.line import Line, Note
 from musicvae_core.music.piece import Piece
 from musicvae_core.sound.lines import render_music
 from musicvae_core.sound.render import Renderer
-from pages.shared.card import _hits_as_sent
+from pages.shared.card import _hits_payload
 
 pytestmark = [pytest.mark.browser, on("player")]
 
@@ -73,7 +73,7 @@ def line_of(pitches: list[int], program: int, steps: int = 3) -> Line:
     return Line.from_notes(notes, 2, 100.0, program)
 
 
-def as_sent(line: Line) -> dict:
+def rounded_for_browser(line: Line) -> dict:
     notes = [[note.step, note.n_steps, note.pitch, note.velocity] for note in line.notes()]
     return {"tempo": line.tempo_bpm, "lines": [{"program": line.program, "notes": notes}]}
 
@@ -85,7 +85,7 @@ def test_what_the_browser_mixes_is_what_the_server_renders(page: Page) -> None:
         pytest.skip(str(error))
     wait_for_state(page, "deck.deck.engine.sounds.instruments.size === 3")
     groove = groove_at(np.ones(4), 100.0)
-    drums = {"tempo": 100.0, "hits": _hits_as_sent(groove)}
+    drums = {"tempo": 100.0, "hits": _hits_payload(groove)}
     assert residual_db(rendered(page, drums), renderer.render(groove)) < DRUMS_DB
     changed = rendered(page, drums, swing=0.6, feel=0.5, tempo=131)
     as_changed = renderer.render(groove.at_tempo(131).performed(0.6, 0.5))
@@ -94,21 +94,23 @@ def test_what_the_browser_mixes_is_what_the_server_renders(page: Page) -> None:
     for program, stored in ((0, [48, 60, 64, 72, 84]), (33, [28, 36, 40, 48]), (48, [60, 72, 76])):
         for steps in (1, 3):
             line = line_of(stored, program, steps)
-            difference = residual_db(rendered(page, as_sent(line)), render_music(renderer, line))
+            difference = residual_db(
+                rendered(page, rounded_for_browser(line)), render_music(renderer, line)
+            )
             assert difference < LINES_DB[program], (program, steps, difference)
         line = line_of([pitch + 2 for pitch in stored], program)
-        sound, expected = rendered(page, as_sent(line)), render_music(renderer, line)
+        sound, expected = rendered(page, rounded_for_browser(line)), render_music(renderer, line)
         assert abs(loudness_db(sound) - loudness_db(expected)) < LOUDNESS_DB, program
     piece = Piece.together(
         {"melody": line_of([60, 64], 0), "bass": line_of([36, 40], 33), DRUMS: groove}
     )
-    lines = [as_sent(piece.lines[name])["lines"][0] for name in ("melody", "bass")]
+    lines = [rounded_for_browser(piece.lines[name])["lines"][0] for name in ("melody", "bass")]
     lines[0]["gain"] = 0.8  # the balance of a piece
     sound = rendered(page, drums | {"lines": lines})
     together = render_music(renderer, piece)
     assert loudness_db(sound) == pytest.approx(loudness_db(together), abs=LOUDNESS_DB)
     held = line_of([60], 48, steps=28)  # longer than the pack's sound, which repeats
-    sound, expected = rendered(page, as_sent(held)), render_music(renderer, held)
+    sound, expected = rendered(page, rounded_for_browser(held)), render_music(renderer, held)
     last = slice(3 * SAMPLE_RATE, 4 * SAMPLE_RATE)
     assert abs(loudness_db(sound[last]) - loudness_db(expected[last])) < LOUDNESS_DB
 

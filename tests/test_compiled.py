@@ -12,7 +12,7 @@ from tiny_lab import cells_of, differing, tiny_checkpoint, tiny_lab
 from musicvae_core.cli import bench as bench_module
 from musicvae_core.cli.bench import speed_table
 from musicvae_core.errors import ConfigError
-from musicvae_core.lab.options import Chance
+from musicvae_core.lab.options import Sampling
 from musicvae_core.lab.tools import Lab
 from musicvae_core.models import compiled as compiled_module
 from musicvae_core.models.compiled import compile_model
@@ -66,10 +66,10 @@ def test_the_plain_steps_make_the_same_as_the_fast_ones(name, temperature):
 @pytest.mark.usefixtures("steps_in_plain")
 def test_a_compiled_lab_keeps_what_is_held():
     groove, how = drummed_groove(np.random.default_rng(0), 4), {"voices": [KICK], "bars": [1]}
-    expected = tiny_lab().fill_in(groove, **how, chance=Chance(seed=3))
+    expected = tiny_lab().fill_in(groove, **how, sampling=Sampling(seed=3))
     fresh = copy.deepcopy(tiny_checkpoint())
     compile_model(fresh.model, "eager")
-    made = Lab(fresh).fill_in(groove, **how, chance=Chance(seed=3))
+    made = Lab(fresh).fill_in(groove, **how, sampling=Sampling(seed=3))
     assert differing(made, expected).mean() < 0.01
     assert not differing(made, groove)[~cells_of(groove, **how)].any()
 

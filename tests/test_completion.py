@@ -9,7 +9,7 @@ from tiny_lab import tiny_checkpoint
 
 from musicvae_core.lab import completion
 from musicvae_core.lab.completion import complete, open_bars, stretches
-from musicvae_core.lab.options import Chance
+from musicvae_core.lab.options import Sampling
 from musicvae_core.models.conditioning import UNKNOWN, Conditioning, Controls
 from musicvae_core.music.drums import KICK
 from musicvae_core.music.grid import COMMON_TIME
@@ -61,12 +61,12 @@ def test_a_bar_is_open_where_a_hit_or_its_feel_is_not_known():
 def test_what_is_known_comes_back_and_what_is_not_is_never_read(n_bars):
     features = grooves_of(n_bars)
     given = Conditioning.notes(features)
-    chance, controls = Chance(seed=3), tempo_only(2)
-    made = complete(tiny_checkpoint().model, given, controls, chance)
+    sampling, controls = Sampling(seed=3), tempo_only(2)
+    made = complete(tiny_checkpoint().model, given, controls, sampling)
     assert np.array_equal(made[..., :9], features[..., :9])
     other = features.copy()
     other[..., 9:] = np.where(features[..., 9:] != 0, 0.25, 0)
-    again = complete(tiny_checkpoint().model, Conditioning.notes(other), controls, chance)
+    again = complete(tiny_checkpoint().model, Conditioning.notes(other), controls, sampling)
     assert np.array_equal(again, made)
 
 
@@ -79,7 +79,7 @@ def test_a_stretch_is_conditioned_on_the_bars_before_it():
             tiny_checkpoint().model,
             Conditioning.nothing(one).revealing(opening),
             tempo_only(1),
-            Chance(),
+            Sampling(),
         )
         for one in (features, silent)
     ]
@@ -90,12 +90,12 @@ def test_the_same_code_serves_every_stretch(monkeypatch):
     codes = []
     own = completion._complete_stretch
 
-    def noting(model, given, controls, chance, code, generator):
+    def noting(model, given, controls, sampling, code, generator):
         codes.append(code)
-        return own(model, given, controls, chance, code, generator)
+        return own(model, given, controls, sampling, code, generator)
 
     monkeypatch.setattr(completion, "_complete_stretch", noting)
-    complete(tiny_checkpoint().model, Conditioning.notes(grooves_of(10)), tempo_only(2), Chance())
+    complete(tiny_checkpoint().model, Conditioning.notes(grooves_of(10)), tempo_only(2), Sampling())
     assert len(codes) > 2
     assert all(code is codes[0] for code in codes)
 
@@ -114,7 +114,7 @@ def test_bars_that_are_held_cost_nothing(monkeypatch):
         tiny_checkpoint().model,
         Conditioning(features, hits, hits, hits, given.taps),
         tempo_only(1),
-        Chance(),
+        Sampling(),
         context_bars=2,
     )
     assert len(calls) == 1

@@ -13,7 +13,7 @@ from musicvae_core.music.grid import Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line, Note
 from pages.shared.actions import checked
-from pages.shared.card import Card, Morph, _hits_as_sent, notes_as_numbers, payload
+from pages.shared.card import Card, Morph, _hits_payload, packed_notes, payload
 from pages.shared.deck import _deliver, _revisions_of_card
 from pages.shared.edits import CARD_EVENTS
 from pages.shared.names import describe
@@ -53,21 +53,21 @@ def edit(hits: list[list[float]], like: Groove) -> Groove:
 
 
 def test_what_the_browser_sends_back_unchanged_keeps_every_digit() -> None:
-    assert edit(_hits_as_sent(GROOVE), GROOVE) == GROOVE
+    assert edit(_hits_payload(GROOVE), GROOVE) == GROOVE
 
 
 def test_notes_that_are_sent_ahead_are_those_of_the_card() -> None:
-    step, voice, velocity, offset = notes_as_numbers(GROOVE).T.tolist()
+    step, voice, velocity, offset = packed_notes(GROOVE).T.tolist()
     ahead = [list(hit) for hit in zip(step, voice, velocity, offset, strict=True)]
     hits = [[step, voice, x / 1e6, y / 1e6] for step, voice, x, y in ahead]
-    assert hits == _hits_as_sent(GROOVE)
+    assert hits == _hits_payload(GROOVE)
     melody = Line.from_notes([Note(0, 3, 60, 0.3), Note(4, 2, 72, 1.0)], 1)
-    assert notes_as_numbers(melody).tolist() == [[0, 60, 300_000, 3], [4, 72, 1_000_000, 2]]
-    assert notes_as_numbers(Groove.silent(2)).shape == (0, 4)
+    assert packed_notes(melody).tolist() == [[0, 60, 300_000, 3], [4, 72, 1_000_000, 2]]
+    assert packed_notes(Groove.silent(2)).shape == (0, 4)
 
 
 def test_one_edited_hit_changes_that_hit_alone() -> None:
-    hits = _hits_as_sent(GROOVE)
+    hits = _hits_payload(GROOVE)
     step, voice, *_ = hits[3]
     hits[3] = [step, voice, 0.5, -0.25]
     after = edit(hits, GROOVE)
@@ -97,7 +97,7 @@ def test_an_edit_keeps_the_grid_of_the_groove_and_reaches_its_last_step(grid: Gr
     after = edit([[before.n_steps - 1, SNARE, 0.5, 0.25]], before)
     assert after.grid == grid
     assert after.hits[-1, SNARE]
-    assert edit(_hits_as_sent(after), after) == after
+    assert edit(_hits_payload(after), after) == after
     assert said("bar", ["one", 255], card(before)) == [("one", 255)]
 
 
@@ -158,7 +158,7 @@ def test_events_become_calls() -> None:
     assert said("send", ["one", "map"], one) == [("one", "map")]
     assert said("bar", ["one", 1], one) == [("one", 1)]
     assert said("bar", ["one", None], one) == [("one", None)]
-    assert said("edit", [["one", 4, _hits_as_sent(GROOVE)]], one) == [("one", GROOVE)]
+    assert said("edit", [["one", 4, _hits_payload(GROOVE)]], one) == [("one", GROOVE)]
 
 
 def test_the_revisions_that_python_has_seen_are_kept_by_card() -> None:

@@ -280,9 +280,9 @@ def test_the_experiment_measures_all_and_writes_it(dataset, tmp_path, monkeypatc
     recorded = []
     complete = experiment_module.complete
 
-    def recording(model, given, controls, chance):
+    def recording(model, given, controls, sampling):
         recorded.append(controls)
-        return complete(model, given, controls, chance)
+        return complete(model, given, controls, sampling)
 
     monkeypatch.setattr(experiment_module, "complete", recording)
     checkpoint = tiny_checkpoint()

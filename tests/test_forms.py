@@ -18,7 +18,7 @@ from musicvae_core.music.forms import (
     joined,
     music_to_text,
     n_notes,
-    notes_as_heard,
+    note_bytes,
     padded,
     parts_of,
     performed,
@@ -72,8 +72,8 @@ def test_bars_are_taken_joined_and_padded_alike(name: str) -> None:
 @every_form
 def test_what_is_heard_does_not_depend_on_the_tempo(name: str) -> None:
     music = MUSIC[name]
-    assert notes_as_heard(music.at_tempo(90)) == notes_as_heard(music)
-    assert notes_as_heard(music.bars(0, 1)) != notes_as_heard(music.bars(1, 1))
+    assert note_bytes(music.at_tempo(90)) == note_bytes(music)
+    assert note_bytes(music.bars(0, 1)) != note_bytes(music.bars(1, 1))
 
 
 def test_notes_are_told_apart_on_every_grid():
@@ -82,9 +82,9 @@ def test_notes_are_told_apart_on_every_grid():
         Groove.from_hits(np.ones((4, 9), bool), 0.8, ticks / 480, grid=Grid(4, 1))
         for ticks in (-240, 16, 239)
     ]
-    assert len({notes_as_heard(groove) for groove in quarters}) == 3
+    assert len({note_bytes(groove) for groove in quarters}) == 3
     silences = [Groove.silent(24 // beats, grid=Grid(beats)) for beats in (2, 3, 4, 6)]
-    assert len({notes_as_heard(groove) for groove in silences}) == 4
+    assert len({note_bytes(groove) for groove in silences}) == 4
 
 
 def test_swing_and_feel_are_written_to_the_file_of_a_line_and_read_back_on_its_steps() -> None:

@@ -143,7 +143,7 @@ def test_bars_that_other_bars_fill_are_read_in_them_and_others_refused():
         found = MetreMap(((0.0, *metre),))
         assert found.beats_per_bar(32) == beats_per_bar
         assert found.check(beats_per_bar, 32) == (
-            [] if metre == (3, 4) else [f"What is in {metre[0]}/{metre[1]} is read in bars of 4/4."]
+            [] if metre == (3, 4) else [f"Bars of {metre[0]}/{metre[1]} are read as bars of 4/4."]
         )
     for metre in ((6, 8), (12, 8), (5, 8), (7, 4), (3, 2)):
         with pytest.raises(MidiError, match="only 4/4 is supported"):

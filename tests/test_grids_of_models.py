@@ -179,14 +179,14 @@ def test_a_lab_of_a_grid_learns_and_completes_grooves_of_it(grid):
         lab.humanize(groove),
         lab.drumify(groove),
         lab.transfer(groove.bars(0, 2), groove),
-        lab.carry_on(groove, 2),
+        lab.continue_groove(groove, 2),
     ]
     assert [one.grid for one in made] == [grid] * 4
     assert [one.n_bars for one in made] == [6, 6, 6, 8]
     with pytest.raises(GridError):
         lab.humanize(any_groove(COMMON_TIME))
     with pytest.raises(GridError):
-        lab.listen(any_groove(COMMON_TIME))
+        lab.example_from(any_groove(COMMON_TIME))
 
 
 def test_a_lab_is_conditioned_on_the_first_beat_of_every_bar():

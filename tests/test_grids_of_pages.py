@@ -15,7 +15,7 @@ from musicvae_core.latent.results import ModelInfo
 from musicvae_core.music.grid import COMMON_TIME
 from musicvae_core.music.midi.write import write_midi
 from musicvae_core.studio import SHIPPED_CHECKPOINTS
-from pages.shared.card import grid_as_sent
+from pages.shared.card import grid_payload
 from pages.shared.collection import _LIBRARY, Source
 from pages.shared.play_settings import grids_of
 from pages.shared.session import _inbox
@@ -85,7 +85,7 @@ def test_the_tap_pad_counts_in_the_metre_of_the_lab(studio: FakeStudio, monkeypa
     page = AppTest.from_string(script, default_timeout=30)
     page.session_state["groove_lab.tool"] = "drumify"
     [pad] = [data for data in components(page.run()) if "late" in data]
-    assert pad["grid"] == grid_as_sent(WALTZ)
+    assert pad["grid"] == grid_payload(WALTZ)
 
 
 @needs_models

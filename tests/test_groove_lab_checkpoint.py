@@ -9,7 +9,7 @@ import pytest
 
 from musicvae_core.evaluation.experiments.feel_metrics import bar_jumps
 from musicvae_core.lab.completion import complete, open_bars, stretches
-from musicvae_core.lab.options import Amounts, Chance, Wishes
+from musicvae_core.lab.options import Amounts, Preferences, Sampling
 from musicvae_core.lab.tools import Lab
 from musicvae_core.models.checkpoint import load_checkpoint
 from musicvae_core.models.conditioning import Conditioning, tempo_only
@@ -40,7 +40,7 @@ def long_windows(real_dataset):
 @pytest.fixture(scope="module")
 def played(lab, long_windows):
     given = Conditioning.notes(long_windows.features)
-    return complete(lab.checkpoint.model, given, tempo_only(long_windows.tempos_bpm), Chance())
+    return complete(lab.checkpoint.model, given, tempo_only(long_windows.tempos_bpm), Sampling())
 
 
 def test_loading_it_does_not_import_the_compiler_which_takes_a_second(lab):
@@ -100,9 +100,9 @@ def test_a_cold_feel_is_flatter(lab, long_windows):
     grooves = [groove_of(long_windows, index) for index in range(4)]
 
     def spread(temperature: float) -> float:
-        chance = Chance(feel_temperature=temperature)
+        sampling = Sampling(feel_temperature=temperature)
         return np.mean(
-            [lab.humanize(one, chance=chance).offsets[one.hits].std() for one in grooves]
+            [lab.humanize(one, sampling=sampling).offsets[one.hits].std() for one in grooves]
         )
 
     spreads = [spread(temperature) for temperature in (0, 0.5, 1, 1.5)]
@@ -122,9 +122,10 @@ def test_amounts_go_beyond_what_is_drawn(lab, long_windows):
 def test_kits_have_about_as_many_hits_as_are_asked_for(lab, long_windows):
     found = []
     for hits_a_bar in (8, 16, 28):
-        wishes = Wishes(hits_a_bar=hits_a_bar)
+        preferences = Preferences(hits_a_bar=hits_a_bar)
         kits = [
-            lab.drumify(groove_of(long_windows, index).bars(0, 4), wishes=wishes).n_hits / 4
+            lab.drumify(groove_of(long_windows, index).bars(0, 4), preferences=preferences).n_hits
+            / 4
             for index in range(0, N_LONG, 4)
         ]
         found.append(float(np.mean(kits)))
@@ -147,7 +148,7 @@ def test_transfer_brings_the_loudness_and_the_lateness(lab, long_windows):
 
 def test_a_bar_line_is_where_it_was(lab, long_windows):
     groove = groove_of(long_windows, 2)
-    more = lab.carry_on(groove.bars(0, 2), 4)
+    more = lab.continue_groove(groove.bars(0, 2), 4)
     assert more.bars(0, 2) == groove.bars(0, 2)
     struck = more.hits.reshape(6, STEPS_PER_BAR, 9).any(axis=(1, 2))
     assert struck[2:].all()

@@ -10,13 +10,16 @@ from fake_lab import FakeLab
 from fake_studio import FakeStudio
 from midi_builders import midi_file, note, note_off, track
 from page_driver import components, newest
+from pydantic import TypeAdapter
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Selectbox
 from tiny_data import drummed_groove
 
 from musicvae_core.errors import CheckpointError, InvalidMusicError
+from musicvae_core.lab.options import Preferences, Sampling
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, OPEN_HAT
 from musicvae_core.music.groove import Groove
+from pages.groove_lab.request import Request
 from pages.shared.collection import Source
 
 ROOT = Path(__file__).parents[1]
@@ -84,7 +87,7 @@ def test_a_seed_that_was_set_is_used_as_it_is(page: AppTest, studio: FakeStudio)
     press(page)
     page.number_input(key="groove_lab.seed").set_value(77).run()
     assert press(page)["note"] == "seed 77"
-    assert studio.calls[-1]["chance"].seed == 77
+    assert studio.calls[-1]["sampling"].seed == 77
 
 
 def test_the_dice_change_the_seed(page: AppTest) -> None:
@@ -176,8 +179,8 @@ def test_drumify_with_a_style_and_a_density(page: AppTest, studio: FakeStudio) -
     page.selectbox(key="groove_lab.style").set_value("hiphop")
     page.select_slider(key="groove_lab.density").set_value(12).run()
     shown = press(page)
-    wishes = studio.calls[-1]["wishes"]
-    assert (wishes.style, wishes.hits_a_bar) == ("hiphop", 12)
+    preferences = studio.calls[-1]["preferences"]
+    assert (preferences.style, preferences.hits_a_bar) == ("hiphop", 12)
     assert {step for step, _ in places(shown["before"]["hits"])} == {
         step for step, _ in places(shown["hits"])
     }
@@ -189,8 +192,8 @@ def test_any_style_is_still_chosen_after_another_tool(page: AppTest, studio: Fak
     style = page.selectbox(key="groove_lab.style")
     assert style.options[style.index] == "Any"
     press(page)
-    wishes = studio.calls[-1]["wishes"]
-    assert (wishes.style, wishes.hits_a_bar) == (None, None)
+    preferences = studio.calls[-1]["preferences"]
+    assert (preferences.style, preferences.hits_a_bar) == (None, None)
 
 
 def test_a_density_that_the_lab_cannot_reach_is_not_offered(page: AppTest) -> None:
@@ -227,10 +230,10 @@ def test_transfer_takes_the_feel_of_a_groove_a_style_or_a_drummer(
     assert "feel of Shuffle" in shown["note"]
     page.segmented_control(key="groove_lab.feel_of").set_value("style").run()
     press(page)
-    assert studio.calls[-1]["wishes"].style == "funk"
+    assert studio.calls[-1]["preferences"].style == "funk"
     page.segmented_control(key="groove_lab.feel_of").set_value("drummer").run()
     press(page)
-    assert studio.calls[-1]["wishes"].drummer == "drummer1"
+    assert studio.calls[-1]["preferences"].drummer == "drummer1"
 
 
 @pytest.mark.parametrize(
@@ -327,3 +330,10 @@ def test_every_disabled_control_says_why(page: AppTest) -> None:
     widgets = [*page.button, *page.selectbox, *page.slider, *page.number_input]
     assert any(widget.disabled for widget in widgets)
     assert all(widget.help for widget in widgets if widget.disabled)
+
+
+def test_a_request_saved_under_older_names_is_restored() -> None:
+    saved = '{"tool": "fill", "chance": {"seed": 7}, "wishes": {"style": "funk"}}'
+    request = Request("fill", Sampling(seed=7), Preferences(style="funk"))
+    schema = TypeAdapter(Request)
+    assert schema.validate_json(saved) == schema.validate_json(schema.dump_json(request)) == request

@@ -8,7 +8,7 @@ from tiny_data import random_groove
 from tiny_lab import N_BARS, any_groove, cells_of, differing, tiny_lab
 
 from musicvae_core.errors import ConfigError, InvalidMusicError
-from musicvae_core.lab.options import Amounts, Chance, Wishes
+from musicvae_core.lab.options import Amounts, Preferences, Sampling
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, SNARE
 from musicvae_core.music.grid import COMMON_TIME
 from musicvae_core.music.groove import Groove
@@ -27,7 +27,7 @@ def nothing_else_changed(before, after, cells):
 @FEW
 @given(GROOVES, SEEDS)
 def test_humanize_keeps_every_note(groove, seed):
-    played = tiny_lab().humanize(groove, chance=Chance(seed=seed))
+    played = tiny_lab().humanize(groove, sampling=Sampling(seed=seed))
     assert np.array_equal(played.hits, groove.hits)
     assert played.tempo_bpm == groove.tempo_bpm
     assert not np.array_equal(played.velocities, groove.velocities)
@@ -37,7 +37,7 @@ def test_humanize_keeps_every_note(groove, seed):
 @FEW
 @given(GROOVES, GROOVES, SEEDS)
 def test_transfer_keeps_every_note(feel, groove, seed):
-    played = tiny_lab().transfer(feel, groove, chance=Chance(seed=seed))
+    played = tiny_lab().transfer(feel, groove, sampling=Sampling(seed=seed))
     assert np.array_equal(played.hits, groove.hits)
     assert played.tempo_bpm == groove.tempo_bpm
 
@@ -45,10 +45,10 @@ def test_transfer_keeps_every_note(feel, groove, seed):
 @FEW
 @given(GROOVES, SEEDS)
 def test_amounts_of_nothing_give_the_input_back_exactly(groove, seed):
-    nothing, chance = Amounts(0, 0, 0), Chance(seed=seed)
+    nothing, sampling = Amounts(0, 0, 0), Sampling(seed=seed)
     feel = random_groove(np.random.default_rng(seed), 2)
-    assert tiny_lab().humanize(groove, amounts=nothing, chance=chance) == groove
-    assert tiny_lab().transfer(feel, groove, amounts=nothing, chance=chance) == groove
+    assert tiny_lab().humanize(groove, amounts=nothing, sampling=sampling) == groove
+    assert tiny_lab().transfer(feel, groove, amounts=nothing, sampling=sampling) == groove
 
 
 @FEW
@@ -75,7 +75,7 @@ def test_fully_quantised_is_on_the_grid(groove):
 )
 def test_fill_in_writes_only_where_it_is_asked(groove, seed, voices, data):
     bars = data.draw(st.sets(st.integers(0, groove.n_bars - 1), min_size=1))
-    filled = tiny_lab().fill_in(groove, voices=voices, bars=bars, chance=Chance(seed=seed))
+    filled = tiny_lab().fill_in(groove, voices=voices, bars=bars, sampling=Sampling(seed=seed))
     assert nothing_else_changed(groove, filled, cells_of(groove, voices, bars))
 
 
@@ -91,7 +91,7 @@ def test_fill_in_does_write_in_every_bar(n_bars):
 @FEW
 @given(GROOVES, SEEDS, st.integers(1, 9))
 def test_continue_begins_with_what_there_was(groove, seed, n_bars):
-    longer = tiny_lab().carry_on(groove, n_bars, chance=Chance(seed=seed))
+    longer = tiny_lab().continue_groove(groove, n_bars, sampling=Sampling(seed=seed))
     assert longer.n_bars == groove.n_bars + n_bars
     assert longer.bars(0, groove.n_bars) == groove
 
@@ -99,7 +99,7 @@ def test_continue_begins_with_what_there_was(groove, seed, n_bars):
 @FEW
 @given(GROOVES, SEEDS)
 def test_drumify_strikes_wherever_the_rhythm_does(groove, seed):
-    kit = tiny_lab().drumify(groove, chance=Chance(seed=seed))
+    kit = tiny_lab().drumify(groove, sampling=Sampling(seed=seed))
     assert kit.n_bars == groove.n_bars
     assert kit.tempo_bpm == groove.tempo_bpm
     assert kit.hits[groove.hits.any(axis=1)].any(axis=1).all()
@@ -108,18 +108,18 @@ def test_drumify_strikes_wherever_the_rhythm_does(groove, seed):
 @settings(max_examples=8, deadline=None)  # each example plays fifteen grooves
 @given(GROOVES, st.integers(0, 2**63 - 2))
 def test_a_seed_repeats_and_another_differs(groove, seed):
-    lab, chance = tiny_lab(), Chance(seed=seed)
+    lab, sampling = tiny_lab(), Sampling(seed=seed)
     makers = {
-        "humanize": lambda chance: lab.humanize(groove, chance=chance),
-        "drumify": lambda chance: lab.drumify(groove, chance=chance),
-        "transfer": lambda chance: lab.transfer(groove, groove, chance=chance),
-        "fill in": lambda chance: lab.fill_in(groove, chance=chance),
-        "continue": lambda chance: lab.carry_on(groove, 2, chance=chance),
+        "humanize": lambda sampling: lab.humanize(groove, sampling=sampling),
+        "drumify": lambda sampling: lab.drumify(groove, sampling=sampling),
+        "transfer": lambda sampling: lab.transfer(groove, groove, sampling=sampling),
+        "fill in": lambda sampling: lab.fill_in(groove, sampling=sampling),
+        "continue": lambda sampling: lab.continue_groove(groove, 2, sampling=sampling),
     }
     for name, make in makers.items():
-        made = make(chance)
-        assert made == make(chance), name
-        assert made != make(Chance(seed=seed + 1)), name
+        made = make(sampling)
+        assert made == make(sampling), name
+        assert made != make(Sampling(seed=seed + 1)), name
 
 
 @pytest.mark.parametrize("n_bars", [3, 5, 6, 64])
@@ -138,7 +138,7 @@ def test_a_hit_before_the_first_beat_stays_there_where_it_is_kept():
     groove = Groove.from_hits(hits, 0.7, offsets)
     filled = tiny_lab().fill_in(groove, voices=[CLOSED_HAT])
     assert filled.offsets[0, KICK] == np.float32(-0.4)
-    assert tiny_lab().carry_on(groove, 2).offsets[0, KICK] == np.float32(-0.4)
+    assert tiny_lab().continue_groove(groove, 2).offsets[0, KICK] == np.float32(-0.4)
     assert tiny_lab().humanize(groove, amounts=Amounts(timing=0)).offsets[0, KICK] < 0
 
 
@@ -148,7 +148,7 @@ def test_silence_stays_silent_and_can_be_filled(n_bars):
     assert lab.humanize(silence) == silence
     assert lab.transfer(random_groove(np.random.default_rng(0)), silence) == silence
     assert lab.fill_in(silence).n_hits > 0
-    assert lab.carry_on(silence, 2).n_bars == n_bars + 2
+    assert lab.continue_groove(silence, 2).n_bars == n_bars + 2
 
 
 def test_a_silent_rhythm_or_feel_is_refused():
@@ -171,7 +171,7 @@ def test_the_thinnest_and_the_densest_grooves(share):
     assert np.array_equal(lab.transfer(groove, groove).hits, hits)
     assert lab.drumify(groove).hits[hits.any(axis=1)].any(axis=1).all()
     assert not differing(groove, lab.fill_in(groove, voices=[KICK]))[:, KICK + 1 :].any()
-    assert lab.carry_on(groove, 3).bars(0, 3) == groove
+    assert lab.continue_groove(groove, 3).bars(0, 3) == groove
 
 
 def test_a_bar_that_is_held_between_two_that_are_not_is_held():
@@ -196,13 +196,22 @@ def test_equally_loud_taps_have_no_accents():
         (lambda lab, groove: lab.fill_in(groove, bars=[]), "No bar is chosen"),
         (lambda lab, groove: lab.fill_in(groove, bars=[2]), "no bar 3; there are bars 1 to 2"),
         (lambda lab, groove: lab.fill_in(groove, voices=[9]), "no voice 10"),
-        (lambda lab, groove: lab.carry_on(groove, 0), "0 bars were asked for"),
-        (lambda lab, groove: lab.carry_on(groove, 65), "65 bars were asked for"),
-        (lambda lab, groove: lab.humanize(groove, wishes=Wishes(style="polka")), "no style"),
-        (lambda lab, groove: lab.drumify(groove, wishes=Wishes(drummer="me")), "no drummer"),
-        (lambda lab, groove: lab.drumify(groove, wishes=Wishes(hits_a_bar=65)), "hits a bar is 65"),
+        (lambda lab, groove: lab.continue_groove(groove, 0), "0 bars were asked for"),
+        (lambda lab, groove: lab.continue_groove(groove, 65), "65 bars were asked for"),
+        (
+            lambda lab, groove: lab.humanize(groove, preferences=Preferences(style="polka")),
+            "no style",
+        ),
+        (
+            lambda lab, groove: lab.drumify(groove, preferences=Preferences(drummer="me")),
+            "no drummer",
+        ),
+        (
+            lambda lab, groove: lab.drumify(groove, preferences=Preferences(hits_a_bar=65)),
+            "hits a bar is 65",
+        ),
         (lambda lab, groove: lab.humanize(groove, amounts=Amounts(dynamics=2.1)), "is 2.1"),
-        (lambda lab, groove: lab.humanize(groove, chance=Chance(feel_temperature=-1)), "is -1"),
+        (lambda lab, groove: lab.humanize(groove, sampling=Sampling(feel_temperature=-1)), "is -1"),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_to_do(ask, problem):
@@ -213,26 +222,33 @@ def test_what_cannot_be_is_refused_with_what_to_do(ask, problem):
 def test_every_wish_changes_the_result():
     lab, groove = tiny_lab(), random_groove(np.random.default_rng(6), 2)
     plain = lab.drumify(groove)
-    for wishes in (Wishes(style="jazz"), Wishes(drummer="drummer7"), Wishes(hits_a_bar=40)):
-        assert lab.drumify(groove, wishes=wishes) != plain
+    for preferences in (
+        Preferences(style="jazz"),
+        Preferences(drummer="drummer7"),
+        Preferences(hits_a_bar=40),
+    ):
+        assert lab.drumify(groove, preferences=preferences) != plain
 
 
 def test_of_several_continuations_the_one_that_keeps_the_density_is_taken():
     lab, groove = tiny_lab(), random_groove(np.random.default_rng(0), 4)
     hits_a_bar = groove.n_hits / groove.n_bars
-    wishes = Wishes(hits_a_bar=hits_a_bar)
+    preferences = Preferences(hits_a_bar=hits_a_bar)
 
     def distance(made):
         counts = made.hits.reshape(made.n_bars, -1).sum(axis=1)[groove.n_bars :]
         return np.abs(counts - hits_a_bar).mean()
 
-    seeds = [Chance(seed=seed) for seed in range(8)]
-    kept = [distance(lab.carry_on(groove, 4, chance=seed)) for seed in seeds]
-    single = [distance(lab.carry_on(groove, 4, wishes=wishes, chance=seed)) for seed in seeds]
+    seeds = [Sampling(seed=seed) for seed in range(8)]
+    kept = [distance(lab.continue_groove(groove, 4, sampling=seed)) for seed in seeds]
+    single = [
+        distance(lab.continue_groove(groove, 4, preferences=preferences, sampling=seed))
+        for seed in seeds
+    ]
     assert np.mean(kept) < np.mean(single)
 
 
 def test_after_silence_any_number_of_hits_may_follow():
     silence = Groove.silent(2)
     anything = tiny_lab().fill_in(silence.padded(4), bars=[2, 3])
-    assert tiny_lab().carry_on(silence, 2) == anything
+    assert tiny_lab().continue_groove(silence, 2) == anything

@@ -14,7 +14,7 @@ from torch.distributions import MultivariateNormal, Normal
 from musicvae_core.cli.main import main
 from musicvae_core.errors import TooFewExamplesError
 from musicvae_core.lab.completion import complete, nats_of_rest
-from musicvae_core.lab.options import Chance
+from musicvae_core.lab.options import Sampling
 from musicvae_core.models.checkpoint import WEIGHTS_FILE, load_checkpoint, save_checkpoint
 from musicvae_core.models.conditioning import Conditioning, taps_of, tempo_only
 from musicvae_core.models.config import LabConfig
@@ -66,7 +66,7 @@ def test_noise_has_the_distribution_that_was_set():
     mean, mixing = torch.randn(Z), torch.randn(Z, Z)
     covariance = mixing @ mixing.T
     code_noise = CodeNoise(Z)
-    code_noise.set_law(2, mean, covariance)
+    code_noise.set_distribution(2, mean, covariance)
     drawn = code_noise(torch.randn(40_000, Z), torch.full((40_000,), 2))
     assert torch.allclose(drawn.mean(dim=0), mean, atol=0.05)
     assert torch.allclose(torch.cov(drawn.T), covariance, atol=0.15)
@@ -107,9 +107,11 @@ def test_a_fitted_prior_makes_what_is_hidden_likelier_and_keeps_the_weights(wind
 
 def test_playing_uses_the_fitted_noise(windows, fitted):
     given, controls = Conditioning.notes(windows.features), tempo_only(windows.tempos_bpm)
-    played = [complete(one.model, given, controls, Chance()) for one in (tiny_checkpoint(), fitted)]
+    played = [
+        complete(one.model, given, controls, Sampling()) for one in (tiny_checkpoint(), fitted)
+    ]
     assert not np.array_equal(*played)
-    assert np.array_equal(complete(fitted.model, given, controls, Chance()), played[1])
+    assert np.array_equal(complete(fitted.model, given, controls, Sampling()), played[1])
 
 
 def test_too_few_windows_are_refused(windows):

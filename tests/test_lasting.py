@@ -102,7 +102,9 @@ def test_two_tabs_add_favourites_and_take_them_away_without_losing_the_other_s(
     other.session_state["kept.favourites"] = History({"second": sources[1], "third": sources[2]})
     other.run()
     favourites = one.session_state["kept.favourites"]
-    one.session_state["kept.favourites"] = favourites.then({**favourites.now, "fourth": sources[3]})
+    one.session_state["kept.favourites"] = favourites.extended(
+        {**favourites.now, "fourth": sources[3]}
+    )
     one.run()
     found = new_session().run().session_state["kept.favourites"].now
     assert set(found) == {"second", "third", "fourth"}

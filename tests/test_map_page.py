@@ -19,7 +19,7 @@ from musicvae_core.studio import Studio
 from pages.map.cards import _rows_of, _summary
 from pages.map.figure import fields_of, map_figure, matching
 from pages.map.points import Hand, Spot, _middle_spot, _mine_id, point_of
-from pages.shared.card import _hits_as_sent
+from pages.shared.card import _hits_payload
 from pages.shared.collection import Source, bars_phrase, fingerprint
 from pages.shared.session import Shelf
 from pages.shared.store import History
@@ -110,7 +110,7 @@ def test_a_chosen_point_plays_and_its_neighbours_stand_below(page: AppTest) -> N
     performance = ATLAS.performance_of(40)
     assert hand["cards"][0]["tempo"] == performance.tempo_bpm
     assert performance.name in hand["cards"][0]["note"]
-    assert hand["cards"][0]["hits"] == _hits_as_sent(
+    assert hand["cards"][0]["hits"] == _hits_payload(
         groove_at(ATLAS.codes[40], performance.tempo_bpm)
     )
     angles = [
@@ -277,7 +277,7 @@ def test_a_groove_that_was_sent_is_in_hand_and_plays_as_it_is(page: AppTest) -> 
     page.session_state["kept.map.inbox"] = [sent]
     [card] = decks(page.run())[0]["cards"]
     assert (card["id"], card["name"], card["tempo"]) == (_mine_id(sent.groove), "Sent", 97.0)
-    assert card["hits"] == _hits_as_sent(sent.groove)
+    assert card["hits"] == _hits_payload(sent.groove)
     assert decks(page)[0]["play"] == [card["id"], "groove_2bar.1"]
 
 

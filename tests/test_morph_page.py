@@ -157,7 +157,7 @@ def test_undo_is_of_the_ends_that_are_shown(page: AppTest) -> None:
     show_ends(page, 4)
     slots = page.session_state["kept.morph.slots"]
     changed = {**slots.now, "morph.d": Source("mine", some_groove(8))}
-    page.session_state["kept.morph.slots"] = slots.then(changed)
+    page.session_state["kept.morph.slots"] = slots.extended(changed)
     show_ends(page, 2)
     assert page.button(key="morph.undo").disabled
     show_ends(page, 4)

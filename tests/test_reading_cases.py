@@ -127,10 +127,10 @@ RIGHT: dict[str, Callable[[MidiReading], None] | None] = {
     "toontrack_hats.mid": offers_maps,
     "tempo_fermata_15bpm.mid": plays_most_beats,
     "tempo_60_then_120.mid": keeps_both_tempos,
-    "controller_value_200.mid": is_said_to_be("1 damaged event was passed over."),
+    "controller_value_200.mid": is_said_to_be("1 damaged event was skipped."),
     "hat_42_with_cc4_open.mid": has_open_hats,
-    "metre_2_2.mid": is_in_other_bars("What is in 2/2 is read in bars of 4/4."),
-    "metre_2_4.mid": is_in_other_bars("What is in 2/4 is read in bars of 4/4."),
+    "metre_2_2.mid": is_in_other_bars("Bars of 2/2 are read as bars of 4/4."),
+    "metre_2_4.mid": is_in_other_bars("Bars of 2/4 are read as bars of 4/4."),
     "metre_one_2_4_bar_in_song.mid": goes_on_after_a_short_bar,
     "metre_silent_pickup_1_4.mid": is_in_other_bars(
         "A silent bar of 1/4 before bar 1 is left out."

@@ -45,7 +45,7 @@ def test_a_counter_gives_no_number_twice() -> None:
 def test_an_undo_leads_back_through_all_values(values: list[int]) -> None:
     history = History(values[0])
     for value in values[1:]:
-        history = history.then(value)
+        history = history.extended(value)
     seen = [history.now]
     while history.can_undo():
         history = history.undone()
@@ -67,14 +67,14 @@ def test_an_undo_can_look_for_another_value(values: list[int], wanted: int) -> N
 
 
 def test_an_amendment_reaches_the_past_and_is_no_step() -> None:
-    history = History(1).then(2).amended(lambda value: 10 * value)
+    history = History(1).extended(2).mapped(lambda value: 10 * value)
     assert (history.now, history.undone().now, history.past) == (20, 10, (10,))
 
 
 def test_the_past_is_bounded() -> None:
     history = History(0)
     for value in range(1, _MAX_PAST + 10):
-        history = history.then(value)
+        history = history.extended(value)
     assert len(history.past) == _MAX_PAST
     assert history.undone().now == history.now - 1
 

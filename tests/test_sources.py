@@ -322,7 +322,7 @@ def test_a_shared_code_is_shown_and_reads_back(app: AppTest) -> None:
 
 def test_a_bad_share_code_is_one_sentence_and_changes_nothing(app: AppTest) -> None:
     app.text_input(key=f"{KEY}.code").set_value("gs1.nonsense").run()
-    assert "damaged or not whole" in app.error[0].value
+    assert "damaged or incomplete" in app.error[0].value
     assert told(app)["name"] == "Rock"
     unknown = write_share_code(Shared(groove_of(1), "their_model", "their kit"))
     app.text_input(key=f"{KEY}.code").set_value(unknown).run()

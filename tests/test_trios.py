@@ -175,7 +175,7 @@ def test_a_taken_part_decodes_its_bars_as_the_model_it_is_of():
     torch.manual_seed(0)
     line = build(override(preset("melody_16bar_tiny"), ["z_size=16"]).model).eval()
     trio = build(TINY.model).eval()
-    trio.take_part("bass", line)
+    trio.initialise_part("bass", line)
     z = torch.randn(2, TINY.model.z_size)
     own = z.view(2, 16, 3, -1)[:, :, 1].flatten(0, 1)
     with torch.no_grad():
@@ -184,7 +184,7 @@ def test_a_taken_part_decodes_its_bars_as_the_model_it_is_of():
         drawn = trio.head.split_features(trio.decode(z, 0.0))[1]
     assert torch.equal(drawn.reshape(expected.shape), expected)
     with pytest.raises(ConfigError, match="drums"):
-        trio.take_part("drums", line)
+        trio.initialise_part("drums", line)
 
 
 @torch.no_grad()

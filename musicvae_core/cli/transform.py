@@ -20,7 +20,7 @@ from musicvae_core.cli.arguments import (
 )
 from musicvae_core.data.files import check_file, make_folder, write_content
 from musicvae_core.errors import ConfigError, MidiError, SoundTooLongError
-from musicvae_core.lab.options import Amounts, Chance, Wishes
+from musicvae_core.lab.options import Amounts, Preferences, Sampling
 from musicvae_core.music.drums import VOICES
 from musicvae_core.music.grid import Grid
 from musicvae_core.music.groove import Groove
@@ -231,13 +231,18 @@ def _run(options: argparse.Namespace, play: _Play, read: _Read) -> None:
 
 def _humanize(lab: Any, groove: Groove, options: argparse.Namespace) -> Groove:
     made: Groove = lab.humanize(
-        groove, amounts=_amounts(options), wishes=_wishes(options), chance=_chance(options)
+        groove,
+        amounts=_amounts(options),
+        preferences=_preferences(options),
+        sampling=_sampling(options),
     )
     return made
 
 
 def _drumify(lab: Any, groove: Groove, options: argparse.Namespace) -> Groove:
-    made: Groove = lab.drumify(groove, wishes=_wishes(options), chance=_chance(options))
+    made: Groove = lab.drumify(
+        groove, preferences=_preferences(options), sampling=_sampling(options)
+    )
     return made
 
 
@@ -250,7 +255,7 @@ def _transfer(lab: Any, groove: Groove, options: argparse.Namespace) -> Groove:
     feel = feel.from_first_hit()
     print(f"{options.feel}: {feel.summary}")
     made: Groove = lab.transfer(
-        feel.groove, groove, amounts=_amounts(options), chance=_chance(options)
+        feel.groove, groove, amounts=_amounts(options), sampling=_sampling(options)
     )
     return made
 
@@ -260,15 +265,15 @@ def _fill(lab: Any, groove: Groove, options: argparse.Namespace) -> Groove:
         groove,
         voices=[_voice(name) for name in options.voices],
         bars=None if options.bars is None else _bars(options.bars, groove.n_bars),
-        wishes=_wishes(options),
-        chance=_chance(options),
+        preferences=_preferences(options),
+        sampling=_sampling(options),
     )
     return made
 
 
 def _continue(lab: Any, groove: Groove, options: argparse.Namespace) -> Groove:
-    made: Groove = lab.carry_on(
-        groove, options.bars, wishes=_wishes(options), chance=_chance(options)
+    made: Groove = lab.continue_groove(
+        groove, options.bars, preferences=_preferences(options), sampling=_sampling(options)
     )
     return made
 
@@ -277,13 +282,13 @@ def _amounts(options: argparse.Namespace) -> Amounts:
     return Amounts(options.dynamics / 100, options.timing / 100, options.quantise / 100)
 
 
-def _wishes(options: argparse.Namespace) -> Wishes:
-    return Wishes(options.style, options.drummer, getattr(options, "hits_a_bar", None))
+def _preferences(options: argparse.Namespace) -> Preferences:
+    return Preferences(options.style, options.drummer, getattr(options, "hits_a_bar", None))
 
 
-def _chance(options: argparse.Namespace) -> Chance:
+def _sampling(options: argparse.Namespace) -> Sampling:
     temperature = getattr(options, "temperature", 1.0)
-    return Chance(temperature, options.feel_temperature, options.seed)
+    return Sampling(temperature, options.feel_temperature, options.seed)
 
 
 def _voice(name: str) -> int:

@@ -292,7 +292,7 @@ def download_archive(
     """
     archive = folder / Path(urlsplit(url).path).name
     part = archive.with_name(archive.name + ".part")
-    with _failures_named(url, folder, size):
+    with _report_failures(url, folder, size):
         if _is_verified(archive, size, sha256):
             _log.info("%s is there and whole", archive)
             return archive
@@ -305,7 +305,7 @@ def download_archive(
 
 
 @contextmanager
-def _failures_named(url: str, folder: Path, size: int) -> Iterator[None]:
+def _report_failures(url: str, folder: Path, size: int) -> Iterator[None]:
     """Turn what the network, the server or the disk raises into a `DataError`."""
     try:
         yield

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from musicvae_core.lab.options import Chance
+from musicvae_core.lab.options import Sampling
 from musicvae_core.models.conditioning import Conditioning, Controls, Flags, Floats
 from musicvae_core.models.decoders import shift_right
 from musicvae_core.models.lab import GrooveLab, Inference, known_of
@@ -39,7 +39,7 @@ def complete(
     model: GrooveLab,
     given: Conditioning,
     controls: Controls,
-    chance: Chance,
+    sampling: Sampling,
     *,
     context_bars: int = 1,
     like: Example | None = None,
@@ -58,7 +58,7 @@ def complete(
         The known parts of (B, T) grooves; T is a whole number of bars.
     controls
         Tempo, density, style and drummer.
-    chance
+    sampling
         Temperatures and seed.
     context_bars
         How many preceding bars a stretch is conditioned on, where there are any. More are more
@@ -71,20 +71,20 @@ def complete(
     -------
     (B, T, 27) float32; the known parts are unchanged.
     """
-    generator = torch.Generator().manual_seed(chance.seed)
+    generator = torch.Generator().manual_seed(sampling.seed)
     noise = torch.randn((len(given.features), model.config.z_size), generator=generator)
     known = np.concatenate([given.hits, given.velocities, given.offsets], axis=-1)
     given = replace(given, features=np.where(known, given.features, 0).astype(np.float32))
     n_lead = like.features.shape[1] if like else 0
     grid = model.config.grid
     window_bars = model.config.n_bars - n_lead // grid.steps_per_bar
-    seeds = np.random.default_rng(chance.seed)  # a seed for each stretch, however many grooves
+    seeds = np.random.default_rng(sampling.seed)  # a seed for each stretch, however many grooves
     for stretch in stretches(open_bars(given, grid), window_bars, context_bars):
         window, n_before = _window(given, stretch, grid.steps_per_bar)
         if like:
             window = Conditioning.everything(like.features).followed_by(window)
         generator.manual_seed(int(seeds.integers(2**62)))
-        made = _complete_stretch(model, window, controls, chance, like or noise, generator)
+        made = _complete_stretch(model, window, controls, sampling, like or noise, generator)
         features = given.features.copy()
         made_bars = np.array([stretch.first_made, stretch.end])
         made_steps = slice(*(grid.steps_per_bar * made_bars))
@@ -135,7 +135,7 @@ def _complete_stretch(
     model: GrooveLab,
     given: Conditioning,
     controls: Controls,
-    chance: Chance,
+    sampling: Sampling,
     code: Example | Tensor,
     generator: torch.Generator,
 ) -> Floats:
@@ -149,8 +149,8 @@ def _complete_stretch(
         z,
         context,
         known_of(given),
-        temperature=chance.temperature,
-        feel_temperature=chance.feel_temperature,
+        temperature=sampling.temperature,
+        feel_temperature=sampling.feel_temperature,
         generator=generator,
     ).numpy()
     return features

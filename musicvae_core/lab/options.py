@@ -20,7 +20,7 @@ _Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Chance:
+class Sampling:
     """How random the result is, and its seed.
 
     Parameters
@@ -43,7 +43,7 @@ class Chance:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class Preferences:
     """What the groove should be like; where a field is None, the model chooses.
 
     Parameters
@@ -112,7 +112,7 @@ def _check(name: str, value: float, lowest: float, highest: float) -> None:
         raise ConfigError(f"The {name} is {value:g}; it must lie in {lowest:g} to {highest:g}.")
 
 
-FULLY, ANYTHING, USUAL = Amounts(), Wishes(), Chance()
+DEFAULT_AMOUNTS, NO_PREFERENCES, DEFAULT_SAMPLING = Amounts(), Preferences(), Sampling()
 """The defaults."""
 
 

@@ -14,12 +14,12 @@ import torch
 from musicvae_core.errors import ConfigError, InvalidMusicError
 from musicvae_core.lab.completion import Example, complete
 from musicvae_core.lab.options import (
-    ANYTHING,
-    FULLY,
-    USUAL,
+    DEFAULT_AMOUNTS,
+    DEFAULT_SAMPLING,
+    NO_PREFERENCES,
     Amounts,
-    Chance,
-    Wishes,
+    Preferences,
+    Sampling,
     match_feel,
 )
 from musicvae_core.models.checkpoint import LabCheckpoint
@@ -44,7 +44,7 @@ eight that follow, density changes by this many octaves (means over the validati
 the model is not given the density, .21 if it is, .09 with four draws; the drummers' own, .12."""
 _EXAMPLE_BARS = 2
 """Bars of the groove whose feel is transferred that precede every stretch as context."""
-_MAX_HEARD_WINDOWS = 16
+_MAX_EXAMPLE_WINDOWS = 16
 
 
 class Lab:
@@ -78,9 +78,9 @@ class Lab:
         self,
         groove: Groove,
         *,
-        amounts: Amounts = FULLY,
-        wishes: Wishes = ANYTHING,
-        chance: Chance = USUAL,
+        amounts: Amounts = DEFAULT_AMOUNTS,
+        preferences: Preferences = NO_PREFERENCES,
+        sampling: Sampling = DEFAULT_SAMPLING,
     ) -> Groove:
         """Give a groove new feel: keep every note, and redraw its velocity and timing.
 
@@ -90,9 +90,9 @@ class Lab:
             A groove of any length.
         amounts
             How far to move from the original feel.
-        wishes
+        preferences
             A style or a drummer to play like; the number of hits is always the groove's own.
-        chance
+        sampling
             Seed, and temperature of the feel.
 
         Raises
@@ -101,11 +101,15 @@ class Lab:
             If there is no such style or drummer.
         """
         given = Conditioning.notes(_features(groove))
-        played = self._complete(groove, given, replace(wishes, hits_a_bar=None), chance, 1)
+        played = self._complete(groove, given, replace(preferences, hits_a_bar=None), sampling, 1)
         return amounts.apply(groove, played)
 
     def drumify(
-        self, rhythm: Groove, *, wishes: Wishes = ANYTHING, chance: Chance = USUAL
+        self,
+        rhythm: Groove,
+        *,
+        preferences: Preferences = NO_PREFERENCES,
+        sampling: Sampling = DEFAULT_SAMPLING,
     ) -> Groove:
         """Turn a rhythm into a full drum part that plays at the same steps.
 
@@ -114,9 +118,9 @@ class Lab:
         rhythm
             Any groove: its voices are merged into one, the loudest at each step. If all its
             hits are equally loud, it has no accents and the model adds them.
-        wishes
+        preferences
             Style, drummer, number of hits.
-        chance
+        sampling
             Seed and temperatures.
 
         Raises
@@ -132,15 +136,15 @@ class Lab:
         if np.ptp(rhythm.velocities[rhythm.hits]) == 0:
             taps = taps * np.array([1, 0, 1], np.float32)
         given = replace(Conditioning.nothing(features), taps=taps.astype(np.float32))
-        return self._complete(rhythm, given, wishes, chance, _CONTEXT_BARS)
+        return self._complete(rhythm, given, preferences, sampling, _CONTEXT_BARS)
 
     def transfer(
         self,
         feel: Groove,
         groove: Groove,
         *,
-        amounts: Amounts = FULLY,
-        chance: Chance = USUAL,
+        amounts: Amounts = DEFAULT_AMOUNTS,
+        sampling: Sampling = DEFAULT_SAMPLING,
     ) -> Groove:
         """Play the notes of one groove with the feel of another.
 
@@ -152,7 +156,7 @@ class Lab:
             The groove whose notes to keep, of any length.
         amounts
             How far to move from the original feel.
-        chance
+        sampling
             Seed, and temperature of the feel.
 
         Raises
@@ -166,13 +170,15 @@ class Lab:
         each of these steps adds.
         """
         _check_sounds(feel, "groove whose feel is wanted")
-        played = self.play_like(self.listen(feel), groove, chance)
+        played = self.play_like(self.example_from(feel), groove, sampling)
         return amounts.apply(groove, match_feel(played, feel))
 
-    def play_like(self, example: Example, groove: Groove, chance: Chance = USUAL) -> Groove:
-        """Give a groove new feel, conditioned on an example's code and bars; see `listen`."""
+    def play_like(
+        self, example: Example, groove: Groove, sampling: Sampling = DEFAULT_SAMPLING
+    ) -> Groove:
+        """Give a groove new feel, conditioned on an example's code and bars; see `example_from`."""
         return self._complete(
-            groove, Conditioning.notes(_features(groove)), ANYTHING, chance, 1, example
+            groove, Conditioning.notes(_features(groove)), NO_PREFERENCES, sampling, 1, example
         )
 
     def fill_in(
@@ -181,8 +187,8 @@ class Lab:
         *,
         voices: Collection[int] = range(N_VOICES),
         bars: Collection[int] | None = None,
-        wishes: Wishes = ANYTHING,
-        chance: Chance = USUAL,
+        preferences: Preferences = NO_PREFERENCES,
+        sampling: Sampling = DEFAULT_SAMPLING,
     ) -> Groove:
         """Rewrite some voices in some bars, and keep everything else exactly.
 
@@ -194,9 +200,9 @@ class Lab:
             Rows of `VOICES` to rewrite.
         bars
             Bars in which to rewrite them, counted from 0; None for all.
-        wishes
+        preferences
             Style, drummer, and number of hits over all voices.
-        chance
+        sampling
             Seed and temperatures.
 
         Raises
@@ -209,20 +215,20 @@ class Lab:
         _check_choice("voice", voices, N_VOICES)
         _check_choice("bar", where, groove.n_bars)
         given = _all_but(groove, voices, where)
-        return self._complete(groove, given, wishes, chance, _CONTEXT_BARS)
+        return self._complete(groove, given, preferences, sampling, _CONTEXT_BARS)
 
-    def carry_on(
+    def continue_groove(
         self,
         groove: Groove,
         n_bars: int,
         *,
-        wishes: Wishes = ANYTHING,
-        chance: Chance = USUAL,
+        preferences: Preferences = NO_PREFERENCES,
+        sampling: Sampling = DEFAULT_SAMPLING,
     ) -> Groove:
         """Continue a groove for `n_bars` bars; return the groove followed by the new bars.
 
-        If `wishes` gives no number of hits, the density of the groove's last four bars is used:
-        four continuations are drawn with that density as a control, and the closest is taken.
+        If `preferences` gives no number of hits, the density of the groove's last four bars is
+        used: four continuations are drawn with that density as a control, and the closest is taken.
 
         Raises
         ------
@@ -236,32 +242,32 @@ class Lab:
         longer = groove.padded(groove.n_bars + n_bars)
         new = range(groove.n_bars, longer.n_bars)
         hits_a_bar = _recent_hits_a_bar(groove)
-        if wishes.hits_a_bar is not None or hits_a_bar is None:
-            return self.fill_in(longer, bars=new, wishes=wishes, chance=chance)
-        wishes = replace(wishes, hits_a_bar=hits_a_bar)
+        if preferences.hits_a_bar is not None or hits_a_bar is None:
+            return self.fill_in(longer, bars=new, preferences=preferences, sampling=sampling)
+        preferences = replace(preferences, hits_a_bar=hits_a_bar)
         given = _all_but(longer, range(N_VOICES), new)
-        draws = self._draw(longer, given, wishes, chance, _CONTEXT_BARS, n_draws=_N_DRAWS)
+        draws = self._draw(longer, given, preferences, sampling, _CONTEXT_BARS, n_draws=_N_DRAWS)
         return min(draws, key=lambda draw: _unevenness(draw, groove.n_bars, hits_a_bar))
 
     def _complete(
         self,
         groove: Groove,
         given: Conditioning,
-        wishes: Wishes,
-        chance: Chance,
+        preferences: Preferences,
+        sampling: Sampling,
         context_bars: int,
         like: Example | None = None,
     ) -> Groove:
         """Complete a groove, given its known parts."""
-        [made] = self._draw(groove, given, wishes, chance, context_bars, like)
+        [made] = self._draw(groove, given, preferences, sampling, context_bars, like)
         return made
 
     def _draw(
         self,
         groove: Groove,
         given: Conditioning,
-        wishes: Wishes,
-        chance: Chance,
+        preferences: Preferences,
+        sampling: Sampling,
         context_bars: int,
         like: Example | None = None,
         n_draws: int = 1,
@@ -272,32 +278,32 @@ class Lab:
         features = complete(
             self.checkpoint.model,
             given.take(draws),
-            self._controls(groove, wishes).take(draws),
-            chance,
+            self._controls(groove, preferences).take(draws),
+            sampling,
             context_bars=context_bars,
             like=like,
         )
         made = [self.checkpoint.to_music(one, groove.tempo_bpm) for one in features]
         return [_put_back(groove, given, one) for one in made]
 
-    def _controls(self, groove: Groove, wishes: Wishes) -> Controls:
-        hits_a_bar = np.nan if wishes.hits_a_bar is None else wishes.hits_a_bar
+    def _controls(self, groove: Groove, preferences: Preferences) -> Controls:
+        hits_a_bar = np.nan if preferences.hits_a_bar is None else preferences.hits_a_bar
         density = hits_a_bar / groove.grid.steps_per_bar
         return Controls(
             np.array([groove.tempo_bpm], np.float32),
             np.array([density], np.float32),
-            np.array([_place("style", wishes.style, self.styles)]),
-            np.array([_place("drummer", wishes.drummer, self.drummers)]),
+            np.array([_place("style", preferences.style, self.styles)]),
+            np.array([_place("drummer", preferences.drummer, self.drummers)]),
         )
 
     @torch.inference_mode()
-    def listen(self, feel: Groove) -> Example:
+    def example_from(self, feel: Groove) -> Example:
         """Return the code and the first bars of a groove's most typical window."""
         config, model = self.checkpoint.config, self.checkpoint.model
         self.grid.check(feel.grid)
         windows = _sounding_windows(feel, config.n_bars)
         features = np.concatenate([_features(window) for window in windows])
-        controls = self._controls(feel, ANYTHING).take(np.zeros(len(windows), np.int64))
+        controls = self._controls(feel, NO_PREFERENCES).take(np.zeros(len(windows), np.int64))
         condition = model.condition(Conditioning.notes(features), controls)
         mu, _ = model.encode(torch.from_numpy(features), condition)
         distances = (mu - mu.mean(dim=0)).norm(dim=-1)
@@ -339,11 +345,11 @@ def _unevenness(groove: Groove, start_bar: int, hits_a_bar: float) -> float:
 def _recent_hits_a_bar(groove: Groove) -> float | None:
     """Return the mean number of hits in the last bars; None, for any number, if they are silent.
 
-    The mean is limited to the most that `Wishes` allows.
+    The mean is limited to the most that `Preferences` allows.
     """
     n_bars = min(groove.n_bars, _DENSITY_BARS)
     n_hits = groove.bars(groove.n_bars - n_bars, n_bars).n_hits
-    return min(n_hits / n_bars, Wishes.MAX_HITS_A_BAR) if n_hits else None
+    return min(n_hits / n_bars, Preferences.MAX_HITS_A_BAR) if n_hits else None
 
 
 def _features(groove: Groove) -> Floats:
@@ -359,7 +365,7 @@ def _sounding_windows(feel: Groove, n_bars: int) -> Sequence[Groove]:
     windows = feel.windows(n_bars) or [feel.repeated(n_bars)]
     most = max(window.n_hits for window in windows)
     lively = [window for window in windows if 2 * window.n_hits >= most]
-    return lively[:: -(-len(lively) // _MAX_HEARD_WINDOWS)]
+    return lively[:: -(-len(lively) // _MAX_EXAMPLE_WINDOWS)]
 
 
 def _place(kind: str, name: str | None, names: tuple[str, ...]) -> int:

@@ -56,7 +56,7 @@ def known_of(given: Conditioning, device: torch.device | str = "cpu") -> _Known:
     return _Known(*(torch.from_numpy(part).to(device) for part in parts))
 
 
-class _HeldNoise(NamedTuple):
+class _ConstrainedNoise(NamedTuple):
     """The noise of a sequence, (T, B, ...), and the constraints on its output."""
 
     noise: Noise
@@ -64,11 +64,11 @@ class _HeldNoise(NamedTuple):
     forbidden: Tensor
     feel_temperature: float
 
-    def steps(self) -> list[_HeldNoise]:
+    def steps(self) -> list[_ConstrainedNoise]:
         """Split into single steps."""
         known = [_Known(*parts) for parts in zip(*(p.unbind(0) for p in self.known), strict=True)]
         parts = zip(self.noise.steps(), known, self.forbidden.unbind(0), strict=True)
-        return [_HeldNoise(*part, self.feel_temperature) for part in parts]
+        return [_ConstrainedNoise(*part, self.feel_temperature) for part in parts]
 
 
 class LabHead(GrooveHead):
@@ -127,7 +127,7 @@ class LabHead(GrooveHead):
             mixture.log_prob(of_offset, offsets, self.offset_lattice),
         )
 
-    def draw(self, projected: Tensor, temperature: float, noise: _HeldNoise) -> Tensor:  # type: ignore[override]
+    def draw(self, projected: Tensor, temperature: float, noise: _ConstrainedNoise) -> Tensor:  # type: ignore[override]
         """Draw the unknown cells of a step: (..., P) to (..., 27).
 
         Source: combinations far less likely than the most likely one are left out, as in min-p
@@ -354,7 +354,9 @@ class GrooveLab(nn.Module):
             n_examples, n_steps = context.shape[:2]
             noise = self.head.draw_noise((n_steps, n_examples), generator)
             by_step = _Known(*(part.transpose(0, 1) for part in known))  # (T, B, ...)
-            held: Any = _HeldNoise(noise, by_step, self.head.forbidden(by_step), feel_temperature)
+            held: Any = _ConstrainedNoise(
+                noise, by_step, self.head.forbidden(by_step), feel_temperature
+            )
             return self.decoder.run(z, context, n_steps, self.head, temperature, held)
 
         features: Tensor = on_whole_blocks(decode, z, context, *known)

@@ -136,7 +136,7 @@ class MusicVAE(nn.Module):
         self.encoder.spread(self.encoder(features[..., : self.n_features])[0], sigma)
 
     @torch.no_grad()
-    def take_part(self, name: str, trained: MusicVAE) -> None:
+    def initialise_part(self, name: str, trained: MusicVAE) -> None:
         """Initialise one part's within-bar weights from a model trained on that part alone.
 
         The weights that relate bars to one another are not copied; they start out contributing

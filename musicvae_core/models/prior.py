@@ -303,11 +303,11 @@ class CodeNoise(nn.Module):
     def log_prob(self, residuals: Tensor, kinds: Tensor) -> Tensor:
         """Return the log density (B,) of noise (B, Z) of the given kinds."""
         roots = self.roots[kinds]
-        law = MultivariateNormal(self.means[kinds], covariance_matrix=roots @ roots)
-        density: Tensor = law.log_prob(residuals)  # type: ignore[no-untyped-call]
+        distribution = MultivariateNormal(self.means[kinds], covariance_matrix=roots @ roots)
+        density: Tensor = distribution.log_prob(residuals)  # type: ignore[no-untyped-call]
         return density
 
-    def set_law(self, kind: int, mean: Tensor, covariance: Tensor) -> None:
+    def set_distribution(self, kind: int, mean: Tensor, covariance: Tensor) -> None:
         """Set the mean (Z,) and covariance (Z, Z) of one kind.
 
         Of all square roots of the covariance, the symmetric one moves the noise least, so that
@@ -320,5 +320,5 @@ class CodeNoise(nn.Module):
 
 def _leave_unfitted(noise: CodeNoise, tensors: dict[str, Tensor], prefix: str, *_: Any) -> None:
     """Fall back to N(0, I) for checkpoints saved before this noise existed."""
-    for name, law in CodeNoise(noise.means.shape[1]).named_buffers():
-        tensors.setdefault(prefix + name, law)
+    for name, buffer in CodeNoise(noise.means.shape[1]).named_buffers():
+        tensors.setdefault(prefix + name, buffer)

@@ -1,4 +1,4 @@
-"""Attributes of a groove, each a number, with a title, a unit and a step for the pages."""
+"""Attributes of a groove, each a number; titles, units and slider steps for those on the pages."""
 
 from __future__ import annotations
 
@@ -30,10 +30,7 @@ _Array = NDArray[np.float64]
 
 
 class _Beats(NamedTuple):
-    """The arrays of grooves: hits (..., T, 9) bool, velocities and offsets (..., T, 9) float.
-
-    grid is how their steps divide time.
-    """
+    """The arrays of grooves: hits (..., T, 9) bool, velocities and offsets (..., T, 9) float32."""
 
     hits: NDArray[np.bool_]
     velocities: NDArray[np.float32]
@@ -54,7 +51,7 @@ def beats_of(features: NDArray[np.float32], grid: Grid = COMMON_TIME) -> _Beats:
 
 
 def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> _Array:
-    """Divide element by element, with 0 where there is nothing to divide by."""
+    """Divide element by element; 0 where the divisor is 0."""
     part, whole = np.asarray(part, np.float64), np.asarray(whole)
     return np.asarray(np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0))
 
@@ -78,7 +75,7 @@ def _struck(beats: _Beats) -> NDArray[np.bool_]:
 def _step_density(beats: _Beats) -> _Array:
     """Return the share of steps with a hit, 0 to 1.
 
-    Source: Roberts et al. 2018, section 5.3 (note density, as onsets a step).
+    Source: Roberts et al. 2018, section 5.3 (note density, as onsets per step).
     """
     return np.asarray(_struck(beats).mean(axis=-1))
 
@@ -89,13 +86,12 @@ def _voices_used(beats: _Beats) -> _Array:
 
 
 def _syncopation(beats: _Beats) -> _Array:
-    """Return the share of struck steps that syncopate by a step, 0 to 1.
+    """Return the share of steps with hits that are syncopated, 0 to 1.
 
-    A step, a sixteenth in common time, does so where it is struck, lies between two eighths,
-    and the step before it is silent.
+    A step is syncopated if it has a hit, lies between two eighths, and the step before is silent.
 
-    Source: Roberts et al. 2018, section 5.3 (attributes), where it is counted; here it is
-    divided by the struck steps so that length and density do not matter.
+    Source: Roberts et al. 2018, section 5.3 (attributes), which counts such steps; here they are
+    divided by the steps with hits, so that length and density do not matter.
     """
     struck = _struck(beats)
     syncopated = struck[..., 1:] & ~struck[..., :-1] & _between_eighths(beats)[1:]
@@ -103,19 +99,19 @@ def _syncopation(beats: _Beats) -> _Array:
 
 
 def _between_eighths(beats: _Beats) -> NDArray[np.bool_]:
-    """Return the steps, (T,), that lie on no eighth."""
+    """Return which steps, (T,), do not lie on an eighth."""
     steps_per_beat = beats.grid.steps_per_beat
     places = np.arange(beats.hits.shape[-2]) % steps_per_beat
     return np.asarray(2 * places % steps_per_beat != 0)
 
 
 def _sixteenth_syncopation(beats: _Beats) -> _Array:
-    """Return the share of hits that syncopate by a sixteenth in their own voice, 0 to 1.
+    """Return the share of hits that are sixteenth syncopations within their own voice, 0 to 1.
 
-    A hit does so between two eighths, with no hit of its voice on the step before.
+    Such a hit lies between two eighths, and its voice has no hit on the step before.
 
-    Source: Roberts et al. 2018, section 5.3, of melodies; here each voice is a line of its
-    own, where `_syncopation` takes the nine for one: a hi-hat in eighths would hide the kick.
+    Source: Roberts et al. 2018, section 5.3, for melodies. Here each voice counts as a line;
+    `_syncopation` merges all nine, where a hi-hat in eighths would hide a syncopated kick.
     """
     hits, is_between = beats.hits, _between_eighths(beats)[1:, None]
     syncopated = hits[..., 1:, :] & ~hits[..., :-1, :] & is_between
@@ -123,10 +119,10 @@ def _sixteenth_syncopation(beats: _Beats) -> _Array:
 
 
 def _eighth_syncopation(beats: _Beats) -> _Array:
-    """Return the share of hits that syncopate by an eighth in their own voice, 0 to 1.
+    """Return the share of hits that are eighth syncopations within their own voice, 0 to 1.
 
-    A hit does so on the second eighth of a beat, with no hit of its voice before it in the
-    beat. Where a beat has an odd number of steps none does.
+    Such a hit lies on the second eighth of a beat, and its voice has no earlier hit in that beat.
+    There are none if a beat has an odd number of steps.
 
     Source: as `_sixteenth_syncopation`.
     """
@@ -137,10 +133,9 @@ def _eighth_syncopation(beats: _Beats) -> _Array:
 
 
 def _swing(beats: _Beats) -> _Array:
-    """Return how much later the second sixteenths of the eighths come than the first, in steps.
+    """Return how much later hits between eighths are than hits on eighths, in steps.
 
-    The mean offset of hits between eighths less that of hits on them; positive swings. 0
-    where either has no hit.
+    This is the difference of the mean offsets; positive is swing. 0 if either has no hits.
     """
     even, odd = _by_eighths(beats)
     has_both = odd.any(axis=(-2, -1)) & even.any(axis=(-2, -1))
@@ -149,13 +144,13 @@ def _swing(beats: _Beats) -> _Array:
 
 
 def _by_eighths(beats: _Beats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return the hits on eighths and those between, each in an array of full size."""
+    """Return the hits on eighths and those between, each (..., T, 9)."""
     is_between = _between_eighths(beats)[:, None]
     return beats.hits & ~is_between, beats.hits & is_between
 
 
 def _by_beat(beats: _Beats) -> NDArray[np.bool_]:
-    """Return the hits as (..., beats, steps of a beat, 9)."""
+    """Return the hits as (..., beats, steps per beat, 9)."""
     *leading, _, n_voices = beats.hits.shape
     return beats.hits.reshape(*leading, -1, beats.grid.steps_per_beat, n_voices)
 
@@ -171,10 +166,10 @@ def _timing_looseness(beats: _Beats) -> _Array:
 
 
 def _looseness(beats: _Beats) -> _Array:
-    """Return the standard deviation of the offsets in steps, swing aside.
+    """Return the standard deviation of the offsets in steps, ignoring swing.
 
-    Offsets are taken from the mean of the hits on eighths and of those between, so
-    that a groove can swing and yet be tight, which `_timing_looseness` does not know.
+    Offsets are relative to the mean of the hits on eighths, or between them. So a groove can swing
+    and still be tight, unlike in `_timing_looseness`.
     """
     even, odd = _by_eighths(beats)
     variances = (
@@ -194,7 +189,7 @@ def _dynamic_range(beats: _Beats) -> _Array:
 
 
 def _open_hat_share(beats: _Beats) -> _Array:
-    """Return the share of the hi-hat hits that are open, 0 to 1; 0 without a hi-hat."""
+    """Return the share of hi-hat hits that are open, 0 to 1; 0 without hi-hat hits."""
     return _ratio(_hits_of(beats, [OPEN_HAT]), _hits_of(beats, [CLOSED_HAT, OPEN_HAT]))
 
 
@@ -203,13 +198,13 @@ def _fill_ness(beats: _Beats) -> _Array:
 
     The hi-hat, closed or open, and the ride keep time.
 
-    Source: our own; of the measures of one line that we tried it tells the data set's fills
-    from its beats best (area under the ROC curve of two-bar windows of the train split: .91;
-    the share of toms among the hits has .82).
+    Source: our own. Of the one-line measures that we tried, it separates the data set's fills from
+    its beats best: an AUC of .91 on two-bar windows of the train split, against .82 for the share
+    of toms among the hits.
     """
     sounding = np.asarray(_by_beat(beats).any(axis=-2))  # (..., beats, 9)
-    leaves_time = ~sounding[..., [CLOSED_HAT, OPEN_HAT, RIDE]].any(axis=-1)
-    return np.asarray((leaves_time & sounding[..., [SNARE, *_TOMS]].any(axis=-1)).mean(axis=-1))
+    has_no_pulse = ~sounding[..., [CLOSED_HAT, OPEN_HAT, RIDE]].any(axis=-1)
+    return np.asarray((has_no_pulse & sounding[..., [SNARE, *_TOMS]].any(axis=-1)).mean(axis=-1))
 
 
 def _hits_of(beats: _Beats, voices: list[int]) -> _Array:
@@ -217,7 +212,7 @@ def _hits_of(beats: _Beats, voices: list[int]) -> _Array:
 
 
 def _activity_of(*voices: int) -> Callable[[_Beats], _Array]:
-    """Return what gives the hits a bar of some voices."""
+    """Return a function that measures the hits per bar of some voices."""
 
     def activity(beats: _Beats) -> _Array:
         n_bars = beats.hits.shape[-2] / beats.grid.steps_per_bar
@@ -241,7 +236,7 @@ ATTRIBUTES: Mapping[str, Callable[[_Beats], _Array]] = MappingProxyType(
         "voices_used": _voices_used,
     }
 )
-"""What the judge of samples sees beside the grid; published numbers depend on these eight."""
+"""What the judge of samples sees besides the grid; published numbers depend on these."""
 
 
 def measure(groove: Groove) -> dict[str, float]:
@@ -252,22 +247,22 @@ def measure(groove: Groove) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Control:
-    """An attribute as a listener meets it: on a slider, in a figure.
+    """How an attribute is presented, on a slider or in a figure.
 
     Parameters
     ----------
     title, unit
-        What it is called, and in what it is shown.
+        Its display name and unit.
     scale
-        Shown units to one of its own.
+        Display units per unit of the attribute.
     step
-        The slider's, in shown units.
+        The slider's step, in display units.
     group
-        The heading that it is listed under.
+        The heading it is listed under.
     help
-        What more of it sounds like, in one sentence.
+        What a higher value sounds like, in one sentence.
     of_feel
-        Whether it is about velocity or timing, which not every model plays.
+        Whether it concerns velocity or timing, which not every model plays.
     """
 
     title: str
@@ -338,7 +333,7 @@ CONTROLS: Mapping[str, Control] = MappingProxyType(
         "velocity_spread": _of_loudness("Dynamic range", "A wider gap between accents and ghosts."),
     }
 )
-"""What can be steered, in the order of the sliders; names as in `ATTRIBUTES` mean the same."""
+"""The attributes that can be steered, in slider order; `ATTRIBUTES` has some of them, too."""
 
 _MEASURES: Mapping[str, Callable[[_Beats], _Array]] = MappingProxyType(
     {
@@ -356,7 +351,7 @@ _MEASURES: Mapping[str, Callable[[_Beats], _Array]] = MappingProxyType(
         "looseness": _looseness,
     }
 )
-"""Each gives the control of its name in the control's own unit."""
+"""The function that measures each control, in the attribute's own unit."""
 
 
 def controls_of(has_feel: bool) -> tuple[str, ...]:
@@ -365,5 +360,5 @@ def controls_of(has_feel: bool) -> tuple[str, ...]:
 
 
 def measure_controls(beats: _Beats, names: Sequence[str]) -> _Array:
-    """Return the named controls of grooves (..., T, 9) in their own units, (..., K)."""
+    """Measure the named controls of grooves, (..., K), in their own units."""
     return np.stack([_MEASURES[name](beats) for name in names], axis=-1)

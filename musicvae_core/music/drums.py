@@ -1,8 +1,8 @@
-"""The nine drum voices, their pitches, and what a model is given of a step: features and a class.
+"""The nine drum voices, their pitches, and how a model represents a step: features and a class.
 
-Features a step, in this order: 9 hits in {0, 1}; 9 velocities in [0, 1]; 9 offsets, doubled
-to [-1, 1). A positive offset is late here as in `Groove`; Magenta's sign is the opposite.
-A class is the set of voices of a step read as a binary number, voice v being bit v.
+The features of a step are, in order: 9 hits in {0, 1}; 9 velocities in [0, 1]; 9 offsets, doubled
+to [-1, 1). A positive offset is late, as in `Groove`; Magenta's sign is the opposite. The class of
+a step is its set of voices as a binary number: bit v is voice v.
 
 Source: the nine voices and their order are those of MusicVAE's and GrooVAE's drum
 models (Roberts et al. 2018, section 4; Gillick et al. 2019, section 3); pitches are
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DRUMS = "drums"
-"""What the drums are called among the parts of a piece."""
+"""The name of the drum part of a piece."""
 
 VOICES: tuple[str, ...] = (
     "kick",
@@ -34,12 +34,12 @@ VOICES: tuple[str, ...] = (
 )
 N_VOICES = len(VOICES)
 _N_COMBINATIONS = 2**N_VOICES
-"""Every set of voices that can sound at one step is one class: bit v is voice v."""
+"""The number of classes: one for each set of voices."""
 
 KICK, SNARE, CLOSED_HAT, OPEN_HAT, LOW_TOM, MID_TOM, HIGH_TOM, CRASH, RIDE = range(N_VOICES)
 
 WRITTEN_PITCHES: tuple[int, ...] = (36, 38, 42, 46, 43, 47, 50, 49, 51)
-"""The General MIDI pitch that each voice is written as, in the order of `VOICES`."""
+"""The General MIDI pitch to write for each voice, in the order of `VOICES`."""
 
 _PITCHES_OF_VOICE: dict[int, tuple[int, ...]] = {
     KICK: (36, 35),
@@ -56,37 +56,38 @@ _PITCHES_OF_VOICE: dict[int, tuple[int, ...]] = {
 VOICE_OF_PITCH = MappingProxyType(
     {pitch: voice for voice, pitches in _PITCHES_OF_VOICE.items() for pitch in pitches}
 )
-"""General MIDI and Roland TD-11 pitches to a voice; any other pitch is counted and dropped."""
+"""The voice of each General MIDI and Roland TD-11 pitch; others are counted and dropped."""
 
 CODEC_VERSION = 1
-"""Raised whenever the meaning of a feature or a class changes; checkpoints carry it."""
+"""Incremented whenever the meaning of a feature or a class changes; stored in checkpoints."""
 
 N_FEATURES = 3 * N_VOICES
 """Hits, velocities and offsets of the nine voices."""
 
 OFFSET_SCALE = 2.0
-"""Model units to a step."""
+"""Model units per step."""
 
 _BITS = 2 ** np.arange(N_VOICES)
 
 _COMBINATIONS: NDArray[np.bool_] = ((np.arange(_N_COMBINATIONS)[:, None] & _BITS) > 0).copy()
-"""(512, 9) bool: the voices that each class sounds; the inverse of `hits_to_classes`."""
+"""(512, 9) bool: the voices of each class; undoes `hits_to_classes`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Alphabet:
-    """The classes of a step, one of which a model draws, and the features of each.
+    """The classes that a model chooses from at a step, and the features of each.
 
     Parameters
     ----------
     name
-        What the classes stand for; losses and metrics are named after it.
+        What the classes represent; losses and metrics are named after it.
     onset_features
-        The features any of which means that something begins at the step.
+        The features that mark an onset at the step.
     table
         (classes, F) float32 in {0, 1}: the features of each class.
     key
-        (K,) int64, K at most F: the first K features of a class times the key are its number.
+        (K,) int64, K at most F: the number of a class is the dot product of its first K features
+        with the key.
     """
 
     name: str
@@ -96,12 +97,12 @@ class Alphabet:
 
     @property
     def n_classes(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.table)
 
     @property
     def n_features(self) -> int:
-        """Features a step."""
+        """Features per step."""
         return int(self.table.shape[1])
 
 
@@ -110,5 +111,5 @@ DRUM_CLASSES = Alphabet("hits", slice(0, N_VOICES), _COMBINATIONS.astype(np.floa
 
 
 def hits_to_classes(hits: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the class of each voice combination: (..., 9) bool to (...) int64 in 0..511."""
+    """Return the class of each set of voices: (..., 9) bool to (...) int64, 0 to 511."""
     return np.asarray(hits, bool) @ _BITS

@@ -35,19 +35,19 @@ class _Form:
     Parameters
     ----------
     name
-        As in a model's `plays`, and before the text of music of this form.
+        As in a model's `plays`; also the prefix of this form's texts.
     type
         The class of its music.
     noun, nouns, notes
-        What a listener calls one, several, and its notes.
+        What a listener calls one, several, and their notes.
     write
-        Takes music, and whether the file is to be a loop; returns a standard MIDI file.
+        Takes music and whether the file should loop; returns a standard MIDI file.
     parts
-        Returns the parts of music, by name.
+        Returns the parts by name.
     of_parts
         Undoes `parts`.
     controls
-        What can be steered, by the names of attributes, in the order of the sliders.
+        The attributes that can be steered, by name, in the order of the sliders.
     """
 
     name: Plays
@@ -105,35 +105,35 @@ def form_of(music: Music) -> _Form:
 
 
 def parts_of(music: Music) -> Mapping[str, Part]:
-    """Return the parts of music by name: drums alone and a line are their one part."""
+    """Return the parts of music by name; drums and a line are a single part."""
     return form_of(music).parts(music)
 
 
 def windows(music: Music, n_bars: int) -> list[Any]:
-    """Return every stretch of `n_bars` bars, one for each bar that it can start at."""
+    """Return every window of `n_bars` bars, one bar apart."""
     return [music.bars(start, n_bars) for start in range(music.n_bars - n_bars + 1)]
 
 
 def padded(music: Music, n_bars: int) -> Any:
-    """Return music with silence after it, `n_bars` bars long in all; see `Groove.padded`."""
+    """Return music padded with silence to `n_bars` bars; see `Groove.padded`."""
     return _by_part(music, lambda part: part.padded(n_bars))
 
 
 def performed(music: Music, swing: float = 0.0, feel: float = 1.0) -> Any:
-    """Return music with more swing, 0 to 1, and with less or more of its feel.
+    """Return music with added swing, 0 to 1, and its feel scaled.
 
-    See `Groove.performed`; of a line, the feel is its dynamics.
+    See `Groove.performed`; the feel of a line is its dynamics.
     """
     return _by_part(music, lambda part: part.performed(swing, feel))
 
 
 def joined(pieces: Sequence[Music]) -> Any:
-    """Return music of one form, one after the other, at the tempo of the first.
+    """Concatenate music of one form, at the tempo of the first.
 
     Raises
     ------
     InvalidMusicError
-        If their grids differ, or their parts.
+        If their grids or their parts differ.
     """
     parts: list[Mapping[str, Any]] = [parts_of(one) for one in pieces]
     return form_of(pieces[0]).of_parts(
@@ -147,7 +147,7 @@ def _by_part(music: Music, change: Callable[[Part], Part]) -> Any:
 
 
 def drums_of(music: Music) -> Groove:
-    """Return the drums of music, which may be all of it.
+    """Return the drum part of some music.
 
     Raises
     ------
@@ -161,18 +161,18 @@ def drums_of(music: Music) -> Groove:
 
 
 def with_drums(music: Music, drums: Groove) -> Music:
-    """Return music with these drums in place of its own, or beside its lines.
+    """Return music with these drums instead of its own, or added to its lines.
 
-    What is shorter ends with silence.
+    Shorter parts are padded with silence.
     """
     parts = {**parts_of(music), DRUMS: drums}
     return drums if len(parts) == 1 else Piece.together(parts, drums.tempo_bpm)
 
 
 def rhythm_of(music: Music) -> Groove:
-    """Return where music plays, as drums: its own, or a snare wherever a note of a line begins.
+    """Return the rhythm of music as drums: its own drums, or a snare at every onset of its lines.
 
-    A snare is as loud as the loudest of the notes.
+    Each snare hit is as loud as the loudest note that starts there.
     """
     parts = parts_of(music)
     if isinstance(drums := parts.get(DRUMS), Groove):
@@ -184,7 +184,7 @@ def rhythm_of(music: Music) -> Groove:
 
 
 def n_notes(music: Music) -> int:
-    """Return how many notes begin, in all parts."""
+    """Return the number of notes, over all parts."""
     parts = parts_of(music).values()
     return sum(part.n_hits if isinstance(part, Groove) else part.n_notes for part in parts)
 
@@ -192,10 +192,10 @@ def n_notes(music: Music) -> int:
 _TICKS_IN_A_BYTE = 256
 
 
-def notes_as_heard(music: Music) -> bytes:
-    """Return bytes that two have in common when MIDI cannot tell their notes apart."""
+def note_bytes(music: Music) -> bytes:
+    """Return the notes as bytes, equal for music whose notes are equal once written as MIDI."""
     notes = b"".join(map(_notes_of_part, parts_of(music).values()))
-    grid = music.grid  # added only if not the default, so that what was kept before grids is found
+    grid = music.grid  # appended only if not the default, so that older libraries still match
     own = b"" if grid == COMMON_TIME else bytes((grid.beats_per_bar, grid.steps_per_beat))
     return notes + own
 
@@ -211,7 +211,7 @@ def _notes_of_part(part: Part) -> bytes:
 
 
 def music_to_text(music: Music) -> str:
-    """Return music as a text, exactly: its form, a colon and its own; drums are without a form."""
+    """Return music as a lossless text, prefixed with its form and a colon unless it is drums."""
     form = form_of(music).name
     return music.to_text() if form == "drums" else f"{form}:{music.to_text()}"
 
@@ -222,7 +222,7 @@ def _text_to_music(text: str) -> Music:
     Raises
     ------
     ValueError
-        If the text is damaged, or of a form that is not known.
+        If the text is damaged, or its form is unknown.
     """
     name, colon, rest = text.partition(":")
     form = FORMS.get(name if colon else "drums")
@@ -235,43 +235,43 @@ def _validated(value: Any) -> Music:
     if isinstance(value, Music):
         return value
     if not isinstance(value, str):
-        raise ValueError("no music, and no text of any")
+        raise ValueError("neither music nor the text of some")
     return _text_to_music(value)
 
 
 AnyMusic = Annotated[Music, PlainValidator(_validated), PlainSerializer(music_to_text)]
-"""Music of any form, as a field that pydantic writes to JSON."""
+"""Music of any form, as a field that pydantic reads from and writes to JSON."""
 
 
 def taps_to_groove(
     taps: Sequence[tuple[float, float]], n_bars: int, tempo_bpm: float, grid: Grid = COMMON_TIME
 ) -> Groove:
-    """Put taps on the grid, as hits of the snare.
+    """Quantise taps to the grid, as snare hits.
 
     Parameters
     ----------
     taps
-        (steps from the first beat, velocity) of each. Half a step before the first beat and
-        half a step before the end both belong to the first beat: it is a loop.
+        (steps from the first beat, velocity) of each. The recording is a loop: a tap within half
+        a step of its start or of its end belongs to the first beat.
     n_bars, tempo_bpm, grid
-        Of the recording.
+        Those of the recording.
 
     Returns
     -------
     Groove
-        Of two taps on one step the louder is kept, and the first of equals.
+        If two taps fall on one step, the louder is kept, or the first if they are equal.
 
     Raises
     ------
     InvalidMusicError
-        If a tap is no place in the recording, or a velocity is not in (0, 1].
+        If a tap lies outside the recording, or a velocity outside (0, 1].
     """
     n_steps = n_bars * grid.steps_per_bar
     arrays = np.zeros((3, n_steps, N_VOICES), np.float32)  # hits, velocities, offsets
     for place, velocity in taps:
         if not (-0.5 <= place <= n_steps and 0 < velocity <= 1):
             raise InvalidMusicError(
-                f"A tap at step {place:g} with velocity {velocity:g} is not of a recording of "
+                f"A tap at step {place:g} with velocity {velocity:g} does not fit a recording of "
                 f"{n_bars} bars: record again."
             )
         step = int(np.floor(place + 0.5))
@@ -284,22 +284,22 @@ def taps_to_groove(
 def bar_similarity(hits: NDArray[np.bool_], grid: Grid = COMMON_TIME) -> NDArray[np.float32]:
     """Compare every bar with every other.
 
-    Two bars are as alike as the F1 of their hits is high: twice the hits that both have, by
-    the hits of both together; so 1 is the same bar and 0 has no hit in common. Silence is like
-    silence. Velocity and timing do not count.
+    The similarity is the F1 of the hits: twice the number of common hits over the total number
+    in both bars. It is 1 for equal bars, two silent ones included, and 0 for bars without a
+    common hit. Velocity and timing are ignored.
 
     Parameters
     ----------
     hits
         (..., T, 9) bool.
     grid
-        How their steps divide time.
+        The grid of the hits.
 
     Returns
     -------
     (..., U, U) float32, symmetric, 1 on the diagonal.
 
-    Source: the measure is Dice's coefficient; a matrix of it shows form as in Foote 1999.
+    Source: the measure is Dice's coefficient; Foote 1999 shows form with such matrices.
     """
     *leading, n_steps, _ = hits.shape
     shape = (*leading, n_steps // grid.steps_per_bar, grid.steps_per_bar * N_VOICES)

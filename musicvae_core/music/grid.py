@@ -1,4 +1,4 @@
-"""The grid: beats of a bar, steps of a beat, ticks of a step; tempos and metres of a piece."""
+"""The grid (beats per bar, steps per beat, ticks per step), and the tempos and metres of a file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from musicvae_core.errors import ConfigError, GridError, MidiError
 
 TICKS_PER_BEAT = 480
-"""Resolution of written MIDI files, the data set's own."""
+"""The resolution of written MIDI files, the same as the data set's."""
 _MAX_BEATS_PER_BAR = 16
 _MAX_STEPS_PER_BEAT = 24
 MAX_STEPS_PER_BAR = _MAX_BEATS_PER_BAR * _MAX_STEPS_PER_BEAT
@@ -31,19 +31,19 @@ _STEP_NAMES = {
 
 @dataclass(frozen=True)
 class Grid:
-    """How time is divided: the beats of a bar, which are quarter notes, and the steps of a beat.
+    """How time is divided: beats (quarter notes) per bar, and steps per beat.
 
     Parameters
     ----------
     beats_per_bar
-        1 to 16: 3 is a bar of 3/4.
+        1 to 16; 3 means 3/4.
     steps_per_beat
-        1 to 24, a divisor of 480: 4 is sixteenths, 6 is sixteenth triplets.
+        1 to 24, a divisor of 480; 4 means sixteenths, 6 sixteenth triplets.
 
     Raises
     ------
     ConfigError
-        If one of them is out of its range.
+        If a value is out of range.
     """
 
     beats_per_bar: int = 4
@@ -62,17 +62,17 @@ class Grid:
             )
 
     def __str__(self) -> str:
-        """Say it as musicians do: "sixteenths in 3/4"."""
+        """Describe the grid as musicians do: "sixteenths in 3/4"."""
         steps = _STEP_NAMES.get(self.steps_per_beat, f"{self.steps_per_beat} steps a beat")
         return f"{steps} in {self.beats_per_bar}/4"
 
     def check(self, other: Grid) -> None:
-        """Refuse music on another grid than this.
+        """Check that music on another grid can be used here.
 
         Raises
         ------
         GridError
-            If the grid of the music is another.
+            If the two grids differ.
         """
         if other != self:
             raise GridError(
@@ -82,37 +82,37 @@ class Grid:
 
     @property
     def step_name(self) -> str:
-        """What a step is called within a sentence: "sixteenth" where it is one."""
+        """What to call a step in a sentence: "sixteenth" if it is one, else "step"."""
         return "sixteenth" if self.steps_per_beat == COMMON_TIME.steps_per_beat else "step"
 
     @property
     def steps_per_bar(self) -> int:
-        """Steps of a bar."""
+        """Steps per bar."""
         return self.beats_per_bar * self.steps_per_beat
 
     @property
     def ticks_per_step(self) -> int:
-        """MIDI ticks of a step."""
+        """MIDI ticks per step."""
         return TICKS_PER_BEAT // self.steps_per_beat
 
     def swings(self, steps: ArrayLike) -> NDArray[np.bool_]:
-        """Return which steps, counted from a bar line, swing delays.
+        """Return which steps, counted from a bar line, are delayed by swing.
 
-        That is every second one of a beat; none where a beat has an odd number of steps.
+        These are every second step of a beat, or none if a beat has an odd number of steps.
         """
         return np.asarray((np.asarray(steps) % 2 == 1) & (self.steps_per_beat % 2 == 0))
 
     @property
     def latest_offset(self) -> float:
-        """In steps, what an offset that grew too late is cut to: half a step is the next step's."""
+        """The largest offset, in steps: half a step later would belong to the next step."""
         return 0.5 - 0.5 / self.ticks_per_step
 
 
 COMMON_TIME = Grid()
-"""Sixteenths in 4/4, which all models that ship play."""
+"""Sixteenths in 4/4, the grid of all shipped models."""
 
 VELOCITY_LEVELS = 127
-"""Loudness levels of a MIDI note; a velocity of 1.0 is level 127."""
+"""The number of velocity levels in MIDI; a velocity of 1.0 is level 127."""
 
 MIN_TEMPO_BPM = 20.0
 MAX_TEMPO_BPM = 400.0
@@ -120,23 +120,22 @@ MAX_TEMPO_BPM = 400.0
 
 _MICROSECONDS_PER_MINUTE = 60_000_000
 DEFAULT_TEMPO_BPM = 120.0
-"""The tempo of a MIDI file until it states one (Standard MIDI Files 1.0)."""
+"""The tempo of a MIDI file that states none (Standard MIDI Files 1.0)."""
 _MAX_MICROSECONDS = 0xFFFFFF
 
 
 @dataclass(frozen=True)
 class TempoMap:
-    """The tempos of a piece, each from its place on.
+    """The tempo changes of a file.
 
     Parameters
     ----------
     changes
-        (beat, microseconds a beat): a beat is a quarter note, counted from 0 as a float, and
-        a tempo is what MIDI can state, 1 to 16,777,215. They are sorted; of several at one
-        beat the later counts, and a tempo that is stated again is left out. The first holds
-        from beat 0 on; 120 bpm by default.
+        (beat, microseconds per beat): a beat is a quarter note, counted from 0 as a float; MIDI
+        can state 1 to 16,777,215 microseconds. They are sorted; the last of several at one beat
+        counts, and repeated tempos are dropped. The first applies from beat 0; 120 bpm by default.
 
-    A tempo map may go where a groove cannot: a fermata at 15 bpm is kept as it is.
+    Unlike a groove, a tempo map can hold any tempo of MIDI, such as a fermata at 15 bpm.
     """
 
     changes: tuple[tuple[float, int], ...] = ((0.0, 500_000),)
@@ -158,26 +157,26 @@ class TempoMap:
 
     @classmethod
     def steady(cls, tempo_bpm: float) -> TempoMap:
-        """Return the map of one tempo, rounded to whole microseconds a beat."""
+        """Return the map of a constant tempo, rounded to whole microseconds per beat."""
         return cls(((0.0, round(_MICROSECONDS_PER_MINUTE / tempo_bpm)),))
 
     @property
     def is_steady(self) -> bool:
-        """Whether there is one tempo throughout."""
+        """Whether the tempo is constant."""
         return len(self.changes) == 1
 
     @property
     def tempos_bpm(self) -> tuple[float, ...]:
-        """The tempo of each change, in the order of time."""
+        """The tempo of each change, in order of time."""
         return tuple(_MICROSECONDS_PER_MINUTE / microseconds for _, microseconds in self.changes)
 
     def tempo_bpm_at(self, beat: float) -> float:
-        """Return the tempo that holds from `beat` on."""
+        """Return the tempo at a beat."""
         index = bisect_right([start for start, _ in self.changes], beat) - 1
         return self.tempos_bpm[max(index, 0)]
 
     def seconds_at(self, beats: ArrayLike) -> NDArray[np.float64]:
-        """Return when the places sound, in seconds from beat 0; beats may be negative."""
+        """Return the times of beats in seconds from beat 0; beats may be negative."""
         starts = np.array([beat for beat, _ in self.changes])
         seconds_per_beat = np.array([microseconds for _, microseconds in self.changes]) / 1e6
         elapsed = np.concatenate([[0.0], np.cumsum(np.diff(starts) * seconds_per_beat[:-1])])
@@ -189,7 +188,7 @@ class TempoMap:
         return seconds
 
     def section(self, start_beat: float, end_beat: float) -> TempoMap:
-        """Return the tempos from one place to before another, counted from the first."""
+        """Return the tempos between two beats, with beats counted from the first."""
         held = (0.0, round(_MICROSECONDS_PER_MINUTE / self.tempo_bpm_at(start_beat)))
         later = (
             (beat - start_beat, microseconds)
@@ -199,11 +198,11 @@ class TempoMap:
         return TempoMap((held, *later))
 
     def main_tempo_bpm(self, n_beats: float) -> float:
-        """Return the tempo of most of the first `n_beats` beats, within a groove's limits.
+        """Return the tempo that most of the first `n_beats` beats have, within a groove's limits.
 
-        Tempos that round to the same whole number count as one, and the longest of them is
-        returned; of equally long ones the earliest. Where every tempo is too slow or too
-        fast for a groove, it is the limit next to the tempo of most beats.
+        Tempos that round to the same whole number count as one, and the one that lasts longest is
+        returned; the earliest if several last equally long. If every tempo is too slow or too
+        fast for a groove, the result is the limit nearest to the main tempo.
         """
         beats_of: dict[int, float] = defaultdict(float)
         for (beat, microseconds), (end, _) in pairwise((*self.changes, (np.inf, 0))):
@@ -220,7 +219,7 @@ class TempoMap:
 
 
 class _Section(NamedTuple):
-    """Bars of one metre, from one place to before another, in quarter notes."""
+    """A section in one metre; start and end in quarter notes."""
 
     start: float
     end: float
@@ -236,7 +235,7 @@ class _Section(NamedTuple):
         return 4 * self.beats / self.unit
 
     def fills(self, beats_per_bar: int) -> bool:
-        """Whether its bars, or as many of them as one takes, are bars of so many quarters."""
+        """Whether its bars can be regrouped into bars of `beats_per_bar` quarter notes."""
         is_compound = self.unit >= 8 and self.beats % 3 == 0
         bars = (self.quarters_per_bar, beats_per_bar)
         return not is_compound and max(bars) % min(bars) == 0
@@ -244,13 +243,13 @@ class _Section(NamedTuple):
 
 @dataclass(frozen=True)
 class MetreMap:
-    """The metres that a file states.
+    """The metre changes of a file.
 
     Parameters
     ----------
     changes
-        (beat, beats of a bar, their unit): from which quarter note on, counted from 0, in any
-        order; of several at one place the later counts.
+        (quarter note, numerator, denominator), counted from 0, in any order; the last of several
+        at one place counts.
     """
 
     changes: tuple[tuple[float, int, int], ...] = ()
@@ -261,9 +260,10 @@ class MetreMap:
             yield _Section(start, end, *metre)
 
     def beats_per_bar(self, n_beats: float) -> int:
-        """Return the quarters of the bars of most of the first `n_beats` beats, 4 by default.
+        """Return the quarter notes per bar of the metre that most of the first `n_beats` have.
 
-        Of metres that fill bars of 4/4 that is 4, of those that no grid has as well.
+        The result is 4 for metres that can be regrouped into 4/4, for metres that no grid has, and
+        if the file states none.
         """
         longest = max(
             self._sections(),
@@ -277,7 +277,7 @@ class MetreMap:
         return int(quarters)
 
     def short_bars(self, beats_per_bar: int) -> list[tuple[float, float, str]]:
-        """Return where bars are cut off by another metre before they are so long, with its name."""
+        """Return the start, end and metre of sections shorter than a bar of `beats_per_bar`."""
         return [
             (one.start, one.end, one.metre)
             for one in self._sections()
@@ -285,12 +285,12 @@ class MetreMap:
         ]
 
     def check(self, beats_per_bar: int, n_beats: float) -> list[str]:
-        """Return what to say of metres that are read as bars of so many quarters.
+        """Return remarks on metres that are read as bars of `beats_per_bar` quarter notes.
 
         Raises
         ------
         MidiError
-            If the bars of the first `n_beats` beats cannot all be read so.
+            If a section of the first `n_beats` beats cannot be read that way.
         """
         remarks = {}
         for one in self._sections():
@@ -304,5 +304,5 @@ class MetreMap:
                     f"only {metre} is supported. Choose a file that is in {metre} throughout, "
                     f"or export its {metre} part alone."
                 )
-            remarks[one.metre] = f"What is in {one.metre} is read in bars of {beats_per_bar}/4."
+            remarks[one.metre] = f"Bars of {one.metre} are read as bars of {beats_per_bar}/4."
         return list(remarks.values())

@@ -1,4 +1,4 @@
-"""`Groove`: drums with feel, what is played, drawn and saved."""
+"""`Groove`: drums with feel, as played, drawn and saved."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS, Grid
 from musicvae_core.music.packed import MusicOnGrid, pack_bytes, unpack_bytes
 
 _HEAD = struct.Struct("<Id")
-"""Of a groove as a text: its steps and its tempo."""
+"""The start of a groove's text: its number of steps and its tempo."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,17 +25,17 @@ class Groove(MusicOnGrid):
     Parameters
     ----------
     hits
-        (T, 9) bool, T steps of whole bars: which voice sounds at which step.
+        (T, 9) bool: which voice is hit at which step; T is a whole number of bars.
     velocities
         (T, 9) float32 in (0, 1] where there is a hit, 0 elsewhere.
     offsets
         (T, 9) float32 in [-0.5, 0.5) of a step where there is a hit, 0 elsewhere;
-        positive is late. At the first step of a loop a negative offset is a hit
-        played before the loop begins, that is at its end.
+        positive is late. A negative offset at the first step of a loop is a hit
+        before the loop begins, that is at its end.
     tempo_bpm
-        Quarter notes a minute, 20 to 400.
+        Quarter notes per minute, 20 to 400.
     grid
-        How the steps divide time; sixteenths in 4/4 by default.
+        The grid of the steps; sixteenths in 4/4 by default.
 
     Raises
     ------
@@ -52,7 +52,7 @@ class Groove(MusicOnGrid):
     ARRAYS = MappingProxyType({"hits": np.bool_, "velocities": np.float32, "offsets": np.float32})
 
     def __post_init__(self) -> None:
-        self._take_up_arrays()
+        self._freeze_arrays()
         if self.hits.shape[1:] != (N_VOICES,):
             raise InvalidMusicError(
                 f"hits has shape {self.hits.shape}; a groove is (steps, {N_VOICES})."
@@ -71,13 +71,13 @@ class Groove(MusicOnGrid):
                 f"offsets span {offsets.min():.3f} to {offsets.max():.3f} of a step; "
                 "they must lie in [-0.5, 0.5): move the hit to the nearest step."
             )
-        n_loud = np.count_nonzero(velocities)  # those of hits all are
+        n_loud = np.count_nonzero(velocities)  # all hits have a velocity above 0
         if n_loud > struck.size or (offsets.any() and offsets[~self.hits].any()):
             raise InvalidMusicError("velocities and offsets must be 0 where there is no hit.")
 
     @classmethod
     def silent(cls, n_bars: int, tempo_bpm: float = 120.0, grid: Grid = COMMON_TIME) -> Groove:
-        """Return a groove of `n_bars` bars without a hit."""
+        """Return a groove of `n_bars` bars without hits."""
         cells = (n_bars * grid.steps_per_bar, N_VOICES)
         zeros = np.zeros(cells, np.float32)
         return cls(np.zeros(cells, bool), zeros, zeros, tempo_bpm, grid)
@@ -104,20 +104,20 @@ class Groove(MusicOnGrid):
 
     @property
     def n_hits(self) -> int:
-        """How many notes the groove has."""
+        """The number of hits."""
         return int(self.hits.sum())
 
     def performed(self, swing: float = 0.0, feel: float = 1.0) -> Groove:
-        """Return the groove played with more swing, or with less or more of its feel.
+        """Return the groove with added swing and its feel scaled.
 
         Parameters
         ----------
         swing
-            0 to 1: how late every second step of a beat is, as a share of a third of a step;
-            nothing where a beat has an odd number of steps.
+            0 to 1: how late every second step of a beat is, as a share of a third of a step. It
+            has no effect if a beat has an odd number of steps.
         feel
-            Scales offsets, and velocities around the mean of their voice: 0 is a machine, 1
-            leaves them as they are.
+            Scales offsets, and velocities around the mean of their voice: 0 removes all feel, 1
+            changes nothing.
         """
         if swing == 0.0 and feel == 1.0:
             return self
@@ -137,29 +137,26 @@ class Groove(MusicOnGrid):
         )
 
     def bars(self, start_bar: int, n_bars: int) -> Groove:
-        """Return `n_bars` bars from `start_bar` on, counted from 0, as a groove of their own.
+        """Return `n_bars` bars starting at `start_bar`, counted from 0, as a groove.
 
         Raises
         ------
         InvalidMusicError
-            If a bar does not exist, or none is given.
+            If a bar does not exist, or `n_bars` is not positive.
         """
         return self._at(self._steps_of(start_bar, n_bars))
 
     def windows(self, n_bars: int) -> list[Groove]:
-        """Return every stretch of `n_bars` bars, one for each bar that it can start at.
-
-        A groove that is shorter has none.
-        """
+        """Return every window of `n_bars` bars, one bar apart; none if the groove is shorter."""
         return [self.bars(start, n_bars) for start in range(self.n_bars - n_bars + 1)]
 
     def padded(self, n_bars: int) -> Groove:
-        """Return the groove with silence after it, `n_bars` bars long in all.
+        """Return the groove padded with silence to `n_bars` bars.
 
         Raises
         ------
         InvalidMusicError
-            If the groove is longer than that.
+            If the groove is longer.
         """
         self._check_fits(n_bars)
         silence = ((0, n_bars * self.grid.steps_per_bar - self.n_steps), (0, 0))
@@ -171,10 +168,10 @@ class Groove(MusicOnGrid):
         )
 
     def to_text(self) -> str:
-        """Return the groove as a short text, exactly.
+        """Return the groove as a short, lossless text.
 
-        That is its hits in bits, what each is like and, where it is not sixteenths in 4/4, two
-        bytes for its grid.
+        It holds the hits as bits, the velocities and offsets of the hits and, unless the grid is
+        sixteenths in 4/4, two bytes for the grid.
         """
         feel = [array[self.hits].astype("<f4") for array in (self.velocities, self.offsets)]
         parts = [np.packbits(self.hits), *feel]
@@ -190,7 +187,7 @@ class Groove(MusicOnGrid):
         Raises
         ------
         ValueError
-            If the text is damaged, or is not a groove.
+            If the text is damaged or not a groove.
         """
         data = unpack_bytes(text)
         if len(data) < _HEAD.size:
@@ -210,12 +207,12 @@ class Groove(MusicOnGrid):
 
 
 def groove_to_features(groove: Groove, grid: Grid = COMMON_TIME) -> NDArray[np.float32]:
-    """Return a groove as (T, 27) float32, for a model of this grid.
+    """Return a groove as features, (T, 27) float32, for a model on this grid.
 
     Raises
     ------
     GridError
-        If the groove is on another grid.
+        If the groove is on a different grid.
     """
     grid.check(groove.grid)
     return _stack_features(groove.hits, groove.velocities, groove.offsets)
@@ -233,10 +230,10 @@ def _stack_features(
 def features_to_groove(
     features: NDArray[np.float32], tempo_bpm: float, grid: Grid = COMMON_TIME
 ) -> Groove:
-    """Read (T, 27) features, or (T, 9) hits alone, as a groove.
+    """Return features (T, 27), or only hits (T, 9), as a groove.
 
-    Hits are those above one half. Velocities are rounded to MIDI's levels, at least 1, and
-    offsets clipped into their cell. Without feel, every hit is at 0.8 and on the grid.
+    A value above one half is a hit. Velocities are rounded to MIDI's levels, at least 1, and
+    offsets are clipped to their step. Without feel, every hit is on the grid at velocity 0.8.
     """
     hits = features[..., :N_VOICES] > 0.5
     if features.shape[-1] == N_VOICES:

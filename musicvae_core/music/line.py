@@ -1,8 +1,7 @@
-"""`Line`: one pitched voice on the grid, and the classes by which a model names its steps.
+"""`Line`: one pitched voice on a grid, and the classes that represent its steps to a model.
 
-A step holds the onset of a note, the continuation of one, or silence. The paper's alphabet has
-one class a step: a pitch begins a note, a note-off ends one, and "no event" continues the
-note or the silence.
+At each step a note starts, continues, or nothing sounds. As in the paper, each step has one class:
+a pitch starts a note, a note-off ends one, and "no event" continues the note or the silence.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS, Grid
 from musicvae_core.music.packed import MusicOnGrid, pack_bytes, unpack_bytes
 
 SILENT = -1
-"""The pitch of a step at which nothing sounds."""
+"""The pitch of a silent step."""
 
 _LOWEST_PITCH, _HIGHEST_PITCH = 21, 108
-"""The piano's 88 keys, which a model can play; any MIDI pitch can stand in a `Line`."""
+"""Models play the piano's 88 keys; a `Line` can hold any MIDI pitch."""
 
 _NO_EVENT, _NOTE_OFF = 0, 1
 FIRST_PITCH_CLASS = 2
@@ -45,11 +44,11 @@ Source: Roberts et al. 2018, section 4 (melody), with 128 pitches; Magenta's che
 
 _DEFAULT_VELOCITY = 0.8
 _HEAD = struct.Struct("<IdBBB")
-"""Of a line as a text: its steps, tempo and program, the beats of a bar and steps of a beat."""
+"""The start of a line's text: steps, tempo, program, beats per bar and steps per beat."""
 
 
 class Note(NamedTuple):
-    """A note of a line: where it begins and how long it lasts, in steps."""
+    """A note of a line; its start and length are in steps."""
 
     step: int
     n_steps: int
@@ -64,21 +63,21 @@ class Line(MusicOnGrid):
     Parameters
     ----------
     pitches
-        (T,) int64, T steps of whole bars: the MIDI pitch that sounds at each step, or `SILENT`.
+        (T,) int64: the MIDI pitch at each step, or `SILENT`; T is a whole number of bars.
     onsets
-        (T,) bool: where a note begins. A sounding step without an onset continues the note
-        before it.
+        (T,) bool: where a note starts. A sounding step without an onset continues the previous
+        note.
     velocities
         (T,) float32 in (0, 1] at onsets, 0 elsewhere.
     tempo_bpm
-        Quarter notes a minute, 20 to 400.
+        Quarter notes per minute, 20 to 400.
     program
         General MIDI program, 0 to 127; 0 is the grand piano.
     grid
-        How the steps divide time; sixteenths in 4/4 by default.
+        The grid of the steps; sixteenths in 4/4 by default.
     swing
         0 to 1: how late every second step of a beat is played, as a share of a third of a step.
-        Not part of its text.
+        It is not part of the line's text.
 
     Raises
     ------
@@ -97,7 +96,7 @@ class Line(MusicOnGrid):
     ARRAYS = MappingProxyType({"pitches": np.int64, "onsets": np.bool_, "velocities": np.float32})
 
     def __post_init__(self) -> None:
-        self._take_up_arrays()
+        self._freeze_arrays()
         if self.pitches.ndim != 1:
             raise InvalidMusicError(
                 f"pitches has shape {self.pitches.shape}; a line has one pitch a step."
@@ -139,7 +138,7 @@ class Line(MusicOnGrid):
         program: int = 0,
         grid: Grid = COMMON_TIME,
     ) -> Line:
-        """Build a line from notes; each ends at the next one's onset or at the line's end.
+        """Build a line from notes; a note is cut off by the next one or by the end of the line.
 
         Raises
         ------
@@ -161,7 +160,7 @@ class Line(MusicOnGrid):
         return cls(pitches, onsets, velocities, tempo_bpm, program, grid)
 
     def notes(self) -> Iterator[Note]:
-        """Yield the notes in the order of time; the inverse of `from_notes`."""
+        """Yield the notes in order; undoes `from_notes`."""
         starts = np.flatnonzero(self.onsets)
         for step, limit in pairwise([*starts, self.n_steps]):
             n_sounding = int((self.pitches[step:limit] != SILENT).sum())
@@ -169,19 +168,18 @@ class Line(MusicOnGrid):
 
     @property
     def n_notes(self) -> int:
-        """How many notes begin."""
+        """The number of notes."""
         return int(self.onsets.sum())
 
     def bars(self, start_bar: int, n_bars: int) -> Line:
-        """Return `n_bars` bars from `start_bar` on, counted from 0, as a line of their own.
+        """Return `n_bars` bars starting at `start_bar`, counted from 0, as a line.
 
-        A note that is held into the first of them begins there; one that is held beyond the
-        last ends there.
+        A note held into the first of them starts there; one held beyond the last ends there.
 
         Raises
         ------
         InvalidMusicError
-            If a bar does not exist, or none is given.
+            If a bar does not exist, or `n_bars` is not positive.
         """
         steps = self._steps_of(start_bar, n_bars)
         onsets, velocities = self.onsets[steps].copy(), self.velocities[steps].copy()
@@ -191,18 +189,18 @@ class Line(MusicOnGrid):
         return replace(self, pitches=self.pitches[steps], onsets=onsets, velocities=velocities)
 
     def padded(self, n_bars: int) -> Line:
-        """Return the line with silence after it, `n_bars` bars long in all.
+        """Return the line padded with silence to `n_bars` bars.
 
         Raises
         ------
         InvalidMusicError
-            If the line is longer than that.
+            If the line is longer.
         """
         self._check_fits(n_bars)
         return Line.from_notes(self.notes(), n_bars, self.tempo_bpm, self.program, self.grid)
 
     def performed(self, swing: float = 0.0, feel: float = 1.0) -> Line:
-        """Return the line with swing, and its velocities scaled around their mean by `feel`."""
+        """Return the line with this swing, its velocities scaled around their mean by `feel`."""
         if (swing, feel) == (self.swing, 1.0):
             return self
         struck = self.velocities[self.onsets]
@@ -213,11 +211,11 @@ class Line(MusicOnGrid):
         return replace(self, velocities=velocities, swing=swing)
 
     def place_of(self, step: int) -> float:
-        """Return where a step is played, in steps; see `swing`."""
+        """Return when a step is played, in steps, including swing."""
         return step + self.swing / 3 if self.grid.swings(step) else float(step)
 
     def transposed(self, semitones: int) -> Line:
-        """Return the line higher by so many semitones, or lower.
+        """Return the line transposed; negative is down.
 
         Raises
         ------
@@ -228,13 +226,13 @@ class Line(MusicOnGrid):
         moved = np.where(sounding, self.pitches + semitones, SILENT)
         if sounding.any() and not 0 <= moved[sounding].min() <= moved[sounding].max() <= 127:
             raise InvalidMusicError(
-                f"Moved by {semitones} semitones the pitches would span "
+                f"Transposed by {semitones} semitones, the pitches would span "
                 f"{moved[sounding].min()} to {moved[sounding].max()}; they must stay in 0 to 127."
             )
         return replace(self, pitches=moved)
 
     def events(self) -> NDArray[np.int64]:
-        """Return what happens at each step, (T,): nothing, a note-off, or 2 + a pitch begins."""
+        """Return the event at each step, (T,): 0 none, 1 a note-off, 2 + pitch an onset."""
         sounding = self.pitches != SILENT
         ends = ~sounding & np.concatenate([[False], sounding[:-1]])
         changes = np.where(ends, _NOTE_OFF, _NO_EVENT)
@@ -249,9 +247,9 @@ class Line(MusicOnGrid):
         program: int = 0,
         grid: Grid = COMMON_TIME,
     ) -> Line:
-        """Undo `events`, given a velocity for each note, or one for all.
+        """Undo `events`, given a velocity for each note or one for all.
 
-        A note-off where nothing sounds says nothing, and what is held at the start is silence.
+        A note-off during silence has no effect, and the line is silent until the first onset.
         """
         numbers = np.asarray(events, np.int64)  # bytes would have no room for SILENT
         onsets = numbers >= FIRST_PITCH_CLASS
@@ -264,7 +262,7 @@ class Line(MusicOnGrid):
         return cls(pitches, onsets, loudness, tempo_bpm, program, grid)
 
     def to_text(self) -> str:
-        """Return the line as a short text, exactly."""
+        """Return the line as a short, lossless text."""
         grid = (self.grid.beats_per_bar, self.grid.steps_per_beat)
         head = _HEAD.pack(self.n_steps, self.tempo_bpm, self.program, *grid)
         events = self.events().astype(np.uint8).tobytes()
@@ -277,7 +275,7 @@ class Line(MusicOnGrid):
         Raises
         ------
         ValueError
-            If the text is damaged, or is not a line.
+            If the text is damaged or not a line.
         """
         data = unpack_bytes(text)
         try:
@@ -290,14 +288,14 @@ class Line(MusicOnGrid):
 
 
 def line_to_classes(line: Line, grid: Grid = COMMON_TIME) -> NDArray[np.int64]:
-    """Return the class of each step of a line, (T,) int64; the inverse of `classes_to_line`.
+    """Return the class of each step of a line, (T,) int64; `classes_to_line` undoes it.
 
     Raises
     ------
     InvalidMusicError
-        If a pitch is not one of the piano's.
+        If a pitch is outside the piano's range.
     GridError
-        If the line is on another grid.
+        If the line is on a different grid.
     """
     struck = line.pitches[line.onsets]
     if struck.size and not _LOWEST_PITCH <= struck.min() <= struck.max() <= _HIGHEST_PITCH:
@@ -317,19 +315,19 @@ def classes_to_line(
     velocity: float = _DEFAULT_VELOCITY,
     grid: Grid = COMMON_TIME,
 ) -> Line:
-    """Read a class for each step, (T,), as a line of equally loud notes; see `from_events`."""
+    """Return classes (T,) as a line of equally loud notes; see `from_events`."""
     numbers = np.asarray(classes, np.int64)
     events = np.where(numbers >= FIRST_PITCH_CLASS, numbers + _LOWEST_PITCH, numbers)
     return Line.from_events(events, np.float32(velocity), tempo_bpm, program, grid)
 
 
 def line_to_features(line: Line, grid: Grid = COMMON_TIME) -> NDArray[np.float32]:
-    """Return a line as (T, 90) float32; see `line_to_classes`."""
+    """Return a line as features, (T, 90) float32; see `line_to_classes`."""
     return LINE_CLASSES.table[line_to_classes(line, grid)]
 
 
 def features_to_line(
     features: NDArray[np.float32], tempo_bpm: float, grid: Grid = COMMON_TIME
 ) -> Line:
-    """Read (T, 90) features, one of them 1 at each step, as a line; see `classes_to_line`."""
+    """Return one-hot features (T, 90) as a line; see `classes_to_line`."""
     return classes_to_line(features.argmax(axis=-1), tempo_bpm, grid=grid)

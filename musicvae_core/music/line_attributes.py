@@ -46,13 +46,13 @@ LINE_CONTROLS: Mapping[str, Control] = MappingProxyType(
         ),
     }
 )
-"""What can be steered of a melody: the five attributes of Roberts et al. 2018, section 5.3."""
+"""The attributes of a melody that can be steered: the five of Roberts et al. 2018, section 5.3."""
 TONIC = "tonic"
-"""Name of the pitch class that `best_scale` begins with, among attributes of a window."""
+"""The name, among a window's attributes, of the tonic of its `best_scale`."""
 
 
 def line_attributes(line: Line) -> dict[str, float]:
-    """Return every attribute of a line by name; one without the notes it is about is 0."""
+    """Return every attribute of a line by name; those without any notes to measure are 0."""
     notes = list(line.notes())
     steps = np.array([note.step for note in notes], np.int64)
     pitches = np.array([note.pitch for note in notes], np.int64)
@@ -68,10 +68,10 @@ def line_attributes(line: Line) -> dict[str, float]:
 
 
 def best_scale(line: Line) -> tuple[int, ...]:
-    """Return the pitch classes, 0 for C, of the major scale that most notes of a line fit.
+    """Return the pitch classes, 0 for C, of the major scale that fits most notes of a line.
 
-    The first is the tonic. Of equals the one with the lowest tonic counts, so that of silence
-    is C major's.
+    The first is the tonic. If several scales fit equally well, the one with the lowest tonic is
+    returned; for silence, that is C major.
     """
     counts = np.bincount(line.pitches[line.onsets] % 12, minlength=12)
     root = int(np.argmax([counts[np.roll(_MAJOR, root)].sum() for root in range(12)]))
@@ -79,7 +79,7 @@ def best_scale(line: Line) -> tuple[int, ...]:
 
 
 def trio_attributes(piece: Piece) -> dict[str, float]:
-    """Return every attribute of both lines of a trio, and of how its parts go together."""
+    """Return every attribute of both lines of a trio, and of how well its parts fit together."""
     melody, bass, drums = piece.lines[MELODY], piece.lines[BASS], piece.drums
     assert drums is not None
     return {
@@ -91,10 +91,10 @@ def trio_attributes(piece: Piece) -> dict[str, float]:
 
 
 def _harmony(melody: Line, bass: Line) -> dict[str, float]:
-    """Return how a melody goes with a bass by name, over the notes that begin above one.
+    """Return how well a melody fits a bass, over the notes that start while the bass sounds.
 
-    `chord_fit` is the share of them on the bass's pitch class or a third or a fifth above it,
-    `octave_fit` of those on the bass's pitch class.
+    `octave_fit` is the share of them on the bass's pitch class; `chord_fit` also counts those a
+    third or a fifth above it.
     """
     both = melody.onsets & (bass.pitches != SILENT)
     above = (melody.pitches - bass.pitches)[both] % 12
@@ -102,9 +102,10 @@ def _harmony(melody: Line, bass: Line) -> dict[str, float]:
 
 
 def _together(line: Line, kicks: NDArray[np.bool_]) -> dict[str, float]:
-    """Return how a bass goes with a bass drum, struck at some steps (T,), by name.
+    """Return how well a bass and the kick (T,) coincide.
 
-    They are the shares of its notes, and of the kicks, that begin with one of the other.
+    These are the share of the bass's notes that start with a kick, and of kicks that start with a
+    bass note.
     """
     return {
         "bass_with_kick": _mean(kicks[line.onsets]),
@@ -125,9 +126,9 @@ def _of_range(pitches: NDArray[np.int64]) -> dict[str, float]:
 
 
 def _of_intervals(intervals: NDArray[np.int64]) -> dict[str, float]:
-    """Describe the semitones from each note to the next.
+    """Describe the intervals between successive notes, in semitones.
 
-    Source: the average interval is that of Roberts et al. 2018, section 5.3.
+    Source: Roberts et al. 2018, section 5.3, for the average interval.
     """
     sizes = np.abs(intervals)
     directions = np.sign(intervals[intervals != 0])
@@ -145,9 +146,9 @@ def _of_intervals(intervals: NDArray[np.int64]) -> dict[str, float]:
 
 
 def _of_key(pitches: NDArray[np.int64]) -> dict[str, float]:
-    """Describe how the notes fit a major scale: that of C, and the one that fits best.
+    """Describe how well the notes fit C major, and the best-fitting major scale.
 
-    Source: C diatonic is of Roberts et al. 2018, section 5.3.
+    Source: Roberts et al. 2018, section 5.3, for C diatonic.
     """
     counts = np.bincount(pitches % 12, minlength=12)
     shares = counts / max(1, len(pitches))
@@ -163,11 +164,13 @@ def _of_key(pitches: NDArray[np.int64]) -> dict[str, float]:
 def _of_rhythm(
     onsets: NDArray[np.bool_], steps: NDArray[np.int64], lengths: NDArray[np.int64], grid: Grid
 ) -> dict[str, float]:
-    """Describe where notes begin and how long they last, in steps.
+    """Describe where notes start and how long they last, in steps.
 
-    Source: an onset syncopates by a sixteenth between two eighths, with none on the sixteenth
-    before it; by an eighth between two beats, with none on the eighth before it nor between
-    (Roberts et al. 2018, section 5.3, counts them; here they are shares).
+    An onset is a sixteenth syncopation if it lies between two eighths, without an onset on the
+    sixteenth before it. It is an eighth syncopation if it lies halfway between two beats, without
+    an onset in the first half of the beat.
+
+    Source: Roberts et al. 2018, section 5.3, which counts them; here they are shares.
     """
     before = np.concatenate([[False], onsets[:-1]])
     steps_per_beat = grid.steps_per_beat
@@ -188,10 +191,10 @@ def _of_rhythm(
 
 
 def _of_form(line: Line) -> dict[str, float]:
-    """Describe how alike bars are that lie one, two, four and eight bars apart.
+    """Describe the similarity of bars that lie one, two, four and eight bars apart.
 
-    Rhythm: onsets in both by onsets in either. Melody: the share of steps at which both bars
-    sound the same pitch or both are silent.
+    Rhythm: common onsets divided by onsets in either bar. Melody: the share of steps at which both
+    bars have the same pitch, or both are silent.
     """
     rhythm = line.onsets.reshape(line.n_bars, -1)
     pitches = line.pitches.reshape(line.n_bars, -1)

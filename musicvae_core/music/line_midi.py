@@ -26,7 +26,7 @@ from musicvae_core.music.midi.tracks import (
     DRUM_CHANNEL,
     ScannedMidi,
     ScannedTrack,
-    close_up,
+    drop_short_bars,
     list_instruments,
 )
 from musicvae_core.music.piece import BASS, MELODY, Part, Piece
@@ -35,28 +35,28 @@ _BASS_PROGRAMS = range(32, 40)
 _BASS_WORDS = re.compile(r"bass(?!oon)|tuba", re.IGNORECASE)
 _LEAD_WORDS = re.compile(r"melod|lead|voice|vocal|solo", re.IGNORECASE)
 _MAX_CHORD_SHARE = 0.1
-"""A part that starts more of its notes together with another is chords, not a melody."""
+"""A part with a larger share of simultaneous notes plays chords, not a melody."""
 
 
 @dataclass(frozen=True)
 class LineReading:
-    """A line, and what became of the notes of the file it was read from.
+    """A line, and what happened to the notes of its part.
 
     Parameters
     ----------
     line
         The melody.
     track
-        The name of the part that it was read from.
+        The name of the part it was read from.
     n_notes
-        Notes of that part; `line.n_notes` and the values of `dropped` add up to it.
+        Notes of that part: the sum of `line.n_notes` and the values of `dropped`.
     dropped
-        How many notes of the part were left out, by a reason to show to people.
+        The number of notes left out, by a reason to show to the user.
     n_shortened
-        Notes that were still held when the next began, and end there.
+        Notes cut short because the next one starts.
     onset_steps, pitches, is_on_grid
-        (n_notes,) of every note of the part: its step, its pitch, and whether it begins exactly
-        on its step.
+        (n_notes,) for all notes of the part: step, pitch, and whether the note starts exactly on
+        its step.
     """
 
     line: Line
@@ -80,16 +80,16 @@ class LineReading:
 
 @dataclass(frozen=True)
 class _PieceReading:
-    """A piece, and what became of the notes of the file it was read from.
+    """A piece, and what happened to the notes of its file.
 
     Parameters
     ----------
     piece
-        Of the parts `melody`, `bass` and `drums` those that the file has.
+        Those of the parts `melody`, `bass` and `drums` that the file has.
     tracks
         The name of the track that each line was read from.
     summaries
-        What was read, dropped and shortened, in a sentence or a few for each part.
+        What was read, dropped and shortened, in a few sentences for each part.
     """
 
     piece: Piece
@@ -104,7 +104,7 @@ class _PieceReading:
 
 @dataclass(frozen=True)
 class _Part:
-    """The notes of one channel of one track: (n, 4) start and end tick, pitch, level by start."""
+    """The notes of one channel of one track, (n, 4): start tick, end tick, pitch, level."""
 
     name: str
     program: int
@@ -112,7 +112,7 @@ class _Part:
 
     @property
     def chord_share(self) -> float:
-        """Share of the notes that begin together with a higher one."""
+        """Share of the notes that start together with another."""
         return 1 - len(np.unique(self.notes[:, 0])) / len(self.notes)
 
     @property
@@ -131,30 +131,29 @@ def read_line(
     source
         The bytes of a standard MIDI file, or its path.
     track
-        One of `NoMelodyError.tracks`, or its index there, as a number or as text. By default
-        the part with the highest mean pitch among those that play few chords. Channel 10 is
-        never one.
+        One of `NoMelodyError.tracks`, or its index as a number or text. By default the part with
+        the highest mean pitch among those that play few chords; never channel 10.
     grid
-        What to put the notes on; the file must be in its metre, or in one whose bars fill its
-        bars. None for the file's own: its metre, and the coarsest steps, of sixteenths first,
-        on which most notes begin.
+        The grid to quantise to; the file must be in its metre, or in one whose bars can be
+        regrouped into it. None for the file's own metre, with 4, 6, 8 or 12 steps per beat: the
+        first on which most notes start.
 
     Returns
     -------
     LineReading
-        Onsets and ends go to the nearest step; halfway goes to the later one. A note lasts a
-        step at least, and ends where the next begins. Of notes that begin at one step the
-        highest is kept. The line lasts from tick 0 to the end of the bar of its last note.
+        Onsets and ends move to the nearest step, or the later one if halfway. A note lasts at
+        least one step, and ends where the next one starts. Of several notes on one step, the
+        highest is kept. The line lasts from tick 0 to the end of its last note's bar.
 
     Raises
     ------
     MidiError
-        What `scan_midi` raises; `MidiError` if no pitched instrument plays, and
-        `NoMelodyError` if all play chords and none was chosen, or there is no such track.
+        As `scan_midi`; also if no pitched instrument plays. `NoMelodyError` if all of them play
+        chords and none was chosen, or there is no such track.
     """
     scanned = scan_midi(read_bytes(source) if isinstance(source, Path) else source)
-    grids = [grid] if grid else scanned.own_grids()
-    scanned = close_up(scanned, grids[0].beats_per_bar)
+    grids = [grid] if grid else scanned.candidate_grids()
+    scanned = drop_short_bars(scanned, grids[0].beats_per_bar)
     part = _choose(_parts(scanned), track)
     readings = (_read_part(scanned, part, each) for each in grids)
     return max(readings, key=lambda reading: reading.is_on_grid.sum())
@@ -166,33 +165,33 @@ def read_piece(
     tracks: Mapping[str, int | str] | None = None,
     grid: Grid = COMMON_TIME,
 ) -> _PieceReading:
-    """Read the melody, the bass and the drums of a MIDI file, those of them that it has.
+    """Read the melody, bass and drums of a MIDI file, as far as it has them.
 
     Parameters
     ----------
     source
         The bytes of a standard MIDI file, or its path.
     tracks
-        Which of `NoMelodyError.tracks` is the `melody`, and which the `bass`. By default the
-        bass is the lowest part that is named so, else that has the program of one, else the
-        lowest of several. The melody is, of the others, what is named a melody, a lead or
-        a voice, or else what `read_line` takes.
+        Which of `NoMelodyError.tracks` is the `melody`, and which the `bass`. By default, the bass
+        is the lowest part named bass; failing that, the lowest with a bass program; failing that,
+        the lowest of several. The melody is chosen from the rest: a part named melody, lead or
+        voice; failing that, as `read_line` does.
     grid
         As `read_line`.
 
     Returns
     -------
     _PieceReading
-        Its parts begin at tick 0 and last to the end of the longest, or to the bar line on
-        which the file ends. See `read_line` and `read_midi`.
+        Its parts start at tick 0 and last to the end of the longest, or to the bar line on which
+        the file ends. See `read_line` and `read_midi`.
 
     Raises
     ------
     MidiError
-        As `read_line` and `read_midi`; `MidiError` if there is no part at all.
+        As `read_line` and `read_midi`; also if there is no part at all.
     """
     data = read_bytes(source) if isinstance(source, Path) else source
-    scanned = close_up(scan_midi(data), grid.beats_per_bar)
+    scanned = drop_short_bars(scan_midi(data), grid.beats_per_bar)
     instruments = list_instruments(scanned)
     drum_names = {one.name for one in instruments if one.is_named_drums}
     has_drums = bool(drum_names) or any(one.is_on_drum_channel for one in instruments)
@@ -216,7 +215,7 @@ def read_piece(
 
 
 def _choose_lines(parts: list[_Part], tracks: Mapping[str, int | str]) -> dict[str, _Part]:
-    """Return the melody and the bass of parts that are no drums, those that there are."""
+    """Choose the melody and the bass among pitched parts, as far as there are any."""
     unknown = set(tracks) - {MELODY, BASS}
     if unknown:
         raise NoMelodyError(f"A track can be the {MELODY} or the {BASS}, not {min(unknown)}.")
@@ -237,7 +236,7 @@ def _choose_lines(parts: list[_Part], tracks: Mapping[str, int | str]) -> dict[s
 
 
 def _read_part(scanned: ScannedMidi, part: _Part, grid: Grid) -> LineReading:
-    """Put the notes of a part on the grid, one at a time; see `read_line`."""
+    """Quantise a part to a single line; see `read_line`."""
     resolution = scanned.ticks_per_beat
     starts, ends, pitches, levels = part.notes.T
     steps = _to_steps(starts, resolution, grid)
@@ -264,7 +263,7 @@ def _read_part(scanned: ScannedMidi, part: _Part, grid: Grid) -> LineReading:
 
 
 def _parts(scanned: ScannedMidi) -> list[_Part]:
-    """Return what each channel but the drums' plays, track by track."""
+    """Return the part of each channel of each track, except the drum channel."""
     parts = []
     for track in scanned.tracks:
         for channel in sorted({note.channel for note in track.notes} - {DRUM_CHANNEL}):
@@ -276,10 +275,10 @@ def _parts(scanned: ScannedMidi) -> list[_Part]:
 
 
 def _notes(track: ScannedTrack, channel: int) -> NDArray[np.int64]:
-    """Return (n, 4) start and end tick, pitch and level, in the order of time.
+    """Return (n, 4) start tick, end tick, pitch and level, in order of time.
 
-    A note ends at the first release of its pitch, or where its pitch is struck again; without
-    either at the track's end.
+    A note ends at the first release of its pitch, when the pitch is played again, or at the end of
+    the track.
     """
     events = [
         (note.tick, 1, note.pitch, note.velocity) for note in track.notes if note.channel == channel
@@ -300,7 +299,7 @@ def _notes(track: ScannedTrack, channel: int) -> NDArray[np.int64]:
 
 
 def _choose(parts: list[_Part], track: int | str | None) -> _Part:
-    """Return the part asked for, or the highest that is no accompaniment."""
+    """Return the chosen part, or the highest that plays few chords."""
     if not parts:
         raise MidiError("No pitched instrument plays in the file. Choose another file.")
     names = tuple(part.name for part in parts)
@@ -315,7 +314,7 @@ def _choose(parts: list[_Part], track: int | str | None) -> _Part:
         )
     choices: dict[int | str, _Part] = dict(enumerate(parts))
     choices |= {str(index): part for index, part in enumerate(parts)}
-    choices |= zip(names, parts, strict=True)  # a name that is a number is a name
+    choices |= zip(names, parts, strict=True)  # a name counts before a number
     if track not in choices:
         raise NoMelodyError(
             f"The file has no track {track!r}. Choose one of: {list_names(names)}.", names
@@ -324,12 +323,12 @@ def _choose(parts: list[_Part], track: int | str | None) -> _Part:
 
 
 def _to_steps(ticks: NDArray[np.int64], ticks_per_beat: int, grid: Grid) -> NDArray[np.int64]:
-    """Return the nearest steps: floor(position + 0.5), in whole numbers."""
+    """Return the nearest steps, floor(position + 0.5), in integer arithmetic."""
     return (2 * grid.steps_per_beat * ticks + ticks_per_beat) // (2 * ticks_per_beat)
 
 
 def _highest(part: _Part, steps: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the index of the highest note of each step, the earliest of equals."""
+    """Return the index of the highest note on each step; the earliest if several are equal."""
     starts, _, pitches, _ = part.notes.T
     order = np.lexsort((starts, -pitches, steps))
     _, first = np.unique(steps[order], return_index=True)
@@ -337,7 +336,7 @@ def _highest(part: _Part, steps: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _count_dropped(part: _Part, kept: NDArray[np.int64], grid: Grid) -> Mapping[str, int]:
-    """Count the notes that gave way to a higher one, by reason."""
+    """Count the notes dropped in favour of a higher one, by reason."""
     starts = part.notes[:, 0]
     lower = np.delete(np.arange(len(starts)), kept)
     _, which, sizes = np.unique(starts, return_inverse=True, return_counts=True)

@@ -1,7 +1,6 @@
-"""What all music has in common; arrays and music as short, exact texts for JSON.
+"""The base class of all music, and lossless, compact texts of arrays and music for JSON.
 
-A dataclass with a field of type `Floats`, `Groove`, `Line` or `Piece` can be given to a
-`TypeAdapter` of pydantic as it is.
+pydantic reads and writes dataclasses with fields of type `Floats`, `Groove`, `Line` or `Piece`.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from musicvae_core.errors import InvalidMusicError
 from musicvae_core.music.grid import MAX_TEMPO_BPM, MIN_TEMPO_BPM, Grid
 
 _MAX_BYTES = 2**20
-"""Of an unpacked text: some forty times the fullest piece of 256 bars."""
+"""Limit of an unpacked text: some forty times the fullest piece of 256 bars."""
 _SHAPE = struct.Struct("<B")
 _SIDE = struct.Struct("<I")
 
 
 def _pack_floats(array: NDArray[np.float32]) -> str:
-    """Return a float32 array as a text, its shape with it."""
+    """Return a float32 array as a text that includes its shape."""
     sides = b"".join(_SIDE.pack(side) for side in array.shape)
     return pack_bytes(_SHAPE.pack(array.ndim) + sides + array.astype("<f4").tobytes())
 
@@ -55,7 +54,7 @@ def _unpack_floats(text: str) -> NDArray[np.float32]:
 
 
 def pack_bytes(data: bytes) -> str:
-    """Return bytes as letters, deflated."""
+    """Return bytes deflated and as base64."""
     return base64.b64encode(zlib.compress(data)).decode()
 
 
@@ -81,7 +80,7 @@ def _validate(value: Any) -> NDArray[np.float32]:
     if isinstance(value, np.ndarray):
         return value
     if not isinstance(value, str):
-        raise ValueError("no array, and no text of one")
+        raise ValueError("neither an array nor the text of one")
     return _unpack_floats(value)
 
 
@@ -90,26 +89,26 @@ Floats = Annotated[NDArray[np.float32], PlainValidator(_validate), PlainSerializ
 
 
 class MusicOnGrid(ABC):
-    """Music of whole bars; pydantic takes it as it is, and writes it to JSON as a short text.
+    """Music of whole bars on a grid; pydantic writes it to JSON as a short text.
 
-    A class of music that lies in arrays names them in `ARRAYS`, a value or a row of values for
-    each step. They are copied and made read-only, so music can be shared and cached.
+    `ARRAYS` names the arrays of a class and their types; each array has a value, or a row of
+    values, for each step. They are copied and made read-only, so music can be shared and cached.
     """
 
     ARRAYS: ClassVar[Mapping[str, type]] = {}
 
-    if TYPE_CHECKING:  # fields, or properties, of each class
+    if TYPE_CHECKING:  # fields or properties of each class
 
         @property
         def tempo_bpm(self) -> float:
-            """Quarter notes a minute."""
+            """Quarter notes per minute."""
 
         @property
         def grid(self) -> Grid:
-            """How the steps divide time."""
+            """The grid of the steps."""
 
-    def _take_up_arrays(self) -> None:
-        """Copy the arrays, and refuse them where they, or the tempo, are out of shape."""
+    def _freeze_arrays(self) -> None:
+        """Copy the arrays and make them read-only; check their shapes and the tempo."""
         for name, dtype in self.ARRAYS.items():
             array: NDArray[Any] = np.array(getattr(self, name), dtype=dtype)
             array.flags.writeable = False
@@ -137,22 +136,22 @@ class MusicOnGrid(ABC):
     def _noun(self) -> str:
         return f"the {type(self).__name__.lower()}"
 
-    def _plain(self) -> tuple[Any, ...]:
-        """Return all that is not in arrays."""
+    def _other_fields(self) -> tuple[Any, ...]:
+        """Return the values of all fields that are not arrays."""
         names = (one.name for one in fields(cast(Any, self)))
         return tuple(getattr(self, name) for name in names if name not in self.ARRAYS)
 
     def __eq__(self, other: object) -> bool:
-        """Music is equal when its arrays, tempo, grid and all else are, exactly."""
+        """Whether all fields are exactly equal."""
         if not isinstance(other, type(self)):
             return NotImplemented
-        return self._plain() == other._plain() and all(
+        return self._other_fields() == other._other_fields() and all(
             np.array_equal(getattr(self, name), getattr(other, name)) for name in self.ARRAYS
         )
 
     def __hash__(self) -> int:
-        arrays = (getattr(self, name) + 0 for name in self.ARRAYS)  # -0.0 is equal to 0.0
-        return hash((self._plain(), *(array.tobytes() for array in arrays)))
+        arrays = (getattr(self, name) + 0 for name in self.ARRAYS)  # -0.0 equals 0.0
+        return hash((self._other_fields(), *(array.tobytes() for array in arrays)))
 
     @property
     def n_steps(self) -> int:
@@ -179,7 +178,7 @@ class MusicOnGrid(ABC):
         return self._with(tempo_bpm=tempo_bpm)
 
     def repeated(self, n_bars: int) -> Self:
-        """Return the music played over and over until it is `n_bars` bars long."""
+        """Return the music repeated, or cut, to `n_bars` bars."""
         return self._at(np.arange(n_bars * self.grid.steps_per_bar) % self.n_steps)
 
     def _with(self, **changes: Any) -> Self:
@@ -187,7 +186,7 @@ class MusicOnGrid(ABC):
         return changed
 
     def _at(self, steps: slice | NDArray[np.int64]) -> Self:
-        """Return the music of some steps, in the order given."""
+        """Return the music of some steps, in the given order."""
         return self._with(**{name: getattr(self, name)[steps] for name in self.ARRAYS})
 
     def _steps_of(self, start_bar: int, n_bars: int) -> slice:
@@ -196,7 +195,7 @@ class MusicOnGrid(ABC):
         Raises
         ------
         InvalidMusicError
-            If a bar does not exist, or none is given.
+            If a bar does not exist, or `n_bars` is not positive.
         """
         if not 0 <= start_bar < start_bar + n_bars <= self.n_bars:
             raise InvalidMusicError(
@@ -207,7 +206,7 @@ class MusicOnGrid(ABC):
         return slice(start_bar * steps_per_bar, (start_bar + n_bars) * steps_per_bar)
 
     def _check_fits(self, n_bars: int) -> None:
-        """Refuse to be made shorter."""
+        """Raise `InvalidMusicError` if the music is longer than `n_bars`."""
         if self.n_bars > n_bars:
             raise InvalidMusicError(
                 f"{self._noun.capitalize()} has {self.n_bars} bars, more than {n_bars}: "
@@ -216,12 +215,12 @@ class MusicOnGrid(ABC):
 
     @classmethod
     def joined(cls, pieces: Sequence[Self]) -> Self:
-        """Return music one after the other; all but the arrays is that of the first.
+        """Concatenate music; tempo and other fields are those of the first.
 
         Raises
         ------
         InvalidMusicError
-            If there is none, or the grids differ.
+            If there is nothing to join, or the grids differ.
         """
         noun = cls.__name__.lower()
         if not pieces:
@@ -235,7 +234,7 @@ class MusicOnGrid(ABC):
 
     @abstractmethod
     def to_text(self) -> str:
-        """Return it as a short text, exactly."""
+        """Return the music as a short, lossless text."""
 
     @classmethod
     @abstractmethod
@@ -250,7 +249,7 @@ class MusicOnGrid(ABC):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, handler: GetCoreSchemaHandler) -> Any:
-        """Return the schema of a value that is one already, or the text of one."""
+        """Accept an instance, or the text of one."""
         form = Annotated[Any, PlainValidator(cls._validated), PlainSerializer(cls.to_text)]
         return handler.generate_schema(form)
 
@@ -259,5 +258,5 @@ class MusicOnGrid(ABC):
         if isinstance(value, cls):
             return value
         if not isinstance(value, str):
-            raise ValueError(f"no {cls.__name__.lower()}, and no text of one")
+            raise ValueError(f"neither a {cls.__name__.lower()} nor the text of one")
         return cls.from_text(value)

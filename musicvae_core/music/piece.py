@@ -20,25 +20,25 @@ from musicvae_core.music.packed import MusicOnGrid
 
 Part = Line | Groove
 Plays = Literal["drums", "line", "piece"]
-"""What a model plays: a form of music, see `forms`."""
+"""A form of music that models play; see `forms`."""
 
 MELODY, BASS = "melody", "bass"
 TRIO = (MELODY, BASS, DRUMS)
-"""The parts of a trio, in this order."""
+"""The parts of a trio, in order."""
 _MAX_LINES = 15
-"""A MIDI file has sixteen channels, one of which is the drums'."""
+"""A MIDI file has sixteen channels; one is for drums."""
 
 TRIO_CLASSES: Mapping[str, Alphabet] = MappingProxyType(
     {MELODY: LINE_CLASSES, BASS: LINE_CLASSES, DRUMS: DRUM_CLASSES}
 )
-"""The classes of a step of each part of a trio."""
+"""The classes of a step, for each part of a trio."""
 _TRIO_PROGRAMS: Mapping[str, int] = MappingProxyType({MELODY: 81, BASS: 33})
-"""General MIDI programs of a trio's lines unless others are asked for: a lead, a bass guitar."""
+"""Default General MIDI programs of a trio's lines: a synth lead and a bass guitar."""
 
 
 @dataclass(frozen=True, eq=False)
 class Piece(MusicOnGrid):
-    """Parts by name, in the order in which they are shown: any lines, and drums at most once.
+    """Parts by name, in display order: any number of lines, and at most one drum part.
 
     piece = Piece({"melody": melody, "bass": bass, "drums": groove})
     piece["bass"].program, piece.drums.n_hits, piece.n_bars
@@ -46,12 +46,12 @@ class Piece(MusicOnGrid):
     Parameters
     ----------
     parts
-        All of one length, one tempo and one grid.
+        All have the same length, tempo and grid.
 
     Raises
     ------
     InvalidMusicError
-        If they are not, there are none, a name is empty, or there are two parts of drums.
+        If they do not, there are no parts, a name is empty, or there are two drum parts.
     """
 
     parts: Mapping[str, Part]
@@ -74,14 +74,14 @@ class Piece(MusicOnGrid):
 
     @classmethod
     def together(cls, parts: Mapping[str, Part], tempo_bpm: float | None = None) -> Piece:
-        """Build a piece from parts of any lengths and tempos: short ones end with silence.
+        """Build a piece from parts of any length and tempo; shorter ones are padded with silence.
 
-        The tempo is that of the first part, unless one is given.
+        The tempo defaults to that of the first part.
 
         Raises
         ------
         InvalidMusicError
-            If the grids differ, or as the class says.
+            If the grids differ, or the parts do not make a `Piece`.
         """
         n_bars = max((part.n_bars for part in parts.values()), default=0)
         tempos = [part.tempo_bpm for part in parts.values()]
@@ -93,7 +93,7 @@ class Piece(MusicOnGrid):
         return self.parts[name]
 
     def __eq__(self, other: object) -> bool:
-        """Two pieces are equal when their parts are, in name, order and music."""
+        """Whether all parts are equal, in the same order and with the same names."""
         if not isinstance(other, Piece):
             return NotImplemented
         return list(self.parts.items()) == list(other.parts.items())
@@ -112,18 +112,18 @@ class Piece(MusicOnGrid):
 
     @property
     def drums(self) -> Groove | None:
-        """The drums, where there are any."""
+        """The drum part; None if there is none."""
         grooves = (part for part in self.parts.values() if isinstance(part, Groove))
         return next(grooves, None)
 
     @property
     def tempo_bpm(self) -> float:
-        """Quarter notes a minute."""
+        """Quarter notes per minute."""
         return self._first.tempo_bpm
 
     @property
     def grid(self) -> Grid:
-        """How the steps divide time."""
+        """The grid of the steps."""
         return self._first.grid
 
     @property
@@ -132,16 +132,16 @@ class Piece(MusicOnGrid):
         return self._first.n_steps
 
     def with_parts(self, parts: Mapping[str, Part]) -> Piece:
-        """Return the piece with parts replaced, where it has them, or added after the others."""
+        """Return the piece with parts replaced, or appended if they are new."""
         return Piece({**self.parts, **parts})
 
     def only(self, names: Iterable[str]) -> Piece:
-        """Return the piece with some of its parts, as when the others are muted.
+        """Return the piece with only these parts.
 
         Raises
         ------
         InvalidMusicError
-            If none is left.
+            If no part is left.
         """
         wanted = set(names)
         return Piece({name: part for name, part in self.parts.items() if name in wanted})
@@ -151,21 +151,21 @@ class Piece(MusicOnGrid):
         return Piece({name: part.at_tempo(tempo_bpm) for name, part in self.parts.items()})
 
     def bars(self, start_bar: int, n_bars: int) -> Piece:
-        """Return `n_bars` bars from `start_bar` on, counted from 0; see `Line.bars`.
+        """Return `n_bars` bars starting at `start_bar`, counted from 0; see `Line.bars`.
 
         Raises
         ------
         InvalidMusicError
-            If a bar does not exist, or none is given.
+            If a bar does not exist, or `n_bars` is not positive.
         """
         return Piece({name: part.bars(start_bar, n_bars) for name, part in self.parts.items()})
 
     def repeated(self, n_bars: int) -> Piece:
-        """Return the piece played over and over until it is `n_bars` bars long."""
+        """Return the piece repeated, or cut, to `n_bars` bars."""
         return Piece({name: part.repeated(n_bars) for name, part in self.parts.items()})
 
     def transposed(self, semitones: int) -> Piece:
-        """Return the piece with all lines higher by so many semitones, or lower.
+        """Return the piece with all lines transposed; negative is down.
 
         Raises
         ------
@@ -176,7 +176,7 @@ class Piece(MusicOnGrid):
         return self.with_parts(moved)
 
     def to_text(self) -> str:
-        """Return the piece as a text, exactly."""
+        """Return the piece as a lossless text."""
         return json.dumps(
             [[name, isinstance(part, Groove), part.to_text()] for name, part in self.parts.items()]
         )
@@ -188,7 +188,7 @@ class Piece(MusicOnGrid):
         Raises
         ------
         ValueError
-            If the text is damaged, or is not a piece.
+            If the text is damaged or not a piece.
         """
         try:
             return cls(
@@ -202,16 +202,14 @@ class Piece(MusicOnGrid):
 
 
 def trio_to_classes(piece: Piece, grid: Grid = COMMON_TIME) -> NDArray[np.int64]:
-    """Return the class of each part of a trio at each step, (T, 3) int64, feel left out.
+    """Return the class of each part of a trio at each step, (T, 3) int64, without feel.
 
     Raises
     ------
     InvalidMusicError
-        If a part is missing.
-    InvalidMusicError
-        If a line leaves the piano's range.
+        If a part is missing, or a line leaves the piano's range.
     GridError
-        If the piece is on another grid.
+        If the piece is on a different grid.
     """
     if set(piece.parts) != set(TRIO) or piece.drums is None:
         raise InvalidMusicError(
@@ -227,7 +225,7 @@ def classes_to_trio(
     programs: Mapping[str, int] = _TRIO_PROGRAMS,
     grid: Grid = COMMON_TIME,
 ) -> Piece:
-    """Read a class for each part and step, (T, 3), as a trio; the inverse of `trio_to_classes`."""
+    """Return classes (T, 3) as a trio; undoes `trio_to_classes`."""
     lines = {
         name: classes_to_line(classes[:, column], tempo_bpm, programs[name], grid=grid)
         for column, name in enumerate((MELODY, BASS))
@@ -237,7 +235,7 @@ def classes_to_trio(
 
 
 def trio_to_features(piece: Piece, grid: Grid = COMMON_TIME) -> NDArray[np.float32]:
-    """Return a trio as (T, F) float32, the features of its parts side by side."""
+    """Return a trio as features, (T, F) float32, with its parts concatenated."""
     classes = trio_to_classes(piece, grid).T
     tables = [alphabet.table for alphabet in TRIO_CLASSES.values()]
     return np.concatenate([table[one] for table, one in zip(tables, classes, strict=True)], axis=1)
@@ -246,7 +244,7 @@ def trio_to_features(piece: Piece, grid: Grid = COMMON_TIME) -> NDArray[np.float
 def features_to_trio(
     features: NDArray[np.float32], tempo_bpm: float, grid: Grid = COMMON_TIME
 ) -> Piece:
-    """Read (T, F) features as a trio; see `trio_to_features`."""
+    """Return features (T, F) as a trio; undoes `trio_to_features`."""
     columns, start = [], 0
     for alphabet in TRIO_CLASSES.values():
         own = features[:, start : start + len(alphabet.key)]

@@ -3,17 +3,16 @@
     text = write_share_code(Shared(groove, "groove_2bar", "Standard"))
     shared = read_share_code(text)
 
-A code is `gs2.` and base64url of a checksum (CRC-32) and a body: the length in bars, the tempo
-in thousandths, the names of the model, the kit and the groove, then the cells of the hits in
-bits, a level of 1 to 127 and a tick of -60 to 59 for each hit. A body that deflate makes shorter
-is deflated. Levels or ticks that are all the same are written once. `gs1.` is the same without
-the groove's name. What is not sixteenths in 4/4 is `gs3.`: after the tempo come the beats of a
-bar and the steps of a beat, and ticks are parts of its own step.
+A code is `gs2.` followed by base64url of a checksum (CRC-32) and a body: the length in bars, the
+tempo in thousandths, the names of the model, the kit and the groove, the hits as bits, and for each
+hit a level from 1 to 127 and a tick from -60 to 59. The body is deflated if that makes it shorter.
+Levels or ticks that are all equal are written once. `gs1.` is the same without the groove's name.
+Grids other than sixteenths in 4/4 use `gs3.`: beats per bar and steps per beat follow the tempo,
+and ticks divide the grid's own step.
 
-A piece's code is `ps1.`, or `ps2.` with its grid, and the same, its body being the head of a
-groove's and then each part: its name, a byte for what it is, its length in two bytes, and its
-notes. A line's notes are its program, a byte for each step (see `Line.events`) and a level for
-each note.
+A piece's code starts with `ps1.`, or `ps2.` with its grid. Its body is the head of a groove's body,
+followed by the parts: the name, a byte for the type, the length in two bytes, and the notes. The
+notes of a line are its program, a byte for each step (see `Line.events`) and a level for each note.
 """
 
 from __future__ import annotations
@@ -40,23 +39,23 @@ from musicvae_core.music.line import FIRST_PITCH_CLASS, Line
 from musicvae_core.music.piece import Part, Piece
 
 VERSION = 2
-"""Of codes of sixteenths in 4/4."""
+"""The version of codes in sixteenths in 4/4."""
 _NAMELESS, _WITH_GRID = 1, 3
-"""The versions whose codes have no name for the groove, and whose codes say their grid."""
+"""The versions without a name for the groove, and with a grid."""
 _MAX_BARS = 64
 _MAX_NAME_BYTES = 60
 MAX_CODE_LENGTH = 16_000
-"""Letters; the fullest groove of 64 bars, every cell its own level and tick, would need more."""
+"""In characters; a groove of 64 bars with a different level and tick in every cell needs more."""
 
 _PREFIX = "gs"
 _PIECE_PREFIX, _PIECE_WITH_GRID = "ps1.", "ps2."
-"""What share codes of pieces begin with."""
+"""The prefixes of share codes of pieces."""
 _PLAIN, _DEFLATED = b"\x00", b"\x01"
 _HEAD = struct.Struct(">BI")
 _CHECKSUM = struct.Struct(">I")
 _MAX_BODY = 3 * _MAX_BARS * MAX_STEPS_PER_BAR * N_VOICES
 _MAX_TICKS = 240
-"""Parts of a step that a byte has room for; longer steps are stored less finely than in MIDI."""
+"""The most ticks per step that fit a byte; longer steps are stored less finely than in MIDI."""
 _TEMPO_SCALE = 1000
 _SAME, _EACH = b"\x00", b"\x01"
 _LINE, _DRUMS = b"\x00", b"\x01"
@@ -64,7 +63,7 @@ _PART, _MAX_PART = struct.Struct(">H"), 2**16 - 1
 _DAMAGED = (
     binascii.Error, zlib.error, struct.error, ValueError, IndexError, MusicVAEError
 )  # fmt: skip
-_COPY_AGAIN = "The share code is damaged or not whole: copy all of it again."
+_COPY_AGAIN = "The share code is damaged or incomplete: copy all of it again."
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,14 +73,14 @@ class Shared:
     Parameters
     ----------
     music
-        With its tempo and grid; velocities in 127ths, offsets in ticks, 1/120 of a sixteenth,
-        the tempo in thousandths of a beat a minute.
+        With its tempo and grid. Velocities are stored in 127ths, offsets in ticks (1/120 of a
+        sixteenth), the tempo in thousandths of a bpm.
     model
-        The name of its model; empty without one.
+        The name of its model; empty for none.
     kit
         The name of the drum kit to play it with; empty for any.
     name
-        What the music is called, cut to `_MAX_NAME_BYTES` in a code; empty for nothing.
+        The name of the music, truncated to `_MAX_NAME_BYTES` in a code; empty for none.
     """
 
     music: Music
@@ -96,7 +95,7 @@ def write_share_code(shared: Shared) -> str:
     Raises
     ------
     ShareCodeError
-        If the music or a name is too long for one.
+        If the music or a name is too long.
     """
     music = shared.music
     is_groove = isinstance(music, Groove)
@@ -127,7 +126,7 @@ def _pack_head(shared: Shared) -> bytes:
 
 
 def _encode(prefix: str, body: bytes) -> str:
-    """Return a body with its checksum as letters after a prefix."""
+    """Return a prefix followed by a body with its checksum, as text."""
     smaller = zlib.compress(body, 9, wbits=-15)
     packed = _DEFLATED + smaller if len(smaller) < len(body) else _PLAIN + body
     data = _CHECKSUM.pack(zlib.crc32(packed)) + packed
@@ -145,13 +144,13 @@ def _too_long(n_letters: int) -> ShareCodeError:
 
 
 def read_share_code(text: str) -> Shared:
-    """Undo `write_share_code`; white space and line breaks in the text do not matter.
+    """Undo `write_share_code`, ignoring white space and line breaks.
 
     Raises
     ------
     ShareCodeError
-        If a later version of this package wrote it; or if it is no share code, or one that is too
-        long, cut short or changed.
+        If a later version of this package wrote it; or if it is not a share code, or is too long,
+        truncated or changed.
     """
     if len(text) > 2 * MAX_CODE_LENGTH:
         raise ShareCodeError("The text is far too long for a share code: copy the code alone.")
@@ -176,7 +175,7 @@ def read_share_code(text: str) -> Shared:
 
 
 def _opened(unpack: Callable[[bytes], Shared], letters: str) -> Shared:
-    """Return the contents of the letters of a code, or refuse them as damaged."""
+    """Unpack the encoded part of a code; raise `ShareCodeError` if it is damaged."""
     try:
         return unpack(_decode(letters))
     except _DAMAGED as error:
@@ -184,7 +183,7 @@ def _opened(unpack: Callable[[bytes], Shared], letters: str) -> Shared:
 
 
 def _decode(letters: str) -> bytes:
-    """Return the body of a code, its checksum compared."""
+    """Return the body of a code after verifying its checksum."""
     data = base64.b64decode(letters + "=" * (-len(letters) % 4), altchars=b"-_", validate=True)
     packed = data[_CHECKSUM.size :]
     if _CHECKSUM.unpack_from(data)[0] != zlib.crc32(packed):
@@ -207,7 +206,7 @@ def _unpack(body: bytes, *, has_name: bool, has_grid: bool) -> Shared:
 
 
 class _Head(NamedTuple):
-    """What a body begins with."""
+    """The head of a body."""
 
     n_bars: int
     tempo_bpm: float
@@ -216,7 +215,7 @@ class _Head(NamedTuple):
 
 
 def _unpack_head(body: bytes, *, n_names: int, has_grid: bool) -> tuple[_Head, bytes]:
-    """Return what a body begins with, and what follows."""
+    """Return the head of a body, and the rest."""
     n_bars, thousandths = _HEAD.unpack_from(body)
     if not 1 <= n_bars <= _MAX_BARS:
         raise ValueError(f"{n_bars} bars")
@@ -230,7 +229,7 @@ def _unpack_head(body: bytes, *, n_names: int, has_grid: bool) -> tuple[_Head, b
 
 
 def _unpack_piece(body: bytes, *, has_grid: bool) -> Shared:
-    """Return a piece; music of a single part is that part."""
+    """Return a piece, or its part if there is only one."""
     head, rest = _unpack_head(body, n_names=3, has_grid=has_grid)
     parts: dict[str, Part] = {}
     while rest:
@@ -239,7 +238,7 @@ def _unpack_piece(body: bytes, *, has_grid: bool) -> Shared:
         start = 1 + _PART.size
         notes, rest = rest[start : start + length], rest[start + length :]
         if len(notes) < length or kind not in (_LINE, _DRUMS):
-            raise ValueError("a part is cut short, or of no kind that is known")
+            raise ValueError("a part is cut short or of an unknown type")
         unpack = _unpack_notes if kind == _DRUMS else _unpack_line
         parts[name] = unpack(notes, head)
     piece = Piece(parts)
@@ -258,7 +257,7 @@ def _pack_name(name: str) -> bytes:
 
 
 def _unpack_name(data: bytes) -> tuple[str, bytes]:
-    """Return the name that data begins with, and what follows it."""
+    """Return the name at the start of data, and the rest."""
     end = 1 + data[0] if data else 0
     if not 0 < end <= len(data) or end > 1 + _MAX_NAME_BYTES:
         raise ValueError("a name is cut short or too long")
@@ -311,13 +310,13 @@ def _unpack_line(data: bytes, head: _Head) -> Line:
 
 
 def _pack_column(values: NDArray[np.float32]) -> bytes:
-    """Return whole numbers of 0 to 255 as bytes, as one where all are the same."""
+    """Return integers from 0 to 255 as bytes, or as one byte if all are equal."""
     data = values.astype(np.uint8).tobytes()
     return _SAME + data[:1] if len(set(data)) == 1 else _EACH + data
 
 
 def _unpack_column(data: bytes, n: int) -> tuple[NDArray[np.int64], bytes]:
-    """Return n numbers that data begins with, and what follows them."""
+    """Return the n numbers at the start of data, and the rest."""
     end = 2 if data[:1] == _SAME else 1 + n
     if data[:1] not in (_SAME, _EACH) or len(data) < end:
         raise ValueError("the notes are cut short")

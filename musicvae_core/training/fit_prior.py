@@ -277,7 +277,7 @@ def _fit_gaussian(
                 f"{own.sum()} windows are too few to fit a prior of {mu.shape[1]} dimensions; "
                 "give more performances of the train split."
             )
-        fitted.code_noise.set_law(kind, *_moments(mu[own], sigma[own]))
+        fitted.code_noise.set_distribution(kind, *_moments(mu[own], sigma[own]))
     return replace(checkpoint, model=fitted)
 
 

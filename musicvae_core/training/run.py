@@ -139,7 +139,7 @@ class Run:
             own.copy_(trained)
 
     def start_parts(self, checkpoints: Mapping[str, Checkpoint[Any, Any]]) -> None:
-        """Initialise parts of this model from trained models; see `MusicVAE.take_part`.
+        """Initialise parts of this model from trained models; see `MusicVAE.initialise_part`.
 
         Raises
         ------
@@ -147,7 +147,7 @@ class Run:
             If there is no such part, or the dimensions differ.
         """
         for name, checkpoint in checkpoints.items():
-            self.model.take_part(name, checkpoint.model)
+            self.model.initialise_part(name, checkpoint.model)
         self.average.module.load_state_dict(self.model.state_dict())
 
     def spread_codes(self, windows: AnyWindows) -> None:
@@ -171,7 +171,7 @@ class Run:
         ------
         TrainingError
         """
-        with _full_disk_named(folder):
+        with _report_full_disk(folder):
             save_checkpoint(self.checkpoint(metrics), folder)
 
     def save(self, path: Path) -> None:
@@ -190,7 +190,7 @@ class Run:
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)  # writing straight to a file hides why a write failed
-        with _full_disk_named(path):
+        with _report_full_disk(path):
             write_atomically(path, lambda part: part.write_bytes(buffer.getbuffer()))
 
     def restore(self, path: Path) -> None:
@@ -226,7 +226,7 @@ class Run:
 
 
 @contextlib.contextmanager
-def _full_disk_named(target: Path) -> Iterator[None]:
+def _report_full_disk(target: Path) -> Iterator[None]:
     """Report a full disk, and what to do about it, while `target` is being written."""
     try:
         yield

@@ -21,7 +21,7 @@ from musicvae_core.music.grid import VELOCITY_LEVELS
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line
 from musicvae_core.studio import Studio
-from pages.attributes.wishes import Asked, Wishes
+from pages.attributes.steering import RequestHistory, SteeringRequest
 from pages.shared.actions import Name, Revision, action, as_text, component, on_event
 from pages.shared.card import Card
 from pages.shared.collection import Source, favourites, slots
@@ -30,7 +30,7 @@ from pages.shared.names import style_in_text
 from pages.shared.play_settings import choose_model, draw_undo
 from pages.shared.sources import choose_groove
 from pages.shared.store import SessionVar
-from pages.shared.studio import HASHED, shared_studio
+from pages.shared.studio import HASH_FUNCS, shared_studio
 
 _PRESS = 1.0
 """How much of a style's vector one press of its button adds."""
@@ -57,7 +57,7 @@ def attributes() -> None:
                 st.info(f"Choose a {noun} to steer.")
                 return
         vectors = studio.attribute_vectors(model.name)
-        followed = Asked(source.id).now.limited_to(vectors.names)
+        followed = RequestHistory(source.id).now.limited_to(vectors.names)
         steered = _steered(studio, model, source.groove, *followed.as_key())
         panel = _Panel(source.id, model, vectors, followed, steered)
         left, right = st.columns(2, gap="large")
@@ -75,7 +75,7 @@ def attributes() -> None:
         st.error(as_text(str(error)))
 
 
-@st.cache_resource(max_entries=_MAX_STEERED, show_spinner=False, hash_funcs=HASHED)
+@st.cache_resource(max_entries=_MAX_STEERED, show_spinner=False, hash_funcs=HASH_FUNCS)
 def _steered(
     _studio: Studio,
     model: ModelInfo,
@@ -90,7 +90,7 @@ def _steered(
     return _studio.steer(model.name, z, dict(targets), styles=styles, tempo_bpm=tempo_bpm)
 
 
-@st.cache_resource(max_entries=_MAX_STEERED, show_spinner=False, hash_funcs=HASHED)
+@st.cache_resource(max_entries=_MAX_STEERED, show_spinner=False, hash_funcs=HASH_FUNCS)
 def _ahead(
     _studio: Studio,
     _steered: SteeredTake,
@@ -105,12 +105,14 @@ def _ahead(
     return _studio.steer_ahead(model.name, take.z, n, tempo_bpm=take.groove.tempo_bpm)
 
 
-def _draw_deck(studio: Studio, steered: SteeredTake, source: Source, wishes: Wishes) -> None:
+def _draw_deck(
+    studio: Studio, steered: SteeredTake, source: Source, request: SteeringRequest
+) -> None:
     take, groove = steered.take, steered.take.groove
-    name = f"{source.name}, steered" if wishes else source.name
+    name = f"{source.name}, steered" if request else source.name
     result = Source(name, groove, take.z, take.model, "steered")
     card = Card(
-        _CARD, name, groove, _in_words(wishes, form_of(groove).controls), favourites.has(groove)
+        _CARD, name, groove, _in_words(request, form_of(groove).controls), favourites.has(groove)
     )
     source_deck(
         studio,
@@ -121,23 +123,23 @@ def _draw_deck(studio: Studio, steered: SteeredTake, source: Source, wishes: Wis
 
 
 def _draw_buttons(panel: _Panel) -> None:
-    known, asked = panel.vectors.names, Asked(panel.groove)
+    known, history = panel.vectors.names, RequestHistory(panel.groove)
     with st.container(horizontal=True, gap="xsmall", key="buttons"):
         st.button(
             "Reset all",
             icon=":material/restart_alt:",
             key="attributes.reset",
-            disabled=not panel.wishes,
-            help="Release all sliders" if panel.wishes else "No slider is set",
-            on_click=action(asked.reset, known),
+            disabled=not panel.request,
+            help="Release all sliders" if panel.request else "No slider is set",
+            on_click=action(history.reset, known),
         )
         draw_undo(
             "attributes.undo",
-            asked.can_take_back(known),
+            history.can_undo(known),
             "the sliders",
-            lambda: asked.take_back(known),
+            lambda: history.undo(known),
         )
-    if waiting := asked.now.beyond(known):
+    if waiting := history.now.beyond(known):
         said = _in_words(waiting, FORMS[panel.model.plays].controls)
         st.caption(f"Not available in this model: {said}")
 
@@ -160,14 +162,14 @@ class _Panel:
         The id of the groove.
     model, vectors
         What steers it.
-    wishes, steered
+    request, steered
         The requests that the model can follow, and the result.
     """
 
     groove: str
     model: ModelInfo
     vectors: AttributeVectors
-    wishes: Wishes
+    request: SteeringRequest
     steered: SteeredTake
 
 
@@ -183,8 +185,8 @@ def _draw_styles(panel: _Panel) -> None:
 
 
 def _draw_press(panel: _Panel, label: str, by: int, text: str) -> None:
-    count = by * panel.wishes.presses.get(label, 0)
-    is_full = count >= Wishes.MAX_PRESSES
+    count = by * panel.request.presses.get(label, 0)
+    is_full = count >= SteeringRequest.MAX_PRESSES
     st.button(
         f"{text} ({count})" if count > 0 else text,
         key=f"attributes.press.{label}.{by}",
@@ -244,8 +246,8 @@ def _slider(
         }
         return title | still | {"help": control.help, "why": why}
     measured = panel.steered.after[name]
-    is_set = name in panel.wishes.targets
-    value = panel.wishes.targets.get(name, measured)
+    is_set = name in panel.request.targets
+    value = panel.request.targets.get(name, measured)
     low, high = _slider_range(panel.vectors, name, control, value)
     is_off = is_set and abs(measured - value) * control.scale > control.step
     return title | {
@@ -304,20 +306,20 @@ def _set_targets(groove: str, controls: Mapping[str, Control], sent: _Targets) -
     if sent.groove != groove or sent.revision <= _REVISION.get():
         return
     _REVISION.set(sent.revision)
-    asked = Asked(groove)
-    wishes = asked.now
+    history = RequestHistory(groove)
+    request = history.now
     for name in sent.targets.keys() & controls.keys():
         value = sent.targets[name]
         if value is None:
-            wishes = wishes.without_target(name)
+            request = request.without_target(name)
         else:
-            wishes = wishes.with_target(name, value / controls[name].scale)
-    asked.ask(wishes)
+            request = request.with_target(name, value / controls[name].scale)
+    history.record(request)
 
 
 def _press(groove: str, label: str, by: int) -> None:
-    asked = Asked(groove)
-    asked.ask(asked.now.pressed(label, by))
+    history = RequestHistory(groove)
+    history.record(history.now.pressed(label, by))
 
 
 def _slider_range(
@@ -342,13 +344,13 @@ def _amount(control: Control, value: float) -> str:
     return f"{number}{control.unit}" if control.unit.startswith("%") else f"{number} {control.unit}"
 
 
-def _in_words(wishes: Wishes, controls: Mapping[str, Control]) -> str:
+def _in_words(request: SteeringRequest, controls: Mapping[str, Control]) -> str:
     """Return the requests in a line."""
     parts = [
         f"{controls[name].title} {_amount(controls[name], value)}"
-        for name, value in wishes.targets.items()
+        for name, value in request.targets.items()
     ]
-    for label, count in wishes.presses.items():
+    for label, count in request.presses.items():
         times = f" ({abs(count)})" if abs(count) > 1 else ""
         what = ("a fill" if count > 0 else "a beat") if label == FILL else style_in_text(label)
         parts.append(f"more {'of ' if label == FILL else ''}{what}{times}")

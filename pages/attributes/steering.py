@@ -10,7 +10,7 @@ from pages.shared.store import History, SessionVar
 
 
 @dataclass(frozen=True)
-class Wishes:
+class SteeringRequest:
     """Requests for one groove.
 
     Parameters
@@ -30,103 +30,109 @@ class Wishes:
     def __bool__(self) -> bool:
         return bool(self.targets or self.presses)
 
-    def with_target(self, name: str, value: float) -> Wishes:
-        """Return the wishes with one attribute set."""
+    def with_target(self, name: str, value: float) -> SteeringRequest:
+        """Return the request with one attribute set."""
         return replace(self, targets={**self.targets, name: value})
 
-    def without_target(self, name: str) -> Wishes:
-        """Return the wishes with one attribute released."""
+    def without_target(self, name: str) -> SteeringRequest:
+        """Return the request with one attribute released."""
         rest = {other: value for other, value in self.targets.items() if other != name}
         return replace(self, targets=rest)
 
-    def limited_to(self, known: Collection[str]) -> Wishes:
-        """Return the wishes that a model can follow, by the names of what it knows."""
+    def limited_to(self, known: Collection[str]) -> SteeringRequest:
+        """Return the part that a model can follow, given the names of what it knows."""
         targets = {name: value for name, value in self.targets.items() if name in known}
-        return Wishes(targets, {name: n for name, n in self.presses.items() if name in known})
+        return SteeringRequest(
+            targets, {name: n for name, n in self.presses.items() if name in known}
+        )
 
-    def beyond(self, known: Collection[str]) -> Wishes:
-        """Return the wishes that have to wait for a model that can follow them."""
+    def beyond(self, known: Collection[str]) -> SteeringRequest:
+        """Return the part that has to wait for a model that can follow it."""
         targets = {name: value for name, value in self.targets.items() if name not in known}
-        return Wishes(targets, {name: n for name, n in self.presses.items() if name not in known})
+        return SteeringRequest(
+            targets, {name: n for name, n in self.presses.items() if name not in known}
+        )
 
-    def joined_with(self, other: Wishes) -> Wishes:
-        """Return these wishes and others."""
-        return Wishes({**self.targets, **other.targets}, {**self.presses, **other.presses})
+    def joined_with(self, other: SteeringRequest) -> SteeringRequest:
+        """Return this request together with another."""
+        return SteeringRequest({**self.targets, **other.targets}, {**self.presses, **other.presses})
 
     def as_key(self) -> tuple[tuple[tuple[str, float], ...], tuple[tuple[str, int], ...]]:
         """Return the targets and the presses in a canonical order, for a cache."""
         return tuple(sorted(self.targets.items())), tuple(sorted(self.presses.items()))
 
-    def pressed(self, label: str, by: int) -> Wishes:
-        """Return the wishes with more of a label, or less."""
+    def pressed(self, label: str, by: int) -> SteeringRequest:
+        """Return the request with more of a label, or less."""
         count = self.presses.get(label, 0) + by
         presses = {**self.presses, label: max(-self.MAX_PRESSES, min(self.MAX_PRESSES, count))}
         return replace(self, presses={name: n for name, n in presses.items() if n})
 
 
-_MAX_LASTING = 32
-"""For how many grooves the wishes are saved beyond the session."""
+_MAX_PERSISTED = 32
+"""For how many grooves the request is saved beyond the session."""
 
 
-_Asked = Mapping[str, History[Wishes]]
+_Histories = Mapping[str, History[SteeringRequest]]
 
 
-def _last_wishes(asked: _Asked) -> dict[str, Wishes]:
-    changed = {groove: history.now for groove, history in asked.items() if history.past}
-    return dict(list(changed.items())[-_MAX_LASTING:])
+def _latest_requests(histories: _Histories) -> dict[str, SteeringRequest]:
+    changed = {groove: history.now for groove, history in histories.items() if history.past}
+    return dict(list(changed.items())[-_MAX_PERSISTED:])
 
 
-_ASKED = SessionVar[_Asked](
+_REQUESTS = SessionVar[_Histories](
     "kept.attributes.wishes",
     {},
-    lasts=dict[str, Wishes],
-    saved=_last_wishes,
-    restored=lambda saved: {groove: History(now, (Wishes(),)) for groove, now in saved.items()},
+    persist_as=dict[str, SteeringRequest],
+    to_saved=_latest_requests,
+    from_saved=lambda saved: {
+        groove: History(now, (SteeringRequest(),)) for groove, now in saved.items()
+    },
 )
-"""The wishes for each groove, by the grooves' ids."""
-_NOTHING = History(Wishes())
+"""The requests for each groove, by the grooves' ids."""
+_NOTHING = History(SteeringRequest())
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The wishes for one groove in this session, with their history."""
+class RequestHistory:
+    """The requests for one groove in this session."""
 
     groove: str
 
     @property
-    def now(self) -> Wishes:
-        """The current wishes."""
+    def now(self) -> SteeringRequest:
+        """The current request."""
         return self._history.now
 
-    def ask(self, wishes: Wishes) -> None:
-        """Change the wishes; `take_back` restores the previous ones."""
-        self._keep(self._history, wishes)
+    def record(self, request: SteeringRequest) -> None:
+        """Make this the current request; `undo` restores the previous one."""
+        self._keep(self._history, request)
 
     def reset(self, known: Collection[str]) -> None:
         """Release all that a model can follow; what waits for another model keeps waiting."""
-        self.ask(self.now.beyond(known))
+        self.record(self.now.beyond(known))
 
-    def can_take_back(self, known: Collection[str]) -> bool:
-        """Return whether there were different wishes before that a model can follow."""
+    def can_undo(self, known: Collection[str]) -> bool:
+        """Return whether an earlier request asks something different of a model."""
         return self._history.can_undo(self._is_other(known))
 
-    def take_back(self, known: Collection[str]) -> None:
-        """Restore the previous wishes that a model can follow; the rest keeps waiting."""
-        then = self._history.undone(self._is_other(known))
-        if then is not self._history:
+    def undo(self, known: Collection[str]) -> None:
+        """Restore what was last asked of a model; the rest keeps waiting."""
+        earlier = self._history.undone(self._is_other(known))
+        if earlier is not self._history:
             waiting = self.now.beyond(known)
-            self._keep(then, then.now.limited_to(known).joined_with(waiting))
+            self._keep(earlier, earlier.now.limited_to(known).joined_with(waiting))
 
-    def _is_other(self, known: Collection[str]) -> Callable[[Wishes], bool]:
-        """Return whether other wishes ask something different of a model."""
+    def _is_other(self, known: Collection[str]) -> Callable[[SteeringRequest], bool]:
+        """Return what tells whether another request asks something different of a model."""
         followed = self.now.limited_to(known)
-        return lambda wishes: wishes.limited_to(known) != followed
+        return lambda request: request.limited_to(known) != followed
 
     @property
-    def _history(self) -> History[Wishes]:
-        return _ASKED.get().get(self.groove, _NOTHING)
+    def _history(self) -> History[SteeringRequest]:
+        return _REQUESTS.get().get(self.groove, _NOTHING)
 
-    def _keep(self, history: History[Wishes], wishes: Wishes) -> None:
-        """Add these wishes to the history as a step, if they differ."""
-        changed = history if wishes == history.now else history.then(wishes)
-        _ASKED.set({**_ASKED.get(), self.groove: changed})
+    def _keep(self, history: History[SteeringRequest], request: SteeringRequest) -> None:
+        """Add a request to a history as a step, if it differs."""
+        changed = history if request == history.now else history.extended(request)
+        _REQUESTS.set({**_REQUESTS.get(), self.groove: changed})

@@ -8,7 +8,7 @@ from dataclasses import replace
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from musicvae_core.lab.options import Amounts, Chance, Wishes
+from musicvae_core.lab.options import Amounts, Preferences, Sampling
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, OPEN_HAT, SNARE, VOICES
 from musicvae_core.music.forms import drums_of
 from musicvae_core.studio import Studio
@@ -18,9 +18,9 @@ from pages.shared.collection import Source, page_of, slots
 from pages.shared.names import drummer_title, style_title
 from pages.shared.play_settings import MAX_SEED, WIDTH, choose_seed, draw_undo
 from pages.shared.sources import choose_groove
-from pages.shared.store import SessionVar, lasting_settings, real, whole
+from pages.shared.store import SessionVar, float_between, int_between, persist_settings
 
-SEED = SessionVar("groove_lab.seed", 0, lasts=whole(0, MAX_SEED))
+SEED = SessionVar("groove_lab.seed", 0, persist_as=int_between(0, MAX_SEED))
 """The seed in the widgets."""
 _FEEL = "groove_lab_feel.feel"
 """A slot with its own undo: it is not always visible, and undo must not change hidden things."""
@@ -42,22 +42,22 @@ _KEPT_COUNT = "The notes that are kept count too."
 _ONSETS_STAY = "Every onset of the rhythm stays, so this changes little."
 
 
-lasting_settings(
+persist_settings(
     {
         "groove_lab.tool": str,
-        "groove_lab.dynamics": whole(0, 200),
-        "groove_lab.timing": whole(0, 200),
-        "groove_lab.quantise": whole(0, 100),
+        "groove_lab.dynamics": int_between(0, 200),
+        "groove_lab.timing": int_between(0, 200),
+        "groove_lab.quantise": int_between(0, 100),
         "groove_lab.fill": str,
         "groove_lab.voices": list[int],
         "groove_lab.more": int,
         "groove_lab.feel_of": str,
-        "groove_lab.density": whole(4, 28) | None,
+        "groove_lab.density": int_between(4, 28) | None,
         "groove_lab.style": str,
         "groove_lab.feel_style": str,
         "groove_lab.drummer": str,
-        "groove_lab.feel_temperature": real(0, 2),
-        "groove_lab.temperature": real(0, 2),
+        "groove_lab.feel_temperature": float_between(0, 2),
+        "groove_lab.temperature": float_between(0, 2),
     }
 )
 
@@ -79,9 +79,9 @@ def read_request(studio: Studio, tool: str, source: Source, details: DeltaGenera
         if tool == "transfer":
             request = _choose_feel(studio, request, details)
         else:
-            request = replace(request, wishes=_choose_wishes(studio, tool))
-        chance = replace(_choose_temperatures(tool), seed=choose_seed(SEED, "groove_lab.dice"))
-    return replace(request, chance=chance)
+            request = replace(request, preferences=_choose_preferences(studio, tool))
+        sampling = replace(_choose_temperatures(tool), seed=choose_seed(SEED, "groove_lab.dice"))
+    return replace(request, sampling=sampling)
 
 
 def choose_amounts(result: str, groove: str) -> Amounts:
@@ -168,9 +168,9 @@ def _choose_feel(studio: Studio, request: Request, details: DeltaGenerator) -> R
         persist_state="session",
     )
     if kind == "style":
-        return replace(request, wishes=Wishes(style=_choose_feel_style(studio)))
+        return replace(request, preferences=Preferences(style=_choose_feel_style(studio)))
     if kind == "drummer":
-        return replace(request, wishes=Wishes(drummer=_choose_drummer(studio)))
+        return replace(request, preferences=Preferences(drummer=_choose_drummer(studio)))
     feel = choose_groove(studio, _FEEL, "Whose feel", default=2, details=details)
     past = page_of(_FEEL)
     draw_undo("groove_lab.feel_undo", slots.can_undo(past), "the feel", lambda: slots.undo(past))
@@ -179,10 +179,10 @@ def _choose_feel(studio: Studio, request: Request, details: DeltaGenerator) -> R
     return replace(request, feel=drums_of(feel.groove), feel_name=feel.name)
 
 
-def _choose_wishes(studio: Studio, tool: str) -> Wishes:
+def _choose_preferences(studio: Studio, tool: str) -> Preferences:
     style = _choose_style(studio)
     if tool == "humanize":
-        return Wishes(style=style)
+        return Preferences(style=style)
     hits_a_bar = st.select_slider(
         "Notes a bar",
         _DENSITIES,
@@ -192,7 +192,7 @@ def _choose_wishes(studio: Studio, tool: str) -> Wishes:
         persist_state="session",
         help=_ABOUT + (_ONSETS_STAY if tool == "drumify" else _KEPT_COUNT),
     )
-    return Wishes(style=style, hits_a_bar=hits_a_bar)
+    return Preferences(style=style, hits_a_bar=hits_a_bar)
 
 
 def _choose_style(studio: Studio) -> str | None:
@@ -227,7 +227,7 @@ def _choose_drummer(studio: Studio) -> str:
     )
 
 
-def _choose_temperatures(tool: str) -> Chance:
+def _choose_temperatures(tool: str) -> Sampling:
     with st.popover("Fine-tune", icon=":material/tune:", key="groove_lab.details"):
         feel = st.slider(
             "Wildness of the feel",
@@ -237,7 +237,7 @@ def _choose_temperatures(tool: str) -> Chance:
             help="0 plays like the average drummer; 1 varies as a real one does; higher is looser.",
         )
         if tool in ("humanize", "transfer"):
-            return Chance(feel_temperature=feel)
+            return Sampling(feel_temperature=feel)
         notes = st.slider(
             "Wildness of the notes",
             *(0.0, 2.0, 1.0, 0.05),
@@ -245,4 +245,4 @@ def _choose_temperatures(tool: str) -> Chance:
             persist_state="session",
             help="0 picks the likeliest notes; above 1 is wilder.",
         )
-    return Chance(notes, feel)
+    return Sampling(notes, feel)

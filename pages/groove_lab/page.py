@@ -43,7 +43,7 @@ from pages.groove_lab.request import (
     Results,
 )
 from pages.shared.actions import Share, action, as_text, component, on_event, run_to_completion
-from pages.shared.card import Card, grid_as_sent
+from pages.shared.card import Card, grid_payload
 from pages.shared.collection import Source, favourites, library, page_of, slots
 from pages.shared.deck import source_deck
 from pages.shared.edits import edited_source
@@ -98,7 +98,7 @@ def groove_lab() -> None:
                 st.info("Choose a groove to work on.")
                 return
             request = read_request(studio, tool, source, details)
-        _do_what_was_asked(studio, source, request)
+        _handle_request(studio, source, request)
         result = Results(source).newest
         with details:
             after = _after(source, request, result)
@@ -126,12 +126,12 @@ def _choose_tool() -> str:
 
 
 @run_to_completion()
-def _do_what_was_asked(studio: Studio, source: Source, request: Request) -> None:
-    if not _ASKED.take():
+def _handle_request(studio: Studio, source: Source, request: Request) -> None:
+    if not _REQUESTED.take():
         return
     try:
         given = _input_for(request.tool, source.groove)
-        Results(source).add(request.fulfilled(studio.lab(), given))
+        Results(source).add(request.run(studio.lab(), given))
         next_number(_N_MADE)
     except MusicVAEError as error:
         st.error(as_text(str(error)))
@@ -182,7 +182,7 @@ def _input_for(tool: str, music: Music) -> Groove:
     return rhythm_of(music) if tool == "drumify" else drums_of(music)
 
 
-_ASKED = SessionVar("groove_lab.asked", False)
+_REQUESTED = SessionVar("groove_lab.asked", False)
 """Whether the button was pressed: the next run of the page carries it out."""
 
 
@@ -225,7 +225,7 @@ def _ask(source: Source, request: Request) -> None:
     result = Results(source).newest
     if result and result.request == request:
         take_next_seed(SEED)
-    _ASKED.set(True)
+    _REQUESTED.set(True)
 
 
 def _use(after: Source | None) -> None:
@@ -238,8 +238,8 @@ def _use(after: Source | None) -> None:
 
 def _undo(source: Source) -> None:
     if result := Results(source).newest:
-        Results(source).take_back()
-        SEED.set((Results(source).newest or result).request.chance.seed)
+        Results(source).undo()
+        SEED.set((Results(source).newest or result).request.sampling.seed)
     else:
         slots.undo(page_of(_GROOVE))
 
@@ -331,7 +331,7 @@ def _draw_tap_pad(key: str, grid: Grid, on_taps: Callable[[Groove], None]) -> No
             "tempo": tempo_bpm,
             "bars": bars,
             "late": late,
-            "grid": grid_as_sent(grid),
+            "grid": grid_payload(grid),
         },
         on_taps_change=on_event(
             *(f"{key}.pad", "taps", _TAPS),

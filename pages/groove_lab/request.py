@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
+from typing import Annotated, Any
 
-from musicvae_core.lab.options import ANYTHING, USUAL, Amounts, Chance, Wishes
+from pydantic import AliasChoices, Field
+
+from musicvae_core.lab.options import (
+    DEFAULT_SAMPLING,
+    NO_PREFERENCES,
+    Amounts,
+    Preferences,
+    Sampling,
+)
 from musicvae_core.lab.tools import Lab
 from musicvae_core.music.forms import Music
 from musicvae_core.music.groove import Groove
@@ -30,6 +39,11 @@ _DONE = {
 }
 
 
+def _saved_as(name: str, older_name: str) -> Any:
+    """Let a field be read from libraries that were saved under its older name, too."""
+    return Field(validation_alias=AliasChoices(name, older_name))
+
+
 @dataclass(frozen=True)
 class Request:
     """One press of the button.
@@ -38,19 +52,19 @@ class Request:
     ----------
     tool
         One of `TOOLS`.
-    chance, wishes
+    sampling, preferences
         See `musicvae_core.lab.options`.
     voices, bars
         What to rewrite; bars counted from 0.
     n_bars
         How many bars to add.
     feel, feel_name
-        The groove whose feel to take, and its name; None to follow only the wishes.
+        The groove whose feel to take, and its name; None to follow only the preferences.
     """
 
     tool: str
-    chance: Chance = USUAL
-    wishes: Wishes = ANYTHING
+    sampling: Annotated[Sampling, _saved_as("sampling", "chance")] = DEFAULT_SAMPLING
+    preferences: Annotated[Preferences, _saved_as("preferences", "wishes")] = NO_PREFERENCES
     voices: tuple[int, ...] = ()
     bars: tuple[int, ...] = ()
     n_bars: int = 0
@@ -65,16 +79,16 @@ class Request:
     @property
     def note(self) -> str:
         """The request in a line."""
-        style, drummer = self.wishes.style, self.wishes.drummer
+        style, drummer = self.preferences.style, self.preferences.drummer
         parts = (
             self.feel_name and f"feel of {self.feel_name}",
             style and style_title(style),
             drummer and drummer_title(drummer),
-            f"seed {self.chance.seed}",
+            f"seed {self.sampling.seed}",
         )
         return ", ".join(filter(None, parts))
 
-    def fulfilled(self, lab: Lab, groove: Groove) -> Result:
+    def run(self, lab: Lab, groove: Groove) -> Result:
         """Carry out the request, and return the result.
 
         Raises
@@ -82,19 +96,25 @@ class Request:
         MusicVAEError
             If the lab raises it.
         """
-        wishes, chance = self.wishes, self.chance
+        preferences, sampling = self.preferences, self.sampling
         if self.tool == "drumify":
-            made = lab.drumify(groove, wishes=wishes, chance=chance)
+            made = lab.drumify(groove, preferences=preferences, sampling=sampling)
         elif self.tool == "fill":
             made = lab.fill_in(
-                groove, voices=self.voices, bars=self.bars, wishes=wishes, chance=chance
+                groove,
+                voices=self.voices,
+                bars=self.bars,
+                preferences=preferences,
+                sampling=sampling,
             )
         elif self.tool == "continue":
-            made = lab.carry_on(groove, self.n_bars, wishes=wishes, chance=chance)
+            made = lab.continue_groove(
+                groove, self.n_bars, preferences=preferences, sampling=sampling
+            )
         elif self.feel is not None:
-            made = lab.transfer(self.feel, groove, chance=chance)
+            made = lab.transfer(self.feel, groove, sampling=sampling)
         else:
-            made = lab.humanize(groove, wishes=wishes, chance=chance)
+            made = lab.humanize(groove, preferences=preferences, sampling=sampling)
         return Result(self, groove, made)
 
 
@@ -119,23 +139,25 @@ class Result:
         return Source(self.title(name), groove, origin="groove lab", note=self.request.note)
 
 
-_MAX_LASTING = 8
+_MAX_PERSISTED = 8
 """For how many grooves the newest result is saved beyond the session."""
 _Made = Mapping[str, History[Result | None]]
 
 
 def _newest_results(made: _Made) -> dict[str, tuple[Result, ...]]:
     newest = {id_: (of.now,) if of.now else () for id_, of in made.items()}
-    return dict(list(newest.items())[-_MAX_LASTING:])
+    return dict(list(newest.items())[-_MAX_PERSISTED:])
 
 
 _NOTHING = History[Result | None](None)
 _RESULTS = SessionVar[_Made](
     "kept.groove_lab.results",
     {},
-    lasts=dict[str, tuple[Result, ...]],
-    saved=_newest_results,
-    restored=lambda saved: {id_: reduce(History.then, of, _NOTHING) for id_, of in saved.items()},
+    persist_as=dict[str, tuple[Result, ...]],
+    to_saved=_newest_results,
+    from_saved=lambda saved: {
+        id_: reduce(History.extended, of, _NOTHING) for id_, of in saved.items()
+    },
 )
 """The results for each groove, by the grooves' ids; None at first."""
 
@@ -158,9 +180,9 @@ class Results:
 
     def add(self, result: Result) -> None:
         """Add a result."""
-        self._keep(self._history.then(result))
+        self._keep(self._history.extended(result))
 
-    def take_back(self) -> None:
+    def undo(self) -> None:
         """Forget the newest; the one before it is shown again."""
         self._keep(self._history.undone())
 

@@ -14,14 +14,14 @@ from musicvae_core.studio import Studio
 from pages.shared.collection import fingerprint
 from pages.shared.names import name_of
 from pages.shared.play_settings import MAX_SEED, MODEL_WIDTH, WIDTH, take_next_seed
-from pages.shared.store import History, SessionVar, next_number, whole
+from pages.shared.store import History, SessionVar, int_between, next_number
 
 SHORTEST_PIECE = 8
 """Bars that a model must have to make pieces."""
 
-LONG_MODEL = SessionVar("long_form.model", "", lasts=str)
+LONG_MODEL = SessionVar("long_form.model", "", persist_as=str)
 """The name of the chosen model."""
-_SEED = SessionVar("long_form.seed", 0, lasts=whole(0, MAX_SEED))
+_SEED = SessionVar("long_form.seed", 0, persist_as=int_between(0, MAX_SEED))
 
 
 @dataclass(frozen=True)
@@ -122,11 +122,11 @@ class Shown:
 _PIECES = SessionVar[History[Shown | None]](
     "kept.long_form.pieces",
     History(None),
-    lasts=tuple[Shown, ...],
-    saved=lambda history: (history.now,) if history.now else (),
-    restored=lambda saved: History(saved[-1] if saved else None),
+    persist_as=tuple[Shown, ...],
+    to_saved=lambda history: (history.now,) if history.now else (),
+    from_saved=lambda saved: History(saved[-1] if saved else None),
 )
-_N_MADE = SessionVar("kept.long_form.n_made", 0, lasts=int)
+_N_MADE = SessionVar("kept.long_form.n_made", 0, persist_as=int)
 
 
 class Pieces:
@@ -138,9 +138,9 @@ class Pieces:
         return _PIECES.get().now
 
     def show(self, one: Shown) -> None:
-        """Show a piece on the page, or the same piece after a change; `take_back` undoes it."""
+        """Show a piece on the page, or the same piece after a change; `undo` undoes it."""
         history = _PIECES.get()
-        _PIECES.set(history.then(one) if history.now else History(one))
+        _PIECES.set(history.extended(one) if history.now else History(one))
 
     def show_sampled(self, piece: LongTake, note: str) -> None:
         """Show a piece sampled with these settings."""
@@ -157,7 +157,7 @@ class Pieces:
         if now is None or _is_of(now, edited):
             return
         if before and before.id == now.id and _is_of(before, edited):
-            self.take_back()
+            self.undo()
             return
         piece = replace(now.piece, groove=edited)
         self.show(replace(now.changed(piece, "edited by hand"), before=None))
@@ -167,7 +167,7 @@ class Pieces:
         now = self.now
         if now and name.strip():
             named = partial(_named, id_=now.id, name=name.strip())
-            _PIECES.set(_PIECES.get().amended(named))
+            _PIECES.set(_PIECES.get().mapped(named))
 
     def take_next_seed(self) -> None:
         """Advance to the next seed if these settings were the last to be sampled."""
@@ -175,11 +175,11 @@ class Pieces:
             take_next_seed(_SEED)
 
     @property
-    def can_take_back(self) -> bool:
+    def can_undo(self) -> bool:
         """Whether there was another piece before, or the same piece before a change."""
         return _PIECES.get().can_undo()
 
-    def take_back(self) -> None:
+    def undo(self) -> None:
         """Restore what was on the page before, and its seed."""
         before = self.now
         _PIECES.set(_PIECES.get().undone())

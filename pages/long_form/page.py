@@ -31,16 +31,16 @@ from pages.shared.sources import choose_groove, demo_sources
 from pages.shared.store import (
     History,
     SessionVar,
-    lasting_settings,
+    float_between,
+    int_between,
     next_number,
-    real,
-    whole,
+    persist_settings,
 )
-from pages.shared.studio import HASHED, shared_studio
+from pages.shared.studio import HASH_FUNCS, shared_studio
 from pages.shared.uploads import draw_report, draw_uploader
 
 _VIEWS = {"piece": "A piece", "path": "A path"}
-_VIEW = SessionVar("long_form.view", "piece", lasts=str)
+_VIEW = SessionVar("long_form.view", "piece", persist_as=str)
 
 
 def long_form() -> None:
@@ -189,7 +189,7 @@ def _add_chosen() -> None:
         _add_parts([chosen])
 
 
-@st.cache_resource(max_entries=_MAX_PATHS, show_spinner=False, hash_funcs=HASHED)
+@st.cache_resource(max_entries=_MAX_PATHS, show_spinner=False, hash_funcs=HASH_FUNCS)
 def _played(
     _studio: Studio, model: str, grooves: tuple[Groove, ...], bars: tuple[int, ...], route: Route
 ) -> Groove:
@@ -232,19 +232,19 @@ class _Part:
 _PATH = SessionVar[History[tuple[_Part, ...]]](
     "kept.long_form.paths",
     History(()),
-    lasts=tuple[_Part, ...],
-    saved=lambda history: history.now,
-    restored=History,
+    persist_as=tuple[_Part, ...],
+    to_saved=lambda history: history.now,
+    from_saved=History,
 )
-_N_PARTS = SessionVar("kept.long_form.n_parts", 0, lasts=int)
-lasting_settings(
+_N_PARTS = SessionVar("kept.long_form.n_parts", 0, persist_as=int)
+persist_settings(
     {
-        "long_form.glide": whole(0, 100),
+        "long_form.glide": int_between(0, 100),
         "long_form.returns": bool,
         "long_form.exact": bool,
         "long_form.refined": bool,
-        "long_form.temperature": real(0, 2),
-        "long_form.route_seed": whole(0, MAX_SEED),
+        "long_form.temperature": float_between(0, 2),
+        "long_form.route_seed": int_between(0, MAX_SEED),
     }
 )
 
@@ -310,7 +310,7 @@ def _extended(before: Sequence[_Part], sources: Sequence[Source]) -> tuple[_Part
 
 
 def _keep(changed: Iterable[_Part]) -> None:
-    _PATH.set(_PATH.get().then(tuple(changed)))
+    _PATH.set(_PATH.get().extended(tuple(changed)))
 
 
 def _read_route() -> Route:

@@ -32,9 +32,9 @@ _NO_LONG_MODEL = (
     "There is no model of 16 bars in the folder checkpoints: train one with `python -m "
     "musicvae_core train --preset groove_16bar --data PATH --out checkpoints/groove_16bar`."
 )
-_ASKED = SessionVar("long_form.asked", False)
+_REQUESTED = SessionVar("long_form.asked", False)
 """Whether Sample was pressed: the next run of the page samples."""
-_N_CHANGES = SessionVar("kept.long_form.n_changes", 0, lasts=int)
+_N_CHANGES = SessionVar("kept.long_form.n_changes", 0, persist_as=int)
 
 
 def draw_long_piece(studio: Studio) -> None:
@@ -58,14 +58,14 @@ def draw_long_piece(studio: Studio) -> None:
     now = Pieces().now
     change = _draw_change(now.piece.groove.n_bars if now else settings.model.n_bars)
     try:
-        _do_what_was_asked(studio, settings, change)
+        _handle_request(studio, settings, change)
     except MusicVAEError as error:
         st.error(as_text(str(error)))
     now = Pieces().now
     if now is None:
         return
     with buttons:
-        draw_undo("long_form.undo", Pieces().can_take_back, "the piece", Pieces().take_back)
+        draw_undo("long_form.undo", Pieces().can_undo, "the piece", Pieces().undo)
     left, right = st.columns([4, 1], gap="small")
     with left:
         _draw_deck(studio, now)
@@ -75,9 +75,9 @@ def draw_long_piece(studio: Studio) -> None:
 
 
 @run_to_completion()
-def _do_what_was_asked(studio: Studio, settings: LongSettings, change: _Change | None) -> None:
+def _handle_request(studio: Studio, settings: LongSettings, change: _Change | None) -> None:
     """Sample, or change some bars; a first visit samples by itself."""
-    asked = _ASKED.take()
+    asked = _REQUESTED.take()
     now = Pieces().now
     if asked or now is None:
         piece = studio.sample_piece(
@@ -96,7 +96,7 @@ def _do_what_was_asked(studio: Studio, settings: LongSettings, change: _Change |
 def _draw_sample_button(settings: LongSettings) -> None:
     def ask() -> None:
         Pieces().take_next_seed()
-        _ASKED.set(True)
+        _REQUESTED.set(True)
 
     st.button(
         "New piece",
@@ -126,7 +126,7 @@ def _draw_deck(studio: Studio, now: Shown) -> None:
 
 _BAR = SessionVar("long_form.bar", 0)
 """The bar to change, counted from 0."""
-_CHANGE_ASKED = SessionVar("long_form.change_asked", False)
+_CHANGE_REQUESTED = SessionVar("long_form.change_asked", False)
 """Whether the button was pressed: the next run of the page changes the bars."""
 _SCOPES = {"one": "it alone", "onward": "it and all after"}
 
@@ -181,9 +181,9 @@ def _draw_change(n_bars: int) -> _Change | None:
             icon=":material/autorenew:",
             key="long_form.change",
             help="Each press makes a new variation",
-            on_click=action(_CHANGE_ASKED.set, True),
+            on_click=action(_CHANGE_REQUESTED.set, True),
         )
-    return change if _CHANGE_ASKED.take() else None
+    return change if _CHANGE_REQUESTED.take() else None
 
 
 _HEIGHT_PX = 250

@@ -20,7 +20,7 @@ from musicvae_core.studio import Studio
 from pages.map.figure import fields_of
 from pages.map.points import Actions, Hand, MapSettings, Path, Spot
 from pages.shared.actions import SELECTION, Selection, action, as_text, in_background, on_value
-from pages.shared.card import Card, Morph, grid_as_sent, notes_as_numbers
+from pages.shared.card import Card, Morph, grid_payload, packed_notes
 from pages.shared.collection import bars_phrase, favourites
 from pages.shared.deck import source_deck
 from pages.shared.edits import edited
@@ -117,11 +117,11 @@ def _decode_all(studio: Studio, model: ModelInfo, atlas: Atlas) -> _Notes:
         "cards": Spot.POINT,
         "count": len(music),
         "steps": music[0].n_steps,
-        "grid": grid_as_sent(music[0].grid),
+        "grid": grid_payload(music[0].grid),
         "line": next(({"name": name, "program": lines[name].program} for name in lines), None),
     }
     tempos = np.array([one.tempo_bpm for one in atlas.performances])[atlas.performance]
-    notes = [notes_as_numbers(one) for one in music]
+    notes = [packed_notes(one) for one in music]
     ends = np.cumsum([len(one) for one in notes])
     arrays = (tempos.astype("<f8"), ends.astype("<u4"), np.concatenate(notes).T.astype("<i4"))
     return header, b"".join(array.tobytes() for array in arrays)

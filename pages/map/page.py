@@ -26,7 +26,7 @@ from pages.shared.card import Card, piece_card
 from pages.shared.collection import Source
 from pages.shared.deck import source_deck
 from pages.shared.play_settings import WIDTH, choose_bars, choose_model
-from pages.shared.store import SessionVar, lasting_settings
+from pages.shared.store import SessionVar, persist_settings
 from pages.shared.studio import shared_studio
 
 _POINTER = SessionVar("kept.map.at", (0.0, 0.0))
@@ -126,7 +126,7 @@ def _sources(
 
 _PROJECTIONS = {"tsne": "t-SNE", "pca": "PCA", "pca3": "PCA in 3D"}
 _HOVER = "map.hover"
-lasting_settings({_HOVER: bool})
+persist_settings({_HOVER: bool})
 _CLICKS = {False: "plays", True: "adds to the path"}
 
 

@@ -27,8 +27,8 @@ from pages.shared.play_settings import (
 )
 from pages.shared.session import take_sent
 from pages.shared.sources import choose_groove
-from pages.shared.store import SessionVar, lasting_settings, real, whole
-from pages.shared.studio import HASHED, shared_studio
+from pages.shared.store import SessionVar, float_between, int_between, persist_settings
+from pages.shared.studio import HASH_FUNCS, shared_studio
 from pages.shared.uploads import draw_report, draw_uploader
 
 
@@ -60,7 +60,7 @@ def morph() -> None:
         stage.error(str(error))
 
 
-_POINTER = SessionVar("kept.morph.at", (0.5, 0.0), lasts=tuple[Share, Share])
+_POINTER = SessionVar("kept.morph.at", (0.5, 0.0), persist_as=tuple[Share, Share])
 
 
 def _draw_morph(studio: Studio, played: _Played) -> None:
@@ -216,14 +216,14 @@ _MAX_MORPHS = 32
 _DROP = "morph-drop"
 
 
-lasting_settings(
+persist_settings(
     {
         "morph.n_ends": int,
-        "morph.n_steps": whole(3, 33),
-        "morph.temperature": real(0, 2),
+        "morph.n_steps": int_between(3, 33),
+        "morph.temperature": float_between(0, 2),
         "morph.exact_ends": bool,
         "morph.curve": str,
-        "morph.seed": whole(0, MAX_SEED),
+        "morph.seed": int_between(0, MAX_SEED),
     }
 )
 
@@ -310,7 +310,7 @@ def _choose_details() -> tuple[Curve, int, bool]:
     return curve, seed, exact_ends
 
 
-@st.cache_resource(max_entries=_MAX_MORPHS, show_spinner=False, hash_funcs=HASHED)
+@st.cache_resource(max_entries=_MAX_MORPHS, show_spinner=False, hash_funcs=HASH_FUNCS)
 def _morphed(_studio: Studio, settings: _MorphSettings, ends: tuple[Music, ...]) -> Morphed:
     """Return the morph between ends of the model's length, computed once for all sessions.
 

@@ -30,7 +30,7 @@ from pages.shared.play_settings import (
     take_next_seed,
 )
 from pages.shared.session import Entry, Shelf, shelves, take_sent
-from pages.shared.store import SessionVar, lasting_settings, real, whole
+from pages.shared.store import SessionVar, float_between, int_between, persist_settings
 from pages.shared.studio import shared_studio
 
 _MAX_GROOVES = 16
@@ -45,21 +45,21 @@ _PRIORS: dict[PriorName, str] = {
     "learned": "realistic music",
     "normal": "the whole space",
 }
-_STYLE = SessionVar("sample.style", _ANY, lasts=str)
-_BARS = SessionVar("sample.bars", 0, lasts=whole(1, 16))
-_BARS_OF = SessionVar("sample.bars_of", "", lasts=str)
+_STYLE = SessionVar("sample.style", _ANY, persist_as=str)
+_BARS = SessionVar("sample.bars", 0, persist_as=int_between(1, 16))
+_BARS_OF = SessionVar("sample.bars_of", "", persist_as=str)
 """The length of grooves, and the model that it was chosen for."""
-_SEED = SessionVar("seed", 0, lasts=whole(0, MAX_SEED))
+_SEED = SessionVar("seed", 0, persist_as=int_between(0, MAX_SEED))
 _WHAT_TO_SAMPLE = (_STYLE.key, "sample.busy", _BARS.key, "n", "temperature", _SEED.key, "prior")
 _SEED_AT = _WHAT_TO_SAMPLE.index(_SEED.key)
 
-lasting_settings(
+persist_settings(
     {
         "sample.busy": str,
-        "n": whole(1, _MAX_GROOVES),
-        "temperature": real(0, 2),
+        "n": int_between(1, _MAX_GROOVES),
+        "temperature": float_between(0, 2),
         "prior": str,
-        "amount": real(0.05, 1),
+        "amount": float_between(0.05, 1),
     }
 )
 
@@ -126,7 +126,7 @@ def sample() -> None:
 def _renew(studio: Studio, settings: _Settings) -> None:
     _receive(studio, settings)
     plays = settings.model.plays
-    shelves.change(_do_what_was_asked(studio, settings, shelves.now(plays)), plays)
+    shelves.change(_handle_request(studio, settings, shelves.now(plays)), plays)
 
 
 def _undo(plays: Plays) -> None:
@@ -304,7 +304,7 @@ def _draw_deck(studio: Studio, plays: Plays) -> None:
 
 
 _N_NEIGHBOURS = 4
-_ASKED = SessionVar("sample.asked", False)
+_REQUESTED = SessionVar("sample.asked", False)
 """Whether Sample was pressed: the next run of the page samples."""
 _MORE = SessionVar[tuple[str, ...]]("sample.more", ())
 """Ids of entries: the next run of the page looks for their neighbours."""
@@ -319,20 +319,20 @@ def _draw_sample_button() -> None:
         icon=":material/graphic_eq:",
         key="sample",
         help=f"Make new {nouns}; starred ones stay",
-        on_click=action(_ask_to_sample),
+        on_click=action(_request_samples),
     )
 
 
-def _ask_to_sample() -> None:
+def _request_samples() -> None:
     # Pressing again gives new ones; a seed that was typed in is used as it is.
     if shelves.now(PLAYS.get()).sampled == _what_to_sample():
         take_next_seed(_SEED)
-    _ASKED.set(True)
+    _REQUESTED.set(True)
 
 
-def _do_what_was_asked(studio: Studio, settings: _Settings, now: Shelf) -> Shelf:
+def _handle_request(studio: Studio, settings: _Settings, now: Shelf) -> Shelf:
     """Return the shelf after Sample or "more like this"; a first visit samples by itself."""
-    asked = _ASKED.take()
+    asked = _REQUESTED.take()
     for entry in _MORE.take():
         if source := now.find(entry):
             seed = settings.seed + now.n_made

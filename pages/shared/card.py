@@ -22,7 +22,7 @@ from musicvae_core.music.line import Line
 from musicvae_core.music.line_attributes import best_scale
 from musicvae_core.sound.lines import balance
 from pages.shared.names import describe
-from pages.shared.transport import Sounds, midi_as_heard, wav_as_heard
+from pages.shared.transport import Sounds, performed_midi, performed_wav
 
 _Which = str | tuple[float, float]
 """One of a card's grooves: "now", "before", or what is heard at (x, y) of its morph."""
@@ -190,7 +190,7 @@ def payload(card: Card, revisions: Mapping[str, int]) -> dict[str, Any]:
         "note": card.note,
         "kept": card.kept,
         "file": file_stem(card.name),
-        "grid": grid_as_sent(groove.grid),
+        "grid": grid_payload(groove.grid),
         "steps": groove.n_steps,
         "plays": form_of(groove).name,
         "has_drums": DRUMS in parts_of(groove),
@@ -199,64 +199,69 @@ def payload(card: Card, revisions: Mapping[str, int]) -> dict[str, Any]:
         "lineage": card.lineage,
         "humanized": card.humanized,
         "revisions": dict(revisions),
-        "before": card.before and _before(card, card.before),
-        "morph": card.morph and _morph(card.morph),
-    } | _place(groove)
+        "before": card.before and _before_payload(card, card.before),
+        "morph": card.morph and _morph_payload(card.morph),
+    } | _music_payload(groove)
 
 
-def grid_as_sent(grid: Grid) -> dict[str, int]:
+def grid_payload(grid: Grid) -> dict[str, int]:
     """Return a grid in the form that the browser takes."""
     return {"steps_per_beat": grid.steps_per_beat, "steps_per_bar": grid.steps_per_bar}
 
 
-def _before(card: Card, before: Music) -> dict[str, Any]:
+def _before_payload(card: Card, before: Music) -> dict[str, Any]:
     """Return what the browser needs of the groove that the card's groove was made from."""
     file = file_stem(card.before_name or f"{card.name} before")
-    return {"file": file} | _place(before)
+    return {"file": file} | _music_payload(before)
 
 
-def _morph(morph: Morph) -> dict[str, Any]:
+def _morph_payload(morph: Morph) -> dict[str, Any]:
     """Return what the browser needs to draw a morph."""
     return {
         "rows": morph.n_rows,
         "columns": morph.n_columns,
         "ends": morph.ends,
         "at": morph.at,
-        "places": [_place(groove) for groove in morph.grooves],
+        "places": [_music_payload(groove) for groove in morph.grooves],
     }
 
 
-def _place(groove: Music) -> dict[str, Any]:
+def _music_payload(groove: Music) -> dict[str, Any]:
     """Return music as the browser draws and plays it: see `docs/player.md`."""
     parts = parts_of(groove)
     drums = parts.get(DRUMS)
     return {
-        "hits": _hits_as_sent(drums) if isinstance(drums, Groove) else [],
+        "hits": _hits_payload(drums) if isinstance(drums, Groove) else [],
         "lines": [
-            _line(name, part, balance(name, part) if len(parts) > 1 else 1.0)
+            _line_payload(name, part, balance(name, part) if len(parts) > 1 else 1.0)
             for name, part in parts.items()
             if isinstance(part, Line)
         ],
         "description": describe(groove),
-        "midi": _text(midi_as_heard(groove)),
+        "midi": _text(performed_midi(groove)),
     }
 
 
-def _line(name: str, line: Line, gain: float) -> dict[str, Any]:
+def _line_payload(name: str, line: Line, gain: float) -> dict[str, Any]:
     """Return a line as the browser plays it, with the scale that shades its rows."""
     return {
         "name": name,
         "program": line.program,
         "gain": gain,
-        "notes": [[*note[:3], as_sent(note.velocity)] for note in line.notes()],
+        "notes": [[*note[:3], rounded_for_browser(note.velocity)] for note in line.notes()],
         "scale": best_scale(line),
     }
 
 
-def _hits_as_sent(groove: Groove) -> list[list[float]]:
+def _hits_payload(groove: Groove) -> list[list[float]]:
     """Return [step, row, velocity, offset] of every hit."""
     return [
-        [step, voice, as_sent(groove.velocities[step, voice]), as_sent(groove.offsets[step, voice])]
+        [
+            step,
+            voice,
+            rounded_for_browser(groove.velocities[step, voice]),
+            rounded_for_browser(groove.offsets[step, voice]),
+        ]
         for step, voice in np.argwhere(groove.hits).tolist()
     ]
 
@@ -264,23 +269,26 @@ def _hits_as_sent(groove: Groove) -> list[list[float]]:
 _MILLIONTHS = 1_000_000
 
 
-def notes_as_numbers(music: Music) -> NDArray[np.int32]:
+def packed_notes(music: Music) -> NDArray[np.int32]:
     """Return the notes of drums or a melody (n, 4), as exactly as a card has them.
 
     Step, voice, velocity and offset of a hit, or step, pitch, velocity and length in steps of a
     note; velocities and offsets in millionths.
     """
     if isinstance(music, Line):
-        rows = [[one.step, one.pitch, as_sent(one.velocity), one.n_steps] for one in music.notes()]
+        rows = [
+            [one.step, one.pitch, rounded_for_browser(one.velocity), one.n_steps]
+            for one in music.notes()
+        ]
         scale = (1, 1, _MILLIONTHS, 1)
     else:
-        rows = _hits_as_sent(drums_of(music))
+        rows = _hits_payload(drums_of(music))
         scale = (1, 1, _MILLIONTHS, _MILLIONTHS)
     numbers = np.rint(np.array(rows, np.float64).reshape(-1, 4) * scale)
     return numbers.astype(np.int32)
 
 
-def as_sent(value: float | np.float32) -> float:
+def rounded_for_browser(value: float | np.float32) -> float:
     """Round a velocity or an offset for the browser, finely enough not to change any sample."""
     return round(float(value), 6)
 
@@ -329,7 +337,7 @@ def _zip_of(sounds: Sounds, grooves: Sequence[Music], names: Sequence[str] = ())
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for stem, groove in zip(stems, grooves, strict=True):
-            archive.writestr(f"{stem}.mid", midi_as_heard(groove))
+            archive.writestr(f"{stem}.mid", performed_midi(groove))
             if not sounds.sound_problem:
-                archive.writestr(f"{stem}.wav", wav_as_heard(sounds, groove))
+                archive.writestr(f"{stem}.wav", performed_wav(sounds, groove))
     return file.getvalue()

@@ -16,7 +16,7 @@ from musicvae_core.music.forms import (
     Music,
     form_of,
     n_notes,
-    notes_as_heard,
+    note_bytes,
     padded,
     windows,
 )
@@ -77,9 +77,9 @@ _SLOTS = {
     page: SessionVar[History[_Sources]](
         f"kept.{page}.slots",
         History({}),
-        lasts=dict[str, Source],
-        saved=lambda slots: slots.now,
-        restored=History,
+        persist_as=dict[str, Source],
+        to_saved=lambda slots: slots.now,
+        from_saved=History,
     )
     for page in _PAGES
 }
@@ -90,7 +90,7 @@ def fingerprint(groove: Music) -> str:
 
     The tempo is ignored, so that a groove keeps its identity at another tempo.
     """
-    return blake2b(notes_as_heard(groove), digest_size=_DIGEST_BYTES).hexdigest()
+    return blake2b(note_bytes(groove), digest_size=_DIGEST_BYTES).hexdigest()
 
 
 def page_of(key: str) -> str:
@@ -121,7 +121,7 @@ class _Slots:
         if not sources:
             return
         held = _SLOTS[page_of(next(iter(sources)))]
-        held.set(held.get().then({**held.get().now, **sources}))
+        held.set(held.get().extended({**held.get().now, **sources}))
 
     def fill_in_turn(self, keys: Sequence[str], source: Source) -> None:
         """Put a source into a slot of a page, taking its slots in turn."""
@@ -161,7 +161,7 @@ class _Slots:
     def can_undo(self, page: str, keys: Sequence[str] | None = None) -> bool:
         """Return whether a slot of the page, or one of `keys`, held something else before."""
         now = self.contents(page)
-        return _SLOTS[page].get().can_undo(lambda then: _differs(now, then, keys))
+        return _SLOTS[page].get().can_undo(lambda earlier: _differs(now, earlier, keys))
 
     def undo(self, page: str, keys: Sequence[str] | None = None) -> None:
         """Restore what the slots of a page held before the last change.
@@ -170,10 +170,10 @@ class _Slots:
         """
         history = _SLOTS[page].get()
         now = history.now
-        then = history.undone(lambda then: _differs(now, then, keys))
-        if then is not history:
+        earlier = history.undone(lambda earlier: _differs(now, earlier, keys))
+        if earlier is not history:
             others = {} if keys is None else {key: now[key] for key in now if key not in keys}
-            _SLOTS[page].set(replace(then, now={**then.now, **others}))
+            _SLOTS[page].set(replace(earlier, now={**earlier.now, **others}))
 
     def held_before(self, key: str, groove: Music) -> bool:
         """Return whether a slot held a groove, or a longer or shorter one, before its last change.
@@ -182,13 +182,13 @@ class _Slots:
         """
         history = _SLOTS[page_of(key)].get()
         now = history.now.get(key)
-        then = history.undone(lambda then: then.get(key) is not now).now.get(key)
-        if then is None or then is now:
+        earlier = history.undone(lambda earlier: earlier.get(key) is not now).now.get(key)
+        if earlier is None or earlier is now:
             return False
         n_bars = groove.n_bars
-        fitted = windows(then.groove, n_bars) or [
-            then.groove.repeated(n_bars),
-            padded(then.groove, n_bars),
+        fitted = windows(earlier.groove, n_bars) or [
+            earlier.groove.repeated(n_bars),
+            padded(earlier.groove, n_bars),
         ]
         return fingerprint(groove) in map(fingerprint, fitted)
 
@@ -196,18 +196,18 @@ class _Slots:
 slots = _Slots()
 
 
-def _differs(now: _Sources, then: _Sources, keys: Sequence[str] | None) -> bool:
+def _differs(now: _Sources, earlier: _Sources, keys: Sequence[str] | None) -> bool:
     """Return whether one of the slots held something else, or nothing."""
-    return any(now.get(key) is not then.get(key) for key in keys or {**now, **then})
+    return any(now.get(key) is not earlier.get(key) for key in keys or {**now, **earlier})
 
 
 _FAVOURITES = SessionVar[History[_Sources]](
     "kept.favourites",
     History({}),
-    lasts=Source,
-    saved=lambda favourites: favourites.now,
-    restored=History,
-    one_by_one=True,
+    persist_as=Source,
+    to_saved=lambda favourites: favourites.now,
+    from_saved=History,
+    entry_by_entry=True,
 )
 
 
@@ -254,12 +254,14 @@ class _Favourites:
 
     def tag(self, ids: Collection[str], tags: Sequence[str], *, add: bool) -> None:
         """Add tags to favourites or remove them, as one undo step."""
-        then = dict(self.all())
-        for id_ in then.keys() & set(ids):
-            others = tuple(one for one in then[id_].tags if one not in tags)
-            then[id_] = replace(then[id_], tags=(*others, *dict.fromkeys(tags)) if add else others)
+        tagged = dict(self.all())
+        for id_ in tagged.keys() & set(ids):
+            others = tuple(one for one in tagged[id_].tags if one not in tags)
+            tagged[id_] = replace(
+                tagged[id_], tags=(*others, *dict.fromkeys(tags)) if add else others
+            )
         if tags:
-            self._change(then)
+            self._change(tagged)
 
     def can_undo(self) -> bool:
         """Return whether the favourites changed in this session."""
@@ -269,14 +271,14 @@ class _Favourites:
         """Restore the favourites as before the last change of a star or a name."""
         _FAVOURITES.set(_FAVOURITES.get().undone())
 
-    def _change(self, then: _Sources) -> None:
-        _FAVOURITES.set(_FAVOURITES.get().then(then))
+    def _change(self, changed: _Sources) -> None:
+        _FAVOURITES.set(_FAVOURITES.get().extended(changed))
 
 
 favourites = _Favourites()
 
 
-_LIBRARY = SessionVar[_Sources]("kept.library", {}, lasts=dict[str, Source])
+_LIBRARY = SessionVar[_Sources]("kept.library", {}, persist_as=dict[str, Source])
 _MAX_RECENT = 100
 """Uploads, samples and grooves sent here; when full, the oldest are dropped."""
 

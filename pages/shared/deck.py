@@ -29,15 +29,15 @@ from pages.shared.edits import (
     edited_source,
     keep_edit,
 )
-from pages.shared.session import destinations, forms_taken, send
+from pages.shared.session import accepted_forms, destinations, send
 from pages.shared.store import SessionVar
 from pages.shared.transport import (
     VOICE_LABELS,
     load_instruments,
-    midi_as_heard,
     offer_download,
-    stems_as_heard,
-    wav_as_heard,
+    performed_midi,
+    performed_stems,
+    performed_wav,
 )
 
 _log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ def deck(
     data = {
         "problem": studio.sound_problem,
         "can": {event: callback is not None for event, callback in callbacks.items()},
-        "destinations": _destinations_as_sent(studio, offered),
+        "destinations": _destinations_payload(studio, offered),
         "play": play,
         "follow": follow,
         "stage": stage,
@@ -127,7 +127,7 @@ def deck(
     load_instruments(sorted(set().union(*(card.programs for card in cards))))
     _mount(
         key=key,
-        data={**data, **_cards_as_sent(cards, key)},
+        data={**data, **_cards_payload(cards, key)},
         **{
             f"on_{event}_change": on_event(
                 key, event, CARD_EVENTS[event], partial(deliver, event, callback)
@@ -137,17 +137,17 @@ def deck(
     )
 
 
-def _cards_as_sent(cards: Sequence[Card], key: str) -> dict[str, Any]:
+def _cards_payload(cards: Sequence[Card], key: str) -> dict[str, Any]:
     sent = [payload(card, _revisions_of_card(key, card.id)) for card in cards]
     return {"key": key, "labels": VOICE_LABELS, "cards": sent}
 
 
-def _destinations_as_sent(
+def _destinations_payload(
     studio: Studio, destinations: Mapping[str, str]
 ) -> list[tuple[str, str, list[str]]]:
     """Return the page, menu text and forms of music of each destination."""
     models = studio.models()
-    return [(id_, label, forms_taken(models, id_)) for id_, label in destinations.items()]
+    return [(id_, label, accepted_forms(models, id_)) for id_, label in destinations.items()]
 
 
 _REVISED = ("edit", "keep", "rename", "move", "change")
@@ -177,17 +177,17 @@ def _savers(studio: Studio) -> dict[str, _Callback]:
 
 def _save_wav(studio: Studio, _: str, groove: Music, name: str) -> None:
     """Have the browser save a groove as it is heard."""
-    offer_download(f"{file_stem(name)}.wav", wav_as_heard(studio, groove))
+    offer_download(f"{file_stem(name)}.wav", performed_wav(studio, groove))
 
 
 def _save_midi(_: str, groove: Groove, name: str) -> None:
     """Have the browser save the notes of a groove as they are heard."""
-    offer_download(f"{file_stem(name)}.mid", midi_as_heard(groove))
+    offer_download(f"{file_stem(name)}.mid", performed_midi(groove))
 
 
 def _save_stems(studio: Studio, _: str, groove: Music, name: str) -> None:
     """Have the browser save each voice of a groove as it is heard, in one zip."""
-    offer_download(f"{file_stem(name)}-stems.zip", stems_as_heard(studio, groove))
+    offer_download(f"{file_stem(name)}-stems.zip", performed_stems(studio, groove))
 
 
 def _deliver(

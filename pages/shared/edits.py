@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import BeforeValidator, Field, TypeAdapter
 
-from musicvae_core.lab.options import Amounts, Chance
+from musicvae_core.lab.options import Amounts, Sampling
 from musicvae_core.lab.tools import Lab
 from musicvae_core.music.drums import N_VOICES
 from musicvae_core.music.forms import AnyMusic, Music, form_of, parts_of
@@ -28,7 +28,7 @@ from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line, Note
 from musicvae_core.music.piece import Part
 from pages.shared.actions import Flag, Name, Revision, Share, Voice
-from pages.shared.card import Card, as_sent
+from pages.shared.card import Card, rounded_for_browser
 from pages.shared.collection import Source, fingerprint
 from pages.shared.store import SessionVar
 
@@ -221,7 +221,9 @@ def _edited(said: _Edit, like: Music) -> Music:
 
 
 def _edited_line(notes: Sequence[_EditedNote], like: Line) -> Line:
-    exact = {(note.step, as_sent(note.velocity)): note.velocity for note in like.notes()}
+    exact = {
+        (note.step, rounded_for_browser(note.velocity)): note.velocity for note in like.notes()
+    }
     made = []
     for note in notes:
         velocity = exact.get((note.step, note.velocity), max(note.velocity, 1 / VELOCITY_LEVELS))
@@ -236,16 +238,16 @@ def _edited_drums(hits: Sequence[_Hit], like: Groove) -> Groove:
     for hit in hits:
         cell = hit.step, hit.voice
         velocity, offset = float(like.velocities[cell]), float(like.offsets[cell])
-        if not (like.hits[cell] and hit.velocity == as_sent(velocity)):
+        if not (like.hits[cell] and hit.velocity == rounded_for_browser(velocity)):
             velocity = max(hit.velocity, 1 / VELOCITY_LEVELS)
-        if not (like.hits[cell] and hit.offset == as_sent(offset)):
+        if not (like.hits[cell] and hit.offset == rounded_for_browser(offset)):
             offset = min(hit.offset, _LATEST_OFFSET)
         are_hit[cell], velocities[cell], offsets[cell] = True, velocity, offset
     return Groove(are_hit, velocities, offsets, like.tempo_bpm, like.grid)
 
 
 _MAX_EDITS = 256
-_EDITS = SessionVar[Mapping[str, Music]]("kept.edits", {}, lasts=dict[str, AnyMusic])
+_EDITS = SessionVar[Mapping[str, Music]]("kept.edits", {}, persist_as=dict[str, AnyMusic])
 _HUMANIZED = SessionVar[Mapping[str, tuple[Groove, float]]]("edits.humanized", {})
 """The original of each humanized groove, and the amount, by its fingerprint."""
 
@@ -296,8 +298,8 @@ def changed(groove: Music, change: Change, open_lab: Callable[[], Lab]) -> Music
     if change.humanize is not None:
         return _humanize(groove, change.humanize, open_lab())
     anew = [voice for voice in range(N_VOICES) if voice not in change.locked]
-    chance = Chance(seed=random.randrange(2**31))
-    return open_lab().fill_in(groove, voices=anew, chance=chance)
+    sampling = Sampling(seed=random.randrange(2**31))
+    return open_lab().fill_in(groove, voices=anew, sampling=sampling)
 
 
 def _humanize(groove: Groove, amount: float, lab: Lab) -> Groove:

@@ -26,11 +26,11 @@ _NO_MODEL = (
 
 
 _FORM_TITLES: Mapping[Plays, str] = {"drums": "Drums", "line": "Melody", "piece": "Band"}
-PLAYS = SessionVar[Plays]("plays", "drums", lasts=str)
+PLAYS = SessionVar[Plays]("plays", "drums", persist_as=str)
 """The chosen form of music, on pages that offer a choice."""
 
 MODELS: Mapping[Plays, SessionVar[str]] = {
-    plays: SessionVar("model" if plays == "drums" else f"model.{plays}", "", lasts=str)
+    plays: SessionVar("model" if plays == "drums" else f"model.{plays}", "", persist_as=str)
     for plays in _FORM_TITLES
 }
 """The name of the model chosen for each form of music."""

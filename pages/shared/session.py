@@ -116,9 +116,9 @@ _SHELVES: Mapping[Plays, SessionVar[History[Shelf]]] = {
     plays: SessionVar[History[Shelf]](
         "kept.sample.shelf" if plays == "drums" else f"kept.sample.shelf.{plays}",
         History(Shelf()),
-        lasts=tuple[tuple[Entry, ...], tuple[object, ...], int],
-        saved=lambda history: (history.now.entries, history.now.sampled, history.now.n_made),
-        restored=lambda saved: History(Shelf(*saved)),
+        persist_as=tuple[tuple[Entry, ...], tuple[object, ...], int],
+        to_saved=lambda history: (history.now.entries, history.now.sampled, history.now.n_made),
+        from_saved=lambda saved: History(Shelf(*saved)),
     )
     for plays in _PLAYS
 }
@@ -136,12 +136,14 @@ class _Shelves:
         history = _SHELVES[plays].get()
         if changed is not history.now:
             is_step = bool(history.now.entries)
-            _SHELVES[plays].set(history.then(changed) if is_step else replace(history, now=changed))
+            _SHELVES[plays].set(
+                history.extended(changed) if is_step else replace(history, now=changed)
+            )
 
     def rename(self, entry_id: str, name: str, plays: Plays) -> None:
         """Rename an entry, also in the undo history; this cannot be undone."""
         history = _SHELVES[plays].get()
-        _SHELVES[plays].set(history.amended(lambda shelf: shelf.renamed(entry_id, name)))
+        _SHELVES[plays].set(history.mapped(lambda shelf: shelf.renamed(entry_id, name)))
 
     def can_undo(self, plays: Plays) -> bool:
         """Return whether a shelf had other contents before."""
@@ -150,8 +152,8 @@ class _Shelves:
     def undo(self, plays: Plays) -> None:
         """Restore a shelf as before its last change; ids are never reused."""
         history = _SHELVES[plays].get()
-        then = history.undone()
-        _SHELVES[plays].set(replace(then, now=replace(then.now, n_made=history.now.n_made)))
+        earlier = history.undone()
+        _SHELVES[plays].set(replace(earlier, now=replace(earlier.now, n_made=history.now.n_made)))
 
 
 shelves = _Shelves()
@@ -176,7 +178,7 @@ def _page_key(title: str) -> str:
     return title.lower().replace(" ", "_")
 
 
-def offer_pages(pages: Sequence[StreamlitPage]) -> None:
+def register_pages(pages: Sequence[StreamlitPage]) -> None:
     """Declare which pages the app has, at the start of each run."""
     _PAGES.set({_page_key(page.title): page for page in pages})
 
@@ -189,7 +191,7 @@ def destinations(here: str) -> dict[str, str]:
     return listed | {_SHARE: "Share code…"}
 
 
-def forms_taken(models: Sequence[ModelInfo], destination: str) -> list[str]:
+def accepted_forms(models: Sequence[ModelInfo], destination: str) -> list[str]:
     """Return the forms of music that a destination takes: those that its models play."""
     titles = [title for title in _DESTINATIONS if _page_key(title) == destination]
     if not titles:
@@ -225,6 +227,6 @@ def _inbox(page: str) -> SessionVar[tuple[Source, ...]]:
     return SessionVar(f"kept.{page}.inbox", ())
 
 
-def take_to_share() -> Source | None:
+def take_share_request() -> Source | None:
     """Take the source whose share code was requested, if any."""
     return _TO_SHARE.take()

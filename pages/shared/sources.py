@@ -44,7 +44,7 @@ from pages.shared.collection import (
 )
 from pages.shared.names import name_of
 from pages.shared.play_settings import MODELS, PLAYS, grids_of
-from pages.shared.session import take_sent, take_to_share
+from pages.shared.session import take_sent, take_share_request
 from pages.shared.store import SessionVar
 from pages.shared.transport import choose_kit, chosen_kit, transport
 from pages.shared.uploads import draw_report, draw_uploader
@@ -323,7 +323,7 @@ def _demo(path: Path, music: Music) -> Source:
 
 def show_share_code(open_studio: Callable[[], Studio]) -> None:
     """Show the share code that was requested, at the end of a page."""
-    source = take_to_share()
+    source = take_share_request()
     if source is not None:
         _show(source, open_studio())
 

@@ -1,6 +1,6 @@
 """Session state: typed variables with undo, and saving what should outlast the session.
 
-    _POINTER = SessionVar("kept.map.at", (0.0, 0.0), lasts=tuple[float, float])
+    _POINTER = SessionVar("kept.map.at", (0.0, 0.0), persist_as=tuple[float, float])
 
 A variable is declared once, beside the code that uses it, and otherwise works like a
 `ContextVar`: every session has its own value. State with undo is kept as a `History`. Widgets keep
@@ -9,7 +9,7 @@ their values in the same store, so a variable with a widget's key is the widget'
 A value is never changed in place, but replaced: an interrupted run leaves either the old or the
 new one, and a changed value can be told from the saved one.
 
-What outlasts a session is saved at the end of each run, and restored when a session starts. A
+What should outlast a session is saved at the end of each run, and restored when a session starts. A
 user's library belongs to the browser, identified by a random key in a cookie; on a personal
 machine it belongs to the machine.
 """
@@ -39,7 +39,7 @@ _MAX_PAST = 256
 """The most steps that can be undone."""
 
 
-def _as_it_is(value: Any) -> Any:
+def _identity(value: Any) -> Any:
     return value
 
 
@@ -52,16 +52,16 @@ class SessionVar(Generic[_T]):
         The key in Streamlit's session state; it may be a widget's.
     default
         The value until one is set.
-    lasts
-        The type of what is saved, which pydantic writes as JSON; None to save nothing. Saved
-        data that does not fit is not restored, so for a widget this type says which values the
-        widget accepts.
-    saved
+    persist_as
+        The type of the saved data, which pydantic writes as JSON; None if nothing is saved beyond
+        the session. Saved data that does not fit is not restored, so for a widget this type says
+        which values the widget accepts.
+    to_saved
         Returns the part of a value to save, for example without its history. It is saved if it
         differs from what was saved before.
-    restored
+    from_saved
         Returns the value for saved data.
-    one_by_one
+    entry_by_entry
         Whether the saved data is a dict whose entries are saved separately, so that two tabs can
         add to it.
     """
@@ -71,17 +71,17 @@ class SessionVar(Generic[_T]):
         key: str,
         default: _T,
         *,
-        lasts: Any = None,
-        saved: Callable[[_T], Any] = _as_it_is,
-        restored: Callable[[Any], _T] = _as_it_is,
-        one_by_one: bool = False,
+        persist_as: Any = None,
+        to_saved: Callable[[_T], Any] = _identity,
+        from_saved: Callable[[Any], _T] = _identity,
+        entry_by_entry: bool = False,
     ) -> None:
         self.key = key
-        self.saved, self.restored, self.one_by_one = saved, restored, one_by_one
+        self.to_saved, self.from_saved, self.entry_by_entry = to_saved, from_saved, entry_by_entry
         self._default = default
-        if lasts is not None:
-            self.schema: TypeAdapter[Any] = TypeAdapter(lasts)
-            _LASTING[key] = self
+        if persist_as is not None:
+            self.schema: TypeAdapter[Any] = TypeAdapter(persist_as)
+            _PERSISTED[key] = self
 
     @property
     def is_set(self) -> bool:
@@ -103,7 +103,7 @@ class SessionVar(Generic[_T]):
         return value
 
 
-_LASTING: dict[str, SessionVar[Any]] = {}
+_PERSISTED: dict[str, SessionVar[Any]] = {}
 """The variables that outlast a session, by their keys."""
 
 
@@ -114,18 +114,24 @@ def next_number(counter: SessionVar[int]) -> int:
     return number
 
 
-def lasting_settings(forms: Mapping[str, Any]) -> None:
-    """Save the values of widgets beyond the session; types as in `lasts`, by the widgets' keys."""
-    for key, form in forms.items():
-        SessionVar(key, None, lasts=form)
+def persist_settings(types: Mapping[str, Any]) -> None:
+    """Save the values of widgets beyond the session.
+
+    Parameters
+    ----------
+    types
+        By the widgets' keys, what `SessionVar` takes as `persist_as`.
+    """
+    for key, type_ in types.items():
+        SessionVar(key, None, persist_as=type_)
 
 
-def whole(least: int, most: int) -> Any:
+def int_between(least: int, most: int) -> Any:
     """Return the type of a whole number within limits, for a widget."""
     return Annotated[int, Field(ge=least, le=most)]
 
 
-def real(least: float, most: float) -> Any:
+def float_between(least: float, most: float) -> Any:
     """Return the type of a number within limits, for a widget."""
     return Annotated[float, Field(ge=least, le=most)]
 
@@ -141,11 +147,11 @@ class History(Generic[_T]):
     now: _T
     past: tuple[_T, ...] = ()
 
-    def then(self, value: _T) -> History[_T]:
+    def extended(self, value: _T) -> History[_T]:
         """Return the history with a new value, as a step that `undone` reverts."""
         return History(value, (*self.past, self.now)[-_MAX_PAST:])
 
-    def amended(self, change: Callable[[_T], _T]) -> History[_T]:
+    def mapped(self, change: Callable[[_T], _T]) -> History[_T]:
         """Return the history with a change applied to all its values; this adds no undo step."""
         return History(change(self.now), tuple(map(change, self.past)))
 
@@ -252,22 +258,22 @@ def _take_from_library(key: str) -> None:
         return
     saved: dict[str, Any] = {}
     for name, content in items.items():
-        variable = _LASTING.get(_key_of(name))
+        variable = _PERSISTED.get(_key_of(name))
         if variable is None:
             continue
         try:
             saved[name] = variable.schema.validate_json(content)
         except (ValidationError, MusicVAEError) as error:
             _log.warning("The saved value of %s is not restored: %s", name, error)
-    for key, variable in _LASTING.items():
-        if variable.one_by_one:
+    for key, variable in _PERSISTED.items():
+        if variable.entry_by_entry:
             entries = {
                 name.partition("/")[2]: saved[name] for name in saved if _key_of(name) == key
             }
             if entries:
-                variable.set(variable.restored(entries))
+                variable.set(variable.from_saved(entries))
         elif key in saved:
-            variable.set(variable.restored(saved[key]))
+            variable.set(variable.from_saved(saved[key]))
     _SAVED.set(saved)
 
 
@@ -280,13 +286,13 @@ def _key_of(name: str) -> str:
 def _save_changes() -> None:
     """Write everything that differs from what was saved last, and delete removed entries."""
     saved, now = _SAVED.get(), dict[str, Any]()
-    for key, variable in _LASTING.items():
+    for key, variable in _PERSISTED.items():
         if not variable.is_set:
             continue
-        value = variable.saved(variable.get())
+        value = variable.to_saved(variable.get())
         now |= (
             {f"{key}/{at}": one for at, one in value.items()}
-            if variable.one_by_one
+            if variable.entry_by_entry
             else {key: value}
         )
     gone = [name for name in saved if "/" in name and name not in now]
@@ -297,7 +303,7 @@ def _save_changes() -> None:
         return
     changes: dict[str, str | None] = dict.fromkeys(gone)
     for name, value in changed.items():
-        changes[name] = _LASTING[_key_of(name)].schema.dump_json(value).decode()
+        changes[name] = _PERSISTED[_key_of(name)].schema.dump_json(value).decode()
     _library().write(_KEY.get(), changes)
     _SAVED.set({name: value for name, value in saved.items() if name not in gone} | changed)
 

@@ -26,7 +26,7 @@ def shared_studio() -> Studio:
     return _open_studio()
 
 
-HASHED: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
+HASH_FUNCS: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
     (Groove, Line, Piece), music_to_text
 )
 """How caches identify music: by everything that its sound depends on."""

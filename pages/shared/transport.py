@@ -50,8 +50,8 @@ _Channel = Annotated[int, Field(strict=True, ge=0, lt=_N_CHANNELS)]
 
 
 _KEY = "transport"
-_KIT = SessionVar[str | None]("kept.kit", None, lasts=str)
-_VOICE_KITS = SessionVar[Mapping[int, str]]("kept.voice_kits", {}, lasts=dict[Voice, str])
+_KIT = SessionVar[str | None]("kept.kit", None, persist_as=str)
+_VOICE_KITS = SessionVar[Mapping[int, str]]("kept.voice_kits", {}, persist_as=dict[Voice, str])
 """The kits of voices that do not use the common kit, by voice."""
 _PROGRAMS = SessionVar[tuple[int, ...]]("transport.programs", ())
 """The instruments that the browser has, or should load."""
@@ -134,7 +134,7 @@ class _ChosenKit(NamedTuple):
 _CHOSEN_KIT = TypeAdapter(_ChosenKit)
 
 
-_STATE = SessionVar("kept.transport", _Transport(), lasts=_Transport)
+_STATE = SessionVar("kept.transport", _Transport(), persist_as=_Transport)
 
 
 def transport() -> _Transport:
@@ -172,10 +172,10 @@ def load_instruments(programs: Iterable[int]) -> None:
     _PROGRAMS.set(tuple(dict.fromkeys((*_PROGRAMS.get(), *programs))))
 
 
-_LOOP = SessionVar("midi_loop", False, lasts=bool)
+_LOOP = SessionVar("midi_loop", False, persist_as=bool)
 
 
-def choose_midi_form() -> None:
+def draw_loop_toggle() -> None:
     """Draw the choice of how MIDI files are saved, shared by all pages."""
     st.toggle(
         "Save MIDI files as loops",
@@ -186,7 +186,7 @@ def choose_midi_form() -> None:
     )
 
 
-def midi_as_heard(music: Music) -> bytes:
+def performed_midi(music: Music) -> bytes:
     """Return a MIDI file of music as the transport plays it, in the chosen form."""
     return _midi(transport().performed(music), _LOOP.get())
 
@@ -196,14 +196,14 @@ def _midi(music: Music, loop: bool) -> bytes:
     return form_of(music).write(music, loop)
 
 
-def wav_as_heard(sounds: Sounds, music: Music) -> bytes:
+def performed_wav(sounds: Sounds, music: Music) -> bytes:
     """Return a WAV file of music, as the transport plays it."""
     now = transport()
     kit, own = chosen_kit(sounds), _voice_kits(sounds)
     return sounds.wav(now.performed(music), kit, gains=now.gains, voice_kits=own)
 
 
-def stems_as_heard(sounds: Sounds, music: Music) -> bytes:
+def performed_stems(sounds: Sounds, music: Music) -> bytes:
     """Return a zip with a WAV file of each audible voice, by the voice's name."""
     now = transport()
     kit, own, performed = chosen_kit(sounds), _voice_kits(sounds), now.performed(music)

@@ -49,7 +49,7 @@ class _Choice:
     n_edits: int = 0
 
 
-_CHOICE = SessionVar("kept.drum_map", _Choice(), lasts=_Choice)
+_CHOICE = SessionVar("kept.drum_map", _Choice(), persist_as=_Choice)
 
 
 def _chosen_map() -> DrumMap | None:

@@ -35,7 +35,7 @@ from musicvae_core.evaluation.experiments.feel_metrics import (
 from musicvae_core.evaluation.experiments.reports import draw, report_text, write_figure
 from musicvae_core.evaluation.realism import feature_gaps, judge_auc
 from musicvae_core.lab.completion import complete, nats_of_rest, open_bars, stretches
-from musicvae_core.lab.options import Chance
+from musicvae_core.lab.options import Sampling
 from musicvae_core.models.checkpoint import LabCheckpoint
 from musicvae_core.models.conditioning import Conditioning, Controls, Floats, taps_of, tempo_only
 from musicvae_core.models.lab_tasks import controls_of_windows
@@ -72,7 +72,7 @@ class _Player:
             batch = slice(start, start + _BATCH)
             seed = int(np.random.SeedSequence((self.seed, draw, start)).generate_state(1)[0])
             some, own = _some_of(given, batch), controls.take(batch)
-            parts.append(complete(self.checkpoint.model, some, own, Chance(seed=seed)))
+            parts.append(complete(self.checkpoint.model, some, own, Sampling(seed=seed)))
         return np.concatenate(parts)
 
     def nats(self, given: Conditioning, controls: Controls, *terms: str) -> float:

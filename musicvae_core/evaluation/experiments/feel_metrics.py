@@ -13,7 +13,7 @@ from musicvae_core.data.windows import Split, Windows
 from musicvae_core.evaluation.experiments.feel_baselines import split_feel
 from musicvae_core.evaluation.realism import Verdict, judge
 from musicvae_core.lab.completion import Example
-from musicvae_core.lab.options import Chance, match_feel
+from musicvae_core.lab.options import Sampling, match_feel
 from musicvae_core.lab.tools import Lab
 from musicvae_core.models.checkpoint import LabCheckpoint
 from musicvae_core.models.config import MAX_SEED
@@ -260,27 +260,27 @@ def transfer_report(
 
 
 def _ways(lab: Lab, seed: int) -> dict[str, _Way]:
-    chance = Chance(seed=seed)
+    sampling = Sampling(seed=seed)
 
     def following(n_bars: int) -> _Way:
         def play(feel: Groove, groove: Groove) -> Groove:
-            example = lab.listen(feel)
+            example = lab.example_from(feel)
             bars = example.features[:, : COMMON_TIME.steps_per_bar * n_bars]
-            return lab.play_like(Example(example.z, bars), groove, chance)
+            return lab.play_like(Example(example.z, bars), groove, sampling)
 
         return play
 
     return {
         "humanized, without the other groove": lambda _, groove: lab.humanize(
-            groove, chance=chance
+            groove, sampling=sampling
         ),
         "its code": following(0),
         "its code and two of its bars": following(2),
         "the same, means matched (as shipped)": lambda feel, groove: lab.transfer(
-            feel, groove, chance=chance
+            feel, groove, sampling=sampling
         ),
         "humanized, means matched": lambda feel, groove: match_feel(
-            lab.humanize(groove, chance=chance), feel
+            lab.humanize(groove, sampling=sampling), feel
         ),
     }
 

@@ -1,7 +1,7 @@
-"""Drum maps: which pitch is which voice, for General MIDI and the common drum samplers.
+"""Drum maps: the voice of each pitch, for General MIDI and common drum samplers.
 
-A user's own map is a small text file, a line a pitch: the pitch, then a voice, or `none` to
-leave it out; `#` begins a comment. Pitches that it does not name are read as `STANDARD`.
+A user's own map is a text file with one line per pitch: the pitch, then a voice, or `none` to leave
+it out; `#` starts a comment. Pitches that it does not list are read as in `STANDARD`.
 
     62 = closed hi-hat
     60 = open hi-hat
@@ -39,7 +39,7 @@ with redirect_stdout(None):  # it imports pyfluidsynth, which prints when CI is 
 _MAX_FILE_BYTES = 100_000
 _MAX_NAMES_LISTED = 8
 _HAND_DRUMS = frozenset(range(60, 65))
-"""Bongos and congas: common beside a kit in General MIDI, so no sign of another map."""
+"""Bongos and congas: common beside a General MIDI kit, so they do not suggest another map."""
 _NAMES_BEYOND = {
     27: "High Q",
     28: "Slap",
@@ -56,23 +56,23 @@ _NAMES_BEYOND = {
     86: "Mute Surdo",
     87: "Open Surdo",
 }
-"""General MIDI 2's percussion outside the range of General MIDI 1."""
+"""Percussion of General MIDI 2 outside the range of General MIDI 1."""
 _PERCUSSION = frozenset((39, 54, 56, 58, 69, 70, 82))
-"""General MIDI pitches that are read as a voice of the kit although they are other percussion."""
+"""General MIDI pitches of other percussion that are read as a voice of the kit."""
 
 
 @dataclass(frozen=True)
 class DrumMap:
-    """Which voice each pitch is.
+    """The voice of each pitch.
 
     Parameters
     ----------
     name
-        As people know it.
+        Its common name.
     voices
-        A voice, an index of `VOICES`, by pitch, 0 to 127; other pitches are left out.
+        Voices (indices of `VOICES`) by pitch, 0 to 127; other pitches are left out.
     is_general_midi
-        Whether its pitches have General MIDI's names, by which percussion is recognised.
+        Whether its pitches have General MIDI's names, so that other percussion can be named.
     """
 
     name: str
@@ -80,39 +80,39 @@ class DrumMap:
     is_general_midi: bool = False
 
     def __reduce__(self) -> tuple[type[DrumMap], tuple[str, dict[int, int], bool]]:
-        """Go to another process with a plain dict, for a read-only one cannot."""
+        """Pickle the voices as a plain dict; a mapping proxy cannot be pickled."""
         return DrumMap, (self.name, dict(self.voices), self.is_general_midi)
 
     def n_fitting(self, pitches: Iterable[int]) -> int:
-        """Return how many of the pitches have a voice."""
+        """Return the number of pitches that have a voice."""
         return sum(pitch in self.voices for pitch in pitches)
 
     def substitute(self, pitch: int) -> str | None:
-        """Return the name of the percussion that is read as a voice of the kit, if it is."""
+        """Return the percussion's name if the pitch is read as a voice that it is not."""
         if self.is_general_midi and pitch in _PERCUSSION and pitch in self.voices:
             return drum_name(pitch).lower()
         return None
 
 
 def drum_name(pitch: int) -> str:
-    """Return General MIDI's name of a drum pitch; empty if it has no name."""
+    """Return the General MIDI name of a drum pitch; empty if it has none."""
     return pretty_midi.note_number_to_drum_name(pitch) or _NAMES_BEYOND.get(pitch, "")
 
 
 def described_pitch(pitch: int) -> str:
-    """Return a pitch with its name in General MIDI's percussion, if it has one."""
+    """Return a pitch with its General MIDI drum name, if it has one."""
     name = drum_name(pitch)
     return f"pitch {pitch}, {name} in General MIDI" if name else f"pitch {pitch}"
 
 
 def program_name(program: int) -> str:
-    """Return General MIDI's name of a program from 0 to 127."""
+    """Return the General MIDI name of a program, 0 to 127."""
     name: str = pretty_midi.program_to_instrument_name(program)
     return name
 
 
 def number_repeats(plain_names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names with those that repeat numbered, as in Piano and Piano (2)."""
+    """Return the names with repeats numbered: Piano, Piano (2)."""
     plain = list(plain_names)
     taken = set(plain)
     n_used = Counter[str]()
@@ -128,7 +128,7 @@ def number_repeats(plain_names: Iterable[str]) -> tuple[str, ...]:
 
 
 def list_names(names: Sequence[str]) -> str:
-    """Join names for a message: the first few, and how many more there are."""
+    """Join names for a message: the first few, then the number of the others."""
     listed = ", ".join(names[:_MAX_NAMES_LISTED]) or "none"
     n_more = len(names) - _MAX_NAMES_LISTED
     return f"{listed} and {n_more} more" if n_more > 0 else listed
@@ -150,7 +150,7 @@ def _part_of_standard(name: str, without: Iterable[int]) -> DrumMap:
 
 
 STANDARD = DrumMap("General MIDI and TD-11", VOICE_OF_PITCH, is_general_midi=True)
-"""What is read where no other map is chosen or guessed."""
+"""The default map."""
 
 _TD_11 = _map(
     "TD-11",
@@ -253,7 +253,7 @@ DRUM_MAPS: Mapping[str, DrumMap] = MappingProxyType(
         "logic": _LOGIC,
     }
 )
-"""The maps that can be chosen, by the names of `--map`."""
+"""The maps to choose from, by their names for `--map`."""
 
 _SAMPLERS = (_TOONTRACK, _ADDICTIVE_DRUMS, _BFD, _PADS, _LOGIC)
 
@@ -282,10 +282,10 @@ _VOICE_OF_NAME: Mapping[str, int | None] = MappingProxyType(
 
 
 def guess_map(pitches: Iterable[int]) -> DrumMap | None:
-    """Return the sampler's map that alone explains most of the pitches, or None.
+    """Return the only sampler's map that explains most of the pitches, or None.
 
-    General MIDI must leave out more than half of the pitches, and not bongos and congas alone;
-    the map must fit more than half, a kick or a snare among them, and more than any other.
+    General MIDI must leave out more than half of the pitches, not only bongos and congas. The map
+    must fit more than half, including a kick or a snare, and more than any other map.
     """
     distinct = set(pitches)
     left_out = distinct - STANDARD.voices.keys()
@@ -298,7 +298,7 @@ def guess_map(pitches: Iterable[int]) -> DrumMap | None:
 
 
 def maps_with(pitches: Iterable[int]) -> list[str]:
-    """Return, a clause for each, which samplers' maps have a voice for one of the pitches."""
+    """Return a clause for each sampler's map that has a voice for some of the pitches."""
     clauses = []
     wanted = sorted(set(pitches))
     for one in (*_SAMPLERS, _TD_11):
@@ -313,12 +313,12 @@ def maps_with(pitches: Iterable[int]) -> list[str]:
 
 
 def find_map(name_or_path: str | Path) -> DrumMap:
-    """Return the map of a name in `DRUM_MAPS`, or of a user's own file.
+    """Return the map with a name in `DRUM_MAPS`, or from a user's own file.
 
     Raises
     ------
     DrumMapError
-        If it is neither, or a line of the file cannot be understood.
+        If there is neither, or a line of the file cannot be parsed.
     """
     wanted = _squeeze(str(name_or_path))
     for key, one in DRUM_MAPS.items():
@@ -340,12 +340,12 @@ def find_map(name_or_path: str | Path) -> DrumMap:
 
 
 def _parse_map(name: str, text: str) -> DrumMap:
-    """Return the map that lines like `62 = closed hi-hat` make of `STANDARD`.
+    """Return `STANDARD` overridden by lines like `62 = closed hi-hat`.
 
     Raises
     ------
     DrumMapError
-        At the first line that is not a pitch and a voice, or if there is no such line.
+        If a line is not a pitch and a voice, or there are no lines.
     """
     named: dict[int, int | None] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -359,7 +359,7 @@ def _parse_map(name: str, text: str) -> DrumMap:
 
 
 def override_map(name: str, voices: Mapping[int, int | None]) -> DrumMap:
-    """Return `STANDARD` with some pitches read as other voices, or as None left out."""
+    """Return `STANDARD` with some pitches read as other voices; None leaves a pitch out."""
     merged: dict[int, int | None] = {**STANDARD.voices, **voices}
     return DrumMap(
         name, MappingProxyType({p: voice for p, voice in merged.items() if voice is not None})

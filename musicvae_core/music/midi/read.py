@@ -1,6 +1,6 @@
-"""MIDI bytes to `Groove`, with a report of what became of every note.
+"""MIDI bytes to `Groove`, with a report on every note.
 
-Time on the grid is counted in ticks alone, so that no tempo change moves a hit.
+Positions on the grid are computed from ticks only, so that no tempo change moves a hit.
 """
 
 from __future__ import annotations
@@ -38,39 +38,39 @@ from musicvae_core.music.midi.tracks import (
     DrumNotes,
     ScannedMidi,
     TrackChoice,
-    close_up,
+    drop_short_bars,
     find_drums,
 )
 
 _PEDAL_HALF_WAY = 64
 _HAT_ARTICULATIONS = (22, 44)
-"""Edge and foot: a kit that has these tells open hi-hats by pitch."""
+"""Edge and foot: a kit with these marks open hi-hats by pitch."""
 
 
 @dataclass(frozen=True)
 class MidiReading:
-    """A groove, and what became of every note of the file it was read from.
+    """A groove, and what happened to every note of its file.
 
     Parameters
     ----------
     groove
         The drums of the file.
     n_notes
-        Notes in the file, on all tracks: `groove.n_hits` and the values of `merged` and
-        `dropped` add up to it.
+        Notes in the file, on all tracks: the sum of `groove.n_hits` and the values of `merged`
+        and `dropped`.
     merged
-        How many notes gave way to a louder one of their voice on the same step, the earliest
-        of equals, by what they are.
+        The number of notes dropped in favour of a louder (or equally loud, earlier) one of the
+        same voice on the same step, by drum name.
     dropped
-        How many notes were left out, by a reason to show to people.
+        The number of other notes left out, by a reason to show to the user.
     tempo_map
-        The tempos of the file; the groove plays at the one of most beats.
+        The tempos of the file; the groove has the one that most beats have.
     substituted
-        How many notes of percussion were read as a voice of the kit, by name and voice.
+        The number of percussion notes read as a voice of the kit, by name and voice.
     remarks
-        A sentence for each thing of the file that was guessed or lost.
+        A sentence for everything that was guessed or lost.
     first_bar
-        The bar of the file that `groove` begins with, from 0.
+        The bar of the file at which `groove` starts, counted from 0.
     """
 
     groove: Groove
@@ -84,12 +84,12 @@ class MidiReading:
 
     @property
     def n_merged(self) -> int:
-        """How many notes gave way to a louder one on the same step."""
+        """The number of notes merged into a louder one on the same step."""
         return sum(self.merged.values())
 
     @property
     def n_silent_bars(self) -> int:
-        """How many bars of the groove pass before the bar of its first hit."""
+        """The number of silent bars before the bar of the first hit."""
         return int(np.flatnonzero(self.groove.hits.any(axis=1))[0]) // self._grid.steps_per_bar
 
     @property
@@ -97,7 +97,7 @@ class MidiReading:
         return self.groove.grid
 
     def from_first_hit(self) -> MidiReading:
-        """Return the reading without the silent bars that it begins with."""
+        """Return the reading without the silent bars at its start."""
         n_silent = self.n_silent_bars
         if not n_silent:
             return self
@@ -115,7 +115,7 @@ class MidiReading:
 
     @property
     def notes_summary(self) -> str:
-        """The same without the tempo at which the groove plays."""
+        """The summary without the tempo."""
         parts = [f"{self.groove.n_hits} of {self.n_notes} notes read"]
         parts += [f"{count} {what}" for what, count in self.substituted.items()]
         parts += [
@@ -130,7 +130,7 @@ class MidiReading:
         return " ".join(sentences)
 
     def _tempo_sentences(self) -> list[str]:
-        """Return a remark on a file that cannot be played at its own tempos."""
+        """Return a remark if the groove cannot be played at the file's own tempos."""
         tempos = self.tempo_map.tempos_bpm
         plays = f"the groove plays at {self.groove.tempo_bpm:.4g} bpm."
         if len(tempos) > 1:
@@ -157,39 +157,39 @@ def read_midi(
     source
         The bytes of a standard MIDI file, or its path.
     treat_as_drums
-        Tracks to read, by name or number, as `NoDrumsError.tracks` lists them; a name that is
-        a number is taken as a name. By default see `find_drums`.
+        Tracks to read, by name or number, as listed in `NoDrumsError.tracks`; a track whose name
+        is a number can be given by name. For the default see `find_drums`.
     drum_map
-        Which pitch is which voice. By default General MIDI, unless most pitches fit the map
-        of one sampler alone.
+        The voice of each pitch. By default General MIDI, unless most pitches fit only the map of
+        one sampler.
     channel_10_first
-        Whether `treat_as_drums` is for files that have nothing on channel 10 alone, as where
-        many files are read in one way.
+        Whether `treat_as_drums` applies only to files with nothing on channel 10; for reading many
+        files the same way.
     grid
-        What to put the notes on; the file must be in its metre, or in one whose bars fill its
-        bars. None for the file's own: its metre, and the coarsest steps, of sixteenths first,
-        on which fewest notes meet.
+        The grid to quantise to; the file must be in its metre, or in one whose bars can be
+        regrouped into it. None for the file's own metre, with 4, 6, 8 or 12 steps per beat: the
+        first on which the fewest notes collide.
 
     Returns
     -------
     MidiReading
-        A hit belongs to the nearest step; halfway goes to the later one. The groove lasts
-        from tick 0 to the end of the bar of its last hit, or to the bar line on which a track
-        ends, within a 32nd, up to two bars later. A file that ends so is a loop: a hit that is
-        early for its end becomes the early first hit, at step 0 with a negative offset, unless
-        that cell is taken; then it stays, late. A silent bar that is shorter than the others,
-        as of a pick-up, is left out. Hi-hats are open where controller 4 says so,
-        see `_open_by_pedal`. The tempo is the file's; of several, that of most beats.
+        A hit belongs to the nearest step, or the later one if halfway. The groove lasts from tick
+        0 to the end of the last hit's bar, or up to two bars longer if a track ends on a bar line
+        (within a 32nd note). Such a file is a loop: a hit just before its end becomes an early
+        first hit, at step 0 with a negative offset; if that cell is taken, it stays on the last
+        step, late. Silent bars shorter than the others, such as pick-up bars, are left out.
+        Hi-hats can be opened by controller 4, see `_open_by_pedal`. The tempo is the one that most
+        beats have.
 
     Raises
     ------
     MidiError
-        What `read_bytes`, `scan_midi` and `find_drums` raise; also if no note is on the pitch of a
-        voice, or the drums play in another metre than the grid's.
+        As `read_bytes`, `scan_midi` and `find_drums`; also if no note has a voice, or the drums are
+        in a different metre from the grid's.
     """
     scanned = scan_midi(read_bytes(source) if isinstance(source, Path) else source)
-    grids = [grid] if grid else scanned.own_grids()
-    scanned = close_up(scanned, grids[0].beats_per_bar)
+    grids = [grid] if grid else scanned.candidate_grids()
+    scanned = drop_short_bars(scanned, grids[0].beats_per_bar)
     notes = find_drums(
         scanned,
         treat_as_drums,
@@ -200,7 +200,7 @@ def read_midi(
     chosen = drum_map or guessed or STANDARD
     remarks = [remark for remark in (notes.remark,) if remark]
     if guessed:
-        remarks.append(f"Most pitches fit the drum map of {guessed.name} alone; it is used.")
+        remarks.append(f"Most pitches fit only the drum map of {guessed.name}, so it is used.")
     voices, pedal_remark = _open_by_pedal(notes, _voices_of(chosen)[notes.pitches])
     if not (voices >= 0).any():
         raise MidiError(_no_voice_sentence(notes, chosen, drum_map is None))
@@ -215,7 +215,7 @@ def read_midi(
 def read_rhythm(
     source: bytes | Path, *, track: TrackChoice | None = None, grid: Grid = COMMON_TIME
 ) -> MidiReading:
-    """Read every note of a track, whatever its pitch, as the rhythm of one voice.
+    """Read all notes of a track, of any pitch, as the rhythm of one voice.
 
     Parameters
     ----------
@@ -229,16 +229,16 @@ def read_rhythm(
     Returns
     -------
     MidiReading
-        As `read_midi`; its groove has hits of the snare alone.
+        As `read_midi`; its groove has only snare hits.
 
     Raises
     ------
     MidiError
-        As `read_midi`; `NoDrumsError` if there are several tracks, none of them drums, and
-        none is named.
+        As `read_midi`; `NoDrumsError` if `track` is None and there are several tracks, none of them
+        drums.
     """
     scanned = scan_midi(read_bytes(source) if isinstance(source, Path) else source)
-    scanned = close_up(scanned, grid.beats_per_bar)
+    scanned = drop_short_bars(scanned, grid.beats_per_bar)
     try:
         notes = find_drums(scanned, track, range(128))
     except NoDrumsError as error:
@@ -251,17 +251,17 @@ def read_rhythm(
 
 
 def _voices_of(drum_map: DrumMap) -> NDArray[np.int64]:
-    """Return the voice of each pitch, (128,), −1 where it has none."""
+    """Return the voice of each pitch, (128,); −1 for none."""
     return np.array([drum_map.voices.get(pitch, -1) for pitch in range(128)])
 
 
 def _open_by_pedal(
     notes: DrumNotes, voices: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], list[str]]:
-    """Open the hi-hats that are struck with the pedal up, in files that show it by controller 4.
+    """Open the hi-hats that are hit with the pedal up, if the file marks them with controller 4.
 
-    Such a file has no pitch for open hi-hats, nor an electronic kit's for the foot and the
-    edge, and strikes the hi-hat on both sides of the controller's middle. High is open.
+    Such a file uses neither the pitch of open hi-hats nor an electronic kit's pitches for foot and
+    edge, and it has hi-hat hits both above and below the controller's middle; high is open.
     """
     told_by_pitch = (voices == OPEN_HAT).any() or np.isin(notes.pitches, _HAT_ARTICULATIONS).any()
     struck = (voices == CLOSED_HAT) & (notes.pedals >= 0)
@@ -274,7 +274,7 @@ def _open_by_pedal(
 
 
 def _no_voice_sentence(notes: DrumNotes, drum_map: DrumMap, was_not_chosen: bool) -> str:
-    """Say which pitches a file without a single voice has, and what can be done."""
+    """Return a message for a file in which no pitch has a voice: its pitches, and what to do."""
     names = [described_pitch(pitch) for pitch in np.unique(notes.pitches).tolist()]
     clauses = maps_with(notes.pitches.tolist()) if was_not_chosen else []
     others = f" Drum maps in which they are voices: {'; '.join(clauses)}." if clauses else ""
@@ -294,7 +294,7 @@ def _to_reading(
     remarks: list[str],
     grid: Grid,
 ) -> MidiReading:
-    """Put the notes on the grid and count what became of them."""
+    """Quantise the notes, and count what happened to them."""
     groove, kept = _quantise(notes, voices, scanned, grid)
     n_beats = groove.n_bars * grid.beats_per_bar
     metre_remarks = scanned.metre_map.check(grid.beats_per_bar, n_beats)
@@ -335,11 +335,11 @@ def _count_dropped(
 def _quantise(
     notes: DrumNotes, note_voices: NDArray[np.int64], scanned: ScannedMidi, grid: Grid
 ) -> tuple[Groove, NDArray[np.bool_]]:
-    """Put each hit on its nearest step; of two in one cell keep the louder, then the earlier.
+    """Move each hit to its nearest step; if two share a cell, keep the louder, then the earlier.
 
     Returns
     -------
-    The groove, and which of the notes it has, (n,).
+    The groove, and which of the notes were kept, (n,).
     """
     (mapped,) = np.nonzero(note_voices >= 0)
     voices, ticks = note_voices[mapped], notes.ticks[mapped]
@@ -371,11 +371,11 @@ def _quantise(
 def _length(
     scanned: ScannedMidi, steps: NDArray[np.int64], offsets: NDArray[np.float64], grid: Grid
 ) -> tuple[int, bool]:
-    """Return how many bars the groove has, and whether a track ends with the last of them."""
+    """Return the length in bars, and whether a track ends on the last bar line."""
     last, steps_per_bar = int(steps.max()), grid.steps_per_bar
     n_bars = last // steps_per_bar + 1
     if last % steps_per_bar == 0 and (offsets[steps == last] < 0).all():
-        n_bars -= 1  # for hits that are early for a bar line, which may be the end
+        n_bars -= 1  # these hits are early for a bar line that may be the end
     end = scanned.last_bar_line(n_bars, grid.beats_per_bar)
     return (last // steps_per_bar + 1, False) if end is None else (end, True)
 
@@ -387,9 +387,9 @@ def _wrap(
     n_steps: int,
     latest_offset: float,
 ) -> None:
-    """Move hits that are early for a loop's end to its start, in place.
+    """Move hits just before the end of a loop to its start, in place.
 
-    Where the voice has a hit there already they stay on the last step, as late as can be.
+    If the voice already has a hit there, they stay on the last step, as late as possible.
     """
     at_end = steps == n_steps
     taken = np.zeros(N_VOICES, bool)

@@ -1,10 +1,9 @@
-"""A bounded walk over the bytes of a MIDI file that reads past what is damaged.
+"""A bounded scanner for MIDI files that skips damaged parts.
 
-mido's own parser takes bytes one call at a time (two thirds of the time of reading a
-file), gives up at the first damaged event, and refuses sound files for an odd key
-signature. This walk keeps what music needs (notes, programs, the hi-hat pedal, tempos,
-metres, names, ends), skips an event that is damaged, reads a file that is cut short up to
-the break, counts both, and fails with a `MidiError` alone.
+mido's own parser reads byte by byte (two thirds of the time of reading a file), stops at the first
+damaged event, and refuses valid files for an odd key signature. This scanner keeps what music needs
+(notes, programs, the hi-hat pedal, tempos, metres, names, ends), skips damaged events, reads
+truncated files up to the break, counts both, and raises only `MidiError`.
 
 Source: Standard MIDI Files 1.0 (RP-001), MIDI Manufacturers Association 1996.
 """
@@ -18,17 +17,17 @@ from musicvae_core.music.grid import COMMON_TIME, TempoMap
 from musicvae_core.music.midi.tracks import DRUM_CHANNEL, ScannedMidi, ScannedNote, ScannedTrack
 
 MAX_BYTES = 2 * 2**20
-"""Larger files are refused unread; the longest performance of the data set has 0.1 MB."""
+"""Larger files are refused unread; the longest performance in the data set has 0.1 MB."""
 _MAX_NOTES = 50_000
 MAX_BARS = 1_000
-"""Notes after so many bars are left out."""
+"""Later notes are left out."""
 _MAX_TRACKS = 10_000
 
 _EXPORT_AGAIN = "Export it again from your music software as a standard MIDI file (.mid)."
 
 _MAX_NAME_LENGTH = 60
 _HEADER_WITHIN_BYTES = 256
-"""Some wrappers (RIFF, MacBinary) put a header of their own first."""
+"""Some wrappers (RIFF, MacBinary) start with a header of their own."""
 _NOTE_OFF, _NOTE_ON, _CONTROL_CHANGE, _PROGRAM_CHANGE, _CHANNEL_PRESSURE = 0x8, 0x9, 0xB, 0xC, 0xD
 _PEDAL = 4
 _META, _SYSEX, _SYSEX_CONTINUED = 0xFF, 0xF0, 0xF7
@@ -38,19 +37,19 @@ LOOP_END = "loopEnd"
 
 
 def scan_midi(data: bytes) -> ScannedMidi:
-    """Walk the bytes of a MIDI file once.
+    """Scan the bytes of a MIDI file, once.
 
     Parameters
     ----------
     data
-        A standard MIDI file, plain or in a wrapper such as RIFF (.rmi). Of separate patterns
-        (format 2) the first that plays drums is read, or else the first that plays.
+        A standard MIDI file, plain or in a wrapper such as RIFF (.rmi). From a file of separate
+        patterns (format 2), the first with drums is read, or else the first with notes.
 
     Raises
     ------
     MidiError
-        Beyond `MAX_BYTES`, `_MAX_NOTES` or `_MAX_TRACKS`, or if all notes are beyond `MAX_BARS`; or
-        if the bytes are no MIDI file, or its header does not say how time is counted.
+        If the file exceeds `MAX_BYTES`, `_MAX_NOTES` or `_MAX_TRACKS`, or all notes are beyond
+        `MAX_BARS`; or if it is not a MIDI file, or its header does not say how time is counted.
     """
     _check_size(len(data))
     if not data:
@@ -78,7 +77,7 @@ def scan_midi(data: bytes) -> ScannedMidi:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a file, but no more of it than the limit and a byte."""
+    """Read a file, but at most one byte more than the limit."""
     try:
         _check_size(path.stat().st_size)
         with path.open("rb") as file:
@@ -114,10 +113,11 @@ def _read_header(data: bytes) -> tuple[int, int, int, int]:
 
 
 def _find_track(data: bytes, position: int) -> tuple[int, int] | None:
-    """Return where the body of the next track begins and ends, or None.
+    """Return the start and end of the next track's body, or None.
 
-    A chunk ends where its header says if another chunk or the end of the file is there;
-    otherwise at the next track, or with the file: where its header says if that is cut short.
+    A chunk ends where its header says if another chunk or the end of the file follows. Otherwise
+    it ends at the next track or, if there is none, with the file; beyond it if the file is cut
+    short.
     """
     while position < len(data):
         start = position + 8
@@ -138,16 +138,16 @@ def _find_track(data: bytes, position: int) -> tuple[int, int] | None:
 
 
 def _first_pattern(tracks: list[ScannedTrack]) -> ScannedTrack:
-    """Return the first track that plays drums, or else the first that plays."""
+    """Return the first track with drums, or else the first with notes."""
     playing = [track for track in tracks if track.notes]
     drums = [t for t in playing if any(note.channel == DRUM_CHANNEL for note in t.notes)]
     return [*drums, *playing, *tracks][0]
 
 
 def _beat_of_frames(division: int, tracks: list[ScannedTrack]) -> tuple[int, str]:
-    """Return the ticks of a beat where time is counted in frames, and what to say of it.
+    """Return the ticks per beat of a file that counts time in frames, and a remark.
 
-    A file in seconds has no beats of its own: they are laid at its first tempo.
+    Such a file has no beats; its first tempo defines them.
     """
     frames_per_second = 0x100 - (division >> 8)
     ticks_per_second = (division & 0xFF) * (29.97 if frames_per_second == 29 else frames_per_second)
@@ -164,7 +164,7 @@ def _beat_of_frames(division: int, tracks: list[ScannedTrack]) -> tuple[int, str
 
 
 class _Walk:
-    """The tracks read so far, what was lost of them, and the limits that all share."""
+    """The tracks read so far, what was lost, and the limits that they share."""
 
     def __init__(self, division: int) -> None:
         self.tracks: list[ScannedTrack] = []
@@ -176,11 +176,11 @@ class _Walk:
 
     @property
     def remarks(self) -> list[str]:
-        """What was lost, a sentence each."""
+        """A sentence for each kind of loss."""
         remarks = []
         if self.n_damaged:
             events = "damaged event was" if self.n_damaged == 1 else "damaged events were"
-            remarks.append(f"{self.n_damaged} {events} passed over.")
+            remarks.append(f"{self.n_damaged} {events} skipped.")
         if self.breaks:
             remarks.append(f"The file is cut short: {'; '.join(self.breaks)}.")
         if self.n_beyond:
@@ -189,7 +189,7 @@ class _Walk:
         return remarks
 
     def check_notes(self) -> None:
-        """Raise `MidiError` if no note is within `MAX_BARS` bars, but some later."""
+        """Raise `MidiError` if all notes are beyond `MAX_BARS` bars."""
         if self.n_beyond and self.n_beyond == self.n_notes:
             raise MidiError(
                 f"The file's first note is after bar {MAX_BARS:,}, which is the limit. "
@@ -197,7 +197,7 @@ class _Walk:
             )
 
     def read_track(self, body: bytes, *, is_cut: bool, is_last: bool) -> None:
-        """Read the body of one track chunk, which the file may break off, or end with."""
+        """Read the body of one track chunk, which may be cut off, or the last one."""
         if len(self.tracks) == _MAX_TRACKS:
             raise MidiError(
                 f"The file has more than {_MAX_TRACKS:,} tracks. Export the drum track alone."
@@ -214,7 +214,7 @@ class _Walk:
             self.breaks.append(f"track {number} is read up to the break in bar {bar}")
 
     def _read_events(self, body: bytes, track: ScannedTrack) -> bool:
-        """Add the events of `body` to `track`; IndexError where it breaks off.
+        """Add the events of `body` to `track`; raise IndexError if it is cut off.
 
         Returns
         -------
@@ -269,7 +269,7 @@ class _Walk:
     def _read_system_event(
         self, body: bytes, position: int, tick: int, track: ScannedTrack
     ) -> tuple[int, bool]:
-        """Read a meta or system exclusive event; return where it ends and if the track does."""
+        """Read a meta or system exclusive event; return its end, and whether the track ends."""
         status = body[position]
         if status not in (_META, _SYSEX, _SYSEX_CONTINUED):
             self.n_damaged += 1
@@ -293,7 +293,7 @@ class _Walk:
     def _read_length(self, body: bytes, position: int) -> tuple[int, int]:
         """Return the variable-length number at `position`, and where it ends.
 
-        One of more than four bytes is damaged, and taken for 0.
+        A number of more than four bytes is damaged and read as 0.
         """
         value = 0
         for end in range(position + 1, position + 5):
@@ -319,7 +319,7 @@ class _Walk:
 
 
 def _decode_name(payload: bytes) -> str:
-    """Decode a name as UTF-8, or as Latin-1 where it is not."""
+    """Decode a name as UTF-8 or, failing that, as Latin-1."""
     try:
         text = payload.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""What a MIDI file holds: its tracks, the drums among them, and its bars without short ones."""
+"""The contents of a MIDI file: its tracks, which of them are drums, and its bars."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from musicvae_core.music.grid import Grid, MetreMap, TempoMap
 from musicvae_core.music.midi.maps import STANDARD, list_names, number_repeats, program_name
 
 DRUM_CHANNEL = 9
-"""Channel 10 to musicians."""
+"""Channel 10 when counted from 1."""
 MAX_SILENT_END_BARS = 2
-"""A file whose end is further behind its last hit ends with the bar of that hit."""
+"""If more silent bars follow the last hit, the groove ends with that hit's bar."""
 
 TrackChoice = int | str | Sequence[int | str]
 """One track or several, by name or number."""
@@ -50,13 +50,13 @@ class ScannedNote(NamedTuple):
 
 @dataclass
 class ScannedTrack:
-    """What one track plays, in the order of the file, and the last program of each channel.
+    """The events of one track, in file order, and the last program of each channel.
 
-    `releases` are (tick, channel, pitch) of the ends of notes; a drum has no use for them.
-    `pedals` are (tick, channel, value) of controller 4, with which hi-hats open and close.
-    `tempos` are (tick, microseconds a beat), `metres` (tick, beats, unit). `last_event_tick` is
-    that of the last note or controller, before 0 without one; `loop_end_tick` is where a
-    marker `loopEnd` stands, which game music and `write_midi` use, else 0.
+    `releases` are the note ends (tick, channel, pitch), which drums do not need. `pedals` are
+    (tick, channel, value) of controller 4, the hi-hat pedal. `tempos` are (tick, microseconds per
+    beat), `metres` (tick, beats, unit). `last_event_tick` is that of the last note or controller,
+    negative if there is none; `loop_end_tick` is that of a `loopEnd` marker, which game music and
+    `write_midi` use, or 0.
     """
 
     name: str = ""
@@ -71,17 +71,17 @@ class ScannedTrack:
     loop_end_tick: int = 0
 
     def ends_on(self, bar_line_tick: int, tolerance: int) -> bool:
-        """Whether its end is a bar line, or within `tolerance` ticks of one by intention.
+        """Whether the track ends on a bar line, or intentionally within `tolerance` ticks of it.
 
-        A track that stops with its last note or controller, as a recording does, stops there
-        by chance.
+        A track that ends with its last note or controller, as recordings do, ends there by
+        accident.
         """
-        stops_by_chance = 0 <= self.end_tick - self.last_event_tick <= 1
+        ends_by_accident = 0 <= self.end_tick - self.last_event_tick <= 1
         if self.end_tick == bar_line_tick or (
-            stops_by_chance and self.last_event_tick == bar_line_tick == self.end_tick - 1
+            ends_by_accident and self.last_event_tick == bar_line_tick == self.end_tick - 1
         ):
             return True
-        return not stops_by_chance and abs(self.end_tick - bar_line_tick) <= tolerance
+        return not ends_by_accident and abs(self.end_tick - bar_line_tick) <= tolerance
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,9 @@ class ScannedMidi:
     ticks_per_beat
         Ticks in a quarter note, 1 to 32767.
     tracks
-        In the order of the file.
+        In file order.
     remarks
-        A sentence for each thing that was lost or read in a way of its own.
+        A sentence for everything that was lost or interpreted.
     """
 
     ticks_per_beat: int
@@ -115,14 +115,14 @@ class ScannedMidi:
 
     @property
     def loop_end_tick(self) -> int:
-        """Where a marker ends the loop; 0 without a marker."""
+        """The tick of the `loopEnd` marker; 0 without one."""
         return max(track.loop_end_tick for track in self.tracks)
 
     def last_bar_line(self, n_bars: int, beats_per_bar: int) -> int | None:
-        """Return the bar line on which the file ends, at least so many bars from its start.
+        """Return the bar line on which the file ends, at bar `n_bars` or later.
 
-        That is where a marker ends the loop, or the last bar line on which a track ends, within
-        a 32nd, up to two bars later; None if there is neither.
+        That is the `loopEnd` marker, or the last bar line on which a track ends (within a 32nd
+        note), up to two bars later; None if there is neither.
         """
         ticks_per_bar = beats_per_bar * self.ticks_per_beat
         if self.loop_end_tick % ticks_per_bar == 0 and self.loop_end_tick > 0:
@@ -146,8 +146,8 @@ class ScannedMidi:
             )
         )
 
-    def own_grids(self) -> list[Grid]:
-        """Return the grids that the file may be on, the commonest and coarsest first."""
+    def candidate_grids(self) -> list[Grid]:
+        """Return the grids to try for the file, most common first: its metre and 4 to 12 steps."""
         ticks = (note.tick for track in self.tracks for note in track.notes)
         n_beats = max(ticks, default=0) / self.ticks_per_beat
         beats_per_bar = self.metre_map.beats_per_bar(n_beats)
@@ -156,9 +156,9 @@ class ScannedMidi:
 
 @dataclass(frozen=True)
 class _Instrument:
-    """What one channel of one track plays, in the order of the file; it plays a note at least.
+    """The notes of one channel of one track, in file order; there is at least one.
 
-    `title` is the track's own name, where it has one and plays on that channel alone.
+    `title` is the track's name if it plays only on that channel, else empty.
     """
 
     name: str
@@ -175,29 +175,29 @@ class _Instrument:
 
     @property
     def is_named_drums(self) -> bool:
-        """Whether the track is named like drums, as in Drums, Kit 2 or Percussion."""
+        """Whether its title names drums, such as Drums, Kit 2 or Percussion."""
         return bool(_DRUM_WORDS.search(self.title)) and "steel" not in self.title.casefold()
 
     @property
     def is_named_otherwise(self) -> bool:
-        """Whether its name or its program is that of a pitched instrument."""
+        """Whether its title or program is that of a pitched instrument."""
         return bool(_PITCHED_WORDS.search(self.title)) or self.program in _MELODIC_PROGRAMS
 
     @property
-    def plays_kit_pitches_alone(self) -> bool:
-        """Whether every note is on the pitch of a voice."""
+    def plays_only_kit_pitches(self) -> bool:
+        """Whether every note has the pitch of a voice."""
         return all(note.pitch in STANDARD.voices for note in self.notes)
 
     @property
     def plays_like_drums(self) -> bool:
-        """Whether it strikes two pitches at once, or few pitches: a bass line does neither."""
+        """Whether it plays few pitches, or several at once; a bass line does neither."""
         pitches = {note.pitch for note in self.notes}
         return len(pitches) <= _FEW_PITCHES or len({n.tick for n in self.notes}) < len(self.notes)
 
 
 @dataclass(frozen=True, eq=False)
 class DrumNotes:
-    """The notes to read as drums: (n,) arrays, n at least 1, in the order of the file.
+    """The notes to read as drums: (n,) arrays, n at least 1, in file order.
 
     Parameters
     ----------
@@ -206,11 +206,11 @@ class DrumNotes:
     pitches, velocities
         (n,) int64 in 0 to 127 and 1 to 127.
     pedals
-        (n,) int64: where controller 4 stood, 0 to 127; −1 before the file says.
+        (n,) int64: the value of controller 4, 0 to 127; −1 before the first.
     n_elsewhere
-        Notes of the file that other instruments play.
+        The number of notes of other instruments.
     remark
-        Which tracks these are, where the file does not say it by their channel.
+        Which tracks these are, if they are not on the drum channel.
     """
 
     ticks: NDArray[np.int64]
@@ -228,24 +228,24 @@ def find_drums(
     *,
     channel_10_first: bool = False,
 ) -> DrumNotes:
-    """Return the notes that are drums.
+    """Return the drum notes of a file.
 
     Parameters
     ----------
     scanned
         The file.
     choice
-        Tracks to read as drums, by name or number. By default what plays on channel 10; else
-        the tracks that are named so; else those that play kit pitches alone.
+        Tracks to read as drums, by name or number. By default channel 10; failing that, the tracks
+        named drums; failing that, those that play only kit pitches.
     voices
-        The pitches that can be read: tracks without one give way to others.
+        The pitches that can be read; tracks with none of them are considered last.
     channel_10_first
-        Whether `choice` is for files that have nothing on channel 10 alone.
+        Whether `choice` applies only to files with nothing on channel 10.
 
     Raises
     ------
     MidiError
-        If the file holds no note.
+        If the file has no notes.
     NoDrumsError
         If no drums are found, or no track has the given name or number.
     """
@@ -271,7 +271,7 @@ def find_drums(
 
 
 def list_instruments(scanned: ScannedMidi) -> list[_Instrument]:
-    """Return what each channel of each track plays, those of channel 10 last."""
+    """Return the instrument of each channel of each track, those on channel 10 last."""
     instruments = []
     for track in scanned.tracks:
         notes_of: dict[int, list[ScannedNote]] = {}
@@ -292,7 +292,7 @@ def list_instruments(scanned: ScannedMidi) -> list[_Instrument]:
 
 
 def _find(instruments: list[_Instrument], voices: frozenset[int]) -> list[_Instrument]:
-    """Return the drums as a person would find them."""
+    """Return the instruments that are most likely drums."""
     named = [one for one in instruments if one.is_named_drums]
     on_channel = [one for one in instruments if one.is_on_drum_channel]
     candidates = [on_channel, named, _kit_like(instruments)]
@@ -311,23 +311,23 @@ def _find(instruments: list[_Instrument], voices: frozenset[int]) -> list[_Instr
 
 
 def _kit_like(instruments: list[_Instrument]) -> list[_Instrument]:
-    """Return those that play kit pitches alone, and look like drums where there are others."""
+    """Return those that play only kit pitches and, among several instruments, look like drums."""
     alone = len(instruments) == 1
     return [
         one
         for one in instruments
-        if one.plays_kit_pitches_alone
+        if one.plays_only_kit_pitches
         and not one.is_named_otherwise
         and (alone or one.plays_like_drums)
     ]
 
 
 def _choose(instruments: list[_Instrument], choice: TrackChoice) -> list[_Instrument]:
-    """Return the instruments of the given names or numbers, each once."""
+    """Return the instruments with the given names or numbers, without duplicates."""
     names = tuple(one.name for one in instruments)
     choices: dict[int | str, int] = {index: index for index in range(len(instruments))}
     choices |= {str(index): index for index in range(len(instruments))}
-    choices |= {name: index for index, name in enumerate(names)}  # a name that is a number too
+    choices |= {name: index for index, name in enumerate(names)}  # a name counts before a number
     wanted = [choice] if isinstance(choice, int | str) else list(choice)
     missing = [one for one in wanted if one not in choices]
     if missing or not wanted:
@@ -340,7 +340,7 @@ def _choose(instruments: list[_Instrument], choice: TrackChoice) -> list[_Instru
 
 
 def _pedal_at(instrument: _Instrument) -> NDArray[np.int64]:
-    """Return where controller 4 stood at each note of the instrument."""
+    """Return the value of controller 4 at each note."""
     pedals = sorted(instrument.pedals, key=itemgetter(0))
     ticks = [tick for tick, _ in pedals]
     places = [bisect_right(ticks, note.tick) - 1 for note in instrument.notes]
@@ -348,18 +348,18 @@ def _pedal_at(instrument: _Instrument) -> NDArray[np.int64]:
 
 
 def _remark(chosen: list[_Instrument]) -> str:
-    """Return which tracks are read as drums."""
+    """Return a sentence on which tracks are read as drums."""
     names = list_names([one.name for one in chosen])
     if len(chosen) == 1:
         return f"Track {names} is read as drums."
     return f"{len(chosen)} tracks are read together as drums: {names}."
 
 
-def close_up(scanned: ScannedMidi, beats_per_bar: int) -> ScannedMidi:
-    """Return the file without silent bars that are shorter than those of so many quarters.
+def drop_short_bars(scanned: ScannedMidi, beats_per_bar: int) -> ScannedMidi:
+    """Return the file without silent bars shorter than `beats_per_bar` quarter notes.
 
-    They begin some songs, as the room for a pick-up, and interrupt others. A note that is
-    early for the bar after one, by a 32nd at most, belongs to that.
+    Some songs start with one, to make room for a pick-up; others are interrupted by one. A note
+    up to a 32nd note before the next bar belongs to that bar.
     """
     early, gaps, remarks = scanned.ticks_per_beat // 8, [], []
     for start, end, metre in scanned.metre_map.short_bars(beats_per_bar):
@@ -376,9 +376,9 @@ def close_up(scanned: ScannedMidi, beats_per_bar: int) -> ScannedMidi:
 
 
 def _without(track: ScannedTrack, gaps: list[tuple[int, int]]) -> ScannedTrack:
-    """Return the track as if the time of some gaps, (first tick, tick after), were not there.
+    """Return the track with gaps (first tick, tick after) cut out of time.
 
-    What happens in a gap happens at its start, but for metres, which are gone.
+    Events within a gap move to its start, except for metres, which are dropped.
     """
 
     def place(tick: int) -> int:

@@ -1,4 +1,4 @@
-"""Grooves, lines and pieces to MIDI bytes, straight to ticks, over mido."""
+"""Grooves, lines and pieces to MIDI bytes: straight to ticks, written by mido."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from musicvae_core.music.piece import Part, Piece
 
 
 class _Note(NamedTuple):
-    """A note in ticks from the start of the file, and MIDI's level."""
+    """A note; times are in ticks from the start of the file."""
 
     start: int
     end: int
@@ -36,52 +36,50 @@ def write_midi(groove: Groove, *, loop: bool = False, tempo_map: TempoMap | None
     groove
         What to write.
     loop
-        Only a hit that rushes the first beat (step 0, negative offset) depends on it, since no
-        file begins before tick 0. False, to be played once: the hit is written at tick 0. True,
-        to be played over and over: it is written at the loop's end, where `read_midi` finds it
-        again.
+        Where to write an early hit on the first beat (step 0, negative offset), since a file
+        cannot start before tick 0. False, for a file played once: at tick 0. True, for a loop: at
+        its end, from where `read_midi` restores it.
     tempo_map
-        The tempos to write in place of the groove's one; the last holds to the end.
+        The tempos to write instead of the groove's own; the last applies to the end.
 
     Returns
     -------
     bytes
-        Format 1, 480 ticks a beat, tempo, metre, drums on channel 10; every track ends exactly
-        at the end of the last bar. Where more than two bars of silence end the groove, a
-        marker `loopEnd` tells `read_midi` that they belong to it. Offsets are rounded to whole
-        ticks within their step, velocities to 1 to 127, tempos to whole microseconds
-        a beat, and their places to ticks.
+        Format 1, 480 ticks per beat, with tempo, metre, and drums on channel 10; every track ends
+        exactly at the end of the last bar. If the groove ends with more than two silent bars, a
+        `loopEnd` marker tells `read_midi` that they belong to it. Offsets are rounded to ticks
+        within their step, velocities to 1 to 127, tempos to whole microseconds per beat.
     """
     tempos = tempo_map or TempoMap.steady(groove.tempo_bpm)
     return _file({"drums": groove}, tempos, loop=loop)
 
 
 def write_line(line: Line, name: str = "Melody") -> bytes:
-    """Write a line as a standard MIDI file with one track of that name; see `write_piece`."""
+    """Write a line as a standard MIDI file with one track, named `name`; see `write_piece`."""
     return _file({name: line}, TempoMap.steady(line.tempo_bpm))
 
 
 def write_piece(piece: Piece, *, loop: bool = False) -> bytes:
-    """Write a piece as a standard MIDI file; `read_piece` gives it back.
+    """Write a piece as a standard MIDI file, which `read_piece` restores.
 
     Parameters
     ----------
     piece
-        What to write; a part without a note is a track without one.
+        What to write; a silent part becomes an empty track.
     loop
-        Where a hit goes that rushes the first beat; see `write_midi`.
+        Where to write an early hit on the first beat; see `write_midi`.
 
     Returns
     -------
     bytes
-        Format 1 as `write_midi` says, with a track for each part, named after it: the lines on
-        channels 1, 2 ... with their programs, the drums on channel 10.
+        As `write_midi`, with a track for each part, named after it: lines on channels 1, 2, … with
+        their programs, drums on channel 10.
     """
     return _file(piece.parts, TempoMap.steady(piece.tempo_bpm), loop=loop)
 
 
 def _file(parts: Mapping[str, Part], tempos: TempoMap, *, loop: bool = False) -> bytes:
-    """Return the file of parts of one length and grid."""
+    """Write parts with the same length and grid."""
     some = next(iter(parts.values()))
     end_tick = some.n_steps * some.grid.ticks_per_step
     first, *later = tempos.section(0, some.n_steps / some.grid.steps_per_beat).changes
@@ -110,12 +108,12 @@ def _file(parts: Mapping[str, Part], tempos: TempoMap, *, loop: bool = False) ->
 
 
 def _title(name: str) -> str:
-    """Return a part's name as DAWs show tracks: its first letter a capital, Latin-1 alone."""
+    """Return a part's name as a track title: capitalised, in Latin-1."""
     return (name[:1].upper() + name[1:]).encode("latin-1", "replace").decode("latin-1")
 
 
 def _silent_end_bars(part: Part) -> int:
-    """Return how many bars follow the bar of the last note's onset."""
+    """Return the number of bars after the last one that sounds."""
     begins = part.hits.any(axis=1) if isinstance(part, Groove) else part.pitches != SILENT
     steps = np.flatnonzero(begins)
     return part.n_bars - int(steps[-1]) // part.grid.steps_per_bar - 1 if len(steps) else 0
@@ -127,9 +125,9 @@ def _set_tempo(beat: float, microseconds_per_beat: int) -> mido.MetaMessage:
 
 
 def _messages(notes: Iterable[_Note], channel: int) -> list[mido.Message]:
-    """Return notes as messages in order, `time` in ticks from the start of the file.
+    """Return notes as messages in order, with `time` in ticks from the start of the file.
 
-    At one tick a note ends before the next of its pitch begins.
+    At the same tick, a note ends before the next one of its pitch starts.
     """
     events = []  # (tick, pitch, level), level 0 at the end of a note
     for start, end, pitch, level in notes:
@@ -154,9 +152,9 @@ def _line_notes(line: Line) -> list[_Note]:
 
 
 def _drum_notes(groove: Groove, *, loop: bool) -> list[_Note]:
-    """Return the hits as short notes, none before the file's start or past its end.
+    """Return the hits as short notes within the file.
 
-    A hit stays nearest to its step: half a step late belongs to the next.
+    Offsets are rounded so that each hit stays nearest to its own step.
     """
     ticks_per_step = groove.grid.ticks_per_step
     end_tick = groove.n_steps * ticks_per_step
@@ -181,7 +179,7 @@ def _rounded(values: NDArray[np.float32], scale: int) -> NDArray[np.int64]:
 
 
 def _track(messages: Iterable[mido.Message], end_tick: int) -> mido.MidiTrack:
-    """Return messages timed from the start of the file as a track, which ends at `end_tick`."""
+    """Return messages, timed from the start of the file, as a track that ends at `end_tick`."""
     track, now = mido.MidiTrack(), 0
     for message in [*messages, mido.MetaMessage("end_of_track", time=end_tick)]:
         track.append(message)
