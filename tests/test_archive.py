@@ -43,7 +43,7 @@ def midi() -> bytes:
     return write_midi(drummed_groove(np.random.default_rng(1), 2))
 
 
-def test_what_is_written_is_read_exactly_and_once() -> None:
+def test_written_windows_are_read_exactly_and_once() -> None:
     before = sources()
     result = _read_archive(_write_archive(before), read)
     assert not result.failures
@@ -100,7 +100,7 @@ def test_a_link_is_refused() -> None:
         _read_archive(file.getvalue(), read)
 
 
-def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch) -> None:
+def test_a_zip_bomb_is_refused_before_unpacking(monkeypatch) -> None:
     read_bytes = []
     opened = zipfile.ZipExtFile.read
 
@@ -124,7 +124,7 @@ def test_many_files_that_are_too_large_together_are_refused(monkeypatch) -> None
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", b"no zip at all" * 100])
-def test_what_is_not_a_zip_is_refused(data) -> None:
+def test_files_that_are_not_zips_are_refused(data) -> None:
     with pytest.raises(LibraryError, match="damaged"):
         _read_archive(data, read)
 

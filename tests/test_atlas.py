@@ -99,7 +99,7 @@ def test_every_performance_counts_alike(n):
         assert np.ptp(np.diff(long)) <= 1
 
 
-def test_what_is_saved_is_loaded(atlas, folder):
+def test_saved_atlases_load_unchanged(atlas, folder):
     again = load_atlas(folder, atlas.fingerprint)
     assert (again.n_bars, again.performances) == (atlas.n_bars, atlas.performances)
     for name in ("performance", "start_bar", "tsne"):

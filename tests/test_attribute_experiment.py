@@ -30,7 +30,7 @@ from musicvae_core.models.checkpoint import load_checkpoint
         ([1, 2, 3, 4, 5], [2, 1, 4, 3, 5], 0.8),
     ],
 )
-def test_spearman(first, second, expected):
+def test_spearman_correlation(first, second, expected):
     assert _spearman(np.array(first, float), np.array(second, float)) == pytest.approx(expected)
 
 
@@ -92,7 +92,7 @@ def test_an_attribute_that_was_set_too_is_not_one_of_the_others(two_sliders):
     assert rows["kick_activity"]["others"] == pytest.approx(0.25 / 2.5)
 
 
-def test_what_misses_a_target_is_reported(two_sliders):
+def test_missed_targets_are_reported(two_sliders):
     vectors, targets, steered = two_sliders
     rows, _ = experiment._slider_rows(vectors, targets, steered)
     [said] = misses({"sliders": rows})
@@ -139,7 +139,9 @@ def test_styles_that_music_does_not_have_are_left_out(checkpoints_dir, styles):
     assert all(0 <= share <= 1 for row in rows.values() for share in row["after"])
 
 
-def test_the_command(checkpoints_dir, midi_folder, tmp_path, own_cache, capsys, monkeypatch):
+def test_the_commands_measure_and_report_the_sliders(
+    checkpoints_dir, midi_folder, tmp_path, own_cache, capsys, monkeypatch
+):
     monkeypatch.setattr(experiment, "_draw_matrices", lambda *_: None)
     folder = shutil.copytree(checkpoints_dir / "drums_2bar", tmp_path / "drums_2bar")
     data = ["--data", str(midi_folder)]

@@ -28,8 +28,8 @@ Z = 12
 
 
 @pytest.fixture(scope="module")
-def planted():
-    """Codes with a covariance of their own, and three attributes that hang on one another."""
+def correlated():
+    """Correlated codes, and three correlated attributes that depend on them linearly."""
     rng = np.random.default_rng(0)
     codes = rng.standard_normal((5_000, Z)) @ rng.standard_normal((Z, Z)) + 3.0
     true = rng.standard_normal((Z, 3))
@@ -39,8 +39,8 @@ def planted():
     return codes, (attributes - attributes.mean(axis=0)) / deviations, true / deviations
 
 
-def test_a_corrected_vector_raises_its_own_attribute_and_no_other(planted):
-    codes, attributes, true = planted
+def test_a_corrected_vector_raises_its_own_attribute_and_no_other(correlated):
+    codes, attributes, true = correlated
     corrected, _ = _correct(attributes, codes)
     assert corrected @ true == pytest.approx(np.eye(3), abs=0.2)
     plain = np.stack([_quartile_difference(values, codes) for values in attributes.T])
@@ -48,8 +48,8 @@ def test_a_corrected_vector_raises_its_own_attribute_and_no_other(planted):
     assert abs(moved[0, 1]) > 0.5 * moved[0, 0], "the plain vector drags another along"
 
 
-def test_no_other_move_that_raises_it_alone_is_likelier(planted):
-    codes, attributes, true = planted
+def test_no_other_move_that_raises_it_alone_is_likelier(correlated):
+    codes, attributes, true = correlated
     corrected, metric = _correct(attributes, codes)
     precision = np.linalg.inv(np.cov(codes.T))
     length = corrected[0] @ precision @ corrected[0]
@@ -60,8 +60,8 @@ def test_no_other_move_that_raises_it_alone_is_likelier(planted):
         assert other @ precision @ other > 0.99 * length
 
 
-def test_the_metric_measures_sums_of_vectors(planted):
-    codes, attributes, _ = planted
+def test_the_metric_measures_sums_of_vectors(correlated):
+    codes, attributes, _ = correlated
     corrected, metric = _correct(attributes, codes)
     weights = np.array([1.0, -2.0, 0.5])
     move = weights @ corrected
@@ -122,7 +122,7 @@ def test_vectors_come_back_from_their_file(tmp_path):
             assert stored == value
 
 
-def test_what_is_wrong_with_a_file_is_named_with_the_remedy(tmp_path):
+def test_errors_of_a_file_name_the_remedy(tmp_path):
     remedy = "attribute-vectors"
     with pytest.raises(CheckpointError, match=remedy):
         load_vectors(tmp_path, "abc")

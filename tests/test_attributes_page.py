@@ -86,7 +86,7 @@ def test_a_first_visit_plays_a_demo_and_every_slider_stands_where_it_measures(
     assert slider(page, "kick_activity")["value"] == kicks / 2
 
 
-def test_what_a_slider_leads_to_is_sent_ahead(page: AppTest, studio: FakeStudio) -> None:
+def test_the_results_of_each_slider_are_sent_ahead(page: AppTest, studio: FakeStudio) -> None:
     ahead = slider(page, "swing")["ahead"]
     values = [value for value, _ in ahead]
     assert (values[0], values[-1]) == (-30.0, 50.0)
@@ -192,7 +192,7 @@ def test_undo_takes_back_one_change_at_a_time(page: AppTest, studio: FakeStudio)
     assert card(page) == resting
 
 
-def test_each_groove_keeps_its_own_wishes(page: AppTest) -> None:
+def test_each_groove_keeps_its_own_requests(page: AppTest) -> None:
     set_to(page, "swing", 20.0)
     choice = newest(page.selectbox, "attributes.groove.choice")
     first, second = choice.value, choice.options[1]

@@ -49,7 +49,7 @@ def kinds_of(windows, steps, own):
     return "voices" if is_by_voice else "bars"
 
 
-def test_a_share_of_nothing_changes_nothing(features):
+def test_a_share_of_zero_changes_nothing(features):
     result = augment(features, 0.0, np.random.default_rng(0))
     assert np.array_equal(result, features)
     assert result is not features

@@ -92,7 +92,7 @@ def test_refining_goes_the_farthest_back_in_the_middle(checkpoints_dir):
     assert np.array_equal(refine_path(without, codes, np.array([0.0, 0.5, 1.0])), codes)
 
 
-def test_what_is_measured_of_a_path():
+def test_measures_of_a_path():
     class Judge:
         def cost(self, windows):
             return windows * 1.0
@@ -122,7 +122,7 @@ def test_pairs_are_of_two_performances(checkpoint, tiny_dataset, tmp_path):
 
 
 @pytest.mark.usefixtures("full_disk")
-def test_a_report_that_finds_no_room_leaves_no_part(checkpoint, tiny_dataset, tmp_path):
+def test_a_report_on_a_full_disk_leaves_no_partial_file(checkpoint, tiny_dataset, tmp_path):
     with pytest.raises(OSError, match="No space left"):
         interpolation(checkpoint, tiny_dataset, tmp_path, N_PAIRS)
     assert not list(tmp_path.iterdir())
@@ -185,7 +185,7 @@ def test_costs_are_those_counted_by_hand(order, strength):
     np.testing.assert_allclose(model.cost(np.array(windows)), slow, rtol=1e-12)
 
 
-def test_what_can_follow_has_a_probability_of_one_in_all():
+def test_the_probabilities_of_the_next_class_sum_to_one():
     model = _NgramModel(random_sequences(4, 4), 4)
     window = random_sequences(1, 2)[0]
     every = np.tile(window, (DRUM_CLASSES.n_classes, 1))
@@ -202,7 +202,7 @@ def test_a_model_of_an_order_is_that_part_of_a_higher_one():
         )
 
 
-def test_what_was_heard_costs_less_than_what_was_not():
+def test_known_sequences_cost_less_than_unknown_ones():
     bar = random_sequences(1, 1, 500)[0]
     model = _NgramModel([np.tile(bar, 8)] * 4, 4)
     heard = np.tile(bar, 2)[None]

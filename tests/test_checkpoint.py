@@ -123,7 +123,7 @@ def test_the_weights_file_alone_is_enough(saved):
         assert torch.equal(mine, theirs)
 
 
-def test_nothing_there_is_not_found(tmp_path, saved):
+def test_missing_files_are_not_found(tmp_path, saved):
     (tmp_path / "empty").mkdir()
     for folder in (tmp_path / "nowhere", tmp_path / "empty", saved / WEIGHTS_FILE):
         with pytest.raises(CheckpointError, match="no checkpoint at"):
@@ -257,7 +257,7 @@ def test_a_save_replaces_the_whole_and_leaves_nothing_beside_it(saved):
         assert torch.equal(mine, theirs)
 
 
-def test_a_save_that_fails_leaves_the_old_one_and_no_litter(saved, monkeypatch):
+def test_a_failed_save_leaves_the_old_file_and_no_temporary_one(saved, monkeypatch):
     before = {path.name: path.read_bytes() for path in saved.iterdir()}
 
     def fail(*_):

@@ -328,14 +328,14 @@ def test_a_folder_is_refused_before_the_work_that_would_fill_it(run, tmp_path, c
 
 
 @pytest.mark.usefixtures("full_disk")
-def test_samples_that_find_no_room_leave_no_part(run, checkpoints_dir, tmp_path):
+def test_samples_on_a_full_disk_leave_no_partial_file(run, checkpoints_dir, tmp_path):
     code, _, err = run("sample", checkpoints_dir / "a_flow", "--out", tmp_path / "out")
     assert (code, "No space left" in err) == (2, True)
     assert not list((tmp_path / "out").iterdir())
 
 
 @pytest.mark.usefixtures("sound", "full_disk")
-def test_a_sound_that_finds_no_room_leaves_the_old_one(run, midi_file, tmp_path):
+def test_a_sound_on_a_full_disk_leaves_the_old_file(run, midi_file, tmp_path):
     (tmp_path / "out.wav").write_text("old")
     assert run("render", midi_file, tmp_path / "out.wav")[0] == 2
     assert (tmp_path / "out.wav").read_text() == "old"

@@ -49,7 +49,7 @@ def one_hit(step=0, voice=KICK, velocity=0.8, offset=0.0, n_steps=16):
 
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(grooves())
-def test_what_midi_can_hold_comes_back_exactly(groove):
+def test_values_that_midi_can_hold_survive_exactly(groove):
     assert features_to_groove(groove_to_features(groove), groove.tempo_bpm) == groove
 
 
@@ -61,7 +61,7 @@ def test_classes_of_hits_come_back(groove):
     assert np.array_equal(_COMBINATIONS[classes], groove.hits)
 
 
-def test_numbering_is_a_bijection():
+def test_class_numbers_are_a_bijection():
     assert np.array_equal(hits_to_classes(_COMBINATIONS), np.arange(DRUM_CLASSES.n_classes))
     assert len(np.unique(_COMBINATIONS, axis=0)) == DRUM_CLASSES.n_classes == 512
 

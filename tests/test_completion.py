@@ -58,7 +58,7 @@ def test_a_bar_is_open_where_a_hit_or_its_feel_is_not_known():
 
 
 @pytest.mark.parametrize("n_bars", [1, 4, 5, 11])
-def test_what_is_known_comes_back_and_what_is_not_is_never_read(n_bars):
+def test_known_parts_are_reproduced_and_unknown_ones_never_read(n_bars):
     features = grooves_of(n_bars)
     given = Conditioning.notes(features)
     sampling, controls = Sampling(seed=3), tempo_only(2)

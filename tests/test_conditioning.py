@@ -126,7 +126,7 @@ def test_controls_are_hidden_one_by_one():
     assert (abs(np.corrcoef(unknown)[np.triu_indices(3, 1)]) < 0.2).all()
 
 
-def test_parts_put_together_again_are_the_whole(grooves, hidden):
+def test_rejoined_parts_equal_the_whole(grooves, hidden):
     halves = [hidden.at(slice(0, 32)), hidden.at(slice(32, None))]
     joined = halves[0].followed_by(halves[1])
     for name in ("features", "hits", "velocities", "offsets", "taps"):

@@ -72,7 +72,7 @@ def test_a_seed_repeats_on_cuda():
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_compiled_model_plays_what_it_does_otherwise(name):
+def test_a_compiled_model_plays_the_same_music(name):
     model = load_checkpoint(SHIPPED_CHECKPOINTS / name).model.cuda()
     z = torch.randn(N_CODES, model.config.z_size, generator=torch.Generator().manual_seed(1))
     expected = played_on("cuda", model, z, 0.0)
@@ -95,7 +95,7 @@ def test_compiled_training_on_cuda_is_that_of_the_model(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["drums_2bar_tiny", "groove_2bar_tiny", "drums_16bar_hier_tiny"])
-def test_a_run_on_cuda_goes_on_where_it_stopped(name, monkeypatch, tmp_path):
+def test_a_run_on_cuda_resumes_exactly(name, monkeypatch, tmp_path):
     chosen, dataset = override(preset(name), RUN), dataset_of_bars(20)
     whole = train(chosen, dataset, tmp_path / "whole", device="cuda")
     plain = train_module.train_step

@@ -114,7 +114,7 @@ def test_files_in_folders_of_folders_are_found(tmp_path, grooves, own_cache):
     assert names == {"a/b/00.mid", "c.MIDI"}
 
 
-def test_what_cannot_be_read_is_counted_by_reason(tmp_path, grooves, own_cache):
+def test_unreadable_files_are_counted_by_reason(tmp_path, grooves, own_cache):
     folder = write_folder(tmp_path / "midi", grooves)
     (folder / "broken.mid").write_bytes(b"no MIDI")
     (folder / "empty.mid").write_bytes(b"")
@@ -124,7 +124,7 @@ def test_what_cannot_be_read_is_counted_by_reason(tmp_path, grooves, own_cache):
     assert any(reason.startswith("This is not a MIDI file.") for reason in dataset.skipped)
 
 
-def test_nothing_there_is_said_with_the_way_to_get_it(tmp_path, own_cache):
+def test_a_missing_file_is_reported_with_the_way_to_get_it(tmp_path, own_cache):
     with pytest.raises(DataError, match="--download"):
         load_dataset(tmp_path / "nowhere.zip")
 
@@ -293,7 +293,7 @@ def test_a_file_that_changes_is_read_again(folder, own_cache, reads, grooves):
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "cut", "foreign"])
-def test_a_damaged_cache_is_made_anew(folder, own_cache, reads, damage, caplog):
+def test_a_damaged_cache_is_rebuilt(folder, own_cache, reads, damage, caplog):
     fresh = load_dataset(folder)
     (cache,) = own_cache.iterdir()
     whole = cache.read_bytes()
@@ -316,9 +316,7 @@ def test_without_room_for_a_cache_the_data_is_read_all_the_same(folder, tmp_path
     assert "could not be cached" in caplog.text
 
 
-def test_a_cache_that_cannot_be_written_whole_leaves_nothing(
-    folder, own_cache, monkeypatch, caplog
-):
+def test_a_cache_on_a_full_disk_leaves_no_partial_file(folder, own_cache, monkeypatch, caplog):
     def fill(part, content):
         with part.open("wb") as file:
             file.write(content[:100])

@@ -31,14 +31,14 @@ def morph(n_rows: int, n_columns: int, n_ends: int) -> Morph:
     return Morph((GROOVE,) * places, n_rows, n_columns, ("end",) * n_ends)
 
 
-def said(event: str, value: object, *cards: Card) -> list[tuple[object, ...]]:
-    """With what a page is called when the deck of these cards sends its first event."""
+def calls_of(event: str, value: object, *cards: Card) -> list[tuple[object, ...]]:
+    """Return the page's callback arguments when a deck of these cards sends its first event."""
     st.session_state.clear()
-    return said_next(event, value, *cards)
+    return next_calls(event, value, *cards)
 
 
-def said_next(event: str, value: object, *cards: Card) -> list[tuple[object, ...]]:
-    """With what a page is called when the deck sends another event."""
+def next_calls(event: str, value: object, *cards: Card) -> list[tuple[object, ...]]:
+    """Return the page's callback arguments when the deck sends another event."""
     sent_events = checked(CARD_EVENTS[event], value, event) or []
     calls: list[tuple[object, ...]] = []
     by_id = {card.id: card for card in cards}
@@ -47,12 +47,12 @@ def said_next(event: str, value: object, *cards: Card) -> list[tuple[object, ...
 
 
 def edit(hits: list[list[float]], like: Groove) -> Groove:
-    [(_, groove)] = said("edit", [["one", 1, hits]], card(like, editable=True))
+    [(_, groove)] = calls_of("edit", [["one", 1, hits]], card(like, editable=True))
     assert isinstance(groove, Groove)
     return groove
 
 
-def test_what_the_browser_sends_back_unchanged_keeps_every_digit() -> None:
+def test_notes_returned_unchanged_by_the_browser_keep_full_precision() -> None:
     assert edit(_hits_payload(GROOVE), GROOVE) == GROOVE
 
 
@@ -98,7 +98,7 @@ def test_an_edit_keeps_the_grid_of_the_groove_and_reaches_its_last_step(grid: Gr
     assert after.grid == grid
     assert after.hits[-1, SNARE]
     assert edit(_hits_payload(after), after) == after
-    assert said("bar", ["one", 255], card(before)) == [("one", 255)]
+    assert calls_of("bar", ["one", 255], card(before)) == [("one", 255)]
 
 
 @pytest.mark.parametrize(
@@ -147,32 +147,32 @@ def test_a_description_counts_as_drummers_do_on_any_grid() -> None:
     ],
 )
 def test_an_edit_that_does_not_fit_is_ignored(hits: object) -> None:
-    assert said("edit", [["one", 1, hits]], card(Groove.silent(1), editable=True)) == []
+    assert calls_of("edit", [["one", 1, hits]], card(Groove.silent(1), editable=True)) == []
 
 
 def test_events_become_calls() -> None:
     one = card(editable=True)
-    assert said("more", "one", one) == [("one",)]
-    assert said("keep", [["one", 2, True], ["gone", 1, False]], one) == [("one", True)]
-    assert said("rename", [["one", 1, "Two"]], one) == [("one", "Two")]
-    assert said("send", ["one", "map"], one) == [("one", "map")]
-    assert said("bar", ["one", 1], one) == [("one", 1)]
-    assert said("bar", ["one", None], one) == [("one", None)]
-    assert said("edit", [["one", 4, _hits_payload(GROOVE)]], one) == [("one", GROOVE)]
+    assert calls_of("more", "one", one) == [("one",)]
+    assert calls_of("keep", [["one", 2, True], ["gone", 1, False]], one) == [("one", True)]
+    assert calls_of("rename", [["one", 1, "Two"]], one) == [("one", "Two")]
+    assert calls_of("send", ["one", "map"], one) == [("one", "map")]
+    assert calls_of("bar", ["one", 1], one) == [("one", 1)]
+    assert calls_of("bar", ["one", None], one) == [("one", None)]
+    assert calls_of("edit", [["one", 4, _hits_payload(GROOVE)]], one) == [("one", GROOVE)]
 
 
 def test_the_revisions_that_python_has_seen_are_kept_by_card() -> None:
-    said("edit", [["one", 4, []], ["gone", 9, []]], card(editable=True))
-    said_next("keep", [["one", 2, True]], card())
-    said_next("rename", [["one", 3, "Two"]], card())
-    said_next("move", [["one", 5, 0.5, 0.0]], card(morph=morph(1, 5, 2)))
-    said_next("change", [["one", 6, 90.0, None, []]], card(editable=True))
+    calls_of("edit", [["one", 4, []], ["gone", 9, []]], card(editable=True))
+    next_calls("keep", [["one", 2, True]], card())
+    next_calls("rename", [["one", 3, "Two"]], card())
+    next_calls("move", [["one", 5, 0.5, 0.0]], card(morph=morph(1, 5, 2)))
+    next_calls("change", [["one", 6, 90.0, None, []]], card(editable=True))
     seen = {"edit": 4, "keep": 2, "rename": 3, "move": 5, "change": 6}
     assert _revisions_of_card("deck", "one") == seen
     assert set(_revisions_of_card("deck", "gone").values()) == {0}
 
 
-def test_what_a_groove_was_made_from_has_a_file_name_of_its_own() -> None:
+def test_the_earlier_version_of_a_groove_has_its_own_file_name() -> None:
     named = payload(card(before=GROOVE, before_name="Other 120"), {})
     assert (named["file"], named["before"]["file"]) == ("one", "other-120")
     assert payload(card(before=GROOVE), {})["before"]["file"] == "one-before"
@@ -200,8 +200,8 @@ def test_what_a_groove_was_made_from_has_a_file_name_of_its_own() -> None:
         ("keep", [["one", float("inf"), True]]),
     ],
 )
-def test_what_does_not_fit_is_ignored(event: str, value: object) -> None:
-    assert said(event, value, card()) == []
+def test_invalid_events_are_ignored(event: str, value: object) -> None:
+    assert calls_of(event, value, card()) == []
 
 
 @pytest.mark.parametrize(
@@ -256,9 +256,9 @@ def test_a_pad_is_blended_between_its_grooves_as_in_the_browser() -> None:
 
 def test_a_pointer_stays_between_the_grooves_of_a_pad_and_at_one_of_a_strip() -> None:
     pad, strip = Card("one", "One", GROOVE, morph=blend_case()), card(morph=morph(1, 3, 2))
-    assert said("move", [["one", 1, 0.25, 0.5]], pad) == [("one", (0.25, 0.5))]
-    assert said("move", [["one", 1, 0.501, 0]], strip) == [("one", (0.5, 0.0))]
-    [(_, between, name)] = said("midi", ["one", [0.25, 0.5]], pad)
+    assert calls_of("move", [["one", 1, 0.25, 0.5]], pad) == [("one", (0.25, 0.5))]
+    assert calls_of("move", [["one", 1, 0.501, 0]], strip) == [("one", (0.5, 0.0))]
+    [(_, between, name)] = calls_of("midi", ["one", [0.25, 0.5]], pad)
     assert between == pad.morph.groove_at((0.25, 0.5))
     assert name == "One at 25% 50%"
 
@@ -273,13 +273,13 @@ def test_what_is_soloed_or_else_what_is_not_muted_is_heard() -> None:
 
 def test_a_wav_of_any_of_a_card_s_grooves_can_be_asked_for() -> None:
     one = card(before=GROOVE, morph=morph(1, 3, 2))
-    [(_, now, name)] = said("wav", ["one", "now"], one)
+    [(_, now, name)] = calls_of("wav", ["one", "now"], one)
     assert (now, name) == (one.groove, "One")
-    [(_, step, name)] = said("wav", ["one", [1, 0]], one)
+    [(_, step, name)] = calls_of("wav", ["one", [1, 0]], one)
     assert (step, name) == (one.morph.grooves[2], "One step 3")
-    assert said("wav", ["one", "before"], one)[0][1] == GROOVE
+    assert calls_of("wav", ["one", "before"], one)[0][1] == GROOVE
     for value in (["one", [2, 0]], ["one", [-1, 0]], ["one", "later"], ["one", None], ["one", 2]):
-        assert said("wav", value, one) == []
+        assert calls_of("wav", value, one) == []
 
 
 @pytest.mark.parametrize(
@@ -288,6 +288,6 @@ def test_a_wav_of_any_of_a_card_s_grooves_can_be_asked_for() -> None:
 )
 def test_what_is_sent_again_is_not_carried_out_again(event: str, value: list[object]) -> None:
     one = card(editable=True)
-    assert len(said(event, [["one", 2, *value]], one)) == 1
-    assert said_next(event, [["one", 2, *value]], one) == []
-    assert len(said_next(event, [["one", 3, *value]], one)) == 1
+    assert len(calls_of(event, [["one", 2, *value]], one)) == 1
+    assert next_calls(event, [["one", 2, *value]], one) == []
+    assert len(next_calls(event, [["one", 3, *value]], one)) == 1

@@ -57,7 +57,7 @@ def generate(decoder, head, z, temperature, seed=3):
 @pytest.mark.parametrize("step_size", [0, 3])
 @pytest.mark.parametrize("n_layers", [1, 2, 3])
 @pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0])
-def test_free_running_is_the_slow_loop(head, n_layers, step_size, temperature):
+def test_free_running_decoding_equals_the_slow_loop(head, n_layers, step_size, temperature):
     decoder, z = decoder_for(head, n_layers, step_size), codes()
     slow = generate_slowly(decoder, head, z, temperature, noise_of(head, temperature))
     fast = generate(decoder, head, z, temperature)
@@ -80,7 +80,7 @@ def test_the_music_in_integers_is_that_in_float32_to_rounding(request):
     assert 0 < differ.any(dim=-1).float().mean() < 0.02
 
 
-def test_one_alone_is_as_in_a_batch(head):
+def test_one_example_alone_equals_one_in_a_batch(head):
     decoder, z = decoder_for(head), codes()
     together = generate(decoder, head, z, 0.0)
     for index in range(B):

@@ -122,7 +122,7 @@ def test_links_lead_to_files(document):
     assert not missing
 
 
-def test_what_is_not_there_would_be_noticed():
+def test_missing_names_would_be_noticed():
     assert list(commands(f"    {PROGRAM}sample \\\n  x  # one\n")) == ["sample    x  # one"]
     with pytest.raises(SystemExit):
         _make_parser().parse_args(["sample", "checkpoints/groove_2bar", "--no-such-option"])

@@ -98,7 +98,7 @@ def test_half_a_part_is_resumed(server, tmp_path):
     assert server.ranges == [f"bytes={HALF}-"]
 
 
-def test_a_cut_download_says_so_and_goes_on_next_time(server, tmp_path):
+def test_an_interrupted_download_is_reported_and_resumed(server, tmp_path):
     server.cut_at = HALF
     with pytest.raises(DataError, match=rf"stopped after {HALF:,} of {len(BODY):,} bytes"):
         fetch(server, tmp_path)
@@ -144,7 +144,7 @@ def test_an_endless_body_is_not_read_to_its_end(server, tmp_path):
     server.announces_length = False
     server.body = BODY * 8
 
-    with pytest.raises(DataError, match="not the archive expected") as caught:
+    with pytest.raises(DataError, match="not the expected archive") as caught:
         fetch(server, tmp_path)
     n_read = int(str(caught.value).split(" gave ")[1].split()[0].replace(",", ""))
     assert len(BODY) < n_read <= len(BODY) + files._CHUNK_BYTES

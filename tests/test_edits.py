@@ -66,7 +66,7 @@ def test_a_morph_stays_as_it_is() -> None:
     assert edits.edited_card(card) is card
 
 
-def test_voices_that_are_held_stay_and_the_rest_is_drawn_anew() -> None:
+def test_locked_voices_stay_and_the_rest_is_redrawn() -> None:
     made = changed(GROOVE, change(locked=(KICK,)))
     kick, rest = [KICK], [voice for voice in range(9) if voice != KICK]
     assert np.array_equal(made.hits[:, kick], GROOVE.hits[:, kick])

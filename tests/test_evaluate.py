@@ -78,7 +78,7 @@ def test_silence_given_back_as_silence_is_perfect(groove_checkpoint, windows):
     assert metrics_of(model, windows)["hit_f1"] == 0.0
 
 
-def test_what_has_nothing_to_be_measured_on_is_left_out(groove_checkpoint, windows):
+def test_metrics_without_data_are_left_out(groove_checkpoint, windows):
     silence = np.zeros_like(windows.features)
     model = decoding(groove_checkpoint.model, silence)
     measured = reconstruction_metrics(model, silence, np.full(N, 120.0, np.float32))
@@ -103,7 +103,7 @@ def test_an_evaluation_on_silence_is_valid_json(checkpoints_dir, name, monkeypat
 
 
 @pytest.mark.filterwarnings("error")
-def test_of_one_window_nothing_varies(groove_checkpoint, windows):
+def test_a_single_window_has_no_variation(groove_checkpoint, windows):
     one = windows.take(np.arange(1))
     metrics = reconstruction_metrics(groove_checkpoint.model, one.features, one.tempos_bpm)
     assert metrics["active_units"] == 0.0

@@ -82,7 +82,7 @@ TAPS = {"tempo": 120, "bars": 2, "taps": [[0, 0.8], [4, 1]]}
     ],
     ids=str,
 )
-def test_a_recording_that_none_can_have_made_is_ignored(changed: dict[str, Any]) -> None:
+def test_an_impossible_recording_is_ignored(changed: dict[str, Any]) -> None:
     assert checked(groove_lab_page._TAPS, TAPS | changed, "taps") is None
 
 
@@ -114,7 +114,7 @@ def test_the_schemas_take_what_the_components_send() -> None:
 @pytest.mark.parametrize(
     "spot", ["point.²", "point.-1", "point.", "point.1.5", "point." + "9" * 400]
 )
-def test_what_names_no_point_is_ignored(spot: str) -> None:
+def test_ids_of_no_point_are_ignored(spot: str) -> None:
     assert point_of(spot) is None
     assert checked(chart._PICKED, [spot, 1], "picked") is None or point_of(spot) is None
 

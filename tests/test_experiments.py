@@ -88,7 +88,7 @@ def test_each_variation_trains_with_its_change_alone(tiny_dataset, tmp_path, mon
         assert trained.train == override(wanted, [f"n_steps={N_STEPS}"]).train
 
 
-def test_an_ablation_goes_on_where_it_broke_off_and_trains_nothing_twice(
+def test_an_ablation_resumes_and_trains_nothing_twice(
     tiny_dataset, tmp_path, monkeypatch, steps, broken_once
 ):
     monkeypatch.setattr(experiments, "_ABLATIONS", dict(list(_ABLATIONS.items())[:2]))
@@ -126,7 +126,7 @@ def test_a_trade_off_has_the_start_and_a_row_for_each_beta(
     assert json.loads(json.dumps(rows)) == rows
 
 
-def test_a_trade_off_goes_on_where_it_broke_off_and_trains_nothing_twice(
+def test_a_trade_off_resumes_and_trains_nothing_twice(
     checkpoints_dir, tiny_dataset, tmp_path, steps, broken_once
 ):
     given = (checkpoints_dir / "a_flow", tiny_dataset, tmp_path, [0.25], N_STEPS, N_STEPS, "cpu")

@@ -133,7 +133,7 @@ def test_windows_of_one_performance_count_as_little_as_they_say():
     assert alone[1] - alone[0] < 0.3 * (high - low)
 
 
-def test_draws_are_compared_with_what_chance_may_do(played):
+def test_draws_are_compared_with_chance_intervals(played):
     real = Real(played, np.full(N, 120.0, np.float32), np.arange(N))
     same = likeness([played, played], real, 0)
     assert same["chance"]["swing"] == same["chance"]["velocity_mean"] == [0, 0]
@@ -233,7 +233,7 @@ def test_a_tap_just_before_the_first_beat_is_the_first_beat():
         assert groove.offsets[0, SNARE] == pytest.approx(-0.3, abs=1e-6)
 
 
-def test_a_bound_by_more_draws_is_tighter(played):
+def test_more_draws_give_a_tighter_bound(played):
     model, given, controls = (
         tiny_checkpoint().model,
         Conditioning.notes(played),

@@ -21,7 +21,7 @@ def test_with_one_it_is_the_picture(tmp_path, monkeypatch):
     assert write_figure(go.Figure(), tmp_path / "a.svg").read_text() == "<svg/>"
 
 
-def test_what_its_texts_share_stands_once(tmp_path, monkeypatch):
+def test_repeated_texts_are_stated_once(tmp_path, monkeypatch):
     style = "font-size: 8px; fill: rgb(68, 68, 68);"
     texts = f'<text x="1" style="{style}">a</text><text class="own" style="{style}">b</text>'
     svg = f'<svg width="9">{texts}<text x="2" style="{style}">c</text></svg>'

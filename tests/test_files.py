@@ -10,7 +10,7 @@ from musicvae_core.errors import ConfigError
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_a_write_that_stops_half_way_leaves_the_old_file(tmp_path, error):
+def test_an_aborted_write_leaves_the_old_file(tmp_path, error):
     target = tmp_path / "file"
     target.write_text("old")
 
@@ -47,7 +47,7 @@ def test_content_is_written_whole_or_not_at_all(tmp_path, monkeypatch, content):
     assert (tmp_path / "link").is_symlink()
 
 
-def test_what_is_no_plain_file_stays_what_it_is(tmp_path):
+def test_special_files_are_written_to_directly(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     write_content(tmp_path / "pipe", b"heard")
@@ -56,7 +56,7 @@ def test_what_is_no_plain_file_stays_what_it_is(tmp_path):
     assert (tmp_path / "pipe").is_fifo()
 
 
-def test_where_nothing_can_be_written_is_said_before_the_work(tmp_path):
+def test_unwritable_targets_are_reported_before_the_work(tmp_path):
     with pytest.raises(ConfigError, match="is a folder"):
         check_file(tmp_path)
     with pytest.raises(ConfigError, match="no folder"):

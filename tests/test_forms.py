@@ -70,7 +70,7 @@ def test_bars_are_taken_joined_and_padded_alike(name: str) -> None:
 
 
 @every_form
-def test_what_is_heard_does_not_depend_on_the_tempo(name: str) -> None:
+def test_the_fingerprint_does_not_depend_on_the_tempo(name: str) -> None:
     music = MUSIC[name]
     assert note_bytes(music.at_tempo(90)) == note_bytes(music)
     assert note_bytes(music.bars(0, 1)) != note_bytes(music.bars(1, 1))

@@ -36,13 +36,13 @@ def assert_close(old, new, tolerance):
         np.testing.assert_allclose(new[name], values, tolerance, 10 * tolerance, err_msg=name)
 
 
-def test_samples_and_morphs_are_what_they_were(real_studio):
+def test_samples_and_morphs_match_the_goldens(real_studio):
     assert (
         share_changed(goldens._load("samples"), goldens._sampled(real_studio)) < MOST_HITS_CHANGED
     )
 
 
-def test_melodies_and_trios_are_what_they_were(real_studio):
+def test_melodies_and_trios_match_the_goldens(real_studio):
     old, new = goldens._load("lines"), goldens._sampled_lines(real_studio)
     anew = "made of other weights: python -m scripts.goldens --only lines"
     assert old.keys() == new.keys(), anew
@@ -64,25 +64,25 @@ def test_another_seed_would_be_noticed(real_studio):
     assert share_changed({name: old[name] for name in moved}, moved) > 5 * MOST_HITS_CHANGED
 
 
-def test_the_lab_plays_what_it_played(real_studio):
+def test_lab_results_match_the_goldens(real_studio):
     made = goldens._played(real_studio.lab())
     assert share_changed(goldens._load("lab"), made) < MOST_HITS_CHANGED
 
 
-def test_attributes_and_midi_files_are_what_they_were():
+def test_attributes_and_midi_files_match_the_goldens():
     old, new = goldens._load("measures"), goldens._measured()
     assert old.pop("midi").tolist() == new.pop("midi").tolist()
     assert_close(old, new, 1e-9)
 
 
-def test_models_reconstruct_as_they_did(real_studio):
+def test_reconstructions_match_the_goldens(real_studio):
     assert_close(goldens._load("reconstruction"), goldens._reconstructed(real_studio), 0.02)
 
 
-def test_training_takes_the_same_steps():
+def test_training_matches_the_goldens():
     assert_close(goldens._load("training"), goldens._trained(), 0.02)
 
 
 @pytest.mark.slow
-def test_evaluate_measures_what_it_did(real_studio, real_dataset):
+def test_evaluate_gives_the_golden_metrics(real_studio, real_dataset):
     assert_close(goldens._load("evaluate"), goldens._evaluated(real_studio, real_dataset), 0.05)

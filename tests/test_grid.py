@@ -47,7 +47,7 @@ def test_an_invalid_grid_is_refused(sizes):
 
 
 @pytest.mark.parametrize("grid", GRIDS, ids=str)
-def test_what_is_made_of_a_groove_keeps_its_grid(grid):
+def test_derived_grooves_keep_the_grid(grid):
     groove = any_groove(grid)
     assert (groove.n_bars, groove.n_steps) == (3, 3 * grid.steps_per_bar)
     made = [

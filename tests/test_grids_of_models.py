@@ -76,7 +76,7 @@ def music_on(name, grid, n_bars):
 
 
 @on_both
-def test_what_models_encode_and_decode_is_on_their_grid(grid):
+def test_models_encode_and_decode_on_their_own_grid(grid):
     groove, line = any_groove(grid), line_on(grid, 2)
     back = features_to_groove(groove_to_features(groove, grid), groove.tempo_bpm, grid)
     assert (back.grid, back.n_bars) == (grid, 3)

@@ -46,7 +46,7 @@ def opened(name: str, *sources: Source) -> AppTest:
     return page.run()
 
 
-def said(page: AppTest) -> str:
+def errors_of(page: AppTest) -> str:
     assert not page.exception
     return " ".join(one.value for one in page.error)
 
@@ -96,13 +96,13 @@ def test_a_waltz_is_refused_in_a_sentence(name: str) -> None:
     page = opened(name, *(Source(f"Waltz {at}", any_groove(WALTZ, 2, at)) for at in range(2)))
     if name == "groove_lab":
         page.button(key="groove_lab.do").click().run()
-    assert "sixteenths in 3/4; only sixteenths in 4/4 can be used here" in said(page)
+    assert "sixteenths in 3/4; only sixteenths in 4/4 can be used here" in errors_of(page)
 
 
 @needs_models
 def test_a_waltz_among_the_uploads_does_not_hide_the_map() -> None:
     page = opened("map", Source("Waltz", any_groove(WALTZ, 2)))
-    assert "only sixteenths in 4/4" in said(page)
+    assert "only sixteenths in 4/4" in errors_of(page)
     page.run()
-    assert not said(page)
+    assert not errors_of(page)
     assert page.selectbox

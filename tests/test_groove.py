@@ -145,7 +145,7 @@ def test_bars_cut_and_repeated_joins_again():
 @pytest.mark.parametrize(
     ("start_bar", "n_bars"), [(1, 2), (2, 1), (0, 3), (5, 1), (-1, 1), (-1, 2), (0, 0), (1, -1)]
 )
-def test_bars_that_are_not_there_are_refused_with_those_that_are(start_bar, n_bars):
+def test_unknown_bars_are_refused_with_the_valid_range(start_bar, n_bars):
     with pytest.raises(InvalidMusicError, match=r"the groove has bars 0 to 1:"):
         Groove.silent(2).bars(start_bar, n_bars)
 
@@ -173,7 +173,7 @@ def test_windows_start_at_every_bar():
     assert groove.windows(6) == []
 
 
-def test_padding_adds_silence_behind():
+def test_padding_appends_silence():
     groove = random_groove(np.random.default_rng(7), 1)
     padded = groove.padded(3)
     assert padded.bars(0, 1) == groove

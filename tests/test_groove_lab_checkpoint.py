@@ -43,7 +43,7 @@ def played(lab, long_windows):
     return complete(lab.checkpoint.model, given, tempo_only(long_windows.tempos_bpm), Sampling())
 
 
-def test_loading_it_does_not_import_the_compiler_which_takes_a_second(lab):
+def test_loading_does_not_import_the_slow_compiler(lab):
     code = (
         "import sys; from musicvae_core.studio import Studio; Studio().lab(); "
         "sys.exit(not sys.modules.keys().isdisjoint({'torch._dynamo', 'sympy'}))"

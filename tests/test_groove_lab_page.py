@@ -163,7 +163,7 @@ def test_undo_says_what_comes_back(page: AppTest) -> None:
     assert press(page, "undo")["name"] == "Rock"
 
 
-def test_what_is_sent_is_the_groove_and_no_feel(page: AppTest) -> None:
+def test_sent_grooves_go_to_the_main_slot_not_to_the_feel(page: AppTest) -> None:
     choose(page, "transfer")
     feel = choice(page, "groove_lab_feel.feel").value
     groove = drummed_groove(np.random.default_rng(1), 2, 97.0)
@@ -288,7 +288,7 @@ def test_a_track_without_drums_is_read_as_a_rhythm(page: AppTest) -> None:
     assert [step for step, *_ in shown["hits"]] == [0, 4, 8, 12]
 
 
-def test_what_is_sent_stands_there(page: AppTest) -> None:
+def test_sent_grooves_appear_in_the_slot(page: AppTest) -> None:
     groove = drummed_groove(np.random.default_rng(1), 6, 97.0)
     page.session_state["kept.groove_lab.inbox"] = [Source("Mine", groove, origin="morph")]
     page.run()
@@ -302,7 +302,7 @@ def test_without_a_lab_the_page_says_so_in_a_sentence(studio: FakeStudio) -> Non
     assert not page.exception
 
 
-def test_what_cannot_be_done_is_said_and_the_groove_stays(
+def test_a_failure_is_reported_and_the_groove_stays(
     page: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     press(page)

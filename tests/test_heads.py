@@ -119,7 +119,7 @@ def test_noise_of_an_example_does_not_depend_on_those_after_it(head):
             assert torch.equal(part, more[:, :2])
 
 
-def test_noise_has_the_laws_it_is_named_for(groove_head):
+def test_noise_has_the_stated_distributions(groove_head):
     noise = groove_head.draw_noise((40, 50), torch.Generator().manual_seed(1))
     for gumbel in (noise.hits, noise.components):
         below = torch.exp(-torch.exp(-gumbel)).flatten()  # its own distribution function

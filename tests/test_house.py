@@ -80,7 +80,7 @@ def test_the_tests_get_their_tools_and_browsers_once(debian):
     assert debian.log == []
 
 
-def test_where_there_is_no_firefox_to_be_had_the_rest_is_installed(debian):
+def test_without_firefox_the_rest_is_installed(debian):
     (debian.bin / "apt-get").unlink()
     result = debian.bootstrap("dev")
 
@@ -99,7 +99,7 @@ def test_without_the_system_s_chromium_playwright_brings_its_own_once(debian):
     assert debian.log == []
 
 
-def test_a_chromium_that_only_asks_for_a_snap_is_none(debian):
+def test_a_chromium_that_is_only_a_snap_stub_does_not_count(debian):
     (debian.bin / "chromium").unlink()
     debian.mark("chromium-is-a-snap")
     assert debian.bootstrap("dev").returncode == 0
@@ -211,7 +211,7 @@ def test_a_missing_venv_package_that_cannot_be_had_is_named(debian):
     assert "install python3.11-venv" in result.stderr.splitlines()[-1]
 
 
-def test_a_broken_venv_is_made_anew(debian):
+def test_a_broken_venv_is_rebuilt(debian):
     debian.bootstrap()
     (debian.tree / ".venv/bin/python").unlink()
     debian.mark("packages-installed")
@@ -247,7 +247,7 @@ def test_root_does_without_sudo(debian):
     assert "sudo" not in debian.log
 
 
-def test_one_who_is_not_root_uses_sudo_for_apt_alone(machine):
+def test_users_other_than_root_use_sudo_only_for_apt(machine):
     machine.make_debian(is_root=False)
     machine.mark("sudo-is-free")
 

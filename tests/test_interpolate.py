@@ -125,7 +125,7 @@ def test_a_piece_too_long_to_render_is_written_without_sound(interpolate, files)
 
 
 @pytest.mark.usefixtures("sound")
-def test_a_kit_that_is_not_there_is_refused_before_a_file_is_written(interpolate, files):
+def test_an_unknown_kit_is_refused_before_a_file_is_written(interpolate, files):
     code, out, printed = interpolate(files[1], files[2], "--wav", "--kit", "Nope")
     assert (code, "No kit is called 'Nope'" in printed) == (2, True)
     assert not list(out.iterdir())
@@ -143,7 +143,7 @@ def test_sound_is_written_beside(interpolate, files):
 
 
 @pytest.mark.usefixtures("full_disk")
-def test_a_step_that_finds_no_room_leaves_no_part(interpolate, files):
+def test_a_morph_on_a_full_disk_leaves_no_partial_file(interpolate, files):
     code, out, printed = interpolate(files[1], files[2])
     assert (code, "No space left" in printed) == (2, True)
     assert not list(out.iterdir())

@@ -44,7 +44,7 @@ def test_transfer_keeps_every_note(feel, groove, seed):
 
 @FEW
 @given(GROOVES, SEEDS)
-def test_amounts_of_nothing_give_the_input_back_exactly(groove, seed):
+def test_zero_amounts_return_the_input_exactly(groove, seed):
     nothing, sampling = Amounts(0, 0, 0), Sampling(seed=seed)
     feel = random_groove(np.random.default_rng(seed), 2)
     assert tiny_lab().humanize(groove, amounts=nothing, sampling=sampling) == groove
@@ -174,7 +174,7 @@ def test_the_thinnest_and_the_densest_grooves(share):
     assert lab.continue_groove(groove, 3).bars(0, 3) == groove
 
 
-def test_a_bar_that_is_held_between_two_that_are_not_is_held():
+def test_a_held_bar_between_two_redrawn_ones_is_held():
     groove = random_groove(np.random.default_rng(3), 9)
     filled = tiny_lab().fill_in(groove, bars=[0, 1, 6, 8])
     for bar in (2, 3, 4, 5, 7):
@@ -214,12 +214,12 @@ def test_equally_loud_taps_have_no_accents():
         (lambda lab, groove: lab.humanize(groove, sampling=Sampling(feel_temperature=-1)), "is -1"),
     ],
 )
-def test_what_cannot_be_is_refused_with_what_to_do(ask, problem):
+def test_invalid_requests_are_refused_with_a_remedy(ask, problem):
     with pytest.raises(ConfigError, match=problem):
         ask(tiny_lab(), random_groove(np.random.default_rng(0), 2))
 
 
-def test_every_wish_changes_the_result():
+def test_every_preference_changes_the_result():
     lab, groove = tiny_lab(), random_groove(np.random.default_rng(6), 2)
     plain = lab.drumify(groove)
     for preferences in (
@@ -230,7 +230,7 @@ def test_every_wish_changes_the_result():
         assert lab.drumify(groove, preferences=preferences) != plain
 
 
-def test_of_several_continuations_the_one_that_keeps_the_density_is_taken():
+def test_the_continuation_nearest_in_density_is_taken():
     lab, groove = tiny_lab(), random_groove(np.random.default_rng(0), 4)
     hits_a_bar = groove.n_hits / groove.n_bars
     preferences = Preferences(hits_a_bar=hits_a_bar)

@@ -217,7 +217,7 @@ def test_a_track_is_chosen_by_its_name_or_its_number(tmp_path, checkpoint, comma
 
 
 @pytest.mark.parametrize("command", ["humanize", "drumify"])
-def test_a_track_that_is_not_there_is_refused_with_those_that_are(tmp_path, capsys, command):
+def test_an_unknown_track_is_refused_with_a_list(tmp_path, capsys, command):
     source = tmp_path / "in.mid"
     source.write_bytes(without_drum_channel())
     words = [command, str(source), str(tmp_path / "out.mid"), "--track", "3"]
@@ -238,7 +238,7 @@ def test_hits_before_the_beat_are_kept(make):
     assert not differing(before, after)[:, [KICK, SNARE, CLOSED_HAT]].any()
 
 
-def test_two_hundred_notes_a_bar(make):
+def test_two_hundred_notes_per_bar_are_read(make):
     rng = np.random.default_rng(0)
     pitches = rng.choice([35, 36, 38, 42, 44, 46, 47, 50, 51], 600)
     ticks = np.diff(np.sort(rng.integers(0, 3 * TICKS_PER_BAR, 600)), prepend=0)

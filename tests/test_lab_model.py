@@ -52,7 +52,7 @@ def score(model, given, seed=0):
     return model(batch)
 
 
-def test_what_is_known_costs_nothing(model, grooves):
+def test_known_parts_cost_nothing(model, grooves):
     terms = score(model, Conditioning.everything(grooves))
     for name in ("hits", "velocities", "offsets"):
         assert torch.allclose(terms[name], torch.zeros(N), atol=1e-4), name
@@ -185,7 +185,7 @@ def test_training_learns(tiny_dataset):
     assert np.mean(losses[-15:]) < 0.85 * np.mean(losses[:15])
 
 
-def test_a_run_goes_on_as_if_never_stopped(tiny_dataset, tmp_path):
+def test_a_resumed_run_equals_an_uninterrupted_one(tiny_dataset, tmp_path):
     windows = tiny_dataset.windows("train", 4)
     run = Run(TINY, fabric_on())
     for _ in range(4):

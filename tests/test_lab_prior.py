@@ -41,7 +41,7 @@ def fitted(windows):
     return fit_prior(tiny_checkpoint(), windows)
 
 
-def test_what_is_hidden_is_of_one_kind(windows):
+def test_each_example_has_one_kind_of_hidden_part(windows):
     one = windows.features[:1]
     notes, nothing = Conditioning.notes(one), Conditioning.nothing(one)
     first = np.arange(one.shape[1])[None] < 16

@@ -145,7 +145,7 @@ def test_nothing_is_written_where_nothing_has_changed(new_session, own_library) 
     assert n_changes() == before
 
 
-def test_what_does_not_fit_is_left_out_and_the_rest_comes_back(
+def test_saved_values_that_do_not_fit_are_skipped_and_the_rest_is_restored(
     new_session, own_library, caplog
 ) -> None:
     broken = {
@@ -178,7 +178,7 @@ def test_a_library_that_is_full_says_so_once_and_the_app_goes_on(
     assert not app.exception
 
 
-def test_where_no_folder_can_be_written_the_session_works_as_before(
+def test_without_a_writable_folder_the_session_still_works(
     new_session, tmp_path, monkeypatch
 ) -> None:
     (tmp_path / "file").touch()
@@ -214,7 +214,7 @@ def test_a_key_is_256_random_bits(new_session, browsers) -> None:
 
 
 @pytest.mark.parametrize("cookie", ["", "short", store._THE_MACHINE, KEY + "k", KEY[:-1] + "'"])
-def test_a_cookie_that_is_no_key_opens_no_library(cookie, new_session, browsers) -> None:
+def test_a_cookie_without_a_valid_key_opens_no_library(cookie, new_session, browsers) -> None:
     browsers["groove_library"] = cookie
     assert cookie_of(new_session().run()) != cookie
 
@@ -233,7 +233,7 @@ def test_a_cookie_that_is_no_key_opens_no_library(cookie, new_session, browsers)
         ({"Origin": "http://localhost", "X-Forwarded-For": "10.0.0.1"}, "localhost", False),
     ],
 )
-def test_only_who_sits_at_the_machine_opens_its_library(
+def test_only_a_local_user_opens_the_machines_library(
     headers, address, is_own, monkeypatch
 ) -> None:
     monkeypatch.delenv("MUSICVAE_LIBRARY_PER")

@@ -40,7 +40,7 @@ def code(seed, size=64, scale=1.0):
 
 @pytest.mark.parametrize("fraction", FRACTIONS)
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 50.0])
-def test_slerp_is_the_slow_one(fraction, scale):
+def test_slerp_equals_the_slow_implementation(fraction, scale):
     start, end = code(0), code(1, scale=scale)
     between = slerp(start, end, fraction)
     assert between.dtype == np.float32
@@ -108,7 +108,7 @@ def test_each_prior_has_its_own_law(flow):
     assert learned == pytest.approx(normal + 3.0, abs=1e-4)
 
 
-def test_a_prior_that_is_not_there_is_refused(flow, checkpoints_dir):
+def test_a_missing_prior_is_refused(flow, checkpoints_dir):
     with pytest.raises(ConfigError, match="no prior 'uniform'; choose learned or normal"):
         sample_codes(flow, 1, "uniform", 0)
     without = load_checkpoint(checkpoints_dir / "drums_2bar")
@@ -145,7 +145,7 @@ def test_a_groove_of_another_length_is_refused_by_name(checkpoints_dir, n_bars):
 
 
 @pytest.fixture
-def strewn(checkpoints_dir):
+def two_styles(checkpoints_dir):
     """A checkpoint with a prior, and an atlas of its space in two styles."""
     checkpoint = load_checkpoint(checkpoints_dir / "a_flow")
     rng = np.random.default_rng(6)
@@ -158,8 +158,8 @@ def strewn(checkpoints_dir):
     )
 
 
-def test_codes_like_windows_repeat_and_are_new(strewn):
-    checkpoint, atlas = strewn
+def test_codes_like_windows_repeat_and_are_new(two_styles):
+    checkpoint, atlas = two_styles
     codes = sample_codes_like(checkpoint, atlas, 8, "funk", 0.9, seed=3)
     assert np.array_equal(codes, sample_codes_like(checkpoint, atlas, 8, "funk", 0.9, seed=3))
     assert not np.allclose(codes, sample_codes_like(checkpoint, atlas, 8, "funk", 0.9, seed=4))
@@ -167,8 +167,8 @@ def test_codes_like_windows_repeat_and_are_new(strewn):
     assert apart.min() > 0.1, "no window is given back"
 
 
-def test_windows_are_of_the_style_and_about_as_busy_as_asked(strewn, monkeypatch):
-    checkpoint, atlas = strewn
+def test_windows_are_of_the_style_and_about_as_busy_as_asked(two_styles, monkeypatch):
+    checkpoint, atlas = two_styles
     taken = []
     monkeypatch.setattr(
         checkpoint.prior, "redraw", lambda z, *_: taken.append(z.numpy()) or torch.zeros_like(z)
@@ -184,6 +184,6 @@ def test_windows_are_of_the_style_and_about_as_busy_as_asked(strewn, monkeypatch
 @pytest.mark.parametrize(
     "asked", [{"style": "polka"}, {"busy": 1.5}, {"busy": float("nan")}], ids=str
 )
-def test_what_no_window_is_like_is_refused(strewn, asked):
+def test_styles_without_windows_are_refused(two_styles, asked):
     with pytest.raises(ConfigError):
-        sample_codes_like(*strewn, 4, **asked)
+        sample_codes_like(*two_styles, 4, **asked)

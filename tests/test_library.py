@@ -36,13 +36,13 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "a folder" / "library.sqlite"
 
 
-def test_what_is_written_is_read_by_the_next_process_in_the_order_in_which_it_came(path):
+def test_the_next_process_reads_items_in_the_order_written(path):
     Library(path).write("me", {"b": "1", "a": "2"})
     Library(path).write("me", {"b": "3", "c": "é\x00"})
     assert list(Library(path).read("me").items()) == [("b", "3"), ("a", "2"), ("c", "é\x00")]
 
 
-def test_none_deletes_and_deleting_nothing_is_fine(path):
+def test_none_deletes_an_item_even_a_missing_one(path):
     library = Library(path)
     library.write("me", {"a": "1", "b": "2"})
     library.write("me", {"a": None, "never": None})
@@ -109,7 +109,7 @@ def test_a_file_of_an_older_version_is_migrated_once_with_all_it_holds(path, mon
         assert connection.execute("SELECT colour FROM items").fetchall() == [("red",)]
 
 
-def test_a_migration_that_breaks_off_leaves_the_older_version(path, monkeypatch):
+def test_an_aborted_migration_leaves_the_older_version(path, monkeypatch):
     Library(path).write("me", {"a": "1"})
     with monkeypatch.context() as patch:
         broken = "CREATE TABLE another (id INTEGER); CREATE TABLE items (id INTEGER)"
@@ -165,7 +165,7 @@ def test_a_kill_in_the_middle_of_a_save_leaves_the_old_or_the_new(path):
     assert n_written > N_KILLS / 4  # else the writer was hardly ever in the middle of anything
 
 
-def test_the_place_is_that_of_the_environment_or_the_user_s(tmp_path, monkeypatch):
+def test_the_library_is_where_the_environment_or_the_user_s_folder_says(tmp_path, monkeypatch):
     monkeypatch.setenv("MUSICVAE_LIBRARY", str(tmp_path))
     assert _library_path() == tmp_path / "library.sqlite"
     monkeypatch.setenv("MUSICVAE_LIBRARY", str(tmp_path / "mine.db"))
@@ -177,9 +177,7 @@ def test_the_place_is_that_of_the_environment_or_the_user_s(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("content", [b"This is no database. " * 100, None])
-def test_where_the_file_cannot_be_used_all_is_in_memory_and_the_file_is_left_alone(
-    content, tmp_path, monkeypatch
-):
+def test_an_unusable_file_is_left_alone_and_replaced_by_memory(content, tmp_path, monkeypatch):
     path = tmp_path / "library.sqlite"
     if content is None:
         (tmp_path / "file").touch()

@@ -160,7 +160,7 @@ def upload(page: AppTest, *files: tuple[str, bytes]) -> AppTest:
     return page.run()
 
 
-def test_what_was_saved_is_imported_into_an_empty_library_exactly(page: AppTest) -> None:
+def test_an_exported_library_is_imported_exactly(page: AppTest) -> None:
     sources = keep(page, "one", "two")
     sources[0] = replace(sources[0], tags=("a",), kept_at=5.0, z=np.ones(4, np.float32))
     data = _write_archive(sources)

@@ -116,7 +116,7 @@ def test_a_line_is_repeated_and_transposed():
         ({"program": 128}, "program"),
     ],
 )
-def test_what_is_no_line_is_refused_with_the_reason(changes, words):
+def test_invalid_lines_are_refused_with_the_reason(changes, words):
     silence = {
         "pitches": np.full(16, SILENT),
         "onsets": np.zeros(16, bool),

@@ -118,7 +118,7 @@ def test_chords_alone_are_refused_by_name_and_give_their_top_when_chosen():
     assert reading.summary.startswith("4 of 12 notes of Piano read; 8 dropped")
 
 
-def test_a_track_that_is_not_there_is_refused_with_those_that_are():
+def test_an_unknown_track_is_refused_with_a_list():
     with pytest.raises(NoMelodyError, match=r"no track 'Oboe'.*Flute"):
         read_line(midi(("Flute", 0, 73, quarters(72))), track="Oboe")
 

@@ -46,7 +46,7 @@ def test_a_rest_is_quiet_and_a_held_note_is_not(renderer):
     assert loudness(render_music(renderer, short)[late]) < 0.02 * loud
 
 
-def test_what_rings_past_the_end_is_heard_at_the_start(renderer):
+def test_tails_past_the_end_sound_at_the_start(renderer):
     last = Line.from_notes([Note(14, 2, 69, 0.9)], 1, program=PIANO)
     assert loudness(render_music(renderer, last)[: renderer.sample_rate // 10]) > 0
 

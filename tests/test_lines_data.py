@@ -92,7 +92,7 @@ def test_a_folder_of_midi_is_split_by_file(tmp_path):
     ]
 
 
-def test_what_is_no_data_set_is_refused(tmp_path, folder):
+def test_paths_without_a_data_set_are_refused(tmp_path, folder):
     with pytest.raises(DataError, match="no data set"):
         load_lines(tmp_path / "nowhere")
     (tmp_path / "text.txt").write_text("text")

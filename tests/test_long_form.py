@@ -75,7 +75,7 @@ def test_bars_change_and_all_others_are_held_exactly(studio, piece, bars):
     assert varied.groove.tempo_bpm == 97
 
 
-def test_what_was_played_by_hand_is_held_too(studio, piece):
+def test_bars_played_by_hand_are_held_too(studio, piece):
     played = drummed_groove(np.random.default_rng(0), N_BARS)
     taken = studio.piece_of(piece.model, played)
     assert taken.groove == played
@@ -92,7 +92,7 @@ def test_changes_add_up(studio, piece):
     assert bars_that_differ(piece.groove, back.groove) == [2]
 
 
-def test_an_amount_of_0_changes_nothing_and_more_changes_more(studio, piece):
+def test_a_larger_amount_changes_more_and_zero_nothing(studio, piece):
     assert studio.vary_bars(piece, [3, 4], 0.0, seed=5).groove == piece.groove
     varied = [studio.vary_bars(piece, [3, 4], amount, seed=5) for amount in (0.1, 0.4, 1.0)]
     ways = [np.linalg.norm(one.z - piece.z) for one in varied]
@@ -161,7 +161,7 @@ def test_a_crossing_leads_from_one_to_the_other_bar_by_bar(studio, piece):
     assert bars_that_differ(crossing.groove, varied.groove) == [8]
 
 
-def test_pieces_of_two_models_do_not_meet_and_it_says_so(studio):
+def test_pieces_of_two_models_cannot_be_morphed(studio):
     start, end = (studio.sample_piece(model, seed=3) for model in ("drums", "groove"))
     message = "of drums and of groove; both must be of one model"
     with pytest.raises(ConfigError, match=message):

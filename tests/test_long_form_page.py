@@ -95,7 +95,7 @@ def test_undo_brings_back_the_seed(page: AppTest) -> None:
     assert page.number_input(key="long_form.seed").value == 0
 
 
-def test_an_edit_that_is_taken_back_is_no_edit(studio: FakeLongStudio) -> None:
+def test_a_reverted_edit_does_not_count(studio: FakeLongStudio) -> None:
     def page_with_edits() -> None:
         import streamlit as st
 
@@ -262,7 +262,7 @@ def test_without_sound_it_says_so_once_and_exports_midi(
     )
 
 
-def test_what_is_sent_becomes_the_piece_or_a_stop_by_its_length(page: AppTest) -> None:
+def test_sent_grooves_become_the_piece_or_a_stop_by_length(page: AppTest) -> None:
     page.session_state["kept.long_form.inbox"] = [Source("Long one", groove_of(20), origin="map")]
     page.run()
     assert decks(page)[0]["name"] == "Long one"

@@ -38,7 +38,7 @@ def test_a_path_begins_with_three_demo_grooves(path: AppTest, studio: FakeLongSt
     assert path.button(key="long_form.path_undo").disabled
 
 
-def test_stops_are_added_moved_resized_and_dropped(path: AppTest) -> None:
+def test_stops_are_added_moved_resized_and_removed(path: AppTest) -> None:
     add = newest(path.selectbox, "long_form.next.choice")
     bossa = next(option for option in add.options if option.startswith("Bossa"))
     add.set_value(bossa).run()
@@ -93,7 +93,7 @@ def test_the_way_is_as_asked(path: AppTest, studio: FakeLongStudio) -> None:
     assert decks(path)[0]["name"] == "Rock to Rock"
 
 
-def test_one_groove_is_no_path(path: AppTest) -> None:
+def test_a_path_needs_two_grooves(path: AppTest) -> None:
     press(path, "drop.0")
     press(path, "drop.1")
     assert decks(path) == []

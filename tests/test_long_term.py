@@ -65,7 +65,7 @@ def tiny(name):
     return Checkpoint.new(preset(f"{name}_tiny"))
 
 
-def test_what_is_trained_is_trained_once(dataset, tmp_path, steps):
+def test_models_are_trained_only_once(dataset, tmp_path, steps):
     models = train_or_load(dataset, tmp_path, {}, N_STEPS, "cpu")
     names = ("flat", "one_z", "hier")
     assert steps == [f"drums_16bar_{name}_tiny" for name in names for _ in range(N_STEPS)]
@@ -80,7 +80,7 @@ def test_what_is_trained_is_trained_once(dataset, tmp_path, steps):
         assert again[name].fingerprint() == one.fingerprint()
 
 
-def test_what_is_given_is_not_trained(dataset, tmp_path, steps):
+def test_given_checkpoints_are_not_trained(dataset, tmp_path, steps):
     save_checkpoint(tiny("drums_16bar_hier"), tmp_path / "mine")
     given = dict.fromkeys(("hierarchical", "hierarchical, one z"), tmp_path / "mine")
     models = train_or_load(dataset, tmp_path / "out", given, N_STEPS, "cpu")

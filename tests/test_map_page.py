@@ -251,7 +251,7 @@ def test_principal_components_say_their_share(page: AppTest, projection: str, n_
     assert overlay(page)["now"]["at"] == pytest.approx(expected.tolist(), abs=1e-4)
 
 
-def test_what_the_listener_brought_lies_on_the_map_once(page: AppTest, studio: FakeStudio) -> None:
+def test_the_users_grooves_are_on_the_map_once(page: AppTest, studio: FakeStudio) -> None:
     upload = Source("Mine", some_groove(1, n_bars=5), origin="upload")
     short = Source("Short", some_groove(2, n_bars=1), origin="demo")
     star = Source("Star", some_groove(3), origin="favourite")

@@ -68,7 +68,7 @@ def test_the_tempo_is_the_one_stated_or_120():
     assert read_midi(drum_file(tempo(0, 600_000), note(0, KICK_PITCH))).groove.tempo_bpm == 100.0
 
 
-def test_of_several_tempos_that_of_most_beats_is_played_and_all_are_kept():
+def test_the_tempo_of_most_beats_is_played_and_all_are_kept():
     data = drum_file(tempo(0, 500_000), note(0, KICK_PITCH), tempo(960, 1_000_000), note(960, 38))
     reading = read_midi(data)
     assert reading.groove.tempo_bpm == 60.0
@@ -84,7 +84,7 @@ def test_a_tempo_that_no_groove_has_is_kept_and_the_nearest_played(microseconds,
     assert f"plays at {played:g} bpm" in reading.summary
 
 
-def test_of_two_tempos_at_a_tick_the_later_counts_and_no_tempo_is_none():
+def test_the_later_of_two_tempos_at_a_tick_counts():
     data = drum_file(tempo(0, 500_000), tempo(0, 428_571), tempo(0, 0), note(0, KICK_PITCH))
     reading = read_midi(data)
     assert reading.tempo_map.changes == ((0.0, 428_571),)
@@ -123,7 +123,7 @@ def test_an_end_within_a_32nd_of_a_bar_line_is_that_bar_line(late):
 
 
 @pytest.mark.parametrize("late", [-61, 61])
-def test_an_end_further_off_a_bar_line_is_none(late):
+def test_an_end_far_from_a_bar_line_does_not_count(late):
     data = midi_file(track(note(0, KICK_PITCH), end(2 * TICKS_PER_BAR + late)))
     assert read_midi(data).groove.n_bars == 1
 
@@ -163,7 +163,7 @@ def test_silence_of_up_to_two_bars_belongs_to_a_file(end_bar, n_bars):
     assert read_midi(data).groove.n_bars == n_bars
 
 
-def test_what_comes_long_after_the_last_note_does_not_lengthen_a_file():
+def test_events_long_after_the_last_note_do_not_lengthen_a_file():
     far = 1_500 * TICKS_PER_BAR
     beat = track(note(0, KICK_PITCH), end(2 * TICKS_PER_BAR))
     trails = [
@@ -187,7 +187,7 @@ def test_a_marked_loop_end_is_the_end_however_far():
 # --- what is kept, merged, dropped -----------------------------------------------
 
 
-def test_of_two_hits_in_a_cell_the_louder_stays_and_of_equals_the_earlier():
+def test_the_louder_or_else_the_earlier_hit_in_a_cell_is_kept():
     louder = read_midi(drum_file(note(0, KICK_PITCH, 60), note(9, 35, 90)))
     equal = read_midi(drum_file(note(3, SNARE_PITCH, 90), note(9, 40, 90)))
     assert louder.groove.offsets[0, KICK] == np.float32(9 / 120)

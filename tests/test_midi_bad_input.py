@@ -136,7 +136,7 @@ def test_only_what_is_damaged_is_lost_and_that_is_reported(case):
 
 
 @pytest.mark.parametrize(("microseconds", "bpm"), [(0xFFFFFF, 3.576), (1, 6e7)])
-def test_no_tempo_refuses_a_file(microseconds, bpm):
+def test_no_tempo_makes_a_file_unreadable(microseconds, bpm):
     assert f"{bpm:.4g} bpm" in read_midi(drum_file(tempo(0, microseconds), HIT)).summary
 
 
@@ -191,7 +191,7 @@ def test_a_path_that_cannot_be_read_says_so(tmp_path, where):
         read_midi(tmp_path / where)
 
 
-def test_a_device_without_end_is_read_no_further_than_the_limit():
+def test_an_endless_device_is_read_only_up_to_the_limit():
     endless = Path("/dev/zero")
     if not endless.exists():
         pytest.skip("no /dev/zero on this system")

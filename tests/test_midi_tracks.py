@@ -81,7 +81,7 @@ def test_channel_10_without_a_kit_gives_way_to_a_track_named_drums():
         [("Whatever", 36, 38, 42), ("Kitty", 61, 62)],
     ],
 )
-def test_what_is_not_drums_is_offered_by_name(tracks):
+def test_other_tracks_are_offered_by_name(tracks):
     programs = {"Whatever": 33}
     data = [pitched(*one, program_number=programs.get(one[0])) for one in tracks]
     with pytest.raises(NoDrumsError, match="Choose tracks") as caught:
@@ -108,7 +108,7 @@ def test_several_tracks_are_read_together_where_they_are_chosen():
     assert "2 tracks are read together as drums: Beat, Beat (2)." in reading.summary
 
 
-def test_a_name_that_is_a_number_is_a_name():
+def test_a_numeric_name_counts_before_a_number():
     tracks = [
         track(name(text), note(0, pitch, channel=BASS), end(1))
         for text, pitch in (("1", KICK_PITCH), ("0", SNARE_PITCH))
@@ -119,7 +119,7 @@ def test_a_name_that_is_a_number_is_a_name():
 
 
 @pytest.mark.parametrize("choice", ["Piano", 3, -1, "3", "-1", ["Beat", "Piano"], []])
-def test_a_track_that_is_not_there_is_refused_with_those_that_are(choice):
+def test_an_unknown_track_is_refused_with_a_list(choice):
     with pytest.raises(NoDrumsError, match="Beat") as caught:
         read_midi(without_drum_channel(), treat_as_drums=choice)
     assert len(caught.value.tracks) == 3
@@ -151,7 +151,7 @@ def test_percussion_that_is_read_as_a_voice_is_reported_by_name_and_number():
     assert "1 maracas merged into a louder one on the same sixteenth" in reading.summary
 
 
-def test_whether_percussion_is_read_is_a_choice_of_map():
+def test_reading_percussion_is_a_choice_of_map():
     data = drum_file(note(0, KICK_PITCH), note(0, 54))
     reading = read_midi(data, drum_map=DRUM_MAPS["kit-only"])
     assert hits_of(reading.groove) == [(0, KICK)]
@@ -217,7 +217,7 @@ def test_a_line_that_is_not_a_pitch_and_a_voice_is_refused_in_a_sentence(tmp_pat
         find_map(path)
 
 
-def test_a_map_that_does_not_exist_is_refused_with_those_that_do():
+def test_an_unknown_map_is_refused_with_a_list():
     with pytest.raises(DrumMapError, match="ezdrummer"):
         find_map("no such map")
     with pytest.raises(DrumMapError, match="ezdrummer"):

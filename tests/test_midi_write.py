@@ -51,7 +51,7 @@ def build(n_bars: int, cells: list[tuple[int, int, int, float]], tempo_bpm: floa
     st.lists(CELLS, min_size=1, max_size=60),
     st.floats(20, 400),
 )
-def test_what_is_written_reads_back(n_bars, cells, tempo_bpm):
+def test_writing_and_reading_are_inverse(n_bars, cells, tempo_bpm):
     groove = build(n_bars, cells, tempo_bpm)
     data = write_midi(groove, loop=True)
     reading = read_midi(data)

@@ -51,7 +51,7 @@ def directions():
 
 
 @pytest.mark.parametrize("n_steps", [3, 9, 33])
-def test_every_path_is_the_slow_one_at_every_angle(n_steps):
+def test_every_path_equals_the_slow_implementation(n_steps):
     for start, end in itertools.product(directions(), repeat=2):
         path = _path_codes(start, end, n_steps)
         assert path.shape == (n_steps, 16)
@@ -98,7 +98,7 @@ def test_too_few_or_too_many_steps_are_refused(n_steps):
         _path_codes(*directions()[:2], n_steps)
 
 
-def test_what_came_back_is_counted():
+def test_reconstruction_errors_are_counted():
     hits = np.zeros((32, 9), bool)
     hits[[0, 8, 16, 24], KICK] = True
     other = hits.copy()
@@ -142,7 +142,7 @@ def test_equal_codes_decoded_alike_are_equal_and_else_are_not(name):
 
 @pytest.mark.parametrize("n", [2, 25, 33, 700])
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_however_many_codes_are_decoded_one_chance_plays_them_all(name, n):
+def test_shared_noise_is_the_same_for_any_number_of_codes(name, n):
     torch.manual_seed(0)
     model = build(preset(f"{name}_tiny").model).eval()
     z = torch.randn(1, model.config.z_size).repeat(n, 1)
@@ -193,7 +193,7 @@ def test_at_temperature_0_the_ends_are_their_reconstructions(studio, ends):
     assert [exact.grooves[0], exact.grooves[-1]] == ends[:2]
 
 
-def test_what_cannot_be_morphed_is_refused_by_name(studio, ends):
+def test_invalid_ends_of_a_morph_are_refused_by_name(studio, ends):
     with pytest.raises(ConfigError, match="between 3 grooves"):
         studio.morph("groove_2bar", ends[:3])
     with pytest.raises(InvalidMusicError):

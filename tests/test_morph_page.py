@@ -178,7 +178,7 @@ def test_undo_of_two_ends_leaves_the_corners_that_are_hidden(page: AppTest) -> N
     assert morph_of(page)["ends"] == ["Rock", "Funk", "Shuffle", "mine"]
 
 
-def test_what_is_sent_fills_the_ends_in_turn(page: AppTest) -> None:
+def test_sent_grooves_fill_the_ends_in_turn(page: AppTest) -> None:
     for names in (["one"], ["two"], ["three"]):
         page.session_state["kept.morph.inbox"] = [
             Source(name, some_groove(len(name)), origin="sample") for name in names

@@ -18,7 +18,7 @@ def test_singular_values_are_brought_near_one(shape):
     assert sizes.max() < 1.3
 
 
-def test_nothing_to_learn_moves_nothing():
+def test_a_zero_gradient_gives_a_zero_step():
     assert not _orthogonalised(torch.zeros(4, 4)).any()
 
 
@@ -34,7 +34,7 @@ def test_a_step_is_as_long_whatever_the_gradient_is():
     assert 0.06 < -moved[0].diagonal().mean() < 0.13
 
 
-def test_it_fits_what_a_matrix_does():
+def test_the_optimiser_fits_a_linear_map():
     generator = torch.Generator().manual_seed(0)
     target = torch.linalg.qr(torch.randn(6, 6, generator=generator))[0]
     inputs = torch.randn(64, 6, generator=generator)

@@ -55,7 +55,7 @@ def test_a_dataclass_with_both_goes_through_json_as_it_is():
 
 @pytest.mark.parametrize("field", ["groove", "z"])
 @pytest.mark.parametrize("at", [0, 5, 20, -3])
-def test_what_is_cut_short_or_changed_is_refused(field, at):
+def test_truncated_or_changed_codes_are_refused(field, at):
     said = TAKE.dump_python(take(1), mode="json")
     for broken in (said[field][:at], "?" + said[field][1:], said[field] + "AAAA", 3, None):
         with pytest.raises(ValidationError):
@@ -66,13 +66,13 @@ def test_what_is_cut_short_or_changed_is_refused(field, at):
     "data",
     [b"", b"\x01", b"\x00" * 12, np.float32([np.nan]).tobytes(), b"\xff" * 40, b"\x02" * 11],
 )
-def test_what_is_whole_but_says_no_groove_is_refused(data):
+def test_intact_codes_without_a_valid_groove_are_refused(data):
     with pytest.raises(ValueError):  # noqa: PT011 - whatever it says
         Groove.from_text(pack_bytes(data))
     with pytest.raises(ValueError):  # noqa: PT011
         _unpack_floats(pack_bytes(b"\x01\x01\x00\x00\x00" + np.float32([np.inf]).tobytes()))
 
 
-def test_a_text_that_swells_is_not_unpacked():
+def test_a_text_that_inflates_too_far_is_refused():
     with pytest.raises(ValueError, match="end"):
         unpack_bytes(pack_bytes(bytes(2**24)))

@@ -310,7 +310,7 @@ def test_neighbours_follow_their_source(shelf: Shelf, studio: FakeStudio) -> Non
     assert more.entries[2].note == f"near {source.name}"
 
 
-def test_what_is_kept_stays_and_keeps_its_name(shelf: Shelf, studio: FakeStudio) -> None:
+def test_starred_grooves_stay_and_keep_their_names(shelf: Shelf, studio: FakeStudio) -> None:
     named = shelf.renamed("0", " Mine ").renamed("1", "  ")
     fresh = named.renewed(studio.sample("groove_2bar", 2, seed=1), "seed 1", {"0", "2"})
     assert [entry.id for entry in fresh.entries] == ["0", "2", "3", "4"]

@@ -26,7 +26,7 @@ def test_sizes_of_a_preset_differ_in_size_alone():
         assert len({(model.head, model.n_bars) for model in sizes}) == 1
 
 
-def test_an_unknown_preset_is_refused_with_those_there_are():
+def test_an_unknown_preset_is_refused_with_a_list():
     with pytest.raises(ConfigError, match=r"no preset 'drums'.*drums_2bar, "):
         preset("drums")
 

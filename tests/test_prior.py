@@ -71,7 +71,7 @@ def test_samples_fall_into_the_clusters_and_not_between(learned):
         torch.testing.assert_close(spread, torch.full((2,), 0.3), rtol=0, atol=0.12)
 
 
-def test_its_loss_is_lower_on_what_it_learned_than_on_noise(learned):
+def test_the_loss_is_lower_on_learned_codes_than_on_noise(learned):
     with torch.no_grad():
         own = learned.loss(two_clusters(512), torch.Generator().manual_seed(2))
         other = learned.loss(noise_of(512, 2, seed=3), torch.Generator().manual_seed(2))
@@ -298,7 +298,7 @@ def test_windows_are_encoded_in_parts_as_in_one(fitted, tiny_dataset, monkeypatc
         torch.testing.assert_close(part, expected)
 
 
-def test_what_lies_between_the_clusters_is_refined_into_one(learned):
+def test_codes_between_clusters_are_refined_into_one(learned):
     between = torch.linspace(-0.8, 0.8, 40)[:, None] * CENTRES[:1]
     refined = learned.refine(between, torch.full((40,), 0.5))
     nearest, which = torch.cdist(refined, CENTRES).min(dim=1)
@@ -342,7 +342,7 @@ def test_heads_share_the_width_evenly():
         PriorConfig(width=30, n_parts=2)
 
 
-def test_a_part_drawn_anew_fits_what_is_held(learned):
+def test_a_redrawn_part_fits_the_held_ones(learned):
     n = 60
     held = torch.where(torch.arange(n) % 2 == 0, 3.0, -3.0)  # the first number of each centre
     codes = torch.stack([held, torch.zeros(n)], dim=1)

@@ -43,7 +43,7 @@ def keeps_both_snares(reading: MidiReading) -> None:
     assert reading.groove.offsets[15, SNARE] > 0.49
 
 
-def tells_percussion(reading: MidiReading) -> None:
+def reports_percussion(reading: MidiReading) -> None:
     for words in (
         "8 tambourine read as closed hi-hat",
         "8 maracas read as closed hi-hat",
@@ -60,7 +60,7 @@ def starts_at_bar_33(reading: MidiReading) -> None:
     is_beat(2, 24)(reading.from_first_hit())
 
 
-def is_said_to_be(words: str) -> Callable[[MidiReading], None]:
+def has_remark(words: str) -> Callable[[MidiReading], None]:
     def check(reading: MidiReading) -> None:
         is_beat(2, 24)(reading)
         assert words in reading.summary
@@ -92,7 +92,7 @@ def has_open_hats(reading: MidiReading) -> None:
     assert "4 of 8 hi-hats are open by controller 4" in reading.summary
 
 
-def is_in_other_bars(words: str) -> Callable[[MidiReading], None]:
+def is_regrouped(words: str) -> Callable[[MidiReading], None]:
     def check(reading: MidiReading) -> None:
         is_beat(4, 48)(reading)
         assert reading.groove.hits[:, KICK].argmax() == 0
@@ -108,7 +108,7 @@ def goes_on_after_a_short_bar(reading: MidiReading) -> None:
     assert "A silent bar of 2/4 before bar 9 is left out." in reading.summary
 
 
-def says_what_meets(reading: MidiReading) -> None:
+def reports_merged_notes(reading: MidiReading) -> None:
     assert reading.n_notes == 26
     assert "8 closed hi-hat merged" in reading.summary
 
@@ -117,25 +117,23 @@ RIGHT: dict[str, Callable[[MidiReading], None] | None] = {
     "tempo_two_at_tick_0.mid": is_at_140,
     "empty_2nd_bar_end_1_tick_late.mid": is_beat(2, 12),
     "last_32nd_and_downbeat.mid": keeps_both_snares,
-    "tambourine_maracas_cowbell_vibraslap.mid": tells_percussion,
+    "tambourine_maracas_cowbell_vibraslap.mid": reports_percussion,
     "groove_at_bar_33.mid": starts_at_bar_33,
     "conga_only.mid": None,
     "tempo_event_at_bar_1500.mid": is_beat(2, 24),
     "end_at_bar_300.mid": is_beat(2, 24),
-    "ch1_one_track.mid": is_said_to_be("Track Rock Groove is read as drums."),
-    "ch1_three_tracks.mid": is_said_to_be("3 tracks are read together as drums: Kick, Snare, Hat"),
+    "ch1_one_track.mid": has_remark("Track Rock Groove is read as drums."),
+    "ch1_three_tracks.mid": has_remark("3 tracks are read together as drums: Kick, Snare, Hat"),
     "toontrack_hats.mid": offers_maps,
     "tempo_fermata_15bpm.mid": plays_most_beats,
     "tempo_60_then_120.mid": keeps_both_tempos,
-    "controller_value_200.mid": is_said_to_be("1 damaged event was skipped."),
+    "controller_value_200.mid": has_remark("1 damaged event was skipped."),
     "hat_42_with_cc4_open.mid": has_open_hats,
-    "metre_2_2.mid": is_in_other_bars("Bars of 2/2 are read as bars of 4/4."),
-    "metre_2_4.mid": is_in_other_bars("Bars of 2/4 are read as bars of 4/4."),
+    "metre_2_2.mid": is_regrouped("Bars of 2/2 are read as bars of 4/4."),
+    "metre_2_4.mid": is_regrouped("Bars of 2/4 are read as bars of 4/4."),
     "metre_one_2_4_bar_in_song.mid": goes_on_after_a_short_bar,
-    "metre_silent_pickup_1_4.mid": is_in_other_bars(
-        "A silent bar of 1/4 before bar 1 is left out."
-    ),
-    "hat_sextuplets.mid": says_what_meets,
+    "metre_silent_pickup_1_4.mid": is_regrouped("A silent bar of 1/4 before bar 1 is left out."),
+    "hat_sextuplets.mid": reports_merged_notes,
 }
 """What to check of each file; None for one that is refused."""
 
@@ -146,7 +144,7 @@ def test_every_case_is_checked():
 
 
 @pytest.mark.parametrize("file", [file for file, check in RIGHT.items() if check])
-def test_a_case_is_read_right(file):
+def test_each_case_is_read_correctly(file):
     RIGHT[file](read_midi(CASES / "midi" / file))
 
 

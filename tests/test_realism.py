@@ -38,7 +38,7 @@ def real():
     return performed(np.random.default_rng(0), 30, 10)
 
 
-def test_samples_of_the_same_distribution_cannot_be_told_from_real_ones(real):
+def test_samples_of_the_same_distribution_are_indistinguishable(real):
     windows, performances = real
     samples, _ = performed(np.random.default_rng(1), 300, 1)
     assert judge_auc(samples, windows, performances) == pytest.approx(0.5, abs=0.15)
@@ -158,7 +158,7 @@ def test_a_sample_kept_with_what_it_imitates_does_not_pass_for_real():
     assert together == pytest.approx(0.5, abs=0.1)
 
 
-def test_of_a_long_piece_the_judge_sees_the_first_bar_and_the_one_halfway():
+def test_the_judge_sees_the_first_and_the_middle_bar_of_a_long_piece():
     rng = np.random.default_rng(0)
     hits = (rng.random((120, 8 * 16, 9)) < 0.2).astype(np.float32)
     performances = np.arange(120) % 12

@@ -303,7 +303,7 @@ def test_wav_clips_rather_than_wraps():
         assert np.frombuffer(file.readframes(2), "<i2").tolist() == [32767, -32767]
 
 
-def test_what_would_play_for_an_hour_is_refused_at_once_with_what_to_do(renderer):
+def test_overlong_audio_is_refused_at_once_with_a_remedy(renderer):
     hits = np.zeros((16 * 600, N_VOICES), bool)
     hits[0, 0] = True
     long = Groove.from_hits(hits, tempo_bpm=40.0)

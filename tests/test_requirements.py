@@ -40,13 +40,13 @@ def imported_distributions(*patterns: str) -> set[str]:
     return {normal(providers.get(module, [module])[0]) for module in foreign} - BROUGHT_ALONG
 
 
-def test_what_the_app_imports_is_required():
+def test_imports_of_the_app_are_required():
     imported = imported_distributions("app.py", "musicvae_core/**/*.py", "pages/**/*.py")
 
     assert imported <= required("requirements.txt")
 
 
-def test_what_tests_and_scripts_import_is_required():
+def test_imports_of_tests_and_scripts_are_required():
     imported = imported_distributions("tests/**/*.py", "scripts/**/*.py")
 
     assert imported <= required("requirements.txt") | required("requirements-dev.txt")
@@ -60,7 +60,7 @@ def test_requirements_txt_follows_from_pyproject():
     assert sorted(line for line in lines if not line.startswith("#")) == sorted(declared)
 
 
-def test_what_the_package_imports_is_declared_without_the_extra_of_the_app():
+def test_imports_of_the_package_are_declared_outside_the_app_extra():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = {normal(re.match(r"[\w-]+", line).group()) for line in project["dependencies"]}
 

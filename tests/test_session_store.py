@@ -66,7 +66,7 @@ def test_an_undo_can_look_for_another_value(values: list[int], wanted: int) -> N
         assert then is history
 
 
-def test_an_amendment_reaches_the_past_and_is_no_step() -> None:
+def test_mapping_a_history_reaches_the_past_without_a_new_step() -> None:
     history = History(1).extended(2).mapped(lambda value: 10 * value)
     assert (history.now, history.undone().now, history.past) == (20, 10, (10,))
 

@@ -54,7 +54,7 @@ def test_a_round_trip_is_exact(seed, n_bars):
     assert (shared.model, shared.kit) == ("groove_2bar", "TR-808")
 
 
-def test_a_code_says_what_a_midi_file_says():
+def test_share_codes_and_midi_files_hold_the_same_notes():
     groove = drummed_groove(np.random.default_rng(4), 2)
     read = read_share_code(write_share_code(Shared(groove))).music
     assert_same_music(read_midi(write_midi(read)).groove, read_midi(write_midi(groove)).groove)
@@ -71,7 +71,7 @@ def test_a_code_says_what_a_midi_file_says():
     ],
     ids=["silence", "long silence", "loud and early", "soft and late", "beyond the levels"],
 )
-def test_the_borders(groove):
+def test_names_at_the_limit_are_kept_whole(groove):
     read = read_share_code(write_share_code(Shared(groove, "ü" * 30, "")))
     assert (read.model, read.kit) == ("ü" * 30, "")
     np.testing.assert_array_equal(read.music.hits, groove.hits)
@@ -106,7 +106,7 @@ def test_every_cut_is_noticed(code):
     "text",
     ["", " ", "hello", "gs1", "gs1.", "gs1.!!!!", "gs1.AAAA", "gsx.AAAA", "gs².AAAA", "é", "gs.A"],
 )
-def test_nonsense_is_refused_by_name(text):
+def test_invalid_values_are_refused_by_name(text):
     with pytest.raises(ShareCodeError, match=r"share code|copy"):
         read_share_code(text)
 
@@ -146,12 +146,12 @@ def deflated(body: bytes) -> bytes:
         b"\x00\x01\x00\x01\xd4\xc0\x00\x00" + b"\0" * 18 + b"\x01\x01more",
     ],
 )
-def test_what_is_sealed_but_wrong_is_refused(packed):
+def test_invalid_contents_with_a_valid_checksum_are_refused(packed):
     with pytest.raises(ShareCodeError, match="damaged"):
         read_share_code(sealed(packed))
 
 
-def test_what_is_too_long_is_refused_before_it_is_read(code):
+def test_overlong_codes_are_refused_unread(code):
     with pytest.raises(ShareCodeError, match="too long"):
         read_share_code(code * 1000)
     with pytest.raises(ShareCodeError, match=f"{_MAX_BARS + 1} bars"):

@@ -31,14 +31,14 @@ def app(studio: FakeStudio) -> AppTest:
     return AppTest.from_file(str(APP), default_timeout=30).run()
 
 
-def told(app: AppTest) -> dict:
-    """What the page says of itself."""
+def texts_of(app: AppTest) -> dict:
+    """Return the texts of the page by name."""
     assert not app.exception
     return {name: what for text in app.text for name, what in json.loads(text.value).items()}
 
 
 def press(app: AppTest, key: str) -> dict:
-    return told(app.button(key=key).click().run())
+    return texts_of(app.button(key=key).click().run())
 
 
 def groove_of(seed: int, n_bars: int = 2, tempo_bpm: float = 97.0) -> Groove:
@@ -49,7 +49,7 @@ def upload(app: AppTest, **files: bytes) -> dict:
     """Drop files, named without their ending, on the slot's field."""
     dropped = [(f"{stem}.mid", data, "audio/midi") for stem, data in files.items()]
     [field] = app.file_uploader
-    return told(field.set_value(dropped).run())
+    return texts_of(field.set_value(dropped).run())
 
 
 def choice(app: AppTest, key: str = KEY) -> Selectbox:
@@ -67,11 +67,11 @@ def tracks_without_drums() -> bytes:
 
 
 def test_a_first_visit_finds_a_demo_groove_and_a_choice_of_them(app: AppTest) -> None:
-    assert told(app)["name"] == "Rock"
+    assert texts_of(app)["name"] == "Rock"
     assert len(choices(app)) >= 12
     assert "Bossa · demo" in choices(app)
     choice(app).select_index(choices(app).index("Bossa · demo")).run()
-    assert told(app)["name"] == "Bossa"
+    assert texts_of(app)["name"] == "Bossa"
 
 
 def test_an_upload_takes_the_slot_and_stays_on_offer(app: AppTest) -> None:
@@ -93,9 +93,9 @@ def test_files_of_one_name_are_told_apart_and_undo_brings_back_the_first(app: Ap
     assert now["first"] != was["first"]
     assert choices(app)[:2] == ["verse · upload (2)", "verse · upload"]
     choice(app).select("verse · upload").run()
-    assert told(app)["first"] == was["first"]
+    assert texts_of(app)["first"] == was["first"]
     choice(app).select("verse · upload (2)").run()
-    assert told(app)["first"] == now["first"]
+    assert texts_of(app)["first"] == now["first"]
 
 
 def test_a_file_s_name_is_shown_as_it_is(app: AppTest) -> None:
@@ -122,13 +122,13 @@ def test_several_files_at_once_and_bad_ones_are_named_with_the_reason(app: AppTe
     assert not app.error
 
 
-def test_one_of_many_bad_files_has_each_its_own_reason(app: AppTest) -> None:
+def test_each_bad_file_has_its_own_reason(app: AppTest) -> None:
     empty = midi_file(track(end(10)))
     upload(app, one=b"", two=empty, three=b"MThd" + b"\xff" * 3_000_000)
     lines = app.error[0].value.splitlines()
     assert [line.split(":")[0] for line in lines] == ["- one.mid", "- two.mid", "- three.mid"]
     assert len({line.split(":")[1] for line in lines}) == 3
-    assert told(app)["name"] == "Rock"
+    assert texts_of(app)["name"] == "Rock"
 
 
 def test_a_file_without_drums_offers_its_tracks(app: AppTest) -> None:
@@ -196,7 +196,7 @@ def test_a_longer_file_is_windows_to_choose_from_with_the_reason(app: AppTest) -
     assert "It starts at bar 2." in app.caption[0].value
     window = app.select_slider[0]
     assert window.options == [f"bars {bar}-{bar + 1}" for bar in range(1, 4)]
-    now = told(window.set_value(2).run())
+    now = texts_of(window.set_value(2).run())
     assert now["name"] == "long, bars 3-4"
     expected = read_midi(write_midi(quiet_start)).groove.bars(3, 2)
     assert now["first"] == np.argwhere(expected.hits)[:5].tolist()
@@ -209,7 +209,7 @@ def test_a_page_that_takes_any_length_gets_the_whole_file(app: AppTest) -> None:
     press(app, "to groove_lab")
     [field] = app.file_uploader
     field.set_value([("long.mid", write_midi(groove_of(1, 5)), "audio/midi")]).run()
-    assert told(app)["bars"] == 5
+    assert texts_of(app)["bars"] == 5
     assert not app.select_slider
 
 
@@ -219,7 +219,7 @@ def test_a_shorter_file_is_repeated_or_padded_and_said_so(app: AppTest) -> None:
     assert "short has 1 bar; the model takes 2: it is repeated" in app.caption[0].value
     filling = app.segmented_control[0]
     filling.set_value("silence").run()
-    assert told(app)["bars"] == 2
+    assert texts_of(app)["bars"] == 2
     assert "silence follows" in app.caption[0].value
 
 
@@ -250,12 +250,12 @@ def test_undo_brings_back_the_groove_from_before_also_after_a_change_of_page(app
 def test_two_clicks_on_undo_before_an_answer_are_two_steps_back(app: AppTest) -> None:
     for groove in ("Bossa · demo", "Funk · demo", "Shuffle · demo"):
         choice(app).select(groove).run()
-    assert told(app)["name"] == "Shuffle"
+    assert texts_of(app)["name"] == "Shuffle"
     undo, shown = app.button(key="undo"), choice(app)
     shown.set_value(shown.value)  # all that the browser knows of until it is answered
     undo.click().run()
     undo.click().run()
-    assert told(app)["name"] == "Bossa"
+    assert texts_of(app)["name"] == "Bossa"
     choice(app).select("Rock · demo").run()
     assert press(app, "undo")["name"] == "Bossa"
 
@@ -280,9 +280,9 @@ def test_a_star_lasts_through_pages_and_is_offered_on_all(app: AppTest) -> None:
     options = choice(app, "groove_lab.groove")
     assert "★ mine" in options.options
     options.select("★ mine").run()
-    assert told(app)["origin"] == "favourite"
+    assert texts_of(app)["origin"] == "favourite"
     assert press(app, "star")["favourites"] == []
-    assert told(app)["name"] == "mine"
+    assert texts_of(app)["name"] == "mine"
 
 
 def test_only_pages_that_are_there_are_destinations(app: AppTest) -> None:
@@ -294,7 +294,7 @@ def test_a_share_code_restores_groove_model_tempo_and_kit(app: AppTest) -> None:
     groove = groove_of(5, 2, 133)
     code = write_share_code(Shared(groove, "drums_2bar", "jazz", "Midnight Room"))
     app.text_input(key=f"{KEY}.code").set_value(code).run()
-    now = told(app)
+    now = texts_of(app)
     assert (now["name"], now["origin"], now["tempo"]) == ("Midnight Room", "code", 133)
     assert now["first"] == np.argwhere(groove.hits)[:5].tolist()
     assert app.selectbox(key="model").value == "drums_2bar"
@@ -304,7 +304,7 @@ def test_a_share_code_restores_groove_model_tempo_and_kit(app: AppTest) -> None:
 
 def test_a_shared_code_is_shown_and_reads_back(app: AppTest) -> None:
     upload(app, mine=write_midi(groove_of(1)))
-    before = told(app)
+    before = texts_of(app)
     app.selectbox(key="model").set_value("drums_2bar").run()
     app.session_state["kept.kit"] = "jazz"
     app.run()
@@ -315,7 +315,7 @@ def test_a_shared_code_is_shown_and_reads_back(app: AppTest) -> None:
     press(app, f"{KEY}.sample")
     assert not app.code
     app.text_input(key=f"{KEY}.code").set_value(code.value).run()
-    now = told(app)
+    now = texts_of(app)
     assert now["first"] == before["first"]
     assert now["tempo"] == pytest.approx(before["tempo"], abs=0.001)
 
@@ -323,7 +323,7 @@ def test_a_shared_code_is_shown_and_reads_back(app: AppTest) -> None:
 def test_a_bad_share_code_is_one_sentence_and_changes_nothing(app: AppTest) -> None:
     app.text_input(key=f"{KEY}.code").set_value("gs1.nonsense").run()
     assert "damaged or incomplete" in app.error[0].value
-    assert told(app)["name"] == "Rock"
+    assert texts_of(app)["name"] == "Rock"
     unknown = write_share_code(Shared(groove_of(1), "their_model", "their kit"))
     app.text_input(key=f"{KEY}.code").set_value(unknown).run()
     assert not app.error

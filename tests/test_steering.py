@@ -117,7 +117,7 @@ def test_one_by_one_or_together_is_the_same(bent):
         assert alone.codes[0] == pytest.approx(together.codes[at], abs=1e-5)
 
 
-def test_nothing_set_moves_nothing(bent):
+def test_without_targets_nothing_moves(bent):
     measure, vectors = bent
     codes = np.ones((2, Z), np.float32)
     found = steer(None, vectors, codes, np.full((2, K), np.nan))
@@ -125,7 +125,7 @@ def test_nothing_set_moves_nothing(bent):
     assert found.after == pytest.approx(measure(codes), rel=1e-5)
 
 
-def test_what_cannot_be_had_is_approached_and_never_made_worse(bent):
+def test_unreachable_targets_are_approached_and_never_made_worse(bent):
     _, vectors = bent
     codes = np.zeros((1, Z), np.float32)
     targets = np.array([[50.0, np.nan, np.nan]])
@@ -176,7 +176,7 @@ def test_the_studio_names_what_it_cannot_steer(steerable):
 
 
 @pytest.mark.parametrize("name", ["groove_2bar", "drums_2bar"])
-def test_shipped_models_go_where_the_sliders_say(name):
+def test_shipped_models_reach_the_targets_of_sliders(name):
     folder = SHIPPED_CHECKPOINTS / name
     if not (folder / "model.safetensors").is_file():
         pytest.skip(f"checkpoints/{name} is not there: train it first")
@@ -218,7 +218,7 @@ def test_weights_are_those_of_controls() -> None:
 
 
 @pytest.mark.parametrize("name", ["groove_2bar", "drums_2bar"])
-def test_what_is_decoded_ahead_measures_as_it_says_and_covers_the_slider(name):
+def test_grooves_decoded_ahead_have_the_stated_values_and_cover_the_slider(name):
     studio = Studio()
     vectors = studio.attribute_vectors(name)
     [take] = studio.sample(name, 1, seed=4)

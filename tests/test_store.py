@@ -161,7 +161,7 @@ def test_too_few_windows_are_refused(form, sets, tmp_path):
         load_data(form, tmp_path / "nowhere", store=tmp_path).windows("train", n_bars)
 
 
-def test_what_could_not_be_read_is_said_once(sets, tmp_path, caplog):
+def test_unreadable_files_are_reported_once(sets, tmp_path, caplog):
     source = load_data("drums", sets["drums"], store=tmp_path)
     with caplog.at_level(logging.WARNING):
         for split in ("train", "validation", "test") * 2:
@@ -174,7 +174,7 @@ def test_what_could_not_be_read_is_said_once(sets, tmp_path, caplog):
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
 @pytest.mark.parametrize("n_bytes", [0, 5, 200, -1])
-def test_a_damaged_store_is_written_anew(sets, tmp_path, suffix, n_bytes):
+def test_a_damaged_store_is_rebuilt(sets, tmp_path, suffix, n_bytes):
     source = load_data("line", sets["line"], store=tmp_path)
     plain = source.windows("train", 2).classes[:]
     (path,) = tmp_path.glob(f"*{suffix}")
@@ -185,7 +185,7 @@ def test_a_damaged_store_is_written_anew(sets, tmp_path, suffix, n_bytes):
     assert np.array_equal(source.windows("train", 2).classes[:], plain)
 
 
-def test_a_write_that_breaks_off_leaves_nothing(tmp_path):
+def test_an_aborted_write_leaves_nothing(tmp_path):
     def breaking():
         yield np.zeros((2, 4, 3), np.float32)
         raise OSError(28, "No space left on device")

@@ -151,7 +151,7 @@ def test_other_bad_values_are_refused(studio):
 
 
 @pytest.mark.parametrize("name", ["melody", "", ".", "..", "../models/a_flow", "a_flow/", "/tmp"])
-def test_what_is_not_a_model_of_the_folder_is_refused(own_folder, name):
+def test_models_outside_the_folder_are_refused(own_folder, name):
     shutil.copytree(own_folder / "a_flow", own_folder.parent, dirs_exist_ok=True)
     with pytest.raises(CheckpointError):
         Studio(own_folder).sample(name, 1)
@@ -317,7 +317,7 @@ def test_a_melody_is_encoded_decoded_varied_and_morphed_as_drums_are(line_studio
     assert "F1 of notes" in morphed.reconstructions[0].summary
 
 
-def test_a_model_is_not_asked_for_what_it_does_not_play(line_studio):
+def test_a_model_refuses_other_forms_of_music(line_studio):
     with pytest.raises(ConfigError, match="melody_2bar_tiny plays a melody, and this is a groove"):
         line_studio.encode("melody_2bar", [Groove.silent(2)])
     with pytest.raises(ConfigError, match="drums_2bar_tiny plays a groove, and this is a melody"):

@@ -108,7 +108,7 @@ def test_the_same_seed_trains_the_same_model_and_another_another(finished, tiny_
 @pytest.mark.parametrize(
     ("step", "number"), [(7, signal.SIGINT), (10, signal.SIGTERM), (13, signal.SIGINT)]
 )
-def test_an_interrupted_run_goes_on_as_if_never_stopped(
+def test_an_interrupted_run_resumes_exactly(
     finished, tiny_dataset, tmp_path, ask_to_stop, step, number
 ):
     ask_to_stop(step, number)
@@ -124,9 +124,7 @@ def test_an_interrupted_run_goes_on_as_if_never_stopped(
         assert equal_weights(weights_of(tmp_path / kind), weights_of(finished[0] / kind))
 
 
-def test_an_interrupted_run_with_dropout_goes_on_as_if_never_stopped(
-    tiny_dataset, tmp_path, ask_to_stop
-):
+def test_an_interrupted_run_with_dropout_resumes_exactly(tiny_dataset, tmp_path, ask_to_stop):
     chosen = override(BASE, ["dropout=0.25", "word_dropout=0.2", "sampling_rate=20"])
     run_once(tiny_dataset, tmp_path / "whole", chosen)
     ask_to_stop(7)
@@ -338,7 +336,7 @@ def test_a_run_that_gets_no_better_stops_early(tiny_dataset, tmp_path, monkeypat
     assert files_in(tmp_path) == before
 
 
-def test_a_device_that_is_not_there_is_refused():
+def test_a_missing_device_is_refused():
     assert pick_device("cpu").type == "cpu"
     missing = [name for name in ("cuda", "mps") if name != pick_device("auto").type]
     with pytest.raises(ConfigError, match=f"no {missing[0]} device here"):

@@ -74,8 +74,8 @@ def alone(midi_folder, environment, tmp_path_factory):
     return train
 
 
-class OneOfTwo:
-    """A process of two, that hears of no other: its gradients are its own."""
+class LoneProcess:
+    """The fabric of one of two processes that never communicate."""
 
     device, world_size = torch.device("cpu"), 2
 
@@ -101,7 +101,7 @@ def test_two_processes_share_the_batch_that_one_would_have(tiny_dataset, name):
     whole = Run(chosen, fabric_on())
     windows = tiny_dataset.windows("train", chosen.model.n_bars)
     batch = whole.kind.draw_batch(whole.model, windows, chosen.train, 3)
-    parts = [Run(chosen, OneOfTwo(rank)) for rank in (0, 1)]
+    parts = [Run(chosen, LoneProcess(rank)) for rank in (0, 1)]
     losses = [train_step(part, batch) for part in parts]
     together = train_step(whole, batch)
     for term, value in together.items():
@@ -113,7 +113,7 @@ def test_two_processes_share_the_batch_that_one_would_have(tiny_dataset, name):
 
 def test_a_batch_draws_the_same_whichever_process_draws_it(tiny_dataset):
     windows = tiny_dataset.windows("train", 2)
-    one, other = (Run(BASE, OneOfTwo(rank)) for rank in (0, 1))
+    one, other = (Run(BASE, LoneProcess(rank)) for rank in (0, 1))
     drawn = [draw_batch(run.model, windows, BASE.train, 7) for run in (one, other)]
     assert torch.equal(drawn[0].features, drawn[1].features)
     assert torch.equal(drawn[0].is_blank, drawn[1].is_blank)

@@ -114,7 +114,7 @@ def test_windows_are_those_of_the_table_with_their_melody(dataset):
     assert windows.by_collection().keys() == {f"Song {i}" for i in range(2, 10)}
 
 
-def test_other_lengths_and_plain_folders_go_by_the_silence(dataset, tmp_path):
+def test_other_lengths_and_plain_folders_exclude_long_silences(dataset, tmp_path):
     assert dataset.n_windows("test", 4) == 15
     bare = write_zip(tmp_path / "plain.zip", windows=False, n_songs=3)
     assert form_of_set(bare) == "line"
@@ -236,7 +236,7 @@ def test_a_studio_samples_encodes_morphs_and_writes_pieces(studio):
         studio.encode("trio_16bar", [first.groove.bars(0, 15)])
 
 
-def test_what_is_held_stays_exactly_and_the_rest_is_new(studio):
+def test_held_bars_stay_exactly_and_the_rest_is_new(studio):
     (take,) = studio.sample("trio_16bar", 1, seed=2)
     new = studio.vary(take, parts=["bass"], seed=9)
     assert new.groove["melody"] == take.groove["melody"]

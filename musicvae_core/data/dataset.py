@@ -1,4 +1,4 @@
-"""The Groove MIDI Dataset, or any folder of drum MIDI: performances, their splits and windows."""
+"""The Groove MIDI Dataset, or any folder of drum MIDI: performances, splits and windows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Dataset:
-    """All performances that could be read, and the count of what could not, by reason."""
+    """All performances that could be read, and counts of the files that could not, by reason."""
 
     labels: list[Label] = field(default_factory=list)
     grooves: list[Groove] = field(default_factory=list)
@@ -47,23 +47,23 @@ class Dataset:
 
     @property
     def grid(self) -> Grid:
-        """Of all performances."""
+        """The grid of all performances."""
         return self.grooves[0].grid if self.grooves else COMMON_TIME
 
     def windows(
         self, split: Split, n_bars: int, minimum: int = 1, shortest_bars: int = 0
     ) -> Windows:
-        """Cut a split into windows of `n_bars` bars, a bar apart, never across performances.
+        """Cut a split into windows of `n_bars` bars, one bar apart, within performances.
 
         Parameters
         ----------
         split, n_bars
             Which performances, and the length of a window.
         minimum
-            How many windows are needed.
+            The number of windows needed.
         shortest_bars
-            Performances of at least so many bars, but of fewer than `n_bars`, are repeated
-            to the window's length from each of their bars on; 0 leaves them out.
+            Performances shorter than `n_bars` but of at least this many bars are repeated to the
+            window's length, starting from each of their bars; 0 leaves them out.
 
         Raises
         ------
@@ -85,28 +85,28 @@ def load_dataset(
     drum_map: DrumMap | None = None,
     grid: Grid = COMMON_TIME,
 ) -> Dataset:
-    """Read a data set, from a cache of an earlier reading where the source is unchanged.
+    """Read a data set, from a cache if the source is unchanged.
 
     Parameters
     ----------
     path
-        The Groove MIDI Dataset as a zip or unpacked, or any folder of MIDI files; those are
-        split by file, 80/10/10, by a fixed seed.
+        The Groove MIDI Dataset as a zip or unpacked, or any folder of MIDI files, which are split
+        by file, 80/10/10, with a fixed seed.
     cache_folder
-        Where to keep what was read; by default `musicvae_core` in the user's cache folder.
+        Where to cache the result; by default `musicvae_core` in the user's cache folder.
     tracks
-        Which tracks to read, by name or number, of files that have nothing on channel 10.
+        Which tracks to read, by name or number, in files with nothing on channel 10.
     drum_map
-        Which pitch is which voice; by default see `read_midi`.
+        The voice of each pitch; for the default see `read_midi`.
     grid
-        What to put the notes on; files in another metre are left out.
+        The grid to quantise to; files in another metre are skipped.
 
     Raises
     ------
     DataError
-        If there is no MIDI file at the path that can be read; the message says why.
+        If no MIDI file at the path can be read; the message says why.
     DamagedDataError
-        If the archive is not whole, or its `info.csv` lacks a column or has a broken row.
+        If the archive is damaged, or its `info.csv` lacks a column or has a broken row.
     """
     path = Path(path)
     if not path.exists():
@@ -165,7 +165,7 @@ def _cut(performance: MidiReading | Groove, n_bars: int, shortest_bars: int) -> 
     groove = performance.groove if isinstance(performance, MidiReading) else performance
     steps_per_bar = groove.grid.steps_per_bar
     if 0 < shortest_bars <= groove.n_bars < n_bars:
-        # Repeated so that a window fits from each of its own bars on.
+        # Repeated so that a window fits at each of its own bars.
         groove = groove.repeated(n_bars + groove.n_bars - 1)
     n_steps, n_windows = n_bars * steps_per_bar, max(0, groove.n_bars - n_bars + 1)
     features = groove_to_features(groove, groove.grid)
@@ -198,7 +198,7 @@ def _files(path: Path) -> Iterator[tuple[Label, bytes]]:
 
 
 def archive_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Return the content of one file of an archive.
+    """Return the contents of a file in an archive.
 
     Raises
     ------
@@ -214,7 +214,7 @@ def archive_member(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _labels(table: bytes | None, names: list[str], prefix: str) -> list[Label]:
-    """Read the labels of `info.csv`, or split bare files at random by a fixed seed."""
+    """Read the labels from `info.csv`; without it, split the files at random with a fixed seed."""
     if table is None:
         return [Label(name, split) for name, split in split_midi(names)]
     present = {name.removeprefix(prefix) for name in names if _is_midi(name)}
@@ -233,7 +233,7 @@ def _is_midi(name: str) -> bool:
 
 
 def split_midi(names: Iterable[str]) -> list[tuple[str, Split]]:
-    """Return the MIDI files among names, each with a split, 80/10/10, at random by a fixed seed."""
+    """Return the MIDI files among names with random splits, 80/10/10, with a fixed seed."""
     midi = list(filter(_is_midi, names))
     order = np.random.default_rng(_FOLDER_SPLIT_SEED).permutation(len(midi))
     parts = np.minimum(order * 10 // max(1, len(midi)), 9).tolist()
@@ -304,4 +304,4 @@ def _load_cache(source: Path) -> Dataset:
 
 
 DRUMS = SetReader(_files, _read_file, _cut, Windows, Label, "MIDI files")
-"""How sets of drums are read and cut; a performance is a `Groove`, or the reading of one."""
+"""How drum sets are read and cut; a performance is a `Groove` or a `MidiReading`."""

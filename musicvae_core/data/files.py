@@ -1,4 +1,4 @@
-"""Files written whole or not at all, arrays read without unpickling, the data set's download."""
+"""Atomic file writes, arrays read without unpickling, and the download of the data set."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ DAMAGED = (
     *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
 )
-"""What reading a damaged file raises, RuntimeError for a compression that there is not."""
+"""The errors that reading a damaged file raises; RuntimeError for an unknown compression."""
 _PART = ".part"
-"""How the name of a file ends that is being written."""
+"""The suffix of files being written."""
 
 
 def parse_json(text: str) -> Any:
-    """Return what a JSON text says.
+    """Parse a JSON text.
 
     Raises
     ------
     ValueError
-        If it is none, or is nested too deeply to be one of ours.
+        If it is invalid, or nested too deeply.
     """
     try:
         return json.loads(text)
@@ -57,17 +57,16 @@ def parse_json(text: str) -> Any:
 
 
 def write_atomically(target: Path, write: Callable[[Path], object]) -> None:
-    """Write a file beside its target, flush it to disk, and put it in place in one move.
+    """Write a file beside its target, flush it to disk, and move it into place.
 
-    A stop at any moment leaves the old file or the new one, never a part.
+    If interrupted at any moment, this leaves the old file or the new one, never a partial one.
 
     Parameters
     ----------
     target
-        The file to make or replace; its folder is there.
+        The file to create or replace, in an existing folder.
     write
-        Called once with the path to fill in its stead, an empty file. What it raises is
-        passed on, with nothing left beside the target.
+        Called once with the path of an empty file to fill. If it raises, that file is removed.
     """
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=_PART)
     os.close(handle)
@@ -84,9 +83,9 @@ def write_atomically(target: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_content(target: Path, content: bytes | str) -> None:
-    """Write bytes, or a text in UTF-8, as a file, whole or not at all; see `write_atomically`.
+    """Write bytes, or text as UTF-8, atomically; see `write_atomically`.
 
-    A link is followed; what is not a plain file, such as `/dev/stdout`, is written to directly.
+    Links are followed; special files such as `/dev/stdout` are written to directly.
     """
     data = content.encode() if isinstance(content, str) else content
     if target.exists() and not target.is_file():
@@ -96,15 +95,15 @@ def write_content(target: Path, content: bytes | str) -> None:
 
 
 _MAX_STEM_BYTES = 70
-"""Room is left, of 100 bytes, for a number, a seed and a suffix."""
+"""Leaves room, in 100 bytes, for a number, a seed and a suffix."""
 _RESERVED = re.compile(r"con|prn|aux|nul|conin|conout|(com|lpt)[0-9¹²³]")
 
 
 def file_stem(name: str) -> str:
-    """Return a name as a file name, without suffix, that every file system accepts.
+    """Return a file name for a name, without suffix, that every file system accepts.
 
-    It has letters, digits, dashes and underscores alone, is at most 70 bytes long in UTF-8, and
-    is none that Windows reserves for a device, such as CON.
+    It consists of letters, digits, dashes and underscores, is at most 70 bytes long in UTF-8, and
+    is not a name that Windows reserves for a device, such as CON.
     """
     words = re.sub(r"[^\w]+", "-", unicodedata.normalize("NFC", name).lower()).strip("-_")
     short = words.encode()[:_MAX_STEM_BYTES].decode(errors="ignore").rstrip("-_")
@@ -112,7 +111,7 @@ def file_stem(name: str) -> str:
 
 
 def check_file(target: Path) -> None:
-    """Refuse a path that no file can be written to, before the work that would fill it.
+    """Check that a file can be written to a path, before doing the work.
 
     Raises
     ------
@@ -126,7 +125,7 @@ def check_file(target: Path) -> None:
 
 
 def make_folder(target: Path) -> None:
-    """Make a folder if it does not exist.
+    """Create a folder if it does not exist.
 
     Raises
     ------
@@ -140,7 +139,7 @@ def make_folder(target: Path) -> None:
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove what `write_atomically` leaves in a folder, there or not, when it is killed."""
+    """Remove the partial files that a killed `write_atomically` left in a folder."""
     for part in folder.glob(f".*{_PART}"):
         part.unlink(missing_ok=True)
 
@@ -153,25 +152,25 @@ def write_arrays(
     Parameters
     ----------
     target
-        The file to make or replace.
+        The file to create or replace.
     about
-        The description, as JSON; `_read_arrays` checks its `format`.
+        The description, stored as JSON; `_read_arrays` checks its `format`.
     arrays
-        The arrays by name; `about` is taken.
+        The arrays by name, which must not be `about`.
     """
-    said = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    text = np.frombuffer(json.dumps(about).encode(), np.uint8)
     content = BytesIO()
-    np.savez_compressed(content, about=said, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(content, about=text, **arrays)  # type: ignore[arg-type]
     write_atomically(target, lambda part: part.write_bytes(content.getbuffer()))
 
 
 def _read_arrays(path: Path, form: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return what `write_arrays` wrote, each array checked against its sum before it is parsed.
+    """Undo `write_arrays`, verifying each array's checksum before parsing it.
 
     Raises
     ------
     One of `DAMAGED`
-        If the file is not whole, is of another format, or would have to be unpickled.
+        If the file is damaged, has another format, or would have to be unpickled.
     """
     with zipfile.ZipFile(path) as stored:
         contents = {name.removesuffix(".npy"): stored.read(name) for name in stored.namelist()}
@@ -186,10 +185,10 @@ def _read_arrays(path: Path, form: str) -> tuple[dict[str, Any], dict[str, NDArr
 
 
 def check_arrays(arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuse arrays of other shapes, or with numbers that are not finite, with a ValueError."""
+    """Raise ValueError for arrays with other shapes, or with numbers that are not finite."""
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
-            raise ValueError(f"{name} has shape {arrays[name].shape} in place of {shape}")
+            raise ValueError(f"{name} has shape {arrays[name].shape}, not {shape}")
         if not np.isfinite(arrays[name]).all():
             raise ValueError(f"not every number of {name} is finite")
 
@@ -203,26 +202,26 @@ def read_side_file(
     assembled: Callable[[dict[str, Any], dict[str, NDArray[Any]]], _Made],
     remedy: str,
 ) -> _Made:
-    """Return what lies beside the weights of a checkpoint and was made for them.
+    """Load a file that was made for the weights of a checkpoint and lies beside them.
 
     Parameters
     ----------
     path
-        Where `write_arrays` wrote it.
+        A file written by `write_arrays`.
     form, version
-        Its format, and the newest version of that which can be read.
+        Its format, and the newest version that can be read.
     fingerprint
         `Checkpoint.fingerprint` of the model beside it.
     assembled
-        Makes it of what the file says of itself and of the arrays; ValueError where they do not
-        fit together.
+        Builds the result from the description and the arrays; raises ValueError if they do not
+        match.
     remedy
-        The command that makes the file.
+        The command that creates the file.
 
     Raises
     ------
     CheckpointError
-        Each says which file is at fault and what to do.
+        If the file is missing, damaged, too new or made for other weights.
     """
     if not path.is_file():
         raise CheckpointError(f"There is no {path.name} in {path.parent}: make it with {remedy}")
@@ -268,33 +267,33 @@ def download_archive(
 ) -> Path:
     """Return the path of the verified archive in `folder`, downloading what is missing.
 
-    Bytes gather in a `.part` file beside the target, from which a later call goes on;
-    the target's name appears only once size and hash are right.
+    The download goes to a `.part` file, which a later call resumes; it is renamed once its size
+    and hash are verified.
 
     Parameters
     ----------
     folder
-        Where the archive goes; made if missing.
+        Where to put the archive; created if missing.
     url
-        Where it comes from; its last part is the name of the file.
+        Its address; the last part is the file name.
     size
-        What it must weigh, in bytes.
+        Its expected size in bytes.
     sha256
-        What it must hash to, in hexadecimal.
+        Its expected hash in hexadecimal.
     progress
         Whether to draw a progress bar.
 
     Raises
     ------
     DataError
-        No network, a refusal of the server, another size or hash, a full disk or a
-        folder that cannot be written.
+        If the network or the server fails, the size or hash differs, the disk is full, or the
+        folder cannot be written.
     """
     archive = folder / Path(urlsplit(url).path).name
     part = archive.with_name(archive.name + ".part")
     with _report_failures(url, folder, size):
         if _is_verified(archive, size, sha256):
-            _log.info("%s is there and whole", archive)
+            _log.info("%s is already complete", archive)
             return archive
         folder.mkdir(parents=True, exist_ok=True)
         if not part.exists() or part.stat().st_size != size:
@@ -306,7 +305,7 @@ def download_archive(
 
 @contextmanager
 def _report_failures(url: str, folder: Path, size: int) -> Iterator[None]:
-    """Turn what the network, the server or the disk raises into a `DataError`."""
+    """Turn errors of the network, the server or the disk into a `DataError`."""
     try:
         yield
     except HTTPError as error:
@@ -317,7 +316,7 @@ def _report_failures(url: str, folder: Path, size: int) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DataError(
                 f"The disk of {folder} is full: the archive needs {size / 1e6:.1f} MB there; "
-                "free some space and start again, it goes on where it stopped."
+                "free some space and start again; the download resumes where it stopped."
             ) from error
         if isinstance(error, OSError) and error.filename is not None:
             raise DataError(
@@ -330,7 +329,7 @@ def _report_failures(url: str, folder: Path, size: int) -> Iterator[None]:
 
 
 def _fetch(url: str, part: Path, size: int, progress: bool) -> None:
-    """Append to `part` what it lacks of the archive at `url`; start over if that cannot be."""
+    """Append the missing bytes to `part`, or start over if the server cannot resume."""
     have = part.stat().st_size if part.exists() else 0
     if have > size:
         have = 0
@@ -357,7 +356,7 @@ def _fetch(url: str, part: Path, size: int, progress: bool) -> None:
 def _check_announced_size(
     response: http.client.HTTPResponse, url: str, have: int, size: int
 ) -> None:
-    """Refuse a response that announces another length, before anything is stored."""
+    """Refuse a response with another announced length, before anything is stored."""
     announced = response.headers.get("Content-Length")
     if announced is not None and have + int(announced) != size:
         raise DataError(
@@ -367,7 +366,7 @@ def _check_announced_size(
 
 
 def _copy(response: http.client.HTTPResponse, file: BinaryIO, limit: int, bar: tqdm) -> None:
-    """Copy until the response ends, and never more than one chunk past `limit` bytes."""
+    """Copy until the response ends, at most one chunk past `limit` bytes."""
     copied = 0
     while copied <= limit and (chunk := response.read(_CHUNK_BYTES)):
         file.write(chunk)
@@ -380,18 +379,18 @@ def _is_verified(path: Path, size: int, sha256: str) -> bool:
 
 
 def _verify(part: Path, url: str, size: int, sha256: str) -> None:
-    """Raise unless `part` is the whole archive; a part that no resuming can mend is removed."""
+    """Raise unless `part` is the complete archive; remove it if resuming cannot help."""
     got = part.stat().st_size
     if got < size:
         raise DataError(
             f"{url} stopped after {got:,} of {size:,} bytes: "
-            "start again, it goes on where it stopped."
+            "start again; the download resumes where it stopped."
         )
     if got > size or _sha256_of(part) != sha256:
         part.unlink()
         raise DataError(
-            f"{url} gave {got:,} bytes that are not the archive expected (its size or sha256 "
-            f"differs): they were removed; start again, {_BY_HAND}."
+            f"{url} gave {got:,} bytes that are not the expected archive (size or sha256 differ); "
+            f"they were removed. Start again, {_BY_HAND}."
         )
 
 

@@ -1,11 +1,11 @@
-"""The library: what listeners keep, in one SQLite file that survives restarts of the server.
+"""The library: everything that users keep, in one SQLite file.
 
     library = open_library()
     library.write(key, {"favourite/1": "…", "transport": None})
     library.read(key)
 
-A key opens one library of many. The file holds only hashes of keys, so whoever reads it cannot
-open one. What is written at once is there whole or not at all, after a kill too.
+A file holds many libraries, one per key. It stores only hashes of the keys, so reading the file
+does not reveal them. Each write is atomic, even if the process is killed.
 """
 
 from __future__ import annotations
@@ -42,37 +42,36 @@ _MIGRATIONS = (
     );
     """,
 )
-"""Script n leads from version n of the file to version n + 1: only ever append to them."""
+"""Script n migrates a file from version n to n + 1: append only."""
 _FILE = "library.sqlite"
-_PATIENCE_SECONDS = 5.0
-"""How long to wait for another process that writes."""
+_LOCK_TIMEOUT_SECONDS = 5.0
+"""How long to wait while another process writes."""
 _DAY_SECONDS = 86_400.0
 _MEBIBYTE = 2**20
 _MEMORY = ":memory:"
 
 
 class Library:
-    """An open library file; safe to share by threads, and its file by processes.
+    """An open library file; thread-safe, and several processes may share the file.
 
     Parameters
     ----------
     path
-        The file to open or make, in a folder that is made too; None keeps all in memory.
+        The file to open or create, with its folder; None keeps everything in memory.
     max_mebibytes
-        Of what is kept under one key.
+        The largest size of one library.
     max_days
-        Libraries that were not used for longer are deleted when the file is opened; None keeps
-        them for ever.
+        Libraries unused for longer are deleted when the file is opened; None keeps all.
 
     Attributes
     ----------
     problem
-        Why nothing outlasts the server, in a sentence; empty where the file is on disk.
+        Why nothing is kept when the server stops, in a sentence; empty if the file is on disk.
 
     Raises
     ------
     LibraryError
-        If the file cannot be opened, is no library, or is from a later version.
+        If the file cannot be opened, is not a library, or is from a later version.
     """
 
     def __init__(
@@ -87,7 +86,7 @@ class Library:
                 path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(
                 str(path or _MEMORY),
-                timeout=_PATIENCE_SECONDS,
+                timeout=_LOCK_TIMEOUT_SECONDS,
                 isolation_level=None,
                 check_same_thread=False,
             )
@@ -102,24 +101,24 @@ class Library:
         self._connection.close()
 
     def read(self, key: str) -> dict[str, str]:
-        """Return all that is kept under a key, by name, in the order in which it was added.
+        """Return the items of a library by name, in the order in which they were added.
 
         Raises
         ------
         LibraryError
-            If the file is damaged, or gone.
+            If the file is damaged or missing.
         """
         query = "SELECT name, content FROM items WHERE library = ? ORDER BY rowid"
         with self._transaction():
             return dict(self._connection.execute(query, (self._id_of(key),)))
 
     def write(self, key: str, changes: Mapping[str, str | None]) -> None:
-        """Keep texts under a key by their names, all or none of them; None deletes a name.
+        """Store texts in a library by name, atomically; None deletes an item.
 
         Raises
         ------
         LibraryError
-            If the library would be larger than its limit, or the disk takes no more.
+            If the library would exceed its limit, or the disk is full.
         """
         now = time.time()
         with self._transaction():
@@ -138,7 +137,7 @@ class Library:
             self._check_size(library)
 
     def _prepare(self) -> None:
-        """Bring the file to the newest version."""
+        """Migrate the file to the newest version."""
         for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
             self._connection.execute(f"PRAGMA {pragma}")
         with self._transaction():
@@ -154,7 +153,7 @@ class Library:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """Do all that a block does, or none of it, while no other process writes."""
+        """Run a block atomically, while no other process writes."""
         with self._lock:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -168,7 +167,7 @@ class Library:
                 raise LibraryError(f"The library {self.path} cannot be used: {error}.") from error
 
     def _id_of(self, key: str) -> int:
-        """Return the number of the library of a key, made where there is none, and mark its use."""
+        """Return the id of a key's library, created if needed, and record its use."""
         digest = sha256(key.encode()).hexdigest()
         [library] = self._connection.execute(
             "INSERT INTO libraries (key, used_at) VALUES (?, ?) "
@@ -194,7 +193,7 @@ class Library:
 
 
 def _library_path() -> Path:
-    """Return where the library is: `MUSICVAE_LIBRARY`, a file or a folder, or the user's data."""
+    """Return the path of the file: `MUSICVAE_LIBRARY`, or the user's data folder."""
     named = os.environ.get("MUSICVAE_LIBRARY")
     if not named:
         return platformdirs.user_data_path("musicvae_core", appauthor=False) / _FILE
@@ -205,8 +204,8 @@ def _library_path() -> Path:
 def open_library() -> Library:
     """Open the user's library, within the limits that the owner of a server sets.
 
-    They are `MUSICVAE_LIBRARY_MAX_MB` and `MUSICVAE_LIBRARY_MAX_DAYS`. Where the file cannot be
-    used, all is kept in memory, and `problem` says why.
+    They are `MUSICVAE_LIBRARY_MAX_MB` and `MUSICVAE_LIBRARY_MAX_DAYS`. If the file cannot be used,
+    everything is kept in memory, and `problem` says why.
     """
     max_mebibytes = _limit("MUSICVAE_LIBRARY_MAX_MB") or 64.0
     max_days = _limit("MUSICVAE_LIBRARY_MAX_DAYS")
@@ -220,7 +219,7 @@ def open_library() -> Library:
 
 
 def _limit(name: str) -> float | None:
-    """Return a positive number that the environment gives; None where it gives none."""
+    """Return a positive number from the environment; None if it is unset or invalid."""
     given = os.environ.get(name)
     if not given:
         return None
@@ -230,5 +229,5 @@ def _limit(name: str) -> float | None:
         limit = 0.0
     if limit > 0:
         return limit
-    _log.warning("%s is %r, which is no positive number, and is ignored.", name, given)
+    _log.warning("%s is %r, which is not a positive number; it is ignored.", name, given)
     return None

@@ -1,4 +1,4 @@
-"""Sets of melodies: zips with an `index.csv`, or any folder of MIDI; tunes, windows, splits."""
+"""Sets of melodies: zips with an `index.csv`, or any folder of MIDI files."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _COLUMNS = ("file", "title", "collection", "split", "credit")
 
 _MIN_ON_GRID = 0.9
 _MAX_TRANSPOSITION = 6
-"""Semitones that a training window is moved by at most, either way: all keys, near its range."""
+"""The most semitones to transpose a training window by, up or down: enough for all keys."""
 
 
 @dataclass(frozen=True)
 class Tune:
-    """What is known about one melody: its path in the data set, split and source."""
+    """The metadata of one melody: its path in the data set, split and source."""
 
     name: str
     split: Split
@@ -49,14 +49,14 @@ class Tune:
 
 
 class _Lookup:
-    """Windows stored as classes and read as features by index: a byte or two, not hundreds.
+    """Windows stored as classes, one or two bytes per step, and read as features by index.
 
     Parameters
     ----------
     classes
-        (N, T), or (N, T, P) of several parts.
+        (N, T), or (N, T, P) for several parts.
     alphabets
-        Of each part.
+        The alphabet of each part.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class _Lookup:
         return len(self.classes)
 
     def __getitem__(self, index: slice | NDArray[np.integer]) -> NDArray[np.float32]:
-        """Return features (n, T, F) float32 of some windows, those of parts side by side."""
+        """Return features (n, T, F) float32 of some windows, with parts concatenated."""
         chosen = self.classes[index]
         parts = np.moveaxis(chosen.reshape(*chosen.shape[:2], -1), -1, 0)
         return np.concatenate(
@@ -78,18 +78,18 @@ class _Lookup:
 
 @dataclass(frozen=True)
 class LineWindows:
-    """Melodies, or pieces of several parts, of equal length, cut from tunes a bar apart.
+    """Melodies, or pieces of several parts, of equal length, cut from tunes one bar apart.
 
     Parameters
     ----------
     classes
-        (N, T) uint8, see `music.line`; of pieces (N, T, P) uint16. An array, or the rows of a file.
+        (N, T) uint8, see `music.line`; (N, T, P) uint16 for pieces. An array, or rows of a file.
     tempos_bpm
         (N,) float32.
     performance
-        (N,) int64: the index in `labels` of the tune each was cut from.
+        (N,) int64: the index in `labels` of each window's tune.
     start_bar
-        (N,) int64: the bar each begins at.
+        (N,) int64: the first bar of each window.
     labels
         One for each tune of the split.
     alphabets
@@ -129,12 +129,11 @@ class LineWindows:
     def batch(
         self, step: int, batch_size: int, *, augmentation: float, seed: int
     ) -> NDArray[np.float32]:
-        """Return the features (B, T, F) that a training step learns from.
+        """Return the features (B, T, F) for a training step.
 
-        Collections are drawn by the square root of their sizes, so that small ones are seen
-        more often than their share. Each window is moved by up to `_MAX_TRANSPOSITION`
-        semitones, all its lines together, within the model's range, with the probability
-        `augmentation`.
+        Collections are drawn in proportion to the square root of their sizes, which oversamples
+        small ones. With probability `augmentation`, a window is transposed by up to
+        `_MAX_TRANSPOSITION` semitones, all lines together, within the model's range.
         """
         rng = np.random.default_rng((seed, step))
         indices = np.searchsorted(self._cumulative_weights, rng.random(batch_size))
@@ -152,7 +151,7 @@ class LineWindows:
 
 @dataclass
 class LineDataset:
-    """All tunes that could be read, and the count of what could not, by reason."""
+    """All tunes that could be read, and counts of the files that could not, by reason."""
 
     labels: list[Tune] = field(default_factory=list)
     readings: list[LineReading] = field(default_factory=list)
@@ -160,11 +159,11 @@ class LineDataset:
 
     @property
     def grid(self) -> Grid:
-        """Of all tunes."""
+        """The grid of all tunes."""
         return self.readings[0].line.grid if self.readings else COMMON_TIME
 
     def n_windows(self, split: str, n_bars: int) -> int:
-        """Return how many windows `windows` would cut."""
+        """Return the number of windows that `windows` would cut."""
         tunes = zip(self.labels, self.readings, strict=True)
         return sum(
             len(_window_bars(reading, n_bars)) for tune, reading in tunes if tune.split == split
@@ -173,10 +172,10 @@ class LineDataset:
     def windows(
         self, split: Split, n_bars: int, minimum: int = 1, shortest_bars: int = 0
     ) -> LineWindows:
-        """Cut a split into windows of `n_bars` bars, a bar apart, never across tunes.
+        """Cut a split into windows of `n_bars` bars, one bar apart, within tunes.
 
-        A window is left out that is silent for a bar on end, has less than nine tenths of its
-        onsets exactly on the grid, or fewer than two different pitches (three in more than two
+        A window is left out if it contains a full bar of silence, has less than nine tenths of its
+        onsets exactly on the grid, or fewer than two different pitches (three if longer than two
         bars).
 
         Parameters
@@ -184,9 +183,9 @@ class LineDataset:
         split, n_bars
             Which tunes, and the length of a window.
         minimum
-            How many windows are needed.
+            The number of windows needed.
         shortest_bars
-            Not used: a tune is never repeated to the length of a window.
+            Not used: tunes are never repeated.
 
         Raises
         ------
@@ -209,7 +208,7 @@ def _cut(reading: LineReading, n_bars: int, shortest_bars: int) -> Cut:
 
 
 def _window_bars(reading: LineReading, n_bars: int) -> list[int]:
-    """Return the bars at which a window of a tune may begin; see `LineDataset.windows`."""
+    """Return the bars at which a window of a tune may start; see `LineDataset.windows`."""
     line, steps = reading.line, reading.onset_steps
     steps_per_bar = line.grid.steps_per_bar
     silent_run = np.zeros(line.n_steps, np.int64)
@@ -237,9 +236,9 @@ def _transpose(
     rng: np.random.Generator,
     is_line: NDArray[np.bool_] | bool = True,
 ) -> NDArray[np.int64]:
-    """Move a share of windows of classes by up to six semitones, within the range.
+    """Transpose a share of windows of classes, within the range.
 
-    They are (B, T), or (B, T, P) of parts that move together if they are lines.
+    They are (B, T), or (B, T, P) with parts; `is_line` says which parts to transpose, together.
     """
     numbers = classes.astype(np.int64)
     is_pitch = (numbers >= FIRST_PITCH_CLASS) & is_line
@@ -259,18 +258,18 @@ def load_lines(path: Path, *, grid: Grid = COMMON_TIME) -> LineDataset:
     Parameters
     ----------
     path
-        A zip or a folder with an `index.csv` that names files and their splits; a folder of
-        such zips, named `melody_*.zip`, which are read together; or any folder of MIDI files,
-        which are split by file, 80/10/10, by a fixed seed.
+        A zip or a folder with an `index.csv` of files and their splits; a folder of such zips,
+        named `melody_*.zip`, which are read together; or any folder of MIDI files, which are split
+        by file, 80/10/10, with a fixed seed.
     grid
-        What to put the notes on; tunes in another metre are left out.
+        The grid to quantise to; tunes in another metre are skipped.
 
     Raises
     ------
     DataError
-        If there is no MIDI file at the path that could be read.
+        If no MIDI file at the path can be read.
     DamagedDataError
-        If an archive is not whole, or its table lacks a column or has a broken row.
+        If an archive is damaged, or its table lacks a column or has a broken row.
     """
     path = Path(path)
     if not path.exists():
@@ -286,7 +285,7 @@ def load_lines(path: Path, *, grid: Grid = COMMON_TIME) -> LineDataset:
 
 def _read_file(content: bytes, *, grid: Grid) -> LineReading:
     reading = read_line(content, grid=grid)
-    line_to_classes(reading.line, grid)  # refuses pitches that no model plays
+    line_to_classes(reading.line, grid)  # raises for pitches that no model plays
     return reading
 
 
@@ -296,14 +295,14 @@ def _files(path: Path) -> Iterator[tuple[Tune, bytes]]:
 
 
 def tune_files(path: Path, what: str) -> Iterator[tuple[Path, Tune, bytes]]:
-    """Yield every tune of a set with its file's content, and the archive or folder that has it.
+    """Yield the archive or folder, the tune and the contents of every file of a set.
 
     Parameters
     ----------
     path
         A zip, a folder of zips, or any other folder.
     what
-        How the names of zips begin that are read of a folder, before `_` and more.
+        The prefix, before `_`, of the names of zips in a folder of zips.
     """
     for source in (sorted(path.glob(f"{what}_*.zip")) if path.is_dir() else []) or [path]:
         for tune, content in _files_of(source):
@@ -328,7 +327,7 @@ def _files_of(path: Path) -> Iterator[tuple[Tune, bytes]]:
 
 
 def _tunes(table: bytes | None, names: Iterable[str], source: str) -> list[Tune]:
-    """Read the rows of `index.csv`, or split bare files at random by a fixed seed."""
+    """Read the rows of `index.csv`; without it, split the files at random with a fixed seed."""
     if table is None:
         return [Tune(name, split, collection=source) for name, split in split_midi(names)]
     try:
@@ -362,9 +361,9 @@ def line_windows(
     grid: Grid,
     alphabets: tuple[Alphabet, ...] = (LINE_CLASSES,),
 ) -> LineWindows:
-    """Return windows of lines, or of parts with these alphabets, which need no grid."""
+    """Return windows of lines, or of parts with these alphabets; the grid is not needed."""
     return LineWindows(rows, tempos_bpm, performance, start_bars, labels, alphabets)
 
 
 LINES = SetReader(_files, _read_file, _cut, line_windows, Tune, "melodies")
-"""How sets of melodies are read and cut; a performance is the `LineReading` of a tune."""
+"""How sets of melodies are read and cut; a performance is a `LineReading`."""

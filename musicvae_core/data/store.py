@@ -1,10 +1,10 @@
-"""Windows in files: cut once, in parallel, found again, and read by index.
+"""Windows in files: cut once, in parallel, reused, and read by index.
 
-Each form of music says how its sets are read and cut (`SetReader`); the rest is the same for all.
-The windows of a split are two files, named by a fingerprint of the sources and of everything that
-determines the windows: the rows as `.npy`, NumPy's own format, (N, T, ...), and an `.npz` of what
-is known about each. Rows are read with plain reads, not by mapping the file: pages of a mapping
-count as memory of the process, and training touches them all.
+Each form of music defines how its sets are read and cut (`SetReader`); the rest is common. The
+windows of a split are two files, named by a fingerprint of the sources and of everything that
+determines the windows: their rows (N, T, ...) as `.npy`, and their metadata as `.npz`. Rows are
+read with plain reads, not by memory mapping: mapped pages count as memory of the process, and
+training touches them all.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ from musicvae_core.music.drums import CODEC_VERSION
 from musicvae_core.music.grid import Grid
 
 _READING_VERSION = 5
-"""Raise whenever a file is read or cut differently, or refused with another message."""
+"""Increment whenever files are read, cut or refused differently."""
 _SOURCES = (".mid", ".midi", ".zip", ".csv")
 _FEW, _BATCH, _CHUNK = 64, 1024, 8
-"""Files read without other processes, files that wait for them at a time, and sent at once."""
+"""Sets of fewer files are read in this process; files queued for others, and sent, at a time."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,9 +56,9 @@ class Cut(NamedTuple):
     rows
         (n, T, ...).
     start_bars
-        (n,) int64: the bar each begins at.
+        (n,) int64: the first bar of each.
     tempo_bpm
-        Of all of them.
+        The tempo of the performance.
     """
 
     rows: NDArray[Any]
@@ -68,23 +68,22 @@ class Cut(NamedTuple):
 
 @dataclass(frozen=True)
 class SetReader:
-    """How sets of one form of music are read and cut.
+    """How data sets of one form of music are read and cut.
 
     Parameters
     ----------
     files
-        Yields what is known about each file of a set, a dataclass with a split, and what `read`
-        takes of it.
+        Yields the label of each file of a set, a dataclass with a split, and the input of `read`.
     read
-        Returns the performance in a file; a `MusicVAEError` leaves it out.
+        Returns the performance in a file; if it raises `MusicVAEError`, the file is skipped.
     cut
-        Returns a performance's windows of `n_bars` bars, given these and `shortest_bars`.
+        Takes a performance, `n_bars` and `shortest_bars`, and returns its windows.
     windows
-        Makes windows of rows, tempos, performances, first bars, labels and a grid.
+        Builds windows from rows, tempos, performances, first bars, labels and a grid.
     label
-        The class of what is known about a file.
+        The class of the labels.
     needed
-        What to add to a set that is too small.
+        What to add to a set that is too small, for messages.
     """
 
     files: Callable[[Path], Iterable[tuple[Any, Any]]]
@@ -97,7 +96,7 @@ class SetReader:
     def performances(
         self, files: Iterable[tuple[Any, Any]], skipped: Counter[str], **reading: Any
     ) -> Iterator[tuple[Any, Any]]:
-        """Yield each label with its performance, and count by reason what cannot be read."""
+        """Yield each label with its performance, and count unreadable files by reason."""
         for label, content in files:
             try:
                 performance = self.read(content, **reading)
@@ -126,7 +125,7 @@ class SetReader:
         return self.windows(rows, *_join(list(places)), labels, grid)
 
     def check_enough(self, n: int, split: Split, n_bars: int, minimum: int, grid: Grid) -> None:
-        """Refuse fewer windows than are needed, with a `TooFewExamplesError`."""
+        """Raise `TooFewExamplesError` if there are fewer windows than needed."""
         if n < minimum:
             raise TooFewExamplesError(
                 f"The {split} split has {n} windows of {n_bars} bars and {minimum} are needed; "
@@ -136,21 +135,21 @@ class SetReader:
 
 @dataclass(frozen=True)
 class StoredSet:
-    """A set whose windows are kept in files; its MIDI is read only where they are not there.
+    """A data set whose windows are kept in files; its MIDI is read only if they are missing.
 
     Parameters
     ----------
     reader
-        Of its form of music.
+        The reader of its form of music.
     source
         A zip or a folder.
     folder
         Where to keep the windows.
     reading
-        Options of `SetReader.read`, the grid among them.
+        Options of `SetReader.read`, including the grid.
 
-    Large sets are read and cut by as many processes as there are processors. They import the
-    program's main module anew, which must do nothing then (`if __name__ == "__main__"`).
+    Large sets are read and cut by one process per processor. Each imports the program's main
+    module, which needs an `if __name__ == "__main__"` guard.
     """
 
     reader: SetReader
@@ -160,12 +159,12 @@ class StoredSet:
 
     @property
     def grid(self) -> Grid:
-        """Of all music in it."""
+        """The grid of all music in the set."""
         grid: Grid = self.reading["grid"]
         return grid
 
     def windows(self, split: Split, n_bars: int, minimum: int = 1, shortest_bars: int = 0) -> Any:
-        """Return a split's windows, their rows in a file, which is written where it is missing.
+        """Return a split's windows, with rows in a file that is written if it is missing.
 
         Parameters
         ----------
@@ -177,7 +176,7 @@ class StoredSet:
         TooFewExamplesError
             If there are fewer than `minimum`.
         DataError
-            If there is no set, or nothing in it can be read.
+            If there is no set, or none of it can be read.
         """
         make_folder(self.folder)
         how = (self.reader.needed, dict(self.reading), split, n_bars, shortest_bars)
@@ -186,7 +185,7 @@ class StoredSet:
             found = self._open(path)
         except (*DAMAGED, DamagedDataError) as error:
             if path.exists():
-                _log.warning("The store %s is damaged and written anew: %s", path, error)
+                _log.warning("The store %s is damaged and is rebuilt: %s", path, error)
             self._write(path, split, n_bars, shortest_bars)
             found = self._open(path)
         self.reader.check_enough(len(found), split, n_bars, minimum, self.grid)
@@ -197,7 +196,7 @@ class StoredSet:
             arrays = dict(stored)
         rows = _StoredRows(path)
         if len(rows) != len(arrays["start_bars"]):
-            raise ValueError("its two files do not belong together")
+            raise ValueError("its two files do not match")
         labels = tuple(
             self.reader.label(**label) for label in json.loads(arrays["labels"].tobytes())
         )
@@ -238,7 +237,7 @@ def _cut_file(
     reading: Mapping[str, Any],
     file: tuple[Any, Any],
 ) -> tuple[Any, Cut | str]:
-    """Return a file's label and its windows, or why it is left out."""
+    """Return a file's label and its windows, or why it is skipped."""
     label, content = file
     try:
         return label, reader.cut(reader.read(content, **reading), n_bars, shortest_bars)
@@ -247,9 +246,9 @@ def _cut_file(
 
 
 def _in_parallel(work: Callable[[Any], Any], items: Iterator[Any]) -> Iterator[Any]:
-    """Yield what is made of each item, in order: of few here, of many in as many processes as fit.
+    """Yield the result of each item, in order; many items are spread over processes.
 
-    They are started afresh: a copy of this one might hold the locks of its other threads.
+    The processes are spawned: a forked one might inherit locks held by other threads.
     """
     batch = list(islice(items, _FEW))
     if len(batch) < _FEW:
@@ -278,7 +277,7 @@ def _skip(label: Any, reason: str, skipped: Counter[str]) -> None:
 
 
 def describe_skipped(counts: Counter[str]) -> str:
-    """Return the commonest reasons why files were not read, in a sentence or more each."""
+    """Return the most common reasons for skipping files, one or more sentences each."""
     if not counts:
         return "There is no MIDI file."
     listed = [f"{n} {'file' if n == 1 else 'files'}: {why}" for why, n in counts.most_common(3)]
@@ -286,7 +285,7 @@ def describe_skipped(counts: Counter[str]) -> str:
 
 
 def fingerprint(source: Path, *settings: object) -> str:
-    """Return a name for what is made of a set: of its files' paths, sizes, times, and settings.
+    """Return a hash of a set's file paths, sizes and times, and of settings, to use as a file name.
 
     Raises
     ------
@@ -305,7 +304,7 @@ def fingerprint(source: Path, *settings: object) -> str:
 
 
 class _StoredRows:
-    """Rows (N, ...) that lie in a `.npy` file; any thread may read them.
+    """Rows (N, ...) of a `.npy` file; thread-safe.
 
     Parameters
     ----------
@@ -315,7 +314,7 @@ class _StoredRows:
     Raises
     ------
     DamagedDataError
-        If it is not such a file, or is cut short.
+        If it is not such a file, or is truncated.
     """
 
     def __init__(self, path: Path) -> None:
@@ -330,7 +329,7 @@ class _StoredRows:
         self._row_bytes = int(np.prod(self.shape[1:])) * self.dtype.itemsize
         size = self._start + len(self) * self._row_bytes
         if is_fortran or self.dtype.hasobject or path.stat().st_size != size:
-            raise DamagedDataError(f"{path} is not a whole store of windows; delete it.")
+            raise DamagedDataError(f"{path} is not a complete store of windows; delete it.")
         self._file = path.open("rb")
         self._lock = threading.Lock()
 
@@ -338,7 +337,7 @@ class _StoredRows:
         return int(self.shape[0])
 
     def __getitem__(self, index: slice | NDArray[np.integer]) -> NDArray[Any]:
-        """Return some rows, (n, ...), in the order asked for."""
+        """Return some rows, (n, ...), in the given order."""
         if isinstance(index, slice):
             rows = np.arange(*index.indices(len(self)))
         else:
@@ -355,7 +354,7 @@ class _StoredRows:
 
 
 def _runs(rows: NDArray[np.integer]) -> Iterator[tuple[int, int, int]]:
-    """Yield, for each run of following rows, its place, its first row and its length."""
+    """Yield the position, first row and length of each run of consecutive rows."""
     breaks = np.flatnonzero(np.diff(rows) != 1) + 1
     for run in np.split(np.arange(len(rows)), breaks):
         if len(run):
@@ -363,14 +362,14 @@ def _runs(rows: NDArray[np.integer]) -> Iterator[tuple[int, int, int]]:
 
 
 def _write_rows(path: Path, parts: Iterable[NDArray[Any]]) -> None:
-    """Write parts (n, ...) one after the other as a file of `_StoredRows`, whole or not at all.
+    """Write parts (n, ...) to a file of `_StoredRows`, atomically.
 
     Parameters
     ----------
     path
-        In a folder that is there.
+        A file in an existing folder.
     parts
-        Alike but for n; made one at a time, so that they are never all in memory.
+        Arrays that differ only in n; generated one at a time, so that they are never all in memory.
     """
 
     def write(unfinished: Path) -> None:
@@ -389,7 +388,7 @@ def _write_rows(path: Path, parts: Iterable[NDArray[Any]]) -> None:
 
 
 def _write_header(file: Any, like: NDArray[Any], n_rows: int) -> None:
-    """Write NumPy's header, which has one length for any number of rows."""
+    """Write NumPy's header, whose length does not depend on the number of rows."""
     shape = (n_rows, *like.shape[1:])
     header = {"descr": npy.dtype_to_descr(like.dtype), "fortran_order": False, "shape": shape}
     npy.write_array_header_1_0(file, header)

@@ -1,4 +1,4 @@
-"""Sets of trios: zips with tables of songs and of windows, or MIDI files; and sets of any form."""
+"""Sets of trios: zips with tables of songs and windows, or MIDI files; loading sets of any form."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ _BARS_OF_THE_TABLE = 16
 _MAX_SILENT_BARS = 2
 
 _Starts = dict[str, list[int]]
-"""The bars at which windows begin, by the track of their melody; an empty name is any."""
+"""The bars at which windows start, by the melody's track; an empty name is any track."""
 
 
 @dataclass(frozen=True)
 class _Song:
-    """One song: its trio with each track that can be its melody, and the windows chosen in it.
+    """One song: a trio for each track that can be its melody, and its listed windows.
 
     Parameters
     ----------
     pieces
-        The trio with a melody, by the name of the melody's track.
+        The trios, by the name of the melody's track.
     starts
-        The windows of 16 bars that the data set's table lists; None without one.
+        The windows of 16 bars listed in the data set's table; None without one.
     """
 
     pieces: dict[str, Piece]
@@ -59,7 +59,7 @@ class _Song:
 
     @property
     def grid(self) -> Grid:
-        """Of all its pieces."""
+        """The grid of all its pieces."""
         return next(iter(self.pieces.values())).grid
 
     def window_bars(self, n_bars: int) -> Iterator[tuple[Piece, int]]:
@@ -77,14 +77,14 @@ class _Song:
 
 @dataclass
 class _TrioDataset:
-    """All songs that could be read, and the count of what could not, by reason."""
+    """All songs that could be read, and counts of the files that could not, by reason."""
 
     labels: list[Tune] = field(default_factory=list)
     songs: list[_Song] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
 
     def n_windows(self, split: str, n_bars: int) -> int:
-        """Return how many windows `windows` would cut."""
+        """Return the number of windows that `windows` would cut."""
         songs = zip(self.labels, self.songs, strict=True)
         return sum(
             1 for tune, song in songs if tune.split == split for _ in song.window_bars(n_bars)
@@ -93,10 +93,10 @@ class _TrioDataset:
     def windows(
         self, split: Split, n_bars: int, minimum: int = 1, shortest_bars: int = 0
     ) -> LineWindows:
-        """Cut a split into windows of `n_bars` bars, a bar apart, never across songs.
+        """Cut a split into windows of `n_bars` bars, one bar apart, within songs.
 
-        Of 16 bars they are those of the data set's table, where it has one. Otherwise a window
-        is left out in which a part is silent for more than two bars on end.
+        Windows of 16 bars are those of the data set's table, if it has one. Otherwise, windows in
+        which a part is silent for more than two consecutive bars are left out.
 
         Parameters
         ----------
@@ -106,7 +106,7 @@ class _TrioDataset:
         Returns
         -------
         LineWindows
-            With classes (N, T, 3) uint16 of melody, bass and drums.
+            With classes (N, T, 3) uint16: melody, bass and drums.
 
         Raises
         ------
@@ -135,16 +135,16 @@ def _all_play(piece: Piece) -> bool:
 
 
 def _longest_silence(part: Part) -> int:
-    """Return for how many whole bars on end a part is silent at most."""
+    """Return the largest number of consecutive silent bars of a part."""
     sounds = part.hits.any(axis=1) if isinstance(part, Groove) else part.pitches != SILENT
     silent_bars = [not bar.any() for bar in sounds.reshape(part.n_bars, -1)]
     return max((len(list(run)) for silent, run in groupby(silent_bars) if silent), default=0)
 
 
 def form_of_set(path: Path) -> Plays:
-    """Return the form of a set's music by its tables: drums where they say nothing else.
+    """Return the form of a set's music, judging by its tables; drums by default.
 
-    A folder of zips of melodies may hold some of trios as well, and is taken for the former.
+    A folder with zips of melodies counts as melodies, even if it also has zips of trios.
     """
     if _holds(path, _WINDOWS_TABLE):
         return "piece"
@@ -153,7 +153,7 @@ def form_of_set(path: Path) -> Plays:
 
 
 def _holds(path: Path, name: str) -> bool:
-    """Say whether a folder or a zip has a file of this name at its top."""
+    """Return whether a folder or a zip has a file of this name at its top level."""
     if path.is_dir():
         return (path / name).is_file()
     if not zipfile.is_zipfile(path):
@@ -170,16 +170,16 @@ def load_trios(path: Path, *, grid: Grid = COMMON_TIME) -> _TrioDataset:
     path
         A zip or a folder with an `index.csv` of songs and a `windows16.csv` of their windows; a
         folder of such zips, named `trio_*.zip`, which are read together; or any folder of MIDI
-        files, which are split by file, 80/10/10, by a fixed seed, and read by `read_piece`.
+        files, which are split by file, 80/10/10, with a fixed seed, and read by `read_piece`.
     grid
-        What to put the notes on; songs in another metre are left out.
+        The grid to quantise to; songs in another metre are skipped.
 
     Raises
     ------
     DataError
-        If there is no song at the path with all three parts.
+        If no song at the path has all three parts.
     DamagedDataError
-        If an archive is not whole, or its table lacks a column or has a broken row.
+        If an archive is damaged, or its table lacks a column or has a broken row.
     """
     path = Path(path)
     if not path.exists():
@@ -196,9 +196,9 @@ def load_trios(path: Path, *, grid: Grid = COMMON_TIME) -> _TrioDataset:
 
 
 def _files(path: Path) -> Iterator[tuple[Tune, tuple[bytes, _Starts | None]]]:
-    """Yield every song with its file's content and the windows that are chosen in it.
+    """Yield every song with its file's contents and its listed windows.
 
-    Training draws windows evenly over collections, so each song is one of its own.
+    Each song is its own collection, since training balances collections.
     """
     tables: dict[Path, dict[str, _Starts] | None] = {}
     for source, tune, content in tune_files(path, "trio"):
@@ -210,7 +210,7 @@ def _files(path: Path) -> Iterator[tuple[Tune, tuple[bytes, _Starts | None]]]:
 
 
 def _windows_table(source: Path) -> dict[str, _Starts] | None:
-    """Read where windows begin, by file and melody; None without a table."""
+    """Read where windows start, by file and melody; None without a table."""
     if source.is_file():
         if not zipfile.is_zipfile(source):
             return None
@@ -229,7 +229,7 @@ def _windows_table(source: Path) -> dict[str, _Starts] | None:
 
 
 def _read_file(file: tuple[bytes, _Starts | None], *, grid: Grid) -> _Song:
-    """Read a song once for each track that is the melody of a window."""
+    """Read a song, with a trio for each track that is the melody of a window."""
     content, starts = file
     first, *others = list(starts or {}) or [""]
     piece = read_piece(content, tracks={MELODY: first} if first else {}, grid=grid).piece
@@ -241,7 +241,7 @@ def _read_file(file: tuple[bytes, _Starts | None], *, grid: Grid) -> _Song:
         melody = read_line(content, track=name, grid=grid).line
         pieces[name] = Piece.together({**piece.parts, MELODY: melody}, piece.tempo_bpm)
     for each in pieces.values():
-        trio_to_classes(each, grid)  # refuses pitches that no model plays
+        trio_to_classes(each, grid)  # raises for pitches that no model plays
     return _Song(pieces, starts)
 
 
@@ -259,7 +259,7 @@ _LOADERS: Mapping[Plays, tuple[Callable[..., WindowSource[Any]], SetReader]] = {
     "line": (load_lines, LINES),
     "piece": (load_trios, _TRIOS),
 }
-"""Of each form, what reads a set into memory, and how it is read in parts."""
+"""For each form, the function that reads a set into memory, and the `SetReader` for stores."""
 
 
 def load_data(
@@ -270,25 +270,25 @@ def load_data(
     grid: Grid = COMMON_TIME,
     **reading: Any,
 ) -> WindowSource[Any]:
-    """Read a set of what models of a form of music learn from.
+    """Read a training set of a form of music.
 
     Parameters
     ----------
     plays
-        The form, see `Kind.plays`.
+        The form; see `Kind.plays`.
     path
         A zip or a folder.
     store
-        Keep windows in files of this folder, and not in memory; see `StoredSet`.
+        A folder in which to keep windows, instead of in memory; see `StoredSet`.
     grid
-        What to put the notes on.
+        The grid to quantise to.
     reading
-        How drums are read, see `load_dataset`.
+        Options for reading drums; see `load_dataset`.
 
     Raises
     ------
     DataError
-        If there is nothing to read.
+        If nothing can be read.
     """
     load, reader = _LOADERS[plays]
     if store is None:

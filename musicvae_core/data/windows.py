@@ -1,4 +1,4 @@
-"""Windows of drums, what training needs of windows of any form, and how drums are augmented."""
+"""Windows of drums and their augmentation, and the protocols of windows of any form."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Label:
-    """What is known about one file: its split and what was played.
+    """The metadata of one file: its split and what was played.
 
-    name is its path inside the data set; beat_type is `beat`, `fill` or empty.
+    `name` is its path inside the data set; `beat_type` is `beat`, `fill` or empty.
     """
 
     name: str
@@ -34,22 +34,22 @@ class Label:
 
 @dataclass(frozen=True)
 class Windows:
-    """Sequences of equal length cut from performances a bar apart.
+    """Sequences of equal length, cut from performances one bar apart.
 
     Parameters
     ----------
     features
-        (N, T, 27) float32, see `music.drums`; an array, or the rows of a file.
+        (N, T, 27) float32, see `music.drums`; an array, or rows of a file.
     tempos_bpm
         (N,) float32.
     performance
-        (N,) int64: the index in `labels` of the performance each was cut from.
+        (N,) int64: the index in `labels` of each window's performance.
     start_bar
-        (N,) int64: the bar each begins at.
+        (N,) int64: the first bar of each window.
     labels
         One for each performance of the split.
     grid
-        Of all of them.
+        The grid of all windows.
     """
 
     features: NDArray[np.float32]
@@ -65,24 +65,24 @@ class Windows:
     def batch(
         self, step: int, batch_size: int, *, augmentation: float, seed: int
     ) -> NDArray[np.float32]:
-        """Return the features (B, T, 27) that a training step learns from.
+        """Return the features (B, T, 27) for a training step.
 
-        Each epoch is one permutation; `augmentation` is the share of examples that are
-        recombined. Seed and step settle both.
+        Each epoch is one permutation; `augmentation` is the share of examples that are recombined.
+        Both are determined by seed and step.
         """
         chosen = batch_indices(step, len(self), batch_size, seed)
         rng = np.random.default_rng((seed, step))
         return augment(self.features[chosen], augmentation, rng, self.grid)
 
     def take(self, indices: NDArray[np.floating] | NDArray[np.integer]) -> Windows:
-        """Return the windows at the indices, which are rounded down."""
+        """Return the windows at these indices, which are rounded down."""
         chosen = indices.astype(np.int64)
         arrays = ("features", "tempos_bpm", "performance", "start_bar")
         return replace(self, **{name: getattr(self, name)[chosen] for name in arrays})
 
 
 class FeatureRows(Protocol):
-    """Windows as model features, (N, T, F) float32, which may be made on demand."""
+    """Windows as model features, (N, T, F) float32, possibly computed on demand."""
 
     def __len__(self) -> int:
         """Return N."""
@@ -92,7 +92,7 @@ class FeatureRows(Protocol):
 
 
 class AnyWindows(Protocol):
-    """What training needs from windows of any kind."""
+    """What training needs from windows of any form."""
 
     @property
     def tempos_bpm(self) -> NDArray[np.float32]:
@@ -103,15 +103,15 @@ class AnyWindows(Protocol):
         """The windows as model features."""
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of windows."""
 
     def take(self, indices: NDArray[np.floating] | NDArray[np.integer]) -> Self:
-        """Return the windows at the indices."""
+        """Return the windows at these indices."""
 
     def batch(
         self, step: int, batch_size: int, *, augmentation: float, seed: int
     ) -> NDArray[np.float32]:
-        """Return the features (B, T, F) that a training step learns from."""
+        """Return the features (B, T, F) for a training step."""
 
 
 _WindowsT_co = TypeVar("_WindowsT_co", bound=AnyWindows, covariant=True)
@@ -139,7 +139,7 @@ def batch_indices(step: int, n_examples: int, batch_size: int, seed: int) -> NDA
 
 @lru_cache(maxsize=2)
 def _order(seed: int, epoch: int, n_examples: int) -> NDArray[np.int64]:
-    """Return the order of the examples in an epoch, made once for all of its steps."""
+    """Return the order of the examples in an epoch, computed once for all its steps."""
     order = np.random.default_rng((seed, 1, epoch)).permutation(n_examples)
     order.flags.writeable = False
     return order
@@ -154,11 +154,11 @@ def augment(
     rng: np.random.Generator,
     grid: Grid = COMMON_TIME,
 ) -> NDArray[np.float32]:
-    """Return a batch with a share of its examples recombined, to fight overfitting.
+    """Return a batch with a share of its examples recombined, to reduce overfitting.
 
-    Each altered example is made from whole voices, bars or beats that were really played, so that
-    its rhythm and feel stay a drummer's: some of its voices, or of its bars, come from another
-    window; or it is turned by whole beats, and some of its hits are left out.
+    Each altered example consists of whole voices, bars or beats that a drummer played, so that
+    rhythm and feel stay real: some of its voices or bars come from another window, or it is rotated
+    by whole beats and some of its hits are dropped.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def augment(
     rng
         Source of randomness.
     grid
-        How the steps divide time.
+        The grid of the features.
 
     Returns
     -------
@@ -178,7 +178,7 @@ def augment(
     kinds = np.where(rng.random(len(features)) < share, rng.integers(1, 4, len(features)), 0)
     others = features[rng.permutation(len(features))]
     result = features.copy()
-    for kind, change in enumerate((_swap_voices, _swap_bars, _turn_and_thin), start=1):
+    for kind, change in enumerate((_swap_voices, _swap_bars, _rotate_and_thin), start=1):
         chosen = kinds == kind
         if chosen.any():
             result[chosen] = change(features[chosen], others[chosen], rng, grid)
@@ -207,7 +207,7 @@ def _swap_bars(
     return np.where(swapped[:, :, None], others, features)
 
 
-def _turn_and_thin(
+def _rotate_and_thin(
     features: NDArray[np.float32],
     others: NDArray[np.float32],
     rng: np.random.Generator,

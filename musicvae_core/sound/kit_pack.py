@@ -1,13 +1,12 @@
 """Drum kits and instruments as small files, from which a browser mixes what `Renderer` would.
 
-FluidSynth plays most drums of a font the same at every velocity but for a gain; some change
-between a few recordings. The pack of a kit holds one sound for each range of levels over which
-only the gain changes, and the gain of each of the 127 levels. The pack of an instrument holds a
-note every few semitones, and how fast each of them fades when it ends. Music is then a few
-numbers a note, and the packs are sent once.
+For most drums of a font, FluidSynth changes only the gain with the velocity; for some, it switches
+between a few recordings. A kit's pack holds one sound for each range of levels over which only the
+gain changes. An instrument's pack holds a note every few semitones, and how fast each fades when it
+ends. Music can then be sent as a few numbers per note, and packs are sent once.
 
-The file: four bytes, the length of the header, little-endian; the header, JSON; a FLAC file of
-all sounds one after the other.
+The file: four bytes, little-endian, with the length of the header; the header as JSON; a FLAC file
+of all sounds, concatenated.
 """
 
 from __future__ import annotations
@@ -29,22 +28,22 @@ from musicvae_core.sound.sampler import Audio
 
 _PACK_VERSION = 2
 _LIKENESS_DB = -50.0
-"""The greatest energy of the difference between a note and its stand-in, relative to the note."""
+"""The largest residual energy when a scaled sound stands in for a note, relative to the note."""
 _GAIN_TOLERANCE = 0.015
-"""FluidSynth rounds attenuations to centibels: gains follow the law to half a percent."""
+"""FluidSynth rounds attenuations to centibels, so gains are right within half a percent."""
 _SOFTEST_PROBED = 12
-"""Softer notes are near the rounding of 16 bits, so they use the sound of the range above."""
+"""Softer notes are close to 16-bit rounding, so they use the sound of the range above."""
 
 _INSTRUMENT_PITCHES = range(24, 109, 4)
-"""The notes that an instrument's pack holds: the pitches between are two semitones away at most."""
+"""The notes in an instrument's pack: no pitch between them is more than two semitones away."""
 _INSTRUMENT_LEVEL, _SOFT_LEVEL = 100, 50
-"""At these levels notes are recorded, and their release is measured: some fonts let soft notes end
+"""The levels at which notes are recorded, and releases measured: in some fonts soft notes end
 faster."""
 _INSTRUMENT_UNIT = 16
-"""Steps of 16 bits in one of an instrument's 12: FLAC stores them in two thirds of the bytes."""
+"""16-bit steps per step of an instrument's 12 bits, which FLAC stores in two thirds of the size."""
 _HELD_SECONDS = 3.0
 _LOOP_SECONDS = (1.0, 2.0)
-"""A sound that does not fade is cut, and repeats what lies between these."""
+"""A sound that does not decay is cut, and loops between these times."""
 _LASTING_DB = -3.0
 _JOIN_SECONDS = 0.1
 _FADE_SECONDS = 0.5
@@ -52,12 +51,12 @@ _RELEASED_SECONDS = 0.5
 _RELEASE_WINDOW_SECONDS = 0.01
 _RELEASE_RANGE_DB = (-40.0, -3.0)
 _FASTEST_RELEASE = 1000.0
-"""Decibels a second: any faster would be heard as a click."""
+"""Decibels per second; any faster would click."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Range:
-    """Levels `low` to `high` of a voice: one sound, (n_samples, 2), struck at `high`."""
+    """Levels `low` to `high` of a voice, with one sound, (n_samples, 2), played at `high`."""
 
     low: int
     high: int
@@ -74,9 +73,9 @@ def write_kit_pack(
     note
         Takes a voice and a level, 1 to 127, and returns the sound, (n_samples, 2).
     sample_rate
-        Samples a second of these sounds.
+        Samples per second.
     mastering
-        What the mix goes through: see `Renderer.mastering`. Part of the header.
+        The parameters of `render.softened`, for the header.
     """
     voices, sounds, start = [], [], 0
     for voice in range(N_VOICES):
@@ -98,10 +97,10 @@ def write_instrument_pack(note: Callable[[int, int, int], Audio], sample_rate: i
     Parameters
     ----------
     note
-        Takes a pitch, a level and the samples for which the note is held, and returns its sound,
+        Takes a pitch, a level and the number of samples to hold the note, and returns its sound,
         (n_samples, 2), with its release.
     sample_rate
-        Samples a second of these sounds.
+        Samples per second.
     """
     notes: list[list[float | None]] = []
     sounds, start = [], 0
@@ -129,7 +128,7 @@ def _pack(header: dict[str, object], pcm: NDArray[np.int16], sample_rate: int) -
 
 
 def _held(note: Callable[[int], Audio], rate: int) -> tuple[Audio, int | None]:
-    """Return a held note, and the sample from which it repeats; None where it dies away."""
+    """Return a held note, and the sample at which its loop starts; None if the note decays."""
     n_held, half = round(_HELD_SECONDS * rate), rate // 2
     sound = note(n_held + half)[:n_held]
     if len(sound) < n_held:
@@ -142,7 +141,7 @@ def _held(note: Callable[[int], Audio], rate: int) -> tuple[Audio, int | None]:
 
 
 def _looped(sound: Audio, rate: int) -> tuple[Audio, int]:
-    """Cut a sound so that it repeats without a seam, from where it is most like its end."""
+    """Cut a sound to loop without a seam, starting where it is most similar to its end."""
     start, end = (round(seconds * rate) for seconds in _LOOP_SECONDS)
     n = round(_JOIN_SECONDS * rate)
     last = sound[end - n : end]
@@ -155,7 +154,7 @@ def _looped(sound: Audio, rate: int) -> tuple[Audio, int]:
 
 
 def _release(note: Callable[[int], Audio], rate: int) -> float:
-    """Return by how many decibels a second a note fades once it has ended.
+    """Return the decibels per second by which a note fades after it ends.
 
     Source: the SoundFont 2.04 specification, section 8.1.3, generator 38: the release of the
     volume envelope is linear in decibels.
@@ -182,16 +181,16 @@ def _decibels(sound: Audio) -> float:
 
 
 def _level_gain(level: int, high: int) -> float:
-    """Return how loud a level is beside the loudest of its range.
+    """Return the amplitude of a level relative to the loudest of its range.
 
-    Source: the SoundFont 2.04 specification, section 8.4.1: velocity attenuates by 40 dB a
-    decade of its level.
+    Source: the SoundFont 2.04 specification, section 8.4.1: velocity attenuates by 40 dB
+    per decade.
     """
     return (level / high) ** 2
 
 
 def _ranges(note: Callable[[int], Audio], high: int) -> list[_Range]:
-    """Return the ranges of levels 1 to `high`, from the loudest down."""
+    """Return the ranges of levels 1 to `high`, loudest first."""
     sound = note(high)
 
     def is_one(low: int) -> bool:
@@ -207,7 +206,7 @@ def _ranges(note: Callable[[int], Audio], high: int) -> list[_Range]:
 
 
 def _is_scaled(sound: Audio, other: Audio, gain: float) -> bool:
-    """Return whether `sound` is `other` times about `gain`, and nothing else."""
+    """Return whether `sound` is `other` scaled by about `gain`."""
     n = min(len(sound), len(other))
     energy = float(np.square(other[:n]).sum()) or 1.0
     fitted = float((sound[:n] * other[:n]).sum()) / energy

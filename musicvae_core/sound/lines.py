@@ -1,7 +1,7 @@
-"""`Line` and `Piece` to stereo audio, lines by instruments of the SoundFont.
+"""`Line` and `Piece` to stereo audio, with the SoundFont's instruments.
 
-As with drums (see `render`), FluidSynth plays each note alone, held for as long as it lasts, and
-the renderer adds it to the loop at the exact sample of its onset.
+As with drums (see `render`), FluidSynth plays each note on its own, held for its length, and the
+renderer adds it to the loop at the exact sample of its onset.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from musicvae_core.sound.render import Renderer, add_wrapped, check_length, soft
 from musicvae_core.sound.sampler import Audio
 
 _LINE_GAIN, _BASS_GAIN = 0.8, 1.0
-"""Of lines beside drums, so that all are about equally loud: before them the medians of twelve
-songs of Freedoom are -19.9 dB (melody), -20.6 (bass) and -21.2 (drums), and a melody is heard out
-of a band more easily than the rest."""
+"""Gains of lines relative to drums, for about equal loudness. Without them, the medians of twelve
+songs of Freedoom are -19.9 dB (melody), -20.6 (bass) and -21.2 (drums); a melody also stands out
+more than the rest."""
 
 
 def render_music(
@@ -32,25 +32,24 @@ def render_music(
     gains: Sequence[float] | None = None,
     voice_kits: Mapping[int, str] | None = None,
 ) -> Audio:
-    """Return the sound of music of any form that has been playing for ever.
+    """Return the sound of music of any form, as a loop that has always been playing.
 
     Parameters
     ----------
     renderer, music
-        With what to play, and what.
+        What plays, and what to play.
     kit, voice_kits
         As `Renderer.render`, for the drums.
     gains
-        Amplitudes in the mix, of the nine drums and then of the lines in their order, beside the
-        balance between lines and drums that the parts of a piece have by themselves; None for
-        1 each, and 0 mutes.
+        Amplitudes in the mix, of the nine drums and then of the lines, on top of the `balance` of a
+        piece's parts; None for 1 each; 0 mutes.
 
     Raises
     ------
     RenderError
-        As `Renderer.render`, or if the font has no instrument of a line's program.
+        As `Renderer.render`, or if the font has no instrument for a line's program.
     SoundTooLongError
-        If it would last longer than `render.MAX_SECONDS`.
+        If it is longer than six minutes.
     """
     voice_gains = None if gains is None else gains[:N_VOICES]
     if isinstance(music, Groove):
@@ -69,14 +68,14 @@ def render_music(
 
 
 def balance(name: str, part: Part) -> float:
-    """Return the gain of a part of a piece, so that lines and drums are about equally loud."""
+    """Return the gain of a part of a piece that makes lines and drums about equally loud."""
     if isinstance(part, Groove):
         return 1.0
     return _BASS_GAIN if name == BASS else _LINE_GAIN
 
 
 def _mixed(renderer: Renderer, part: Line) -> Audio:
-    """Return one pass of a line before it is softened."""
+    """Return the sound of one pass of a line before softening."""
     step_samples = part.step_seconds * renderer.sample_rate
     loop = np.zeros((round(part.duration_seconds * renderer.sample_rate), 2), np.float32)
     for note in part.notes():

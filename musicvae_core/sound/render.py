@@ -1,18 +1,17 @@
 """`Groove` to stereo audio by FluidSynth, and audio to WAV bytes.
 
-A groove is rendered event by event. FluidSynth plays each distinct note (kit, voice,
-level) once, alone, and the renderer adds that sound to the loop at the exact sample of
-every hit. Playing the whole groove inside FluidSynth would be the shorter program, but
+A groove is rendered event by event. FluidSynth plays each distinct note (kit, voice, level) once,
+on its own, and the renderer adds that sound to the loop at the exact sample of every hit. It would
+be simpler to let FluidSynth play the whole groove, but
 
-- FluidSynth starts notes on the borders of 64-sample blocks, up to 1.45 ms late;
-- its voices inherit gain and filter state from the note they played before, so the
-  same groove would give other bytes after another one;
-- a SoundFont's sounds start up to 5 ms after the note, each kit differently.
+- FluidSynth starts notes on the boundaries of 64-sample blocks, up to 1.45 ms late;
+- its voices inherit gain and filter state from the note they played before, so the same groove
+  would sound different after another one;
+- a SoundFont's sounds start up to 5 ms after the note, differently in each kit.
 
-Here each note is struck from a known state, its leading silence is cut, and mixing only
-reads finished sounds, so many sessions can render at once. FluidSynth's reverb and
-chorus are off: the kits were recorded in their own rooms, and a reverb's tail would
-carry state from note to note.
+Here each note is played from a known state, its leading silence is cut, and mixing only reads
+finished sounds, so many sessions can render at once. FluidSynth's reverb and chorus are off: the
+kits were recorded in their own rooms, and a reverb tail would carry state from note to note.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ _SYSTEM_SOUNDFONTS: tuple[str, ...] = (
 """Where Debian and Ubuntu, Fedora and Arch, and Homebrew keep a General MIDI font."""
 
 _MAX_SECONDS = 360.0
-"""The longest sound: 64 bars at 43 bpm. It takes 127 MB, and about as much again to bend."""
+"""The longest sound: 64 bars at 43 bpm. It takes 127 MB, and as much again while softened."""
 
 _GM2_KITS = {
     0: "Studio: dry, for everything",
@@ -65,7 +64,7 @@ _GM2_KITS = {
     40: "Brushes: swept, for ballads",
     48: "Orchestra: concert drums",
 }
-"""Programs of the drum bank that General MIDI 2 names, and what they sound like."""
+"""The drum kits of General MIDI 2 by program, with what they sound like."""
 _KNEE = 0.5
 _CEILING = 0.99
 _HATS = (CLOSED_HAT, OPEN_HAT)
@@ -76,7 +75,7 @@ _INSTALL_SOUNDFONT = (
 
 
 def _find_soundfont() -> Path:
-    """Return the system's General MIDI font, else the small one inside pretty_midi.
+    """Return the system's General MIDI font or, failing that, the small one in pretty_midi.
 
     Raises
     ------
@@ -99,9 +98,9 @@ def wav_bytes(audio: Audio, sample_rate: int = _SAMPLE_RATE) -> bytes:
     Parameters
     ----------
     audio
-        (n_samples, channels) float in [-1, 1]; what lies beyond is clipped.
+        (n_samples, channels) float; values outside [-1, 1] are clipped.
     sample_rate
-        Samples a second.
+        Samples per second.
     """
     pcm = np.rint(np.clip(audio, -1.0, 1.0) * 32767.0).astype("<i2")
     buffer = io.BytesIO()
@@ -114,20 +113,19 @@ def wav_bytes(audio: Audio, sample_rate: int = _SAMPLE_RATE) -> bytes:
 
 
 class Renderer:
-    """Plays grooves with the drum kits of one SoundFont; any number of threads may share it.
+    """Plays grooves with the drum kits of a SoundFont; thread-safe.
 
     Parameters
     ----------
     soundfont
         Path of a SoundFont; None for `_find_soundfont()`.
     sample_rate
-        Samples a second, 8,000 to 96,000.
+        Samples per second, 8,000 to 96,000.
 
     Raises
     ------
     RenderError
-        If FluidSynth's library, or any font, is missing; or if the font is missing, damaged, or has
-        no drum kit.
+        If FluidSynth's library or the font is missing, or the font is damaged or has no drum kit.
     ConfigError
         If the sample rate is out of range.
     """
@@ -143,12 +141,12 @@ class Renderer:
 
     @property
     def kits(self) -> tuple[str, ...]:
-        """Names of the font's drum kits, in the font's order; the first is the default."""
+        """Names of the font's drum kits, in its order; the first is the default."""
         return tuple(self.sampler.programs)
 
     @property
     def described_kits(self) -> dict[str, str]:
-        """Names of the kits, those of General MIDI 2 first, with what each sounds like."""
+        """Descriptions of the kits by name, those of General MIDI 2 first."""
         by_program = {program: name for name, program in self.sampler.programs.items()}
         known = {
             by_program[program]: text
@@ -163,7 +161,7 @@ class Renderer:
         Raises
         ------
         RenderError
-            If the font has no such kit; or if the kit's sounds cannot be read.
+            If the font has no such kit, or its sounds cannot be read.
         """
         name = self._kit_name(kit)
         mastering = {"knee": _KNEE, "ceiling": _CEILING}
@@ -186,7 +184,7 @@ class Renderer:
         return name
 
     def check(self, groove: Groove, kit: str | None = None, n_passes: int = 1) -> str:
-        """Return the name of the kit, and refuse what `render` would, before it plays a note.
+        """Return the name of the kit; raise the errors of `render` without playing anything.
 
         Raises
         ------
@@ -205,10 +203,10 @@ class Renderer:
         gains: Sequence[float] | None = None,
         voice_kits: Mapping[int, str] | None = None,
     ) -> Audio:
-        """Return the sound of a loop that has been playing for ever.
+        """Return the sound of a groove as a loop that has always been playing.
 
-        What rings past the end is heard at the start, and a hit before the first beat
-        is heard at the end, so the audio repeats without a seam.
+        Tails past the end sound at the start, and a hit before the first beat sounds at the end, so
+        the audio loops without a seam.
 
         Parameters
         ----------
@@ -220,26 +218,26 @@ class Renderer:
             How many times the loop is repeated, 1 or more.
         gains
             Amplitude of each voice in the mix, in the order of `VOICES`; None for 1 each. A
-            voice of 0 is not played, so a silent closed hi-hat ends no open one.
+            voice at 0 is not played, so a silent closed hi-hat does not choke an open one.
         voice_kits
-            The kits of voices that have one of their own.
+            The kits of voices that do not use `kit`.
 
         Returns
         -------
         audio
             (n_samples, 2) float32 in (-1, 1): `n_passes` times
-            round(duration_seconds * sample_rate) samples, at one gain for every groove.
+            round(duration_seconds * sample_rate) samples, with the same gain for every groove.
 
         Raises
         ------
         RenderError
-            If the font has no such kit; or if the kit's sounds cannot be read.
+            If the font has no such kit, or its sounds cannot be read.
         SoundTooLongError
-            If it would last longer than `_MAX_SECONDS`.
+            If it is longer than `_MAX_SECONDS`.
         """
         self.check(groove, kit, n_passes)
-        bent = softened(self.mixed(groove, kit, gains, voice_kits))
-        return bent if n_passes == 1 else np.tile(bent, (n_passes, 1))
+        soft = softened(self.mixed(groove, kit, gains, voice_kits))
+        return soft if n_passes == 1 else np.tile(soft, (n_passes, 1))
 
     def mixed(
         self,
@@ -248,7 +246,7 @@ class Renderer:
         gains: Sequence[float] | None = None,
         voice_kits: Mapping[int, str] | None = None,
     ) -> Audio:
-        """Return what `render` does before it is softened, to be mixed with other parts."""
+        """Return the sound of one pass before softening, to be mixed with other parts."""
         name = self._kit_name(kit)
         own = {voice: self._kit_name(each) for voice, each in (voice_kits or {}).items()}
         loop = np.zeros((round(groove.duration_seconds * self.sample_rate), 2), np.float32)
@@ -267,21 +265,21 @@ class Renderer:
     def _starts(
         self, groove: Groove, steps: NDArray[np.intp], voices: NDArray[np.intp]
     ) -> NDArray[np.int64]:
-        """Return the sample at which each hit is played; negative before the loop begins."""
+        """Return the sample at which each hit is played; negative before the loop starts."""
         played_at_steps = steps + groove.offsets[steps, voices].astype(np.float64)
         step_samples = groove.step_seconds * self.sample_rate
         starts: NDArray[np.int64] = np.rint(played_at_steps * step_samples).astype(np.int64)
         return starts
 
     def _choked(self, note: Audio, rings: int) -> Audio:
-        """Return a note that rings for `rings` samples and then is damped."""
+        """Return a note that rings for `rings` samples and is then damped."""
         choked = note[: rings + len(self._damping)].copy()
         choked[rings:] *= self._damping[: max(0, len(choked) - rings), None]
         return choked
 
 
 def check_length(seconds: float) -> None:
-    """Refuse sound of more than `_MAX_SECONDS`."""
+    """Raise `SoundTooLongError` beyond `_MAX_SECONDS`."""
     if seconds > _MAX_SECONDS:
         raise SoundTooLongError(
             f"It lasts {seconds / 60:.3g} minutes; the limit is {_MAX_SECONDS / 60:.0f}: "
@@ -290,7 +288,7 @@ def check_length(seconds: float) -> None:
 
 
 def _damping(sample_rate: int) -> Audio:
-    """Return the gain of a choked cymbal from the choke on: 96 dB down, evenly, in 0.89 s.
+    """Return the gain of a choked cymbal after the choke: a linear fall by 96 dB in 0.89 s.
 
     Source: `fluid_voice_kill_excl` in FluidSynth's fluid_voice.c, which gives a voice cut
     by its exclusive class a release of -200 timecents, 2^(-200/1200) s.
@@ -302,11 +300,11 @@ def _damping(sample_rate: int) -> Audio:
 def _ring_lengths(
     starts: NDArray[np.int64], voices: NDArray[np.intp], n_samples: int
 ) -> list[int | None]:
-    """Return for how many samples each hit may ring; None for as long as it sounds.
+    """Return for how many samples each hit may ring; None for no limit.
 
-    The two cymbals of a hi-hat are one instrument: each of its hits ends the one before,
-    around the loop's end as well. Most fonts say so with an exclusive class but not all
-    (FluidR3's TR-808 does not), so it is done here for every font.
+    Open and closed hi-hat are one instrument: each hit ends the one before, also across the end of
+    the loop. Most fonts have an exclusive class for this, but not all (FluidR3's TR-808 does not),
+    so it is done here for every font.
     """
     hat_starts = np.unique(starts[np.isin(voices, _HATS)])
     lengths: list[int | None] = []
@@ -320,7 +318,7 @@ def _ring_lengths(
 
 
 def add_wrapped(loop: Audio, sound: Audio, start: int) -> None:
-    """Add `sound` to `loop` from sample `start` on, around the loop's end as often as needed."""
+    """Add `sound` to `loop` at sample `start`, wrapping around its end as often as needed."""
     read, write = 0, start
     while read < len(sound):
         count = min(len(loop) - write, len(sound) - read)
@@ -329,12 +327,11 @@ def add_wrapped(loop: Audio, sound: Audio, start: int) -> None:
 
 
 def softened(audio: Audio) -> Audio:
-    """Return audio unchanged below the knee and bent towards the ceiling above it.
+    """Apply a memoryless soft limiter: audio below the knee is unchanged, louder audio is bent.
 
-    A kit's gain is fixed, so that equal hits are equally loud in every groove. What goes above
-    the knee are the attacks of the loudest hits: over 16 samples of `groove_2bar` the curve
-    changes the sound by -34 dB in the median and -21 dB at the most, as tape would. It has no
-    memory: rotating a loop rotates its sound.
+    A kit's gain is fixed, so that equal hits are equally loud in every groove. Only the attacks of
+    the loudest hits exceed the knee: over 16 samples of `groove_2bar`, the change is -34 dB in the
+    median and -21 dB at most. Because there is no memory, rotating a loop rotates its sound.
     """
     loudness = np.abs(audio)
     loud = loudness > _KNEE

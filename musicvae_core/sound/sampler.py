@@ -1,4 +1,4 @@
-"""Single notes by FluidSynth: the same bytes for the same note, whatever was played before."""
+"""Single notes from FluidSynth, identical whatever was played before."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from musicvae_core.music.grid import VELOCITY_LEVELS
 Audio = NDArray[np.float32]
 
 _CHORD_PEAK = 1.5
-"""Peak, of full scale, of a kit's kick, snare, open hi-hat and crash struck at level 127.
+"""Peak, relative to full scale, of kick, snare, open hi-hat and crash together at level 127.
 
-It is above 1 so that a usual groove is as loud as other music; `render.softened` keeps the rare
+It is above 1 so that a typical groove is as loud as other music; `render.softened` keeps the rare
 peaks below full scale.
 """
 
 _LINE_PEAK = 0.5
-"""Peak, of full scale, of the loudest middle C or the C above it that an instrument plays."""
+"""Peak, relative to full scale, of an instrument's middle C or the C above it at level 127."""
 
 _CHORD = (KICK, SNARE, OPEN_HAT, CRASH)
 _LOUD_NOTES = (60, 72)
@@ -37,13 +37,13 @@ _LOUD_SECONDS = 0.5
 _MELODIC_BANK, _LINE_CHANNEL = 0, 15
 _DRUM_BANK = 128
 _BLOCK = 64
-"""Samples that FluidSynth computes at once; notes start on its borders."""
+"""Samples that FluidSynth computes at once; notes start on block boundaries."""
 _LONGEST_SECONDS = 5
 _FADE_SECONDS = 1
 _SILENCE = 2.0**-16
 """Half a step of 16-bit audio: anything below it is silence."""
 _SILENCE_OF_PEAK = 1e-3
-"""For notes so soft that all of them is below that: 60 dB under their own peak."""
+"""For notes that are softer than that throughout: 60 dB below their own peak."""
 _ATTACK = 0.1
 _ATTACK_LEAD = 8
 _CACHE_BYTES = 128 * 2**20
@@ -58,8 +58,8 @@ _INSTALL_FLUIDSYNTH = (
 class _Recording(NamedTuple):
     """A stored note: its samples are `levels`, (n, 2) int16, times `unit`.
 
-    The error is 96 dB below the note's own peak, and twice as many notes fit the memory that is
-    set aside as would as floats.
+    The error is 96 dB below the note's own peak, and the cache holds twice as many notes as it
+    would in float32.
     """
 
     levels: NDArray[np.int16]
@@ -75,11 +75,11 @@ class _Recording(NamedTuple):
 
 
 class Sampler:
-    """One FluidSynth behind a lock, and the notes that it has played so far.
+    """A FluidSynth behind a lock, with a cache of the notes that it has played.
 
-    One synthesizer is enough: a note takes it well under a millisecond, and is then
-    kept. It reads only the samples of the kits that are played, so a font of 148 MB
-    opens in 20 ms and costs a few megabytes a kit. Each kit has a channel of its own.
+    One synthesizer is enough: a note takes well under a millisecond, and is then cached. It reads
+    only the samples of the kits that are played, so a font of 148 MB opens in 20 ms and costs a
+    few megabytes per kit. Each kit has its own channel.
     """
 
     def __init__(self, soundfont: Path, sample_rate: int) -> None:
@@ -112,19 +112,19 @@ class Sampler:
             raise RenderError(f"{soundfont.name} has no drum kit: choose a General MIDI font.")
 
     def note(self, kit: str, voice: int, level: int) -> Audio:
-        """Return one note, (n_samples, 2), its attack at the first sample."""
+        """Return one drum note, (n_samples, 2), with its attack at the first sample."""
 
         def play() -> Audio:
             channel, gain = self._opened(kit)
             return self._play(channel, WRITTEN_PITCHES[voice], level) * gain
 
-        return self._kept((kit, voice, level), play)
+        return self._cached((kit, voice, level), play)
 
     def line_note(self, program: int, pitch: int, level: int, n_samples: int) -> Audio:
-        """Return one note of an instrument, held for so many samples: (n, 2) with its release.
+        """Return one note of an instrument, held for `n_samples`: (n, 2) with its release.
 
-        The samples count from the attack on, and the attack lies where that of the same note is
-        when it is held for longer, so that short notes of a slow instrument are in time too.
+        The samples are counted from the attack. The attack is located in a longer note of the same
+        pitch, so that short notes of slow instruments are in time, too.
 
         Raises
         ------
@@ -138,10 +138,10 @@ class Sampler:
             sound = self._struck(_LINE_CHANNEL, pitch, level, n_samples + lead)
             return _cut(sound, lead) * gain
 
-        return self._kept((program, pitch, level, n_samples), play)
+        return self._cached((program, pitch, level, n_samples), play)
 
-    def _kept(self, key: tuple[str | int, ...], play: Callable[[], Audio]) -> Audio:
-        """Return the note of this key, played if it is not stored yet."""
+    def _cached(self, key: tuple[str | int, ...], play: Callable[[], Audio]) -> Audio:
+        """Return the note with this key, played only if it is not cached."""
         with self._lock:
             recording = self._notes.get(key)
             if recording is None:
@@ -155,7 +155,7 @@ class Sampler:
     def _opened_line(self, program: int) -> np.float32:
         """Set the lines' channel to an instrument, and return its gain.
 
-        Instruments differ by 20 dB; each has one gain for all of its notes.
+        Instruments differ by 20 dB in loudness; each has one gain for all its notes.
         """
         self._select(_LINE_CHANNEL, _MELODIC_BANK, program, f"instrument {program}")
         if program not in self._line_gains:
@@ -169,7 +169,7 @@ class Sampler:
         return self._line_gains[program]
 
     def _line_lead(self, program: int, pitch: int) -> int:
-        """Return how many samples lie before the attack of an instrument's note."""
+        """Return the number of samples before the attack of an instrument's note."""
         if (program, pitch) not in self._line_leads:
             n_samples = round(_LOUD_SECONDS * self._sample_rate)
             sound = self._struck(_LINE_CHANNEL, pitch, VELOCITY_LEVELS, n_samples)
@@ -177,7 +177,7 @@ class Sampler:
         return self._line_leads[program, pitch]
 
     def _list_programs(self) -> dict[str, int]:
-        """Return kit name to program number; a name used twice carries its number."""
+        """Return the program of each kit by name; a repeated name gets its program number."""
         programs: dict[str, int] = {}
         for program in range(128):
             name = self._synth.sfpreset_name(self._font_id, _DRUM_BANK, program)
@@ -190,8 +190,8 @@ class Sampler:
     def _opened(self, kit: str) -> tuple[int, np.float32]:
         """Return the channel and the gain of a kit, reading its samples at first use.
 
-        Kits differ by 9 dB. The gain of each is fixed by the hardest thing that four
-        limbs can do at once, so that any kit of any font is as loud as the next.
+        Kits differ by 9 dB in loudness. Each is scaled to the same peak of the loudest chord that
+        four limbs can play, so that all kits of all fonts are equally loud.
         """
         if kit not in self._kits:
             channel = len(self._kits)
@@ -207,9 +207,9 @@ class Sampler:
         return self._kits[kit]
 
     def _select(self, channel: int, bank: int, program: int, name: str) -> None:
-        """Set a channel to a kit or an instrument; FluidSynth reads its samples from the file now.
+        """Set a channel to a kit or an instrument; FluidSynth now reads its samples from the file.
 
-        It would crash if that file were gone or another than the one it opened.
+        It would crash if the file had been removed or replaced since it was opened.
         """
         if _fingerprint(self._soundfont) != self._opened_file:
             raise RenderError(f"{self._soundfont.name} was moved or changed: open it again.")
@@ -217,17 +217,16 @@ class Sampler:
             raise RenderError(f"The sounds of {name} cannot be read: choose another.")
 
     def _play(self, channel: int, pitch: int, level: int, n_samples: int | None = None) -> Audio:
-        """Return one note from its attack on; held for so many samples, or for ever."""
+        """Return one note from its attack, held for `n_samples`, or indefinitely if None."""
         sound = self._struck(channel, pitch, level, n_samples)
         return _cut(sound, _lead(sound))
 
     def _struck(self, channel: int, pitch: int, level: int, n_samples: int | None) -> Audio:
-        """Return one note as FluidSynth plays it, with the silence before and after it.
+        """Return one note as FluidSynth plays it, including the silence before and after it.
 
-        FluidSynth's voices start from the mixing gain of the last note that they played,
-        so the note is struck once for a block, damped, and struck again: the same sound
-        then comes whatever was played before. Every read is of whole blocks, because a
-        note starts on a block's border.
+        FluidSynth's voices start from the mixing gain of the last note that they played, so the
+        note is played for one block, stopped, and played again: the sound then does not depend on
+        earlier notes. All reads are whole blocks, because notes start on block boundaries.
         """
         for _ in range(2):
             self._synth.all_sounds_off(channel)
@@ -244,7 +243,7 @@ class Sampler:
         return sound
 
     def _until_silent(self, first: Audio) -> Audio:
-        """Return `first` and what follows it, faded out if it rings for five seconds."""
+        """Return `first` and the sound after it, faded out if it lasts five seconds."""
         chunks, peak = [first], np.abs(first).max()
         n_samples = self._sample_rate // (4 * _BLOCK) * _BLOCK  # whole blocks: a quarter second
         while len(chunks) <= 4 * _LONGEST_SECONDS:
@@ -261,8 +260,8 @@ class Sampler:
     def _write(self, n_samples: int) -> Audio:
         """Return the next samples of the synthesizer, (n_samples, 2), unscaled floats.
 
-        pyfluidsynth's own `get_samples` gives 16-bit integers, with a dither that runs on
-        from call to call.
+        pyfluidsynth's own `get_samples` returns 16-bit integers with dither whose state carries
+        over from call to call.
         """
         audio = np.zeros((n_samples, 2), np.float32)
         data = audio.ctypes.data
@@ -270,28 +269,28 @@ class Sampler:
         return audio
 
     def _forget_oldest(self) -> None:
-        """Drop the notes unused for longest, down to 128 MB."""
+        """Drop the least recently used notes, down to 128 MB."""
         while self._cached_bytes > _CACHE_BYTES:
             _, recording = self._notes.popitem(last=False)
             self._cached_bytes -= recording.levels.nbytes
 
 
 def _silence(peak: float) -> float:
-    """Return the level below which a note of this peak counts as over."""
+    """Return the level below which a note with this peak has ended."""
     return min(_SILENCE, _SILENCE_OF_PEAK * peak)
 
 
 def _loudness(sound: Audio) -> NDArray[np.float32]:
     """Return the larger of the two channels' absolute values, (n_samples,).
 
-    The same as `np.abs(sound).max(axis=1)`, thirty times as fast.
+    Equals `np.abs(sound).max(axis=1)`, but is thirty times as fast.
     """
     loudness: NDArray[np.float32] = np.maximum(*np.abs(sound).T)
     return loudness
 
 
 def _lead(sound: Audio) -> int:
-    """Return how many samples lie before a note's attack, which begins just below a tenth of it."""
+    """Return the number of samples before a note's attack: just before a tenth of its peak."""
     loudness = _loudness(sound)
     peak = float(loudness.max())
     return max(0, int(np.argmax(loudness >= _ATTACK * peak)) - _ATTACK_LEAD)
@@ -314,8 +313,7 @@ def _cut(sound: Audio, lead: int) -> Audio:
 def _check_is_whole(soundfont: Path) -> None:
     """Raise `RenderError` unless the file has a SoundFont's three lists, each complete.
 
-    FluidSynth would refuse most damaged files too, but slowly and with other libraries'
-    complaints on standard error.
+    FluidSynth also refuses most damaged files, but slowly and with messages on standard error.
     """
     if not soundfont.is_file():
         raise RenderError(f"There is no SoundFont at {soundfont}: check the path.")
@@ -333,11 +331,11 @@ def _check_is_whole(soundfont: Path) -> None:
     if (riff, form) != (b"RIFF", b"sfbk"):
         raise RenderError(f"{soundfont.name} is not a SoundFont: choose a .sf2 file.")
     if end != riff_end or not lists >= {b"INFO", b"sdta", b"pdta"}:
-        raise RenderError(f"{soundfont.name} is damaged or cut short: get a whole copy.")
+        raise RenderError(f"{soundfont.name} is damaged or cut short: get a complete copy.")
 
 
 def _fingerprint(path: Path) -> tuple[int, int, int] | None:
-    """Return what changes when a file is replaced by another; None if it does not exist."""
+    """Return numbers that change when a file is replaced; None if it does not exist."""
     try:
         status = path.stat()
     except OSError:
@@ -355,9 +353,9 @@ def _read_chunk_head(file: BinaryIO) -> tuple[bytes, int, bytes]:
 def _import_fluidsynth() -> Any:
     """Import pyfluidsynth, which loads the system library, and silence that library's log.
 
-    FluidSynth would write its complaints about a bad font to standard error; the same
-    failures are raised here by name. Under CI pyfluidsynth prints where it found the
-    library, which must not mix with what a command prints.
+    FluidSynth would write errors about a bad font to standard error; here they are raised instead.
+    If CI is set, pyfluidsynth prints where it found the library, which would mix with a command's
+    output.
     """
     try:
         with _IMPORT_LOCK, redirect_stdout(None):
