@@ -1,8 +1,8 @@
-"""A deck with everything on, over a fake `Studio`: `streamlit run tests/fake_deck_app.py`.
+"""A deck with all its controls, over a fake `Studio`: `streamlit run tests/fake_deck_app.py`.
 
-The address says what is on it: `?show=strip` (or `pad`, `voices`, `pulse`, `edit`, `compare`,
-`long`, `fresh`), several with commas between. What came back to Python stands in a code block at
-the end, and how everything is played in another.
+The address selects the cards: `?show=strip` (or `pad`, `voices`, `pulse`, `edit`, `compare`,
+`long`, `fresh`), several separated by commas. Two code blocks at the end show what Python received,
+and the playback settings.
 """
 
 import json
@@ -28,7 +28,7 @@ from pages.shared.transport import draw_transport, send_kits, transport  # noqa:
 
 TEMPO_BPM = 120.0
 shared._open_studio = FakeStudio
-said = st.session_state.setdefault("said", [])
+sent = st.session_state.setdefault("sent", [])
 
 
 def morph(name: str, grooves: tuple[Groove, ...], rows: int, columns: int) -> Card:
@@ -74,12 +74,12 @@ def replace_card() -> None:
 
 def moved(card_id: str, at: tuple[float, float]) -> None:
     st.session_state[f"at.{card_id}"] = at
-    said.append(["move", card_id, at])
+    sent.append(["move", card_id, at])
 
 
 def edit(card_id: str, groove: Groove) -> None:
     st.session_state["edited"] = groove
-    said.append(["edit", card_id, groove.n_hits])
+    sent.append(["edit", card_id, groove.n_hits])
 
 
 st.set_page_config(layout="wide")
@@ -99,16 +99,18 @@ shown = st.query_params.get("show", "strip,pad,edit,compare,long").split(",")
 deck(
     shared.shared_studio(),
     [makers[name]() for name in shown],
+    {
+        "keep": lambda card_id, kept: sent.append(["keep", card_id, kept]),
+        "move": moved,
+        "edit": edit,
+        "send": lambda card_id, destination: sent.append(["send", card_id, destination]),
+        "bar": lambda card_id, bar: sent.append(["bar", card_id, bar]),
+    },
     key="deck",
     follow=True,
     destinations={"morph": "Morph", "map": "Map"},
-    on_keep=lambda card_id, kept: said.append(["keep", card_id, kept]),
-    on_move=moved,
-    on_edit=edit,
-    on_send=lambda card_id, destination: said.append(["send", card_id, destination]),
-    on_bar=lambda card_id, bar: said.append(["bar", card_id, bar]),
 )
-st.code(json.dumps(said))
+st.code(json.dumps(sent))
 st.code(transport().model_dump_json())
 send_kits(shared.shared_studio)
 draw_transport(shared.shared_studio)

@@ -46,7 +46,7 @@ class RealSounds(FakeStudio):
 
 st.set_page_config(layout="wide")
 shared._open_studio = RealSounds
-deck(shared.shared_studio(), [Card("one", "one", groove_at(np.ones(4), 100.0))], key="deck")
+deck(shared.shared_studio(), [Card("one", "one", groove_at(np.ones(4), 100.0))], {}, key="deck")
 load_instruments(PROGRAMS)
 send_kits(shared.shared_studio)
 draw_transport(shared.shared_studio)

@@ -111,7 +111,7 @@ def _draw_piece(studio: Studio, played: _Played, n_bars: int) -> None:
             bars = choose_bars(len(grooves), n_bars)
             draw_zip(studio, grooves, played.name, key="morph.zip")
         card = piece_card(grooves, bars, played.name)
-        deck(studio, [card], key="morph.piece.deck")
+        deck(studio, [card], {}, key="morph.piece.deck")
 
 
 _MORPH = "morph"

@@ -48,24 +48,15 @@ _Callback = Callable[..., None]
 def deck(
     studio: Studio,
     cards: Sequence[Card],
+    callbacks: Mapping[str, _Callback],
     *,
     key: str,
     destinations: Mapping[str, str] | None = None,
     play: tuple[str, str] | None = None,
     follow: bool = False,
     stage: bool = False,
-    on_more: Callable[[str], None] | None = None,
-    on_keep: Callable[[str, bool], None] | None = None,
-    on_rename: Callable[[str, str], None] | None = None,
-    on_move: Callable[[str, tuple[float, float]], None] | None = None,
-    on_edit: Callable[[str, Any], None] | None = None,
-    on_send: Callable[[str, str], None] | None = None,
-    on_bar: Callable[[str, int | None], None] | None = None,
-    on_change: Callable[[str, Change], None] | None = None,
 ) -> None:
-    """Draw a deck of cards; a control whose callback is None is not drawn.
-
-    Every callback is called before the page runs again.
+    """Draw a deck of cards.
 
     Parameters
     ----------
@@ -73,51 +64,35 @@ def deck(
         Knows what can be played and sent, and makes files.
     cards
         In drawing order.
+    callbacks
+        By event; a control without a callback is not drawn, except that morphs and loops of a bar
+        work without one. Each is called before the page runs again, with a card's id and
+
+        - `more`: nothing else;
+        - `keep`: whether the card is to be starred;
+        - `rename`: its new name;
+        - `move`: the (x, y) where its morph's pointer was released, see `Morph.settled`;
+        - `edit`: its groove as edited;
+        - `send`: the destination's id;
+        - `bar`: the bar that is looped, counted from 0, or None for the whole groove;
+        - `change`: the change requested with one of its tools, see `edits.changed`.
     key
         Identifies the deck on its page, and the widget in the session.
     destinations
-        Where a card can be sent: the value passed to `on_send`, and the menu text.
+        Where a card can be sent: the value passed to `send`, and the menu text.
     play
         A card's id and a token: the card plays from its start, once for each new token.
     follow
         If the playing card is gone, whether the first card takes over on the next beat.
     stage
         Whether one card (the first, or the one playing) is shown large and the others small.
-    on_more
-        Called with a card's id.
-    on_keep
-        Called with a card's id and whether it is to be starred.
-    on_rename
-        Called with a card's id and its new name.
-    on_move
-        Called with a card's id and the (x, y) where its morph's pointer was released, see
-        `Morph.settled`. A morph is drawn even without this callback.
-    on_edit
-        Called with a card's id and its groove as edited.
-    on_send
-        Called with a card's id and the destination's.
-    on_bar
-        Called with a card's id and the bar that is looped, counted from 0, or None for the whole
-        groove. Bars can be looped even without this callback.
-    on_change
-        Called with a card's id and the change requested with one of its tools; see
-        `edits.changed`.
     """
-    callbacks: dict[str, _Callback | None] = {
-        "more": on_more,
-        "keep": on_keep,
-        "rename": on_rename,
-        "move": on_move,
-        "edit": on_edit,
-        "send": on_send,
-        "bar": on_bar,
-        "change": on_change,
-        **_savers(studio),
-    }
+    handlers: dict[str, _Callback | None] = dict.fromkeys(CARD_EVENTS)
+    handlers |= {**callbacks, **_savers(studio)}
     offered = destinations or {}
     data = {
         "problem": studio.sound_problem,
-        "can": {event: callback is not None for event, callback in callbacks.items()},
+        "can": {event: callback is not None for event, callback in handlers.items()},
         "destinations": _destinations_payload(studio, offered),
         "play": play,
         "follow": follow,
@@ -132,7 +107,7 @@ def deck(
             f"on_{event}_change": on_event(
                 key, event, CARD_EVENTS[event], partial(deliver, event, callback)
             )
-            for event, callback in callbacks.items()
+            for event, callback in handlers.items()
         },
     )
 
@@ -226,8 +201,14 @@ def source_deck(
     source_of: Callable[[str], Source],
     *,
     key: str,
+    on_more: Callable[[str], None] | None = None,
+    on_rename: Callable[[str, str], None] | None = None,
+    on_move: Callable[[str, tuple[float, float]], None] | None = None,
     on_edit: Callable[[str, Any], None] | None = None,
-    **controls: Any,
+    on_bar: Callable[[str, int | None], None] | None = None,
+    play: tuple[str, str] | None = None,
+    follow: bool = False,
+    stage: bool = False,
 ) -> None:
     """Draw a deck with a star, tools, and a menu of destinations on every card.
 
@@ -239,10 +220,13 @@ def source_deck(
         Returns a card's source, for favourites and other pages, by the card's id.
     key
         The page's key, a dot, and the deck's own name.
+    on_more, on_rename, on_move, on_bar
+        See the callbacks of `deck`.
     on_edit
-        See `deck`; None if the page need not know that an edit replaces the groove.
-    controls
-        Other arguments of `deck`.
+        See the callbacks of `deck`; None if the page need not know that an edit replaces the
+        groove.
+    play, follow, stage
+        See `deck`.
     """
     if on_edit is None:
         originals = {card.id: card.groove for card in cards}
@@ -254,16 +238,26 @@ def source_deck(
     def source(card_id: str) -> Source:
         return source_of(card_id) if on_edit else edited_source(source_of(card_id))
 
+    def change(card_id: str, requested: Change) -> None:
+        put(card_id, changed(by_id[card_id].groove, requested, studio.lab))
+
+    callbacks: dict[str, _Callback | None] = {
+        "more": on_more,
+        "keep": lambda card_id, kept: favourites.set(source(card_id), kept),
+        "rename": on_rename,
+        "move": on_move,
+        "edit": put,
+        "send": lambda card_id, destination: send(destination, source(card_id)),
+        "bar": on_bar,
+        "change": change,
+    }
     deck(
         studio,
         cards,
+        {event: callback for event, callback in callbacks.items() if callback is not None},
         key=key,
         destinations=destinations(page_of(key)),
-        on_keep=lambda card_id, kept: favourites.set(source(card_id), kept),
-        on_send=lambda card_id, destination: send(destination, source(card_id)),
-        on_edit=put,
-        on_change=lambda card_id, change: put(
-            card_id, changed(by_id[card_id].groove, change, studio.lab)
-        ),
-        **controls,
+        play=play,
+        follow=follow,
+        stage=stage,
     )
