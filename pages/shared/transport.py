@@ -282,7 +282,7 @@ def draw_transport(open_sounds: Callable[[], Sounds]) -> None:
             "pads": [[pitch, voice] for pitch, voice in VOICE_OF_PITCH.items()],
             "problem": sounds.sound_problem,
             "packs": _pack_folder()[1],
-            "scripts": _later_scripts(),
+            "scripts": _preloaded_scripts(),
             "set": transport().model_dump(mode="json", exclude={"revision"}),
             "revision": transport().revision,
         },
@@ -291,12 +291,12 @@ def draw_transport(open_sounds: Callable[[], Sounds]) -> None:
     )
 
 
-_LATER = ("FileUploader", "TextInput", "NumberInput", "PlotlyChart")
+_PRELOADED = ("FileUploader", "TextInput", "NumberInput", "PlotlyChart")
 """Streamlit's scripts that the pages need, apart from those that Sample has; the largest last."""
 
 
 @lru_cache(maxsize=1)
-def _later_scripts() -> list[str]:
+def _preloaded_scripts() -> list[str]:
     """Return the addresses of the scripts that the browser loads ahead of other pages.
 
     Streamlit loads the script of an element when that is first drawn; Plotly's takes more than a
@@ -304,7 +304,7 @@ def _later_scripts() -> list[str]:
     has renamed are left to it.
     """
     folder = Path(st.__file__).parent / "static" / "static" / "js"
-    found = [path.name for name in _LATER for path in folder.glob(f"{name}.*.js")]
+    found = [path.name for name in _PRELOADED for path in folder.glob(f"{name}.*.js")]
     return [f"static/js/{name}" for name in found]
 
 
