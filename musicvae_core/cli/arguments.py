@@ -40,26 +40,26 @@ def add_seed(parser: argparse.ArgumentParser) -> None:
 
 
 def add_track(
-    parser: argparse.ArgumentParser, option: str = "--track", where: str = "in place of channel 10"
+    parser: argparse.ArgumentParser, option: str = "--track", where: str = "instead of channel 10"
 ) -> None:
-    """Add the option that chooses what to read of a file; `read_drums` uses them."""
-    which = "names, or numbers from 0, those of channel 10 counted last"
+    """Add the option that selects tracks of a file, for `read_drums`."""
+    which = "names or numbers, counted from 0 with channel 10 last"
     parser.add_argument(
         option,
         nargs="+",
         action="extend",
         metavar="TRACK",
-        help=f"the tracks to read together {where}: {which}",
+        help=f"tracks to read together {where}: {which}",
     )
 
 
 def add_map(parser: argparse.ArgumentParser) -> None:
-    """Add the option that chooses which pitch is which drum."""
+    """Add the option that selects a drum map."""
     parser.add_argument(
         "--map",
         type=_map,
-        help=f"which pitch is which drum: {', '.join(DRUM_MAPS)}, or a file of lines like "
-        "'62 = closed hi-hat'; guessed unless given",
+        help=f"the drum map: {', '.join(DRUM_MAPS)}, or a file of lines like "
+        "'62 = closed hi-hat'; by default it is guessed",
     )
 
 
@@ -72,7 +72,12 @@ def _map(text: str) -> DrumMap:
 
 def add_data_source(parser: argparse.ArgumentParser) -> None:
     """Add `--data` and the options of reading its files; `read_data` uses them."""
-    parser.add_argument("--data", type=Path, required=True, help="a zip, its folder, or any MIDI")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="a data set: a zip, its folder, or any folder of MIDI files",
+    )
     add_reading(parser)
 
 
@@ -108,7 +113,7 @@ def add_loop(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--loop",
         action="store_true",
-        help="write MIDI files that loop exactly: a hit just before the first beat is at the end",
+        help="write MIDI files as loops: a hit just before the first beat goes to the end",
     )
 
 

@@ -40,13 +40,13 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--data",
         type=Path,
-        help="a zip, its folder, a folder of melody_*.zip or trio_*.zip, or of MIDI files",
+        help="a zip, its folder, or a folder of melody_*.zip, trio_*.zip or MIDI files",
     )
-    source.add_argument("--download", action="store_true", help="fetch the public drum archive")
-    parser.add_argument("--out", type=Path, default=Path("data"), help="where to download to")
+    source.add_argument("--download", action="store_true", help="download the Groove MIDI Dataset")
+    parser.add_argument("--out", type=Path, default=Path("data"), help="the folder to download to")
     reading = parser.add_mutually_exclusive_group()
-    reading.add_argument("--melody", action="store_true", help="read melodies, not drums")
-    reading.add_argument("--trio", action="store_true", help="read melody, bass and drums together")
+    reading.add_argument("--melody", action="store_true", help="read melodies instead of drums")
+    reading.add_argument("--trio", action="store_true", help="read melody, bass and drums")
     add_reading(parser)
     parser.set_defaults(command=_data)
 
@@ -154,35 +154,37 @@ def add_checkpoint_commands(commands: Any) -> None:
     """Add the five commands to the parsers of a command line."""
     _add_train(commands.add_parser("train", help="train a preset"))
     _add_fit_prior(commands.add_parser("fit-prior", help="fit the prior that sampling uses"))
-    _add_atlas(commands.add_parser("atlas", help="make the map of a checkpoint"))
+    _add_atlas(commands.add_parser("atlas", help="make the points of the Map page"))
     _add_attribute_vectors(
-        commands.add_parser("attribute-vectors", help="fit the vectors that sliders move z along")
+        commands.add_parser("attribute-vectors", help="fit the vectors of the Attributes page")
     )
-    _add_store(commands.add_parser("store", help="write a checkpoint in fewer bits, to ship it"))
+    _add_store(commands.add_parser("store", help="write a checkpoint with fewer bits per weight"))
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", required=True, help=", ".join(PRESETS))
     add_data_source(parser)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--resume", action="store_true", help="go on from OUT/training.pt")
-    parser.add_argument("--start", type=Path, help="begin with this checkpoint's weights")
+    parser.add_argument("--resume", action="store_true", help="continue from OUT/training.pt")
+    parser.add_argument("--start", type=Path, help="start from the weights of this checkpoint")
     parser.add_argument(
         "--start-parts",
         nargs="+",
         default=[],
         metavar="PART=CHECKPOINT",
-        help="begin parts of a trio with models of a melody or drums alone",
+        help="initialize parts of a trio from models of melody or drums",
     )
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     add_count(parser, "--devices", 1, 1024, default=1, help="processes that share each batch")
     _add_store_folder(parser)
-    parser.add_argument("--strategy", default="auto", choices=("auto", "ddp"), help="how")
     parser.add_argument(
-        "--compile", action="store_true", help="compile the model first; pays on a GPU"
+        "--strategy", default="auto", choices=("auto", "ddp"), help="of Lightning Fabric"
     )
     parser.add_argument(
-        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="change the preset's fields"
+        "--compile", action="store_true", help="compile the model first; worthwhile on a GPU"
+    )
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="change fields of the preset"
     )
     parser.set_defaults(command=_train)
 
@@ -211,7 +213,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _add_store_folder(parser: argparse.ArgumentParser) -> None:
-    help_text = "keep windows in files of this folder, and not in memory"
+    help_text = "keep windows in files in this folder instead of in memory"
     parser.add_argument("--store", type=Path, metavar="FOLDER", help=help_text)
 
 
@@ -227,15 +229,20 @@ def _start_parts(texts: list[str]) -> dict[str, Path]:
 def _add_fit_prior(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path)
     add_data_source(parser)
-    parser.add_argument("--out", type=Path, required=True, help="the checkpoint with its prior")
     parser.add_argument(
-        "--continue", dest="continues", action="store_true", help="from the prior that it has"
+        "--out", type=Path, required=True, help="where to write the checkpoint with its prior"
+    )
+    parser.add_argument(
+        "--continue",
+        dest="continues",
+        action="store_true",
+        help="start from the prior that the checkpoint has",
     )
     _add_store_folder(parser)
     add_count(parser, "--steps", 1, 10**7, help="optimiser steps")
-    add_count(parser, "--batch-size", 1, 2**16, help="codes a step")
+    add_count(parser, "--batch-size", 1, 2**16, help="codes per step")
     add_seed(parser)
-    parser.add_argument("--bits", type=int, choices=(32, 16, 8), default=16, help="a weight")
+    parser.add_argument("--bits", type=int, choices=(32, 16, 8), default=16, help="bits per weight")
     parser.set_defaults(command=_fit_prior)
 
 
@@ -269,7 +276,7 @@ def _fit_prior(options: argparse.Namespace) -> None:
 def _add_atlas(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path)
     add_data_source(parser)
-    add_count(parser, "--windows", 1, 10**6, default=4096, help="at least so many points")
+    add_count(parser, "--windows", 1, 10**6, default=4096, help="the least number of points")
     add_seed(parser)
     parser.set_defaults(command=_atlas)
 
@@ -311,7 +318,7 @@ def _attribute_vectors(options: argparse.Namespace) -> None:
 def _add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--bits", type=int, choices=(32, 16, 8), default=16, help="a weight")
+    parser.add_argument("--bits", type=int, choices=(32, 16, 8), default=16, help="bits per weight")
     parser.set_defaults(command=_store)
 
 

@@ -26,7 +26,7 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
     ablation = kinds.add_parser("ablation", help="train a preset and its variations")
     ablation.add_argument("--preset", required=True)
     ablation.set_defaults(command=_ablation)
-    trade_off = kinds.add_parser("trade-off", help="accuracy and realism against the KL")
+    trade_off = kinds.add_parser("trade-off", help="measure accuracy and realism against the KL")
     trade_off.add_argument("checkpoint", type=Path)
     trade_off.add_argument("--betas", type=float, nargs="+", default=[0.6, 2.0])
     add_count(trade_off, "--prior-steps", 1, 10**7, default=10_000)
@@ -34,12 +34,14 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
     for kind in (ablation, trade_off):
         add_count(kind, "--steps", 1, 10**7, default=1500)
     style = kinds.add_parser(
-        "style", help="how well style is predicted from z; CHECKPOINT/style.json"
+        "style", help="measure how well z predicts the style; writes CHECKPOINT/style.json"
     )
     style.add_argument("checkpoint", type=Path)
     style.add_argument("--data", type=Path, required=True)
     style.set_defaults(command=_style)
-    _add_reconstruction(kinds.add_parser("reconstruction", help="the paper's table 2, by part"))
+    _add_reconstruction(
+        kinds.add_parser("reconstruction", help="make the paper's table 2, by part")
+    )
     long_term = kinds.add_parser("long-term", help="compare the conductor with the flat decoder")
     _add_long_term(long_term)
     interpolation = kinds.add_parser(
@@ -48,7 +50,7 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
     interpolation.add_argument("checkpoint", type=Path)
     add_count(interpolation, "--pairs", 1, 10**5, default=512)
     interpolation.set_defaults(command=_interpolation)
-    attributes = kinds.add_parser("attributes", help="what sliders and attribute vectors do")
+    attributes = kinds.add_parser("attributes", help="measure sliders and attribute vectors")
     attributes.add_argument("checkpoint", type=Path)
     attributes.add_argument("--split", default="test", choices=("train", "validation", "test"))
     add_count(attributes, "--windows", 1, 10**6, default=512)
@@ -66,10 +68,10 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
 
 def _add_reconstruction(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoints", type=Path, nargs="+")
-    parser.add_argument("--drums", type=Path, help="the data set of models of drums")
-    parser.add_argument("--lines", type=Path, help="that of melodies and trios")
+    parser.add_argument("--drums", type=Path, help="the data set for models of drums")
+    parser.add_argument("--lines", type=Path, help="the data set for models of melodies and trios")
     parser.add_argument("--out", type=Path, required=True)
-    add_count(parser, "--windows", 1, 10**6, help="of each model at most, evenly spread")
+    add_count(parser, "--windows", 1, 10**6, help="the most windows per model, evenly spread")
     parser.set_defaults(command=_reconstruction)
 
 
@@ -93,10 +95,16 @@ def _reconstruction(options: argparse.Namespace) -> None:
 
 
 def _add_long_term(parser: argparse.ArgumentParser) -> None:
-    add_count(parser, "--steps", 1, 10**7, help="of training; by default the presets'")
-    parser.add_argument("--flat", type=Path, metavar="CHECKPOINT", help="in place of training it")
-    parser.add_argument("--one-z", type=Path, metavar="CHECKPOINT", help="in place of training it")
-    parser.add_argument("--hier", type=Path, metavar="CHECKPOINT", help="in place of training it")
+    add_count(parser, "--steps", 1, 10**7, help="training steps; by default those of the presets")
+    parser.add_argument(
+        "--flat", type=Path, metavar="CHECKPOINT", help="use this instead of training it"
+    )
+    parser.add_argument(
+        "--one-z", type=Path, metavar="CHECKPOINT", help="use this instead of training it"
+    )
+    parser.add_argument(
+        "--hier", type=Path, metavar="CHECKPOINT", help="use this instead of training it"
+    )
     parser.add_argument(
         "--also", nargs="+", default=[], metavar="NAME=CHECKPOINT", help="further rows"
     )
@@ -213,9 +221,12 @@ def _attributes(options: argparse.Namespace) -> None:
 def _add_feel(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--split", default="test", choices=("train", "validation", "test"))
-    add_count(parser, "--windows", 1, 10**6, default=1000, help="at most, evenly spread")
+    add_count(parser, "--windows", 1, 10**6, default=1000, help="the most windows, evenly spread")
     parser.add_argument(
-        "--deterministic", type=Path, metavar="CHECKPOINT", help="of groove_lab_means, to compare"
+        "--deterministic",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="a checkpoint of groove_lab_means, to compare",
     )
     parser.set_defaults(command=_feel)
 

@@ -58,18 +58,16 @@ def _make_parser() -> argparse.ArgumentParser:
     is_script = Path(sys.argv[0]).stem == "musicvae"
     program = "musicvae" if is_script else "python -m musicvae_core"
     parser = argparse.ArgumentParser(prog=program, description=_WHAT)
-    parser.add_argument("-v", "--verbose", action="store_true", help="log what is done")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log more")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    add_data(commands.add_parser("data", help="read the data set and print what is in it"))
+    add_data(commands.add_parser("data", help="read a data set and print its contents"))
     add_checkpoint_commands(commands)
     _add_evaluate(commands.add_parser("evaluate", help="measure a checkpoint on held-out music"))
-    add_experiment(commands.add_parser("experiment", help="make the figures of a model card"))
-    _add_sample(
-        commands.add_parser("sample", help="draw grooves or melodies and write them as files")
-    )
+    add_experiment(commands.add_parser("experiment", help="run an experiment of the model cards"))
+    _add_sample(commands.add_parser("sample", help="sample grooves, melodies or trios into files"))
     add_interpolate(commands.add_parser("interpolate", help="morph between MIDI files"))
     add_lab_commands(commands)
-    _add_render(commands.add_parser("render", help="make a WAV file of a MIDI file"))
+    _add_render(commands.add_parser("render", help="render a MIDI file as WAV"))
     _add_bench(commands.add_parser("bench", help="measure speed on this machine"))
     return parser
 
@@ -78,10 +76,10 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path)
     add_data_source(parser)
     parser.add_argument("--split", default="test", choices=("train", "validation", "test"))
-    add_count(parser, "--limit", 1, 10**6, help="use this many windows, evenly spread")
+    add_count(parser, "--limit", 1, 10**6, help="use at most this many windows, evenly spread")
     add_seed(parser)
     parser.add_argument("--prior", choices=("learned", "normal"))
-    parser.add_argument("--json", action="store_true", help="one line, for programs")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON")
     parser.set_defaults(command=_evaluate)
 
 
@@ -102,11 +100,11 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _add_sample(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("-n", type=int, default=16, help="how many")
+    parser.add_argument("-n", type=int, default=16, help="how many to sample")
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     add_count(parser, "--bars", 1, MAX_BARS, help="repeat each to this many bars")
-    parser.add_argument("--tempo", type=float, default=120.0, help="beats a minute")
+    parser.add_argument("--tempo", type=float, default=120.0, help="beats per minute")
     parser.add_argument("--prior", default="learned", choices=("learned", "normal"))
     parser.add_argument("--out", type=Path, required=True)
     add_loop(parser)
@@ -174,10 +172,10 @@ def _add_render(parser: argparse.ArgumentParser) -> None:
     add_map(parser)
     parser.add_argument("--kit", help="a drum kit of the SoundFont, by name")
     parser.add_argument("--soundfont", type=Path)
-    parser.add_argument("--tempo", type=float, help="beats a minute, in place of the file's")
-    what = "the melody in place of the drums: that of --track, or the highest line"
+    parser.add_argument("--tempo", type=float, help="beats per minute, instead of the file's")
+    what = "play the melody instead of the drums: that of --track, or the highest line"
     parser.add_argument("--melody", action="store_true", help=what)
-    instrument = "the General MIDI instrument of the melody, in place of the file's"
+    instrument = "the General MIDI instrument of the melody, instead of the file's"
     add_count(parser, "--program", 0, 127, help=instrument)
     parser.set_defaults(command=_render)
 
@@ -218,16 +216,16 @@ def _render_melody(options: argparse.Namespace) -> None:
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--checkpoint", type=Path, help="by default the shipped drums_2bar")
-    parser.add_argument("--data", type=Path, help="measure MIDI reading on these files")
+    parser.add_argument("--checkpoint", type=Path, help="default: the shipped drums_2bar")
+    parser.add_argument("--data", type=Path, help="a data set for measuring MIDI reading")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--compile", action="store_true", help="measure compiled models")
     parser.add_argument(
         "--table",
         action="store_true",
-        help="decoding and training alone, as they are and compiled, beside what memory allows",
+        help="only decoding and training, compiled and not, beside what memory allows",
     )
-    parser.add_argument("--json", action="store_true", help="one line, for programs")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON")
     parser.set_defaults(command=_bench)
 
 

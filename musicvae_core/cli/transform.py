@@ -42,22 +42,24 @@ def add_interpolate(parser: argparse.ArgumentParser) -> None:
     add_loop(parser)
     parser.add_argument("--wav", action="store_true", help="write sound too, up to 6 minutes")
     parser.add_argument("--kit", help="a drum kit of the SoundFont, by name")
-    add_track(parser, where="of files that have nothing on channel 10")
+    add_track(parser, where="in files with nothing on channel 10")
     add_map(parser)
     parser.add_argument(
-        "--from-bar", type=int, help="where a longer file is cut; by default its first with a hit"
+        "--from-bar",
+        type=int,
+        help="the first bar to take from a longer file; by default its first with a hit",
     )
-    parser.add_argument("--tempo", type=float, help="in place of the first file's")
+    parser.add_argument("--tempo", type=float, help="beats per minute, instead of the first file's")
     parser.add_argument("--temperature", type=float, default=0.0)
     add_seed(parser)
     parser.add_argument(
         "--curve",
         choices=("refined", "slerp", "lerp"),
         default="refined",
-        help="what lies between is drawn towards what is played; plain curves are for comparison",
+        help="refined is pulled towards real music; the others are for comparison",
     )
     parser.add_argument("--exact-ends", action="store_true", help="keep the files' own notes")
-    of_steps = "of each step in the piece; by default the model's"
+    of_steps = "bars per step of the piece; by default the model's length"
     add_count(parser, "--bars", 1, MAX_BARS, help=of_steps)
     parser.set_defaults(command=_interpolate)
 
@@ -154,21 +156,25 @@ def add_lab_commands(commands: Any) -> None:
     drumify = _add(commands, "drumify", "make a kit part of any rhythm", _drumify, _read_rhythm)
     transfer = _add(commands, "transfer", "play the notes with the feel of another", _transfer)
     fill = _add(commands, "fill", "rewrite voices or bars, keep the rest", _fill)
-    more = _add(commands, "continue", "go on from where the file ends", _continue)
+    more = _add(commands, "continue", "continue where the file ends", _continue)
     for parser in (humanize, transfer):
         _add_amounts(parser)
     for parser in (drumify, fill, more):
-        parser.add_argument("--temperature", type=float, default=1.0, help="of the notes")
-        parser.add_argument("--hits-a-bar", type=float, help="of all voices together")
+        parser.add_argument(
+            "--temperature", type=float, default=1.0, help="temperature of the notes"
+        )
+        parser.add_argument("--hits-a-bar", type=float, help="hits per bar, over all voices")
     feel = transfer.add_argument_group("whose feel").add_mutually_exclusive_group(required=True)
-    feel.add_argument("--feel", type=Path, metavar="FEEL.mid", help="of another file")
+    feel.add_argument("--feel", type=Path, metavar="FEEL.mid", help="a file whose feel to take")
     for parser in (humanize, drumify, fill, more):
         _add_names(parser)
     _add_names(feel)
-    add_track(transfer, "--feel-track", where="of FEEL.mid in place of channel 10")
+    add_track(transfer, "--feel-track", where="in FEEL.mid instead of channel 10")
     fill.add_argument("--voices", nargs="+", default=list(VOICES), metavar="VOICE")
-    fill.add_argument("--bars", nargs="+", metavar="BAR", help="such as 4 or 5-8; by default all")
-    more.add_argument("--bars", type=int, default=4, help="how many more")
+    fill.add_argument(
+        "--bars", nargs="+", metavar="BAR", help="bars such as 4 or 5-8; by default all"
+    )
+    more.add_argument("--bars", type=int, default=4, help="how many bars to add")
 
 
 def _add(
@@ -183,15 +189,17 @@ def _add(
     add_loop(parser)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--feel-temperature", type=float, default=1.0)
-    parser.add_argument("--checkpoint", type=Path, default=_SHIPPED, help="a groove lab's")
+    parser.add_argument(
+        "--checkpoint", type=Path, default=_SHIPPED, help="a groove lab's checkpoint"
+    )
     parser.set_defaults(command=lambda options: _run(options, play, read))
     return parser
 
 
 def _add_amounts(parser: argparse.ArgumentParser) -> None:
     for name, summary in (
-        ("dynamics", "0 keeps the file's, 100 uses the new ones, up to 200"),
-        ("timing", "the same of the timing"),
+        ("dynamics", "0 keeps the file's velocities, 100 uses the new ones, 200 exaggerates"),
+        ("timing", "the same for the timing"),
         ("quantise", "0 to 100: how far to move hits to the grid"),
     ):
         usual = 0.0 if name == "quantise" else 100.0
@@ -199,8 +207,8 @@ def _add_amounts(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_names(parser: Any) -> None:
-    parser.add_argument("--style", help="one of the data set's, such as funk")
-    parser.add_argument("--drummer", help="one of the data set's, drummer1 to drummer10")
+    parser.add_argument("--style", help="a style of the data set, such as funk")
+    parser.add_argument("--drummer", help="a drummer of the data set, drummer1 to drummer10")
 
 
 def _read_rhythm(path: Path, options: argparse.Namespace, grid: Grid) -> MidiReading:
