@@ -1,11 +1,21 @@
 """Writing a file whole or not at all."""
 
 import os
+import signal
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from musicvae_core.data.files import check_file, make_folder, write_atomically, write_content
+from musicvae_core.data.files import (
+    check_file,
+    make_folder,
+    temporary_folder,
+    write_atomically,
+    write_content,
+)
 from musicvae_core.errors import ConfigError
 
 
@@ -68,3 +78,44 @@ def test_unwritable_targets_are_reported_before_the_work(tmp_path):
             make_folder(target)
     make_folder(tmp_path / "new" / "folder")
     assert (tmp_path / "new" / "folder").is_dir()
+
+
+_HOLD_A_FOLDER = """
+import sys
+from pathlib import Path
+from musicvae_core.data.files import temporary_folder
+
+folder = temporary_folder("kits-")
+Path(folder.name, "pack").write_bytes(b"sounds")
+print(folder.name, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot lock a folder")
+def test_the_folder_of_a_killed_process_is_removed_and_those_in_use_stay(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # read the variable again
+    (tmp_path / "kits-new").mkdir()  # as one that is just being made
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").write_text("not ours")
+    (tmp_path / "kits-link").symlink_to(tmp_path / "other")
+    processes, folders = [], []
+    for _ in range(2):
+        command = [sys.executable, "-c", _HOLD_A_FOLDER]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        processes.append(process)
+        folders.append(Path(process.stdout.readline().strip()))
+    killed, running = processes
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert all(folder.is_dir() for folder in folders), "nobody has cleared up yet"
+    own = temporary_folder("kits-")
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"kits-new", "kits-link", "other", folders[1].name, Path(own.name).name}
+    assert (folders[1] / "pack").exists()
+    assert (tmp_path / "other" / "file").exists()
+    running.communicate("")
+    assert not folders[1].exists(), "a process that ends removes its own"
+    killed.stdin.close()
+    killed.stdout.close()

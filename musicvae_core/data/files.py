@@ -9,13 +9,15 @@ import json
 import logging
 import os
 import re
+import shutil
 import struct
 import tempfile
 import unicodedata
+import weakref
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -28,6 +30,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from musicvae_core.errors import CheckpointError, ConfigError, DataError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 _Made = TypeVar("_Made")
 
@@ -142,6 +149,57 @@ def remove_parts(folder: Path) -> None:
     """Remove the partial files that a killed `write_atomically` left in a folder."""
     for part in folder.glob(f".*{_PART}"):
         part.unlink(missing_ok=True)
+
+
+def temporary_folder(prefix: str) -> tempfile.TemporaryDirectory[str]:
+    """Make a folder that lasts as long as this process, in the system's temporary directory.
+
+    A killed process cannot remove its own: the next call with the same prefix does. Each process
+    holds a lock on its folder, which ends with the process, so those in use are left alone.
+
+    Parameters
+    ----------
+    prefix
+        How the folder's name begins; no other files in the temporary directory begin so.
+    """
+    for folder in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        _remove_abandoned(folder)
+    made = tempfile.TemporaryDirectory(prefix=prefix)
+    with suppress(OSError):
+        weakref.finalize(made, os.close, _locked(Path(made.name)))
+    return made
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove a folder of this user that no process has locked.
+
+    An empty one stays: it may be one that its process is about to lock.
+    """
+    with suppress(OSError):
+        if any(folder.iterdir()):
+            lock = _locked(folder)
+            if os.fstat(lock).st_uid == os.geteuid():
+                shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
+
+
+def _locked(folder: Path) -> int:
+    """Lock a folder, and return the file descriptor that holds the lock.
+
+    Raises
+    ------
+    OSError
+        If another process has locked it, or it cannot be locked at all.
+    """
+    if fcntl is None:
+        raise OSError(errno.ENOTSUP, "Folders cannot be locked", str(folder))
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
 
 
 def write_arrays(

@@ -21,7 +21,7 @@ import streamlit as st
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from streamlit.components.v1 import declare_component
 
-from musicvae_core.data.files import file_stem, write_content
+from musicvae_core.data.files import file_stem, temporary_folder, write_content
 from musicvae_core.errors import MusicVAEError
 from musicvae_core.music.drums import N_VOICES, VOICE_OF_PITCH
 from musicvae_core.music.forms import Music, form_of, parts_of, performed
@@ -330,7 +330,7 @@ def _pack_folder() -> tuple[TemporaryDirectory[str], str]:
     It belongs to a component that is never mounted: the public way to serve files that are not
     those of a session. Each server has its own address, so that no old pack is cached.
     """
-    folder = TemporaryDirectory(prefix="groove-space-")
+    folder = temporary_folder("groove-space-kits-")
     served = declare_component(Path(folder.name).name, path=folder.name)
     return folder, f"component/{served.name}/"
 
