@@ -91,6 +91,27 @@ def test_eight_new_grooves_are_playable_soon_after_a_click(page: Page) -> None:
     assert np.median(seconds) < allowed(PLAYABLE_SECONDS)
 
 
+_CLICK_THRICE = """
+button => {
+    for (let click = 0; click < 3; click++) button.click();
+}
+"""
+
+
+@everywhere
+def test_each_of_quick_clicks_makes_new_grooves_that_undo_takes_back_one_by_one(page: Page) -> None:
+    first_set = ids(page)
+    page.locator(".st-key-sample button:visible").evaluate(_CLICK_THRICE)
+    until(lambda: min(map(int, ids(page))) == 24, "the third set of eight")
+    wait_for_rest(page)
+    for first in (16, 8, 0):
+        page.locator(".st-key-undo button:visible").click()
+        until(lambda first=first: ids(page)[0] == str(first), f"the set that begins with {first}")
+        wait_for_rest(page)
+    assert ids(page) == first_set
+    assert page.locator(".st-key-undo button:visible").is_disabled()
+
+
 @everywhere
 def test_plays_only_after_a_click_and_then_loops_without_a_gap(page: Page) -> None:
     assert page.locator(".deck").evaluate("deck => deck.deck.analyser") is None

@@ -130,6 +130,20 @@ def test_a_length_that_the_model_cannot_play_takes_the_model_that_can(
     assert app.segmented_control(key="sample.bars").value == 16
 
 
+def test_each_press_of_sample_is_a_step_of_its_own(app: AppTest, studio: FakeStudio) -> None:
+    sets = [names(app.run())]
+    for seeds in ((1, 2), (3,)):  # two presses during one run, and one
+        app.session_state["sample.asked"] = seeds
+        app.session_state["seed"] = seeds[-1]
+        sets.append(names(app.run()))
+    assert [call["seed"] for call in studio.calls] == [0, 1, 2, 3]
+    press(app, "undo")
+    assert (names(app), app.number_input(key="seed").value) == (sets[1], 2)
+    press(app, "undo")
+    assert cards(app)[0]["note"] == "seed 1"
+    assert names(press(app, "undo")) == sets[0]
+
+
 def test_more_like_two_grooves_gives_both_their_neighbours(app: AppTest) -> None:
     app.run()
     first, second, *_ = cards(app)

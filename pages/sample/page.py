@@ -124,9 +124,19 @@ def sample() -> None:
 
 @run_to_completion()
 def _renew(studio: Studio, settings: _Settings) -> None:
+    """Do what was requested, each request as a step that can be undone.
+
+    A first visit samples by itself.
+    """
     _receive(studio, settings)
     plays = settings.model.plays
-    shelves.change(_handle_request(studio, settings, shelves.now(plays)), plays)
+    seeds = _REQUESTED.take()[-_MAX_PRESSES:]
+    shelves.change(_with_neighbours(studio, settings, shelves.now(plays)), plays)
+    if not (seeds or shelves.now(plays).entries):
+        seeds = (settings.seed,)
+    for seed in seeds:
+        renewed = _sampled(studio, replace(settings, seed=seed), shelves.now(plays))
+        shelves.change(renewed, plays)
 
 
 def _undo(plays: Plays) -> None:
@@ -267,10 +277,12 @@ def _choose_parts(model: ModelInfo) -> tuple[str, ...]:
     return tuple(part for part in model.parts if part in chosen)
 
 
-def _what_to_sample() -> tuple[object, ...]:
+def _what_to_sample(seed: int) -> tuple[object, ...]:
     """Return the values that decide what comes out."""
     keys = (*_WHAT_TO_SAMPLE, MODELS[PLAYS.get()].key)
-    return tuple(SessionVar[object](key, None).get() for key in keys)
+    return tuple(
+        seed if key == _SEED.key else SessionVar[object](key, None).get() for key in keys
+    )
 
 
 def _source_of(entry: Entry, studio: Studio) -> Source:
@@ -304,8 +316,10 @@ def _draw_deck(studio: Studio, plays: Plays) -> None:
 
 
 _N_NEIGHBOURS = 4
-_REQUESTED = SessionVar("sample.asked", False)
-"""Whether Sample was pressed: the next run of the page samples."""
+_REQUESTED = SessionVar[tuple[int, ...]]("sample.asked", ())
+"""The seed of each press of the button since the last run: the next run samples once for each."""
+_MAX_PRESSES = 8
+"""Of more presses during a run, such as by a key that is held down, only the last ones count."""
 _MORE = SessionVar[tuple[str, ...]]("sample.more", ())
 """Ids of entries: the next run of the page looks for their neighbours."""
 
@@ -325,22 +339,25 @@ def _draw_sample_button() -> None:
 
 def _request_samples() -> None:
     # Pressing again gives new ones; a seed that was typed in is used as it is.
-    if shelves.now(PLAYS.get()).sampled == _what_to_sample():
+    seed = _SEED.get()
+    if seed in _REQUESTED.get() or shelves.now(PLAYS.get()).sampled == _what_to_sample(seed):
         take_next_seed(_SEED)
-    _REQUESTED.set(True)
+    _REQUESTED.set((*_REQUESTED.get(), _SEED.get()))
 
 
-def _handle_request(studio: Studio, settings: _Settings, now: Shelf) -> Shelf:
-    """Return the shelf after Sample or "more like this"; a first visit samples by itself."""
-    asked = _REQUESTED.take()
+def _with_neighbours(studio: Studio, settings: _Settings, now: Shelf) -> Shelf:
+    """Return the shelf with neighbours of the entries for which "more like this" was pressed."""
     for entry in _MORE.take():
         if source := now.find(entry):
             seed = settings.seed + now.n_made
             takes = _neighbours(studio, settings, _as_edited(studio, source.take), seed)
             n_bars = source.take.groove.n_bars
             now = now.with_neighbours(source, [_cut(take, n_bars) for take in takes])
-    if not asked and now.entries:
-        return now
+    return now
+
+
+def _sampled(studio: Studio, settings: _Settings, now: Shelf) -> Shelf:
+    """Return the shelf with new takes; starred entries stay."""
     takes = studio.sample(
         settings.model.name,
         settings.n,
@@ -352,7 +369,7 @@ def _handle_request(studio: Studio, settings: _Settings, now: Shelf) -> Shelf:
     )
     kept = {entry.id for entry in now.entries if favourites.has(edited(entry.take.groove))}
     takes = [_cut(take, settings.n_bars) for take in takes]
-    return now.renewed(takes, settings.note, kept, _what_to_sample())
+    return now.renewed(takes, settings.note, kept, _what_to_sample(settings.seed))
 
 
 def _neighbours(studio: Studio, settings: _Settings, take: Take, seed: int) -> list[Take]:
