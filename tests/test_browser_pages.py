@@ -57,6 +57,9 @@ async (button) => {
 """The contrast of a button's text with what lies behind it, by WCAG 2.1, section 1.4.3."""
 
 
+_TEXT_AFTER = "header => getComputedStyle(header, '::after').content.replaceAll(/['\"]/g, '')"
+
+
 @pytest.fixture(scope="module")
 def page(address: str, browser: Browser) -> Iterator[Page]:
     """A page that the tests lead from one address to the next, which cancels requests."""
@@ -109,6 +112,8 @@ def test_a_page_has_a_play_button_first_on_a_phone_and_names_without_icons(
 ) -> None:
     page.set_viewport_size(PHONE)
     visit(page, name)
+    said = page.locator(".stAppHeader").evaluate(_TEXT_AFTER)
+    assert said == (name or "sample").replace("_", " ").capitalize()
     if name in WITH_CARDS:
         wait_for_sound(page)
         box = page.locator(".card .play").first.bounding_box()
@@ -228,6 +233,13 @@ def upload_bad_file(page: Page) -> Locator:
     said.wait_for()
     wait_for_rest(page)
     return said
+
+
+@on(real("groove_2bar"))
+def test_the_settings_of_the_map_are_one_row(page: Page) -> None:
+    page.set_viewport_size(DESK)
+    visit(page, "map")
+    assert page.locator(".st-key-settings").evaluate(_LINE)["spread"] <= 2
 
 
 @on(real("groove_16bar"))

@@ -103,7 +103,9 @@ def test_the_folder_of_a_killed_process_is_removed_and_those_in_use_stay(tmp_pat
     processes, folders = [], []
     for _ in range(2):
         command = [sys.executable, "-c", _HOLD_A_FOLDER]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         processes.append(process)
         folders.append(Path(process.stdout.readline().strip()))
     killed, running = processes

@@ -182,6 +182,7 @@ def _layout(atlas: Atlas, projection: str) -> dict[str, Any]:
             "yanchor": "top",
             "itemsizing": "constant",
             "maxheight": _LEGEND_PX,
+            "font": {"size": 10},
         },
         "uirevision": projection,
     }

@@ -25,10 +25,12 @@ from pages.shared.actions import as_text, in_background
 from pages.shared.card import Card, piece_card
 from pages.shared.collection import Source
 from pages.shared.deck import source_deck
-from pages.shared.play_settings import WIDTH, choose_bars, choose_model
+from pages.shared.play_settings import choose_bars, choose_model
 from pages.shared.store import SessionVar, persist_settings
 from pages.shared.studio import shared_studio
 
+_WIDTH = 134
+"""Pixels of a widget: all fit in one row of a screen of 1,440."""
 _POINTER = SessionVar("kept.map.at", (0.0, 0.0))
 """The position of the pointer on the path's strip."""
 
@@ -138,7 +140,8 @@ def _read_map_settings(studio: Studio) -> MapSettings:
     MusicVAEError
         If there is no model, or the model has no usable atlas.
     """
-    with st.container(horizontal=True, vertical_alignment="bottom", key="settings"):
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", key="settings")
+    with row:
         model = choose_model(studio.models(), lambda model: model.has_atlas)
         atlas = studio.atlas(model.name)
         fields = fields_of(atlas)
@@ -147,7 +150,7 @@ def _read_map_settings(studio: Studio) -> MapSettings:
             _PROJECTIONS,
             format_func=_PROJECTIONS.__getitem__,
             key="map.projection",
-            width=WIDTH,
+            width=_WIDTH,
             persist_state="session",
             help="t-SNE keeps neighbours together, but its long distances mean little; PCA "
             "shows the directions in which grooves differ most.",
@@ -157,7 +160,7 @@ def _read_map_settings(studio: Studio) -> MapSettings:
             fields,
             format_func=lambda key: fields[key].title,
             key=f"map.colour.{model.name}",
-            width=WIDTH,
+            width=_WIDTH,
             persist_state="session",
         )
         shown = _choose_shown(atlas, fields, model.name)
@@ -184,7 +187,7 @@ def _choose_shown(atlas: Atlas, fields: dict[str, Field], model: str) -> NDArray
         "Search",
         key="map.search",
         max_chars=100,
-        width=WIDTH,
+        width=_WIDTH,
         persist_state="session",
         placeholder="rock 120 beat",
         help="Any words: style, player, tempo, beat or fill, or name.",

@@ -280,9 +280,7 @@ def _choose_parts(model: ModelInfo) -> tuple[str, ...]:
 def _what_to_sample(seed: int) -> tuple[object, ...]:
     """Return the values that decide what comes out."""
     keys = (*_WHAT_TO_SAMPLE, MODELS[PLAYS.get()].key)
-    return tuple(
-        seed if key == _SEED.key else SessionVar[object](key, None).get() for key in keys
-    )
+    return tuple(seed if key == _SEED.key else SessionVar[object](key, None).get() for key in keys)
 
 
 def _source_of(entry: Entry, studio: Studio) -> Source:
