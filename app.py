@@ -22,6 +22,8 @@ from pages.shared.transport import draw_loop_toggle, draw_transport, send_kits
 _ASSETS = Path(__file__).parent / "assets"
 
 restore_session()
+# Before st.navigation, which otherwise makes the browser fetch the page's symbol from Google.
+st.set_page_config(page_icon=str(_ASSETS / "favicon.svg"), layout="wide")
 st.html(_ASSETS / "page.css")
 _PAGES = [
     st.Page(sample, title="Sample", icon=":material/casino:", default=True),
@@ -35,11 +37,7 @@ _PAGES = [
 ]
 register_pages(_PAGES)
 _page = st.navigation(_PAGES, position="top")
-st.set_page_config(
-    page_title=f"{_page.title} · Groove space",
-    page_icon=str(_ASSETS / "favicon.svg"),
-    layout="wide",
-)
+st.set_page_config(page_title=f"{_page.title} · Groove space")
 st.html(f"<style>:root {{ --page-name: '{_page.title}'; }}</style>")  # for assets/page.css
 reload_first_link()
 send_kits(shared_studio)

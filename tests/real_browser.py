@@ -206,7 +206,7 @@ def opened(browser: Browser, url: str, **options: object) -> Iterator[Page]:
     yield page
     seen = list(failures)  # closing cancels what is still under way
     context.close()
-    assert not seen
+    assert not seen, seen
 
 
 def is_left_behind(request: playwright.Request) -> bool:
