@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from musicvae_core.cli.main import main
 from musicvae_core.models.checkpoint import load_checkpoint
 from musicvae_core.models.musicvae import draw_batch, map_batch
 from musicvae_core.models.presets import override, preset
@@ -64,11 +65,14 @@ def environment(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def alone(midi_folder, environment, tmp_path_factory):
-    """A run in one process, of so many steps."""
+    """A run in one process, of so many steps: in this one, which has imported torch already."""
 
     def train(n_steps):
         out = tmp_path_factory.mktemp("alone")
-        run(command(midi_folder, out, n_steps), env=environment)
+        _, _, _, *arguments = command(midi_folder, out, n_steps)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("XDG_CACHE_HOME", environment["XDG_CACHE_HOME"])
+            assert main(arguments) == 0
         return out
 
     return train
