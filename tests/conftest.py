@@ -19,6 +19,13 @@ hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no other tests where only those in a browser are chosen: that takes ten seconds."""
+    is_for_browser = config.option.markexpr.partition(" ")[0] == "browser"
+    is_other = collection_path.match("test_*.py") and not collection_path.match("test_browser*.py")
+    return True if is_for_browser and is_other else None
+
+
 @pytest.fixture(autouse=True)
 def own_library(tmp_path, monkeypatch) -> Path:
     """Keep what a test keeps in a library of its own, which all its sessions share."""
