@@ -19,11 +19,20 @@ hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
 
+_IN_BROWSER = "test_browser*.py"
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Import no other tests where only those in a browser are chosen: that takes ten seconds."""
     is_for_browser = config.option.markexpr.partition(" ")[0] == "browser"
-    is_other = collection_path.match("test_*.py") and not collection_path.match("test_browser*.py")
+    is_other = collection_path.match("test_*.py") and not collection_path.match(_IN_BROWSER)
     return True if is_for_browser and is_other else None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Refuse a browser test in another file, where `pytest_ignore_collect` would lose it."""
+    if item.get_closest_marker("browser") and not item.path.match(_IN_BROWSER):
+        raise pytest.UsageError(f"{item.nodeid} is a browser test: its file must be {_IN_BROWSER}.")
 
 
 @pytest.fixture(autouse=True)

@@ -56,7 +56,7 @@ async ([title, turn, clicks, everyMs]) => {
 
 
 def open_page(page: Page, title: str) -> None:
-    """Click on a page's link until it is open.
+    """Click on a page's link until it is open, if it is not yet.
 
     Streamlit runs the last event it was sent, on the page that this one came from: an earlier
     click that arrives late brings the old page back.
@@ -64,12 +64,12 @@ def open_page(page: Page, title: str) -> None:
     link = page.get_by_test_id("stTopNavLink").filter(has_text=title)
     chosen = page.locator("[data-testid=stTopNavLink][aria-current=page]").filter(has_text=title)
     for _ in range(N_TRIES):
-        link.click()
-        with suppress(playwright.TimeoutError):
-            chosen.wait_for(timeout=PATIENCE_MS / N_TRIES)
         wait_for_rest(page)
         if chosen.is_visible():
             return
+        link.click()
+        with suppress(playwright.TimeoutError):
+            chosen.wait_for(timeout=PATIENCE_MS / N_TRIES)
     pytest.fail(f"{title} did not open in {N_TRIES} clicks")
 
 
@@ -95,7 +95,6 @@ def change_pages(address: str, browser: Browser, log: Path, titles: tuple[str, .
             session.send("Emulation.setCPUThrottlingRate", {"rate": SLOWDOWN})
             n_clicks += page.evaluate(_CLICK_MEANWHILE, [there, turn, CLICKS, EVERY_MS])
             session.send("Emulation.setCPUThrottlingRate", {"rate": 1})
-            wait_for_rest(page)
             open_page(page, there)  # if a click brought the old page back
             red = page.locator("[data-testid=stException]")
             assert red.count() == 0, f"{here} to {there}: {red.first.inner_text()}"
