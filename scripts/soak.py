@@ -3,13 +3,14 @@
     python -m scripts.soak [--sessions 20] [--minutes 10] [--pause 1] [--seed 0]
 
 Starts the app in its shipped configuration on a free port of this machine and stops it afterwards;
-needs Chromium and the playwright package. Each session samples at its own tempo, so that a loop
-from another session would be recognized by its length. All browsers share this machine with the
-server, so each draws five frames a second instead of sixty; sixty would take too much processor
-time from the server.
+needs Chromium and the playwright package. First each session visits every page once, so that the
+server has loaded what its sessions need before the time starts. Each session samples at its own
+tempo, so that a loop from another session would be recognized by its length. All browsers share
+this machine with the server, so each draws five frames a second instead of sixty; sixty would take
+too much processor time from the server.
 
 Exit status 1: the server logged an error, a page showed one, a session heard another's sound, or
-the server's memory grew by more than 5% after the first minute.
+the server's memory grew by more than 5% after the first minute of clicking.
 """
 
 from __future__ import annotations
@@ -129,10 +130,15 @@ class _Session:
             await asyncio.sleep(0.05)
         return state
 
-    async def click_until(self, deadline: float, pause_seconds: float) -> None:
-        """Go from page to page; on Sample draw grooves and play one."""
+    async def visit_all(self) -> None:
+        """Set the tempo, and visit every page once."""
         await self.timed("the first page", lambda: self.visit("Sample"))
         await self.timed("the tempo", self.set_tempo)
+        for title in self.rng.sample(_PAGES, len(_PAGES)):
+            await self.timed(title, lambda title=title: self.visit(title))
+
+    async def click_until(self, deadline: float, pause_seconds: float) -> None:
+        """Go from page to page; on Sample draw grooves and play one."""
         while time.monotonic() < deadline:
             title = self.rng.choice(_PAGES)
             await self.timed(title, lambda title=title: self.visit(title))
@@ -233,6 +239,8 @@ async def _soak(address: str, process: int, arguments: argparse.Namespace) -> _T
     async with async_playwright() as driver:
         browser = await driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         async with _sessions(browser, address, arguments, tally) as opened:
+            await asyncio.gather(*(one.visit_all() for one in opened))
+            tally.seconds.clear()
             begin = time.monotonic()
             watching = asyncio.create_task(_watch_memory(process, tally, begin))
             deadline = begin + 60 * arguments.minutes

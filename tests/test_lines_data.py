@@ -160,6 +160,20 @@ def test_transposition_moves_all_of_a_window_alike_and_stays_on_the_piano():
     assert (amounts == 0).mean() == pytest.approx(0.25 + 0.75 / 13, abs=0.06)
 
 
+def test_variants_of_windows_are_the_same_tunes_in_other_keys(folder):
+    windows = load_lines(folder).windows("train", 2)
+    one, same, other = (windows.varied(seed).classes for seed in (0, 0, 1))
+    assert one.dtype == windows.classes.dtype
+    assert np.array_equal(one, same)
+    assert not np.array_equal(one, other)
+    moves = one.astype(int) - windows.classes
+    is_pitch = windows.classes >= FIRST_PITCH_CLASS
+    assert (moves[~is_pitch] == 0).all()
+    for move, where in zip(moves, is_pitch, strict=True):
+        assert len(set(move[where])) == 1
+    assert np.abs(moves).max() <= 6
+
+
 def test_batches_follow_from_seed_and_step_and_favour_small_collections(folder):
     train = load_lines(folder).windows("train", 2)
     draw = {"batch_size": 500, "augmentation": 0.5, "seed": 3}

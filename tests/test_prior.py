@@ -227,6 +227,23 @@ def test_samples_of_a_fitted_prior_have_the_moments_of_the_codes(fitted, tiny_da
     torch.testing.assert_close(drawn.std(0), expected, rtol=0.2, atol=0)
 
 
+def test_windows_can_be_encoded_again_in_other_variants(fitted, tiny_dataset, monkeypatch):
+    checkpoint, _ = fitted
+    windows = tiny_dataset.windows("train", 2)
+    codes = []
+    monkeypatch.setattr(
+        "musicvae_core.training.fit_prior._descend",
+        lambda prior, mu, sigma, training: codes.append(mu) or prior,
+    )
+    fit_prior(checkpoint, windows, dataclasses.replace(TRAINING, n_variants=2), config=SMALL)
+    plain, *changed = codes[0].chunk(3)
+    assert torch.equal(plain, _encode_windows(checkpoint, windows.features)[0])
+    for seed, variant in enumerate(changed):
+        expected, _ = _encode_windows(checkpoint, windows.varied(seed).features)
+        assert torch.equal(variant, expected)
+    assert not torch.equal(*changed)
+
+
 @pytest.mark.parametrize("matrix_learning_rate", [None, 0.02])
 def test_the_matrices_of_the_blocks_are_fitted_by_whom_it_says(fitted, matrix_learning_rate):
     prior = fitted[1][0].prior

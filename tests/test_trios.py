@@ -162,6 +162,7 @@ def test_a_trio_trains_from_trained_parts_keeps_and_samples(dataset, folder, tmp
     assert kind_of(trained.config).plays == "piece"
     windows = dataset.windows("train", 16)
     fitted = fit_prior(trained, windows, PriorTraining(n_steps=3, batch_size=4))
+    assert fitted.prior.config.n_parts == 16 * len(TRIO)
     report = evaluate_lines(fitted, dataset, "test", limit=2)
     assert report["prior"]["name"] == "learned"
     assert {"melody_note_density", "chord_fit", "drums_step_density"} <= set(

@@ -137,9 +137,18 @@ class LineWindows:
         """
         rng = np.random.default_rng((seed, step))
         indices = np.searchsorted(self._cumulative_weights, rng.random(batch_size))
-        is_line = np.array([alphabet is LINE_CLASSES for alphabet in self.alphabets])
-        classes = _transpose(self.classes[indices], augmentation, rng, is_line)
+        classes = _transpose(self.classes[indices], augmentation, rng, self._is_line)
         return _Lookup(classes, self.alphabets)[:]
+
+    def varied(self, seed: int) -> LineWindows:
+        """Return the windows, each moved by up to `_MAX_TRANSPOSITION` semitones."""
+        rng = np.random.default_rng((seed, 2))
+        moved = _transpose(self.classes, 1.0, rng, self._is_line)
+        return replace(self, classes=moved.astype(self.classes.dtype))
+
+    @property
+    def _is_line(self) -> NDArray[np.bool_]:
+        return np.array([alphabet is LINE_CLASSES for alphabet in self.alphabets])
 
     @cached_property
     def _cumulative_weights(self) -> NDArray[np.float64]:

@@ -74,6 +74,11 @@ class Windows:
         rng = np.random.default_rng((seed, step))
         return augment(self.features[chosen], augmentation, rng, self.grid)
 
+    def varied(self, seed: int) -> Windows:
+        """Return the windows, each recombined with others; see `augment`."""
+        rng = np.random.default_rng((seed, 2))
+        return replace(self, features=augment(self.features, 1.0, rng, self.grid))
+
     def take(self, indices: NDArray[np.floating] | NDArray[np.integer]) -> Windows:
         """Return the windows at these indices, which are rounded down."""
         chosen = indices.astype(np.int64)
@@ -112,6 +117,9 @@ class AnyWindows(Protocol):
         self, step: int, batch_size: int, *, augmentation: float, seed: int
     ) -> NDArray[np.float32]:
         """Return the features (B, T, F) for a training step."""
+
+    def varied(self, seed: int) -> Self:
+        """Return the windows, each changed as training changes them."""
 
 
 _WindowsT_co = TypeVar("_WindowsT_co", bound=AnyWindows, covariant=True)

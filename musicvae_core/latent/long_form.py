@@ -203,7 +203,7 @@ def _redrawn(
 ) -> Codes:
     """Resample the chosen dimensions of z (Z,) by an amount."""
     prior = checkpoint.prior
-    if prior is None or prior.config.n_parts != checkpoint.config.n_bars:
+    if prior is None or prior.config.n_parts == 1:
         moved = slerp(z, _drawn(checkpoint, seed), amount)
         return np.where(chosen, moved, z).astype(np.float32)
     drawn = prior.redraw(

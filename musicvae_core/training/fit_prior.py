@@ -54,6 +54,9 @@ class PriorTraining:
         Scale of the posterior noise added to each code's mean, drawn anew at every visit: 1
         samples the posterior, 0 uses its mean. Some noise keeps the flow from memorising the
         codes.
+    n_variants
+        How many more times each window is encoded, changed in another way each time
+        (`AnyWindows.varied`).
     """
 
     n_steps: int = 20_000
@@ -64,6 +67,7 @@ class PriorTraining:
     n_warm_up: int = 50
     average_decay: float = 0.999
     posterior_noise: float = 0.3
+    n_variants: int = 0
 
 
 @torch.inference_mode()
@@ -98,17 +102,23 @@ class _GaussianTraining:
 def prior_training(config: Any) -> Any:
     """Return the default settings for fitting the prior of a model of this configuration.
 
-    A prior over bars, whose network is slower, is fitted with Muon.
+    A prior over bars, whose network is slower, is fitted with Muon; that of melodies and trios,
+    to their codes in four keys.
     """
     raise ConfigError(f"There is no prior to fit to a model of {type(config).__name__}.")
 
 
 @prior_training.register
 def _(config: ModelConfig) -> PriorTraining:
+    n_variants = 0 if kind_of(config).plays == "drums" else 3
     if config.n_z_parts == 1:
-        return PriorTraining()
+        return PriorTraining(n_variants=n_variants)
     return PriorTraining(
-        n_steps=12_000, batch_size=96, learning_rate=3e-3, matrix_learning_rate=0.02
+        n_steps=12_000,
+        batch_size=96,
+        learning_rate=3e-3,
+        matrix_learning_rate=0.02,
+        n_variants=n_variants,
     )
 
 
@@ -120,13 +130,13 @@ def _(config: LabConfig) -> _GaussianTraining:
 def _prior_config(model: ModelConfig) -> PriorConfig:
     """Return the dimensions of the prior network for a model's codes.
 
-    It attends over bars if they share z; for melodies it is smaller, to keep checkpoints small.
+    It attends over bars if they share z, and over the parts of each bar if there are several; for
+    melodies it is smaller, to keep checkpoints small.
     """
     spread = 1.03 if kind_of(model).plays == "drums" else 1.0
     if model.n_z_parts > 1:
-        return PriorConfig(
-            width=256, depth=4, n_parts=model.n_z_parts, n_solver_steps=16, spread=spread
-        )
+        n_parts = model.n_z_parts * len(kind_of(model).alphabets)
+        return PriorConfig(width=256, depth=4, n_parts=n_parts, n_solver_steps=16, spread=spread)
     if kind_of(model).plays == "drums":
         return PriorConfig(n_solver_steps=6 if model.head == "groove" else 4)
     return PriorConfig(width=384, depth=4, spread=spread)
@@ -176,7 +186,9 @@ def _fit_flow(
     continue from, which stays unchanged; its own dimensions then count.
     """
     torch.manual_seed(training.seed)
-    mu, sigma = _encode_windows(checkpoint, windows.features)
+    several = [windows, *(windows.varied(seed) for seed in range(training.n_variants))]
+    encoded = [_encode_windows(checkpoint, some.features) for some in several]
+    mu, sigma = (torch.cat(one) for one in zip(*encoded, strict=True))
     if start is None:
         prior = LatentPrior(config or _prior_config(model.config), model.config.z_size)
     else:
