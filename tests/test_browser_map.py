@@ -245,7 +245,7 @@ def test_the_middle_of_a_lasso_plays_and_the_inside_is_listed(page: Page) -> Non
 
 @faked
 def test_a_journey_moves_a_point_along_its_path(page: Page) -> None:
-    page.get_by_text("adds to the path").click()
+    page.get_by_text("adds to path").click()
     page.get_by_text("Click two points").wait_for()
     there = points(page)
     for point in (there[0], there[len(there) // 2], there[-1]):
@@ -312,7 +312,7 @@ def swipe(page: Page, x: float, y: float, up: float) -> None:
 
 @faked
 def test_dragging_the_strip_moves_the_point(page: Page) -> None:
-    page.get_by_text("adds to the path").click()
+    page.get_by_text("adds to path").click()
     page.get_by_text("Click two points").wait_for()
     there = points(page)
     for point in (there[0], there[-1]):

@@ -56,16 +56,17 @@ def fit_vectors(checkpoint: Checkpoint, dataset: WindowSource[Any]) -> Attribute
     generalised least squares.
     """
     config = checkpoint.config
+    kind = kind_of(config)
+    form = FORMS[kind.plays]
+    if not form.controls:
+        raise ConfigError(f"A model of {form.nouns} has no attributes to steer by.")
     windows = dataset.windows("train", config.n_bars, minimum=_MIN_CODES)
     if len(windows) > _MAX_FITTED:
         windows = windows.take(np.linspace(0, len(windows) - 1, _MAX_FITTED))
     features = windows.features[:]
     codes = encode_features(checkpoint, features).astype(np.float64)
-    kind = kind_of(config)
     attributes = kind.attributes(features, config)
-    names = np.array([name for name in FORMS[kind.plays].controls if name in attributes])
-    if not len(names):
-        raise ConfigError(f"A model of {FORMS[kind.plays].nouns} has no attributes to steer by.")
+    names = np.array([name for name in form.controls if name in attributes])
     table = np.stack([attributes[name] for name in names], axis=1)
     varies = table.std(axis=0) > 0
     names, table = names[varies], table[:, varies]

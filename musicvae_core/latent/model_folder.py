@@ -20,7 +20,7 @@ from musicvae_core.models.kinds import CONFIGS, kind_of
 from musicvae_core.models.lab import GrooveLab
 from musicvae_core.music.piece import Plays
 
-_MODEL_ORDER = ("groove_2bar", "drums_2bar")
+_MODEL_ORDER = ("groove_2bar", "drums_2bar", "melody_2bar")
 """Models are listed in this order, then by name; the first is the app's default."""
 
 _LAB_MODEL = "groove_lab"

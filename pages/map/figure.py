@@ -206,6 +206,14 @@ def _layout(atlas: Atlas, projection: str) -> dict[str, Any]:
     }
 
 
+_SONG_FIELDS = {
+    "melody_note_density": ("Busy melody", "notes a bar", 1.0),
+    "melody_average_interval": ("Intervals", "semitones", 1.0),
+    "bass_note_density": ("Busy bass", "notes a bar", 1.0),
+    "chord_fit": ("Melody in the bass's chord", "% of notes", 100.0),
+    "bass_with_kick": ("Bass with the kick", "% of notes", 100.0),
+}
+"""The attributes of songs that colour a map: title, unit, and scale of each."""
 _LABELS = {"style": "Style", "drummer": "Drummer", "kind": "Beat or fill"}
 TEMPO = "tempo"
 _WORD = re.compile(r"[^\W_]+")
@@ -258,6 +266,12 @@ def fields_of(atlas: Atlas) -> dict[str, Field]:
         found[TONIC] = Field("Key", "", np.array(MAJOR_KEYS)[tonics])
     tempos = np.array([one.tempo_bpm for one in performances])
     found[TEMPO] = Field("Tempo", "bpm", tempos[atlas.performance])
+    if "chord_fit" in atlas.attributes:  # songs: each is its own style
+        found["style"] = replace(found["style"], title="Song")
+        return found | {
+            name: Field(title, unit, atlas.attributes[name].astype(np.float64) * scale)
+            for name, (title, unit, scale) in _SONG_FIELDS.items()
+        }
     controls = LINE_CONTROLS if TONIC in atlas.attributes else CONTROLS
     for name, values in atlas.attributes.items():
         if name == TONIC:

@@ -29,7 +29,7 @@ from pages.shared.play_settings import choose_bars, choose_model
 from pages.shared.store import SessionVar, persist_settings
 from pages.shared.studio import shared_studio
 
-_WIDTH = 134
+_WIDTH = 120
 """Pixels of a widget: all fit in one row of a screen of 1,440."""
 _POINTER = SessionVar("kept.map.at", (0.0, 0.0))
 """The position of the pointer on the path's strip."""
@@ -129,7 +129,7 @@ def _sources(
 _PROJECTIONS = {"tsne": "t-SNE", "pca": "PCA", "pca3": "PCA in 3D"}
 _HOVER = "map.hover"
 persist_settings({_HOVER: bool})
-_CLICKS = {False: "plays", True: "adds to the path"}
+_CLICKS = {False: "plays", True: "adds to path"}
 
 
 def _read_map_settings(studio: Studio) -> MapSettings:
