@@ -207,9 +207,13 @@ def test_a_shipped_atlas_has_many_points_in_little_room(name):
     assert len(atlas) >= {"melody_16bar": 1200, "trio_16bar": 400}.get(name, 3000)
     assert (SHIPPED_CHECKPOINTS / name / ATLAS_FILE).stat().st_size <= 6 * 2**20
     config = Studio().checkpoint(name).config
+    of_a_line = line_attributes(Line.from_notes([], config.n_bars))
     if kind_of(config).plays == "line":
-        n_styles, n_drummers = 5, 1
-        names = (TONIC, *line_attributes(Line.from_notes([], config.n_bars)))
+        n_styles, n_drummers, names = 5, 1, (TONIC, *of_a_line)
+    elif kind_of(config).plays == "piece":
+        n_styles, n_drummers = 100, 1
+        of_lines = (f"{part}_{name}" for part in ("melody", "bass") for name in of_a_line)
+        names = (*of_lines, "chord_fit", "octave_fit", "bass_with_kick", "kick_with_bass")
     else:
         n_styles, n_drummers, names = 11, 6, controls_of(config.has_feel)
     assert len({one.style for one in atlas.performances}) >= n_styles
