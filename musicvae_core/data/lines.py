@@ -142,9 +142,9 @@ class LineWindows:
 
     def varied(self, seed: int) -> LineWindows:
         """Return the windows, each moved by up to `_MAX_TRANSPOSITION` semitones."""
-        rng = np.random.default_rng((seed, 2))
-        moved = _transpose(self.classes, 1.0, rng, self._is_line)
-        return replace(self, classes=moved.astype(self.classes.dtype))
+        rng, classes = np.random.default_rng((seed, 2)), self.classes[:]
+        moved = _transpose(classes, 1.0, rng, self._is_line)
+        return replace(self, classes=moved.astype(classes.dtype))
 
     @property
     def _is_line(self) -> NDArray[np.bool_]:

@@ -77,7 +77,7 @@ class Windows:
     def varied(self, seed: int) -> Windows:
         """Return the windows, each recombined with others; see `augment`."""
         rng = np.random.default_rng((seed, 2))
-        return replace(self, features=augment(self.features, 1.0, rng, self.grid))
+        return replace(self, features=augment(self.features[:], 1.0, rng, self.grid))
 
     def take(self, indices: NDArray[np.floating] | NDArray[np.integer]) -> Windows:
         """Return the windows at these indices, which are rounded down."""
