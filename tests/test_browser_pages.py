@@ -16,6 +16,7 @@ from real_browser import (
     faked,
     on,
     real,
+    state,
     until,
     wait_for_rest,
     wait_for_sound,
@@ -173,6 +174,21 @@ def test_space_plays_and_stops_whatever_was_clicked_last(page: Page) -> None:
         wait_for_state(page, "now.playing === null")
         wait_for_rest(page)
         assert page.locator("[data-testid=stMain]").inner_text() == before, "a button was pressed"
+
+
+@faked
+def test_space_plays_a_new_groove_if_the_one_played_last_is_gone(page: Page) -> None:
+    visit(page, "")
+    wait_for_sound(page)
+    page.keyboard.press("Space")
+    wait_for_state(page, "now.playing !== null")
+    page.keyboard.press("Space")
+    wait_for_state(page, "now.playing === null")
+    old = state(page)["cards"][0]["id"]
+    page.get_by_role("button", name="New grooves").click()
+    wait_for_state(page, f"now.cards[0].id !== '{old}'")
+    page.keyboard.press("Space")
+    wait_for_state(page, "now.playing === now.cards[0].id")
 
 
 @faked

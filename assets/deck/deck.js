@@ -73,7 +73,7 @@ class Deck {
     this.data = data;
     const { messages, playback } = this;
     const gone = [...this.views].filter(([id]) => !data.cards.some((card) => card.id === id));
-    const lost = gone.some(([, view]) => playback.isOn(view));
+    const lost = gone.some(([, view]) => playback.wasLast(view));
     for (const [id, view] of gone) this.#remove(id, view);
     data.cards.forEach((card, index) => this.#place(card, index));
     if (!this.views.has(this.current?.card.id)) this.current = this.list.firstElementChild?.view ?? null;

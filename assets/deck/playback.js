@@ -27,12 +27,16 @@ export class Playback {
 
   // The view that plays, or played last; undefined if it is of another deck.
   get lastView() {
-    const key = (engine.now ?? engine.last)?.key;
-    return [...this.deck.views.values()].find((view) => this.#keyOf(view) === key);
+    return [...this.deck.views.values()].find((view) => this.wasLast(view));
   }
 
   isOn(view) {
     return Boolean(view.card) && engine.now?.key === this.#keyOf(view);
+  }
+
+  // Whether a view plays, or played last: then the space bar plays it.
+  wasLast(view) {
+    return Boolean(view.card) && (engine.now ?? engine.last)?.key === this.#keyOf(view);
   }
 
   toggle(view) {
@@ -49,8 +53,7 @@ export class Playback {
 
   // Switches playback to what the card shows now, in phase.
   playOn(view, options = {}) {
-    const isLast = !engine.now && engine.last?.key === this.#keyOf(view);
-    if (!this.isOn(view) && !isLast) return;
+    if (!this.wasLast(view)) return;
     engine.replace(patternOf(view), { ...options, now: this.#identity(view) });
   }
 
@@ -62,7 +65,8 @@ export class Playback {
     this.playOn(view, { passes: (passes) => passes * ratio });
   }
 
-  // If the playing groove is gone, a new one takes over on the next beat.
+  // If the groove that plays is gone, a new one takes over on the next beat; in silence, the space bar
+  // plays the new one.
   takeOver(view) {
     engine.replace(patternOf(view), { onBeat: true, passes: () => 0, now: this.#identity(view) });
   }

@@ -69,11 +69,11 @@ export class Engine extends EventTarget {
 
   // Lets another pattern take over. options.passes says how many passes into the new one the place
   // lies that is so many into the old; options.onBeat waits for the next beat; options.now: {key,
-  // name} of what takes over. In silence it is what the space bar will play, if it is the same key.
+  // name} of what takes over. In silence it is what the space bar will play.
   /** @param {any} pattern @param {any} [options] */
   replace(pattern, { passes, onBeat = false, now = {} } = {}) {
     if (!this.now) {
-      if (this.last?.key === now.key) this.last = { ...this.last, ...now, pattern };
+      this.last = { ...this.last, ...now, pattern };
       this.#changed();
       return;
     }
