@@ -241,6 +241,8 @@ def _add_fit_prior(parser: argparse.ArgumentParser) -> None:
     _add_store_folder(parser)
     add_count(parser, "--steps", 1, 10**7, help="optimiser steps")
     add_count(parser, "--batch-size", 1, 2**16, help="codes per step")
+    variants = "how many more times to encode each window, in other keys or recombined"
+    add_count(parser, "--variants", 0, 64, help=variants)
     add_seed(parser)
     parser.add_argument("--bits", type=int, choices=(32, 16, 8), default=16, help="bits per weight")
     parser.set_defaults(command=_fit_prior)
@@ -255,12 +257,17 @@ def _fit_prior(options: argparse.Namespace) -> None:
 
     make_folder(options.out)
     checkpoint = load_checkpoint(options.checkpoint, Module)
-    given = {"n_steps": options.steps, "batch_size": options.batch_size}
+    given = {
+        "n_steps": options.steps,
+        "batch_size": options.batch_size,
+        "n_variants": options.variants,
+    }
     changes = {name: value for name, value in given.items() if value is not None}
     training = prior_training(checkpoint.config)
     if not changes.keys() <= {field.name for field in dataclasses.fields(training)}:
         raise ConfigError(
-            f"The prior of {checkpoint.name} is fitted at once; leave out --steps and --batch-size."
+            f"The prior of {checkpoint.name} is fitted at once; "
+            "leave out --steps, --batch-size and --variants."
         )
     if options.continues and checkpoint.prior is None:
         raise ConfigError(f"{checkpoint.name} has no prior to continue; leave out --continue.")
