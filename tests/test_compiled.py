@@ -63,7 +63,6 @@ def test_the_plain_steps_make_the_same_as_the_fast_ones(name, temperature):
                 weights.mul_(1.5)
 
 
-@pytest.mark.usefixtures("steps_in_plain")
 def test_a_compiled_lab_keeps_what_is_held():
     groove, how = drummed_groove(np.random.default_rng(0), 4), {"voices": [KICK], "bars": [1]}
     expected = tiny_lab().fill_in(groove, **how, sampling=Sampling(seed=3))

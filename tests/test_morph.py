@@ -9,7 +9,6 @@ import torch
 from tiny_data import drummed_groove
 
 from musicvae_core.errors import CheckpointError, ConfigError, InvalidMusicError
-from musicvae_core.latent.codes import decode_sharing_noise
 from musicvae_core.latent.morph import (
     _compare,
     _fractions,
@@ -130,7 +129,7 @@ def test_equal_codes_decoded_alike_are_equal_and_else_are_not(name):
     model = build(preset(f"{name}_tiny").model).eval()
     z = torch.randn(1, model.config.z_size).repeat(6, 1)
     with torch.inference_mode():
-        alike = decode_sharing_noise(model, z, 1.0, torch.Generator().manual_seed(0))
+        alike = model.decode(z, 1.0, torch.Generator().manual_seed(0), share_noise=True)
         apart = model.decode(z, 1.0, torch.Generator().manual_seed(0))
         alone = model.decode(z[:1], 1.0, torch.Generator().manual_seed(0))
     assert (alike == alike[0]).all()
@@ -147,8 +146,8 @@ def test_shared_noise_is_the_same_for_any_number_of_codes(name, n):
     model = build(preset(f"{name}_tiny").model).eval()
     z = torch.randn(1, model.config.z_size).repeat(n, 1)
     with torch.inference_mode():
-        few = decode_sharing_noise(model, z[:2], 1.0, torch.Generator().manual_seed(0))
-        many = decode_sharing_noise(model, z, 1.0, torch.Generator().manual_seed(0))
+        few = model.decode(z[:2], 1.0, torch.Generator().manual_seed(0), share_noise=True)
+        many = model.decode(z, 1.0, torch.Generator().manual_seed(0), share_noise=True)
     assert (many[..., :N_VOICES] == few[0, :, :N_VOICES]).all()
 
 

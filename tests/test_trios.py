@@ -16,7 +16,6 @@ from musicvae_core.data.trios import form_of_set, load_trios
 from musicvae_core.errors import ConfigError, DataError, InvalidMusicError
 from musicvae_core.evaluation.experiments.reconstruction import reconstruction
 from musicvae_core.evaluation.metrics import _attributes, _copied_share, evaluate_lines
-from musicvae_core.latent.codes import decode_sharing_noise
 from musicvae_core.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from musicvae_core.models.config import ModelConfig
 from musicvae_core.models.kinds import build, kind_of
@@ -198,7 +197,9 @@ def test_all_parts_come_from_one_z_alone_or_in_a_batch():
     z = torch.randn(3, TINY.model.z_size)
     drawn = [model.decode(z[:n], 1.0, torch.Generator().manual_seed(5)) for n in (3, 2)]
     assert torch.equal(drawn[0][:2], drawn[1])
-    alike = decode_sharing_noise(model, z[:1].repeat(4, 1), 1.0, torch.Generator().manual_seed(5))
+    alike = model.decode(
+        z[:1].repeat(4, 1), 1.0, torch.Generator().manual_seed(5), share_noise=True
+    )
     assert torch.equal(alike, alike[:1].expand_as(alike))
     moved = z.clone().view(3, 16, 3, -1)
     moved[:, :, 2] += 5  # what the drums alone hear of z directly

@@ -8,15 +8,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from musicvae_core.errors import ConfigError, InvalidMusicError
 from musicvae_core.latent.atlas import Atlas
 from musicvae_core.models.checkpoint import Checkpoint
 from musicvae_core.models.config import MAX_TEMPERATURE
-from musicvae_core.models.heads import Noise
 from musicvae_core.models.kinds import kind_of
-from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.music.forms import FORMS, Music, form_of
 
 PriorName = Literal["learned", "normal"]
@@ -270,7 +267,7 @@ def decode_music(
 ) -> list[Any]:
     """Decode each code of (n, Z) into the music that the model plays.
 
-    With `share_noise`, every code is decoded with the same noise; see `decode_sharing_noise`.
+    With `share_noise`, every code is decoded with the same noise; see `MusicVAE.decode`.
 
     Raises
     ------
@@ -280,10 +277,7 @@ def decode_music(
     check_temperature(temperature)
     generator = torch.Generator().manual_seed(seed)
     z = torch.from_numpy(codes)
-    if share_noise:
-        features = decode_sharing_noise(checkpoint.model, z, temperature, generator)
-    else:
-        features = checkpoint.model.decode(z, temperature, generator)
+    features = checkpoint.model.decode(z, temperature, generator, share_noise)
     return [checkpoint.to_music(one, tempo_bpm) for one in features.numpy()]
 
 
@@ -293,53 +287,6 @@ def check_temperature(temperature: float) -> None:
         raise ConfigError(
             f"The temperature is {temperature:g}; it must lie in 0 to {MAX_TEMPERATURE:g}."
         )
-
-
-def decode_sharing_noise(
-    model: MusicVAE, z: Tensor, temperature: float, generator: torch.Generator | None = None
-) -> Tensor:
-    """Decode z (B, Z) into features (B, T, F), with the same noise for every code.
-
-    With independent noise, neighbouring steps of a morph would differ however close their codes
-    are. With shared noise, only the code changes along the path.
-    """
-    config = model.config
-    rows_a_code = config.n_bars if config.conductor_size else 1
-    decoder: Any = model.decoder
-    head = _SharedNoise(model.head, rows_a_code)
-    features: Tensor = decoder.generate(z, head, temperature, generator)
-    return features
-
-
-class _SharedNoise:
-    """A head that draws noise for one code and repeats it for every other.
-
-    A decoder has `rows_a_code` consecutive rows for each code. It may ask for noise in chunks
-    of rows that do not end with a code, so the position is kept from one call to the next.
-    """
-
-    def __init__(self, head: Any, rows_a_code: int) -> None:
-        self._head, self._rows_a_code, self._n_drawn = head, rows_a_code, 0
-        self._noise: Noise | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._head, name)
-
-    @property
-    def parts(self) -> dict[str, _SharedNoise]:
-        """The wrapped heads of the parts, each repeating its own noise."""
-        heads = self._head.parts.items()
-        return {name: _SharedNoise(head, self._rows_a_code) for name, head in heads}
-
-    def draw_noise(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Noise:
-        """Return the noise of the next rows, (T, rows)."""
-        n_steps, n_rows = shape
-        if self._noise is None:
-            self._noise = self._head.draw_noise((n_steps, self._rows_a_code), generator)
-        rows = torch.arange(self._n_drawn, self._n_drawn + n_rows) % self._rows_a_code
-        self._n_drawn += n_rows
-        parts = [None if part is None else part[:, rows] for part in self._noise]
-        return Noise(*parts)  # type: ignore[arg-type]  # only the hits are never None
 
 
 MIN_STEPS, MAX_STEPS = 3, 33

@@ -17,7 +17,6 @@ from musicvae_core.latent.codes import (
     MIN_STEPS,
     Codes,
     decode_music,
-    decode_sharing_noise,
     encode_music,
     refine_path,
     slerp,
@@ -355,7 +354,7 @@ def _codes(checkpoint: Checkpoint, corners: Codes, bars: _Bars, route: Route) ->
 def _decoded(checkpoint: Checkpoint, codes: Codes, route: Route, tempo_bpm: float) -> list[Groove]:
     generator = torch.Generator().manual_seed(route.seed)
     z = torch.from_numpy(codes)
-    features = decode_sharing_noise(checkpoint.model, z, route.temperature, generator).numpy()
+    features = checkpoint.model.decode(z, route.temperature, generator, share_noise=True).numpy()
     return [checkpoint.to_music(one, tempo_bpm) for one in features]
 
 

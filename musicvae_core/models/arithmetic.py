@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -235,6 +235,20 @@ def in_integers(module: _ModuleT) -> _ModuleT:
     return copied
 
 
+class Sampler(Protocol):
+    """Draws the steps of a sequence: a head with a temperature and the noise drawn for it."""
+
+    @property
+    def head(self) -> nn.Module:
+        """The head whose `projection` of a decoder state `draw` takes."""
+
+    def steps(self, n_steps: int) -> Sequence[Sampler]:
+        """Return one sampler per step."""
+
+    def draw(self, projected: Tensor) -> Tensor:
+        """Draw one step from projected states: (B, P) to (B, F) features."""
+
+
 @dataclass(frozen=True)
 class StepPlan:
     """The weights of a decoder and a head, arranged for free-running decoding.
@@ -304,9 +318,7 @@ class StepPlan:
         z: Tensor,
         step_inputs: Tensor | None,
         n_steps: int,
-        head: Any,
-        temperature: float,
-        noise: Any,
+        sampler: Sampler,
     ) -> Tensor:
         """Run the steps.
 
@@ -318,9 +330,8 @@ class StepPlan:
             (B, T, S), each step's own input; None for none.
         n_steps
             T.
-        head, temperature, noise
-            The head that samples the steps, its temperature, and the `heads.Noise` of the whole
-            sequence; None at temperature 0.
+        sampler
+            Draws the steps of the whole sequence.
 
         Returns
         -------
@@ -333,16 +344,15 @@ class StepPlan:
         *products, to_head = self.products
         *biases, head_bias = self.biases
         projected = z.new_empty(len(z), len(head_bias))
-        steps = noise.steps() if noise is not None else [None] * n_steps
         outputs = []
-        for first_bias, step_noise in zip(first_biases, steps, strict=True):
+        for first_bias, step in zip(first_biases, sampler.steps(n_steps), strict=True):
             for state, product, read, bias, own in zip(
                 layers, products, inputs, (first_bias, *biases), hidden, strict=False
             ):
                 product.sums(read, state.gates, bias)
                 product.store(own, state.advance())
             to_head.sums(inputs[-1], projected, head_bias)
-            outputs.append(head.draw(projected, temperature, step_noise))
+            outputs.append(step.draw(projected))
             to_head.store(previous, outputs[-1] * to_head.unit)
         return torch.stack(outputs, dim=1)  # (B, T, F)
 

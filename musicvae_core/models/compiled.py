@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from musicvae_core.errors import ConfigError
-from musicvae_core.models.arithmetic import StepPlan
+from musicvae_core.models.arithmetic import Sampler, StepPlan
 
 _N_WARM_UPS = 3
 _Step = Callable[..., tuple[Tensor, list[Tensor], list[Tensor]]]
@@ -67,16 +67,14 @@ class RunsSteps(nn.Module):
         z: Tensor,
         step_inputs: Tensor | None,
         n_steps: int,
-        head: Any,
-        temperature: float,
-        noise: Any,
+        sampler: Sampler,
     ) -> Tensor:
         """Run the steps of a plan; see `StepPlan.run`."""
         if self.backend is None:
-            return plan.run(z, step_inputs, n_steps, head, temperature, noise)
+            return plan.run(z, step_inputs, n_steps, sampler)
         if self._compiled is None or self._compiled.plan is not plan:
-            self._compiled = _CompiledRun(plan, head, self.backend)
-        return self._compiled(z, step_inputs, n_steps, temperature, noise)
+            self._compiled = _CompiledRun(plan, self.backend)
+        return self._compiled(z, step_inputs, n_steps, sampler)
 
 
 class _CompiledRun:
@@ -86,36 +84,32 @@ class _CompiledRun:
     ----------
     plan
         The weights.
-    head
-        The head that samples the steps.
     backend
         The compiler backend; see `torch.compile`.
     """
 
-    def __init__(self, plan: StepPlan, head: Any, backend: str) -> None:
-        self.plan, self._head, self._step = plan, head, _compiled_step(backend)
+    def __init__(self, plan: StepPlan, backend: str) -> None:
+        self.plan, self._step = plan, _compiled_step(backend)
         self._graphs: dict[Hashable, _CudaGraph] = {}
 
     @torch.no_grad()
     def __call__(
-        self, z: Tensor, step_inputs: Tensor | None, n_steps: int, temperature: float, noise: Any
+        self, z: Tensor, step_inputs: Tensor | None, n_steps: int, sampler: Sampler
     ) -> Tensor:
         """Run the steps; see `StepPlan.run`."""
         if z.device.type != "cuda":
-            return self._run(z, step_inputs, n_steps, temperature, noise)
-        arguments = (z, step_inputs, noise)
-        key = (_mapped(lambda one: one.shape, arguments), n_steps, temperature)
+            return self._run(z, step_inputs, n_steps, sampler)
+        arguments = (z, step_inputs, sampler)
+        key = (_mapped(lambda one: one.shape, arguments), n_steps)
         if key not in self._graphs:
 
-            def run(z: Tensor, step_inputs: Tensor | None, noise: Any) -> Tensor:
-                return self._run(z, step_inputs, n_steps, temperature, noise)
+            def run(z: Tensor, step_inputs: Tensor | None, sampler: Sampler) -> Tensor:
+                return self._run(z, step_inputs, n_steps, sampler)
 
             self._graphs[key] = _CudaGraph(run, arguments)
         return self._graphs[key](arguments)
 
-    def _run(
-        self, z: Tensor, step_inputs: Tensor | None, n_steps: int, temperature: float, noise: Any
-    ) -> Tensor:
+    def _run(self, z: Tensor, step_inputs: Tensor | None, n_steps: int, sampler: Sampler) -> Tensor:
         plan = self.plan
         initial, biases = plan.begin(z, step_inputs, n_steps)
         # Same memory layout as at later steps, so that the step is compiled only once.
@@ -124,17 +118,9 @@ class _CompiledRun:
             for half in torch.tanh(initial).chunk(2, dim=1)
         )
         previous, outputs = z.new_zeros(len(z), plan.n_features), []
-        steps = noise.steps() if noise is not None else [None] * n_steps
-        for bias, step_noise in zip(biases, steps, strict=True):
+        for bias, step in zip(biases, sampler.steps(n_steps), strict=True):
             previous, hidden, cells = self._step(
-                plan,
-                self._head,
-                temperature,
-                previous,
-                hidden,
-                cells,
-                bias.contiguous(),
-                step_noise,
+                plan, step, previous, hidden, cells, bias.contiguous()
             )
             outputs.append(previous)
         return torch.stack(outputs, dim=1)  # (B, T, F)
@@ -147,28 +133,24 @@ def _compiled_step(backend: str) -> _Step:
 
 def _take_step(
     plan: StepPlan,
-    head: Any,
-    temperature: float,
+    sampler: Sampler,
     previous: Tensor,
     hidden: list[Tensor],
     cells: list[Tensor],
     bias: Tensor,
-    noise: Any,
 ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     """Return the sample of one step, and the new states of the layers.
 
     Parameters
     ----------
-    plan, head, temperature
-        See `StepPlan.run`.
+    plan, sampler
+        The weights, and what draws this step.
     previous
         (B, F), the previous output.
     hidden, cells
         (B, H) for each layer.
     bias
         (B, 4H), the first layer's; see `StepPlan.begin`.
-    noise
-        The noise of this step.
     """
     below = previous
     new_hidden, new_cells = [], []
@@ -181,7 +163,7 @@ def _take_step(
         new_cells.append(forget * cell + enter * (2 * candidate - 1))
         below = out * torch.tanh(new_cells[-1])
         new_hidden.append(below)
-    return head.draw(to_head(below) + head_bias, temperature, noise), new_hidden, new_cells
+    return sampler.draw(to_head(below) + head_bias), new_hidden, new_cells
 
 
 class _CudaGraph:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from musicvae_core.models.arithmetic import (
     Arranged,
+    Sampler,
     StepPlan,
     on_whole_blocks,
     product_dtype,
@@ -108,6 +109,7 @@ class FlatDecoder(RunsSteps):
         head: CategoricalHead,
         temperature: float,
         generator: torch.Generator | None = None,
+        n_noise_rows: int | None = None,
     ) -> Tensor:
         """Free-running decoding: each step is conditioned on the previous sample.
 
@@ -121,31 +123,40 @@ class FlatDecoder(RunsSteps):
             Logit divisor; 0 takes the most likely choice.
         generator
             Source of randomness; unused at temperature 0.
+        n_noise_rows
+            Number of rows to draw noise for; it is repeated for the rest. None: for every row.
 
         Returns
         -------
         (B, T, F) features.
         """
 
-        def decode(z: Tensor) -> Tensor:  # noise is drawn row by row, so splitting changes nothing
-            noise = head.draw_noise((self.n_steps, len(z)), generator) if temperature > 0 else None
-            return self.run(z, self._step_inputs(z), self.n_steps, head, temperature, noise)
+        def draw_noise(n_rows: int) -> Noise | None:
+            return head.draw_noise((self.n_steps, n_rows), generator) if temperature > 0 else None
 
-        parts = torch.split(z, _CPU_ROWS) if z.device.type == "cpu" else [z]
+        shared = draw_noise(n_noise_rows) if n_noise_rows else None
+
+        # Noise is drawn row by row, so decoding in parts changes nothing.
+        def decode(z: Tensor, rows: Tensor) -> Tensor:
+            noise = draw_noise(len(z)) if shared is None else shared.select_rows(rows)
+            sampler = head.sampler(temperature, noise)
+            return self.run(z, self._step_inputs(z), self.n_steps, sampler)
+
+        n_rows = _CPU_ROWS if z.device.type == "cpu" else len(z)
+        rows = torch.arange(len(z), device=z.device) % (n_noise_rows or len(z))
+        parts = zip(torch.split(z, n_rows), torch.split(rows, n_rows), strict=True)
         if step_dtype(z.device) == torch.int8:  # exact for any number of rows
-            return torch.cat([decode(part) for part in parts])
-        return torch.cat([on_whole_blocks(decode, part) for part in parts])
+            return torch.cat([decode(*part) for part in parts])
+        return torch.cat([on_whole_blocks(decode, *part) for part in parts])
 
     def run(
         self,
         z: Tensor,
         step_inputs: Tensor | None,
         n_steps: int,
-        head: CategoricalHead,
-        temperature: float,
-        noise: Noise | None,
+        sampler: Sampler,
     ) -> Tensor:
-        """Free-running decoding with given noise.
+        """Free-running decoding with a given sampler.
 
         Parameters
         ----------
@@ -155,20 +166,20 @@ class FlatDecoder(RunsSteps):
             (B, T, step or context size): extra input of each step; None for none.
         n_steps
             T.
-        head, temperature, noise
-            As `StepPlan.run`.
+        sampler
+            As in `StepPlan.run`.
 
         Returns
         -------
         (B, T, F) features.
         """
-        dtype = step_dtype(z.device)
+        dtype, head = step_dtype(z.device), sampler.head
         plan = self._plans.get(
             dtype,
             [*self.to_initial.parameters(), *self.lstm.parameters(), *head.parameters()],
             lambda: StepPlan.of(self.to_initial, self.lstm, head, self.n_features, dtype),
         )
-        return self.run_plan(plan, z, step_inputs, n_steps, head, temperature, noise)
+        return self.run_plan(plan, z, step_inputs, n_steps, sampler)
 
 
 class _PartDecoders(nn.Module):
@@ -217,6 +228,7 @@ class _PartDecoders(nn.Module):
         head: PartsHead,
         temperature: float,
         generator: torch.Generator | None = None,
+        n_noise_rows: int | None = None,
     ) -> Tensor:
         """Decode z (B, P * Z) free-running into features (B, T, F); see `FlatDecoder.generate`.
 
@@ -225,7 +237,7 @@ class _PartDecoders(nn.Module):
         """
         decoders: list[Any] = list(self.parts)
         drawn = [
-            decoder.generate(own, part, temperature, _spawned(generator))
+            decoder.generate(own, part, temperature, _spawned(generator), n_noise_rows)
             for decoder, part, own in zip(
                 decoders, head.parts.values(), z.chunk(len(decoders), dim=-1), strict=True
             )
@@ -354,12 +366,16 @@ class ConductorDecoder(nn.Module):
         head: AnyHead,
         temperature: float,
         generator: torch.Generator | None = None,
+        n_noise_rows: int | None = None,
     ) -> Tensor:
-        """Free-running decoding of all bars in parallel; see `FlatDecoder.generate`."""
+        """Free-running decoding of all bars in parallel; see `FlatDecoder.generate`.
+
+        The bottom decoder has one row per bar.
+        """
         half = product_dtype(z.device) == torch.bfloat16
         with torch.autocast(z.device.type, torch.bfloat16, enabled=half):
             embeddings = self.embeddings(z).float()
-        return self.generate_bars(embeddings, head, temperature, generator)
+        return self.generate_bars(embeddings, head, temperature, generator, n_noise_rows)
 
     def generate_bars(
         self,
@@ -367,10 +383,11 @@ class ConductorDecoder(nn.Module):
         head: AnyHead,
         temperature: float,
         generator: torch.Generator | None = None,
+        n_noise_rows: int | None = None,
     ) -> Tensor:
         """Decode bars from their embeddings (B, U, bar size) into features (B, T, F)."""
         rows = embeddings.flatten(0, 1)  # (B * U, bar size)
-        features: Tensor = self.bottom.generate(rows, head, temperature, generator)
+        features: Tensor = self.bottom.generate(rows, head, temperature, generator, n_noise_rows)
         return features.view(len(embeddings), -1, features.shape[-1])
 
 

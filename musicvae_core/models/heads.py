@@ -3,6 +3,7 @@
 All heads share one interface, so that decoders, losses and sampling treat them alike:
 `log_prob` scores the ground truth, `draw_noise` draws all the noise of a sequence in advance,
 and `sample` turns a state and its noise into the features that are returned and fed back.
+Free-running decoding draws the same steps faster, with the head's `sampler`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from musicvae_core.models import mixture
-from musicvae_core.models.arithmetic import on_whole_blocks
+from musicvae_core.models.arithmetic import Sampler, on_whole_blocks
 from musicvae_core.music.drums import DRUM_CLASSES, N_FEATURES, N_VOICES, OFFSET_SCALE, Alphabet
 from musicvae_core.music.grid import COMMON_TIME, VELOCITY_LEVELS, Grid
 
@@ -49,6 +50,13 @@ class Noise(NamedTuple):
         parts += [part.unbind(0) for part in (self.components, self.values) if part is not None]
         return [Noise(*step) for step in zip(*parts, strict=True)]
 
+    def select_rows(self, rows: Tensor) -> Noise:
+        """Return the noise of some of the B examples, by index; an index may repeat."""
+        components, values = (
+            None if part is None else part[:, rows] for part in (self.components, self.values)
+        )
+        return Noise(self.hits[:, rows], components, values)
+
 
 def _uniform(
     shape: tuple[int, ...], width: int, like: Tensor, generator: torch.Generator | None
@@ -68,6 +76,23 @@ def _uniform(
 
 def _to_gumbel(uniform: Tensor) -> Tensor:
     return uniform.log_().neg_().log_().neg_()
+
+
+class _HeadSampler(NamedTuple):
+    """A head with a temperature and the noise of a sequence or of a step; see `Sampler`."""
+
+    head: CategoricalHead
+    temperature: float
+    noise: Noise | None
+
+    def steps(self, n_steps: int) -> list[_HeadSampler]:
+        """Return one sampler per step."""
+        noise = [None] * n_steps if self.noise is None else self.noise.steps()
+        return [self._replace(noise=one) for one in noise]
+
+    def draw(self, projected: Tensor) -> Tensor:
+        """Draw one step from projected states."""
+        return self.head.draw(projected, self.temperature, self.noise)
 
 
 class CategoricalHead(nn.Module):
@@ -146,6 +171,10 @@ class CategoricalHead(nn.Module):
         needs a single matrix product.
         """
         return self.to_logits.weight, self.to_logits.bias
+
+    def sampler(self, temperature: float, noise: Noise | None) -> Sampler:
+        """Return what draws a sequence with given noise; None at temperature 0."""
+        return _HeadSampler(self, temperature, noise)
 
     def draw(self, projected: Tensor, temperature: float, noise: Noise | None) -> Tensor:
         """Draw one step from a projected state: (..., P) to (..., F) features."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from musicvae_core.models.heads import (
     velocity_to_unit,
 )
 from musicvae_core.models.prior import CodeNoise
-from musicvae_core.music.drums import DRUM_CLASSES, N_VOICES
+from musicvae_core.music.drums import N_VOICES
 from musicvae_core.music.grid import COMMON_TIME, Grid
 
 _RAREST = 0.03
@@ -56,19 +56,38 @@ def known_of(given: Conditioning, device: torch.device | str = "cpu") -> _Known:
     return _Known(*(torch.from_numpy(part).to(device) for part in parts))
 
 
-class _ConstrainedNoise(NamedTuple):
-    """The noise of a sequence, (T, B, ...), and the constraints on its output."""
+class _ConstrainedSampler(NamedTuple):
+    """Draws the unknown cells of a sequence or of a step; see `Sampler` and `LabHead.draw_unknown`.
 
+    known, forbidden: (T, B, ...) for a sequence, (B, ...) for a step.
+    """
+
+    head: LabHead
+    temperature: float
+    feel_temperature: float
     noise: Noise
     known: _Known
     forbidden: Tensor
-    feel_temperature: float
 
-    def steps(self) -> list[_ConstrainedNoise]:
-        """Split into single steps."""
+    def steps(self, n_steps: int) -> list[_ConstrainedSampler]:
+        """Return one sampler per step."""
         known = [_Known(*parts) for parts in zip(*(p.unbind(0) for p in self.known), strict=True)]
         parts = zip(self.noise.steps(), known, self.forbidden.unbind(0), strict=True)
-        return [_ConstrainedNoise(*part, self.feel_temperature) for part in parts]
+        return [
+            self._replace(noise=noise, known=own, forbidden=forbidden)
+            for noise, own, forbidden in parts
+        ]
+
+    def draw(self, projected: Tensor) -> Tensor:
+        """Draw one step from projected states."""
+        return self.head.draw_unknown(
+            projected,
+            self.temperature,
+            self.feel_temperature,
+            self.noise,
+            self.known,
+            self.forbidden,
+        )
 
 
 class LabHead(GrooveHead):
@@ -127,7 +146,15 @@ class LabHead(GrooveHead):
             mixture.log_prob(of_offset, offsets, self.offset_lattice),
         )
 
-    def draw(self, projected: Tensor, temperature: float, noise: _ConstrainedNoise) -> Tensor:  # type: ignore[override]
+    def draw_unknown(
+        self,
+        projected: Tensor,
+        temperature: float,
+        feel_temperature: float,
+        noise: Noise,
+        known: _Known,
+        forbidden: Tensor,
+    ) -> Tensor:
         """Draw the unknown cells of a step: (..., P) to (..., 27).
 
         Source: combinations far less likely than the most likely one are left out, as in min-p
@@ -135,14 +162,14 @@ class LabHead(GrooveHead):
         unlikely ones together would add voices that real grooves do not use.
         """
         logits, feel_states = torch.split(
-            projected, [DRUM_CLASSES.n_classes, self.feel_size], dim=-1
+            projected, [self.to_logits.out_features, self.feel_size], dim=-1
         )
-        logits = logits.masked_fill(noise.forbidden, -torch.inf)
+        logits = logits.masked_fill(forbidden, -torch.inf)
         floor = logits.amax(dim=-1, keepdim=True) + math.log(_RAREST)
         logits = logits.masked_fill(logits < floor, -torch.inf)
-        hits = self._draw_hits(logits, temperature, noise.noise)
-        drawn = self._draw_feel(feel_states, hits, noise.feel_temperature, noise.noise)
-        return torch.where(noise.known.cells, noise.known.features, drawn)
+        hits = self._draw_hits(logits, temperature, noise)
+        drawn = self._draw_feel(feel_states, hits, feel_temperature, noise)
+        return torch.where(known.cells, known.features, drawn)
 
 
 class MeansHead(LabHead):
@@ -354,10 +381,15 @@ class GrooveLab(nn.Module):
             n_examples, n_steps = context.shape[:2]
             noise = self.head.draw_noise((n_steps, n_examples), generator)
             by_step = _Known(*(part.transpose(0, 1) for part in known))  # (T, B, ...)
-            held: Any = _ConstrainedNoise(
-                noise, by_step, self.head.forbidden(by_step), feel_temperature
+            sampler = _ConstrainedSampler(
+                head=self.head,
+                temperature=temperature,
+                feel_temperature=feel_temperature,
+                noise=noise,
+                known=by_step,
+                forbidden=self.head.forbidden(by_step),
             )
-            return self.decoder.run(z, context, n_steps, self.head, temperature, held)
+            return self.decoder.run(z, context, n_steps, sampler)
 
         features: Tensor = on_whole_blocks(decode, z, context, *known)
         return features

@@ -170,11 +170,23 @@ class MusicVAE(nn.Module):
         return states
 
     def decode(
-        self, z: Tensor, temperature: float = 1.0, generator: torch.Generator | None = None
+        self,
+        z: Tensor,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+        share_noise: bool = False,
     ) -> Tensor:
-        """Decode z (B, Z) free-running into features (B, T, F)."""
+        """Decode z (B, Z) free-running into features (B, T, F).
+
+        With independent noise, neighbouring steps of a morph would differ however close their
+        codes are. With `share_noise`, every code gets the same noise: only the code changes along
+        the path.
+        """
         decoder: Any = self.decoder
-        features: Tensor = decoder.generate(z, self.head, temperature, generator)
+        rows_per_code = self.config.n_bars if self.config.conductor_size else 1
+        features: Tensor = decoder.generate(
+            z, self.head, temperature, generator, rows_per_code if share_noise else None
+        )
         return features
 
 
