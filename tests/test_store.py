@@ -3,9 +3,8 @@
 import contextlib
 import logging
 import os
-import subprocess
 import sys
-from pathlib import Path
+import tracemalloc
 from types import ModuleType
 
 import numpy as np
@@ -18,12 +17,13 @@ from musicvae_core.data import store as store_module
 from musicvae_core.data.store import _StoredRows, _write_rows
 from musicvae_core.data.trios import load_data
 from musicvae_core.errors import DamagedDataError, DataError, TooFewExamplesError
+from musicvae_core.models.kinds import kind_of
 from musicvae_core.models.presets import override, preset
 from musicvae_core.music.grid import Grid
 from musicvae_core.music.midi.maps import find_map
 from musicvae_core.training.train import train
+from scripts import bench_store
 
-ROOT = Path(__file__).resolve().parents[1]
 FORMS = ("drums", "line", "piece")
 
 
@@ -223,16 +223,30 @@ def test_training_from_a_store_is_training_from_memory(sets, tmp_path, name):
     assert measured[0] == measured[1]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["melody_2bar_tiny", "trio_16bar_tiny"])  # drums weigh too little
-def test_ten_times_the_data_takes_no_more_memory(tmp_path, name):
-    options = ["--preset", name, "--files", "8", "--steps", "10", "--rounds", "1"]
-    done = subprocess.run(
-        [sys.executable, "-m", "scripts.bench_store", str(tmp_path), *options],
-        **{"cwd": ROOT, "capture_output": True, "text": True, "timeout": 500},
-        check=True,
-    )
-    lines = done.stdout.splitlines()
-    few, many = (dict(zip(lines[0].split(), line.split(), strict=True)) for line in lines[1:3])
-    assert int(many["windows"]) > 8 * int(few["windows"])
-    assert float(many["resident_MiB"]) < 1.1 * float(few["resident_MiB"])
+def growth_of_memory(stored, n_bars):
+    """How many bytes more are taken at once to draw from ten times the windows."""
+    peaks = []
+    for one in stored:
+        tracemalloc.start()
+        windows = one.windows("train", n_bars)
+        for step in range(8):
+            windows.batch(step, 16, augmentation=0.5, seed=3)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    return peaks[1] - peaks[0]
+
+
+@pytest.mark.parametrize("name", ["groove_2bar_tiny", "melody_16bar_tiny", "trio_16bar_tiny"])
+def test_ten_times_the_data_takes_less_memory_than_its_rows(tmp_path, name, monkeypatch):
+    model = preset(name).model
+    kind, stored, row_bytes = kind_of(model), [], []
+    for n_copies in (1, 10):
+        source, folder = tmp_path / f"set_{n_copies}", tmp_path / f"store_{n_copies}"
+        bench_store._write_set(source, kind, model.grid, 2, n_copies)
+        stored.append(load_data(kind.plays, source, store=folder))
+        assert len(stored[-1].windows("train", model.n_bars)) > 100 * n_copies
+        row_bytes.append(sum(path.stat().st_size for path in folder.glob("*.npy")))
+    rows = row_bytes[1] - row_bytes[0]
+    assert growth_of_memory(stored, model.n_bars) < 0.6 * rows
+    monkeypatch.setattr(store_module, "_StoredRows", np.load)  # all rows in memory
+    assert growth_of_memory(stored, model.n_bars) > rows
