@@ -264,10 +264,10 @@ def _make_groove(pattern: _Pattern) -> Groove:
         offsets[places % COMMON_TIME.steps_per_beat == COMMON_TIME.steps_per_beat - 1] += _TRIPLET
     offsets += pattern.loose * rng.standard_normal(offsets.shape)
     varied = np.rint(levels + pattern.lively * rng.standard_normal(levels.shape))
-    struck = levels > 0
+    is_hit = levels > 0
     velocities = np.clip(varied, 8, VELOCITY_LEVELS) / VELOCITY_LEVELS
     return Groove.from_hits(
-        struck, velocities, np.clip(offsets, _EARLIEST, _LATEST), pattern.tempo_bpm
+        is_hit, velocities, np.clip(offsets, _EARLIEST, _LATEST), pattern.tempo_bpm
     )
 
 

@@ -77,13 +77,13 @@ class FakeLab:
         self.calls.append(
             {"tool": "fill", "voices": voices, "bars": bars, "preferences": preferences}
         )
-        anew = np.zeros(groove.hits.shape, bool)
+        is_unknown = np.zeros(groove.hits.shape, bool)
         for bar in range(groove.n_bars) if bars is None else bars:
-            anew[STEPS_PER_BAR * bar : STEPS_PER_BAR * (bar + 1), list(voices)] = True
-        drawn = np.random.default_rng(sampling.seed).random(anew.shape) < 0.3
-        velocities = np.where(anew, 0.5, groove.velocities)
-        offsets = np.where(anew, 0.0, groove.offsets)
-        hits = np.where(anew, drawn, groove.hits)
+            is_unknown[STEPS_PER_BAR * bar : STEPS_PER_BAR * (bar + 1), list(voices)] = True
+        drawn = np.random.default_rng(sampling.seed).random(is_unknown.shape) < 0.3
+        velocities = np.where(is_unknown, 0.5, groove.velocities)
+        offsets = np.where(is_unknown, 0.0, groove.offsets)
+        hits = np.where(is_unknown, drawn, groove.hits)
         return Groove.from_hits(hits, velocities, offsets, groove.tempo_bpm)
 
     def continue_groove(

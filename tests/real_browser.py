@@ -210,7 +210,7 @@ def opened(browser: Browser, url: str, **options: object) -> Iterator[Page]:
 
 
 def is_left_behind(request: playwright.Request) -> bool:
-    """Whether a request failed only since its page was left or loaded anew."""
+    """Whether a request failed only since its page was left or reloaded."""
     return request.failure == "net::ERR_ABORTED"
 
 

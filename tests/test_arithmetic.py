@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from musicvae_core.models.arithmetic import (
-    Arranged,
+    PlanCache,
     _arrange_gates,
     _IntegerLinear,
     _is_fast_at_integers,
@@ -68,7 +68,7 @@ def test_weights_of_a_layer_are_found_by_its_name(lstm):
 
 
 def test_a_plan_is_kept_until_the_weights_change_and_is_not_copied():
-    weight, plans, made = nn.Parameter(torch.ones(2)), Arranged(), []
+    weight, plans, made = nn.Parameter(torch.ones(2)), PlanCache(), []
 
     def plan(key="a", holder=plans, of=weight):
         return holder.get(key, [of], lambda: made.append(key) or float(of.detach().sum()))

@@ -44,12 +44,14 @@ def test_samples_and_morphs_match_the_goldens(real_studio):
 
 def test_melodies_and_trios_match_the_goldens(real_studio):
     old, new = goldens._load("lines"), goldens._sampled_lines(real_studio)
-    anew = "made of other weights: python -m scripts.goldens --only lines"
-    assert old.keys() == new.keys(), anew
+    remedy = "made of other weights: python -m scripts.goldens --only lines"
+    assert old.keys() == new.keys(), remedy
     n_changed = n_events = 0
     for name, values in old.items():
         if name.endswith("/weights"):
-            assert values == new[name], f"{name} are not those of the golden file, which is {anew}"
+            assert values == new[name], (
+                f"{name} are not those of the golden file, which is {remedy}"
+            )
         else:
             happens = (values != 0) | (new[name] != 0)
             n_changed += int((happens & (values != new[name])).sum())

@@ -28,7 +28,7 @@ FOLDERS = {"groove_map": "map", "starred": "library"}
 
 @pytest.fixture
 def new_session(studio: FakeStudio):
-    """Open the app anew, as another server does."""
+    """Open the app again, as another server does."""
 
     def opened() -> AppTest:
         st.cache_resource.clear()

@@ -18,7 +18,7 @@
 // send([id, destination]), bar([id, bar]), wav and stems([id, which: "now", "before" or the [x, y] of
 // its morph]), midi(the same, where no groove lies or what is shown is newer than what Python has
 // sent), change([[id, revision, tempo or null, how much to humanize or null, rows to keep while the
-// others are drawn anew], …]). Those with a revision report all cards that Python has not confirmed,
+// others are redrawn], …]). Those with a revision report all cards that Python has not confirmed,
 // see messages.js. For what tests can inspect, see hook.js.
 
 import { CardView } from "./card.js";

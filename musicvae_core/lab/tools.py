@@ -314,12 +314,12 @@ class Lab:
 
 def _all_but(groove: Groove, voices: Collection[int], bars: Collection[int]) -> Conditioning:
     """Return the conditioning on all of a groove except some voices in some bars."""
-    anew = np.zeros(groove.hits.shape, bool)
+    is_unknown = np.zeros(groove.hits.shape, bool)
     steps_per_bar = groove.grid.steps_per_bar
     for bar in bars:
         steps = slice(bar * steps_per_bar, (bar + 1) * steps_per_bar)
-        anew[steps, sorted(voices)] = True
-    known = ~anew[None]
+        is_unknown[steps, sorted(voices)] = True
+    known = ~is_unknown[None]
     return replace(
         Conditioning.nothing(_features(groove)), hits=known, velocities=known, offsets=known
     )
@@ -384,7 +384,7 @@ def _check_sounds(groove: Groove, name: str) -> None:
 def _check_choice(kind: str, chosen: Collection[int], n: int) -> None:
     """Check that something is chosen and that it exists; messages count from 1."""
     if not chosen:
-        raise ConfigError(f"No {kind} is chosen: choose one or more to write anew.")
+        raise ConfigError(f"No {kind} is chosen: choose one or more to regenerate.")
     beyond = [place for place in chosen if not 0 <= place < n]
     if beyond:
         raise ConfigError(f"There is no {kind} {beyond[0] + 1}; there are {kind}s 1 to {n}.")

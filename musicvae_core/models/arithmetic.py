@@ -124,7 +124,7 @@ class _LayerState:
         return self._hidden.addcmul_(self._out, self._squashed, value=2 * self._unit)
 
 
-class Arranged(Generic[_Plan]):
+class PlanCache(Generic[_Plan]):
     """A cache of plans built from a module's weights, cleared when the weights change."""
 
     def __init__(self) -> None:
@@ -141,9 +141,9 @@ class Arranged(Generic[_Plan]):
             plans[key] = make()
         return plans[key]
 
-    def __deepcopy__(self, memo: object) -> Arranged[_Plan]:
+    def __deepcopy__(self, memo: object) -> PlanCache[_Plan]:
         """Return an empty cache: a copied module builds plans from its own weights."""
-        return Arranged()
+        return PlanCache()
 
 
 _LEVELS = 127
@@ -338,9 +338,9 @@ class StepPlan:
         (B, T, F) float32 features.
         """
         initial, first_biases = self.begin(z, step_inputs, n_steps)
-        side_by_side, hidden, layers = self._start(initial)
-        inputs = self._inputs(side_by_side)
-        previous = side_by_side[:, : self.n_features]
+        joined, hidden, layers = self._start(initial)
+        inputs = self._inputs(joined)
+        previous = joined[:, : self.n_features]
         *products, to_head = self.products
         *biases, head_bias = self.biases
         projected = z.new_empty(len(z), len(head_bias))
@@ -396,14 +396,14 @@ class StepPlan:
         squashed = torch.sigmoid(2 * initial).mul_(2).sub_(1)  # tanh, see `_LayerState`
         hidden, cells = squashed.chunk(2, dim=-1)  # each (B, layers * H)
         product, n_features = self.products[0], self.n_features
-        side_by_side = product.weight.new_zeros(len(initial), n_features + hidden.shape[1])
-        product.store(side_by_side[:, n_features:], hidden * product.unit)
-        parts = torch.split(side_by_side[:, n_features:], self.size, dim=-1)
+        joined = product.weight.new_zeros(len(initial), n_features + hidden.shape[1])
+        product.store(joined[:, n_features:], hidden * product.unit)
+        parts = torch.split(joined[:, n_features:], self.size, dim=-1)
         layers = [_LayerState(cell, product.unit) for cell in torch.split(cells, self.size, dim=-1)]
-        return side_by_side, list(parts), layers
+        return joined, list(parts), layers
 
-    def _inputs(self, side_by_side: Tensor) -> list[Tensor]:
+    def _inputs(self, joined: Tensor) -> list[Tensor]:
         """Return the slice of the tensor that each layer, and the head, reads."""
-        ends = range(self.n_features + self.size, side_by_side.shape[1] + 1, self.size)
+        ends = range(self.n_features + self.size, joined.shape[1] + 1, self.size)
         starts = [0, *(end - 2 * self.size for end in ends[1:]), ends[-1] - self.size]
-        return [side_by_side[:, a:b] for a, b in zip(starts, [*ends, ends[-1]], strict=True)]
+        return [joined[:, a:b] for a, b in zip(starts, [*ends, ends[-1]], strict=True)]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from musicvae_core.models.arithmetic import (
-    Arranged,
+    PlanCache,
     Sampler,
     StepPlan,
     on_whole_blocks,
@@ -63,7 +63,7 @@ class FlatDecoder(RunsSteps):
         self.to_steps = nn.Linear(z_size, n_steps * step_size) if step_size else None
         n_inputs = n_features + z_size + step_size + context_size
         self.lstm = nn.LSTM(n_inputs, size, num_layers=n_layers, batch_first=True)
-        self._plans: Arranged[StepPlan] = Arranged()
+        self._plans: PlanCache[StepPlan] = PlanCache()
 
     def initial_states(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return initial hidden and cell states, each (layers, B, H), of z (B, Z)."""
@@ -253,7 +253,7 @@ def _spawned(generator: torch.Generator | None) -> torch.Generator | None:
     return torch.Generator(generator.device).manual_seed(int(seed))
 
 
-class _SideBySide(nn.Module):
+class _GroupedLinear(nn.Module):
     """A separate linear layer for each of several equal portions of a vector."""
 
     def __init__(self, n_portions: int, n_inputs: int, n_outputs: int) -> None:
@@ -327,7 +327,7 @@ class ConductorDecoder(nn.Module):
         else:
             assert not isinstance(n_layers, int)
             n_parts = len(n_features)
-            self.to_bars = _SideBySide(n_parts, z_size // (n_bars * n_parts), bar_size)
+            self.to_bars = _GroupedLinear(n_parts, z_size // (n_bars * n_parts), bar_size)
             self.bottom = _PartDecoders(n_features, size, n_layers, *of_bar)
         self.conductor = nn.LSTM(n_parts * bar_size, conductor_size, batch_first=True)
         self.to_embedding = nn.Linear(conductor_size, n_parts * bar_size)

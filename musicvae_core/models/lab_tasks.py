@@ -231,7 +231,7 @@ def _change_feel(
     by_step = np.array([-0.5, 0.5])[np.arange(n_steps) % 2]  # (T,)
     moves = swing * by_step + lateness  # (B, T), in steps
     result = features.copy()
-    struck = features[..., :N_VOICES] > 0
+    is_hit = features[..., :N_VOICES] > 0
     moved = np.clip(result[..., 2 * N_VOICES :] + OFFSET_SCALE * moves[..., None], -1.0, _LATEST)
-    result[..., 2 * N_VOICES :] = np.where(struck, moved, 0)
+    result[..., 2 * N_VOICES :] = np.where(is_hit, moved, 0)
     return result

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
 from musicvae_core.errors import ConfigError
-from musicvae_core.models.arithmetic import Arranged, in_integers, on_whole_blocks, step_dtype
+from musicvae_core.models.arithmetic import PlanCache, in_integers, on_whole_blocks, step_dtype
 from musicvae_core.models.conditioning import Conditioning
 from musicvae_core.models.config import Config, Size
 
@@ -132,7 +132,7 @@ class LatentPrior(nn.Module):
             self.places = nn.Parameter(nn.init.trunc_normal_(places, std=0.02))
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
-        self._in_integers: Arranged[LatentPrior] = Arranged()
+        self._in_integers: PlanCache[LatentPrior] = PlanCache()
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """Return the velocity (B, Z) at codes x (B, Z) and times (B,) in 0..1."""

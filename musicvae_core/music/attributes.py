@@ -67,7 +67,7 @@ def _spread_of(values: NDArray[np.floating], where: NDArray[np.bool_]) -> _Array
     return np.asarray(np.sqrt(variance))
 
 
-def _struck(beats: _Beats) -> NDArray[np.bool_]:
+def _has_hit(beats: _Beats) -> NDArray[np.bool_]:
     """Return the steps with a hit of any voice, (..., T)."""
     return np.asarray(beats.hits.any(axis=-1))
 
@@ -77,7 +77,7 @@ def _step_density(beats: _Beats) -> _Array:
 
     Source: Roberts et al. 2018, section 5.3 (note density, as onsets per step).
     """
-    return np.asarray(_struck(beats).mean(axis=-1))
+    return np.asarray(_has_hit(beats).mean(axis=-1))
 
 
 def _voices_used(beats: _Beats) -> _Array:
@@ -93,9 +93,9 @@ def _syncopation(beats: _Beats) -> _Array:
     Source: Roberts et al. 2018, section 5.3 (attributes), which counts such steps; here they are
     divided by the steps with hits, so that length and density do not matter.
     """
-    struck = _struck(beats)
-    syncopated = struck[..., 1:] & ~struck[..., :-1] & _between_eighths(beats)[1:]
-    return _ratio(syncopated.sum(axis=-1), struck.sum(axis=-1))
+    has_hit = _has_hit(beats)
+    syncopated = has_hit[..., 1:] & ~has_hit[..., :-1] & _between_eighths(beats)[1:]
+    return _ratio(syncopated.sum(axis=-1), has_hit.sum(axis=-1))
 
 
 def _between_eighths(beats: _Beats) -> NDArray[np.bool_]:

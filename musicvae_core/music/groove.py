@@ -60,10 +60,10 @@ class Groove(MusicOnGrid):
         velocities, offsets = self.velocities, self.offsets
         if not (np.isfinite(velocities).all() and np.isfinite(offsets).all()):
             raise InvalidMusicError("velocities and offsets must be finite numbers.")
-        struck = velocities[self.hits]
-        if struck.size and (struck.min() <= 0 or struck.max() > 1):
+        levels = velocities[self.hits]
+        if levels.size and (levels.min() <= 0 or levels.max() > 1):
             raise InvalidMusicError(
-                f"velocities of hits span {struck.min():.3f} to {struck.max():.3f}; "
+                f"velocities of hits span {levels.min():.3f} to {levels.max():.3f}; "
                 "they must lie in (0, 1]."
             )
         if offsets.size and (offsets.min() < -0.5 or offsets.max() >= 0.5):
@@ -72,7 +72,7 @@ class Groove(MusicOnGrid):
                 "they must lie in [-0.5, 0.5): move the hit to the nearest step."
             )
         n_loud = np.count_nonzero(velocities)  # all hits have a velocity above 0
-        if n_loud > struck.size or (offsets.any() and offsets[~self.hits].any()):
+        if n_loud > levels.size or (offsets.any() and offsets[~self.hits].any()):
             raise InvalidMusicError("velocities and offsets must be 0 where there is no hit.")
 
     @classmethod
@@ -92,12 +92,12 @@ class Groove(MusicOnGrid):
         grid: Grid = COMMON_TIME,
     ) -> Groove:
         """Build a groove from hits, with velocities and offsets broadcast and masked to them."""
-        struck = np.asarray(hits, dtype=bool)
+        is_hit = np.asarray(hits, dtype=bool)
         nothing = np.float32(0)
         return cls(
-            struck,
-            np.where(struck, np.asarray(velocities, np.float32), nothing),
-            np.where(struck, np.asarray(offsets, np.float32), nothing),
+            is_hit,
+            np.where(is_hit, np.asarray(velocities, np.float32), nothing),
+            np.where(is_hit, np.asarray(offsets, np.float32), nothing),
             tempo_bpm,
             grid,
         )

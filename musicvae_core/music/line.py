@@ -112,12 +112,12 @@ class Line(MusicOnGrid):
                 f"pitches span {pitches.min()} to {pitches.max()}; they must be 0 to 127, or "
                 f"{SILENT} for silence."
             )
-        struck = velocities[self.onsets]
+        onset_velocities = velocities[self.onsets]
         if not np.isfinite(velocities).all() or (
-            struck.size and (struck.min() <= 0 or struck.max() > 1)
+            onset_velocities.size and (onset_velocities.min() <= 0 or onset_velocities.max() > 1)
         ):
             raise InvalidMusicError("The velocities of onsets must lie in (0, 1].")
-        if np.count_nonzero(velocities) > struck.size:
+        if np.count_nonzero(velocities) > onset_velocities.size:
             raise InvalidMusicError("velocities must be 0 where no note begins.")
         if (pitches[self.onsets] == SILENT).any():
             raise InvalidMusicError("A note begins at a silent step: give it a pitch.")
@@ -203,10 +203,10 @@ class Line(MusicOnGrid):
         """Return the line with this swing, its velocities scaled around their mean by `feel`."""
         if (swing, feel) == (self.swing, 1.0):
             return self
-        struck = self.velocities[self.onsets]
+        onset_velocities = self.velocities[self.onsets]
         velocities = self.velocities.copy()
-        if struck.size:
-            scaled = struck.mean() + feel * (struck - struck.mean())
+        if onset_velocities.size:
+            scaled = onset_velocities.mean() + feel * (onset_velocities - onset_velocities.mean())
             velocities[self.onsets] = np.clip(scaled, 1 / VELOCITY_LEVELS, 1.0)
         return replace(self, velocities=velocities, swing=swing)
 
@@ -297,10 +297,10 @@ def line_to_classes(line: Line, grid: Grid = COMMON_TIME) -> NDArray[np.int64]:
     GridError
         If the line is on a different grid.
     """
-    struck = line.pitches[line.onsets]
-    if struck.size and not _LOWEST_PITCH <= struck.min() <= struck.max() <= _HIGHEST_PITCH:
+    pitches = line.pitches[line.onsets]
+    if pitches.size and not _LOWEST_PITCH <= pitches.min() <= pitches.max() <= _HIGHEST_PITCH:
         raise InvalidMusicError(
-            f"The pitches span {struck.min()} to {struck.max()}; models play "
+            f"The pitches span {pitches.min()} to {pitches.max()}; models play "
             f"{_LOWEST_PITCH} to {_HIGHEST_PITCH}: transpose the line."
         )
     grid.check(line.grid)

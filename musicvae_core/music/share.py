@@ -269,11 +269,11 @@ def _ticks_of(grid: Grid) -> int:
 
 
 def _pack_notes(groove: Groove) -> bytes:
-    struck, n_ticks = groove.hits, _ticks_of(groove.grid)
+    hits, n_ticks = groove.hits, _ticks_of(groove.grid)
     half = n_ticks // 2
-    levels = np.rint(groove.velocities[struck] * VELOCITY_LEVELS).clip(1, VELOCITY_LEVELS)
-    ticks = np.rint(groove.offsets[struck] * n_ticks).clip(-half, n_ticks - half - 1)
-    cells = np.packbits(struck).tobytes()
+    levels = np.rint(groove.velocities[hits] * VELOCITY_LEVELS).clip(1, VELOCITY_LEVELS)
+    ticks = np.rint(groove.offsets[hits] * n_ticks).clip(-half, n_ticks - half - 1)
+    cells = np.packbits(hits).tobytes()
     return cells + _pack_column(levels) + _pack_column(ticks + half)
 
 

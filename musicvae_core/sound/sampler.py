@@ -135,7 +135,7 @@ class Sampler:
         def play() -> Audio:
             gain = self._opened_line(program)
             lead = self._line_lead(program, pitch)
-            sound = self._struck(_LINE_CHANNEL, pitch, level, n_samples + lead)
+            sound = self._play_note(_LINE_CHANNEL, pitch, level, n_samples + lead)
             return _cut(sound, lead) * gain
 
         return self._cached((program, pitch, level, n_samples), play)
@@ -172,7 +172,7 @@ class Sampler:
         """Return the number of samples before the attack of an instrument's note."""
         if (program, pitch) not in self._line_leads:
             n_samples = round(_LOUD_SECONDS * self._sample_rate)
-            sound = self._struck(_LINE_CHANNEL, pitch, VELOCITY_LEVELS, n_samples)
+            sound = self._play_note(_LINE_CHANNEL, pitch, VELOCITY_LEVELS, n_samples)
             self._line_leads[program, pitch] = _lead(sound)
         return self._line_leads[program, pitch]
 
@@ -218,10 +218,10 @@ class Sampler:
 
     def _play(self, channel: int, pitch: int, level: int, n_samples: int | None = None) -> Audio:
         """Return one note from its attack, held for `n_samples`, or indefinitely if None."""
-        sound = self._struck(channel, pitch, level, n_samples)
+        sound = self._play_note(channel, pitch, level, n_samples)
         return _cut(sound, _lead(sound))
 
-    def _struck(self, channel: int, pitch: int, level: int, n_samples: int | None) -> Audio:
+    def _play_note(self, channel: int, pitch: int, level: int, n_samples: int | None) -> Audio:
         """Return one note as FluidSynth plays it, including the silence before and after it.
 
         FluidSynth's voices start from the mixing gain of the last note that they played, so the

@@ -51,7 +51,7 @@ class PriorTraining:
         Decay of the running average of the weights, which becomes the prior; a fit of fewer
         than 10,000 steps averages over a tenth of them.
     posterior_noise
-        Scale of the posterior noise added to each code's mean, drawn anew at every visit: 1
+        Scale of the posterior noise added to each code's mean, drawn again at every visit: 1
         samples the posterior, 0 uses its mean. Some noise keeps the flow from memorising the
         codes.
     n_variants

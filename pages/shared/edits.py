@@ -129,7 +129,7 @@ class _Save(NamedTuple):
 class Change(NamedTuple):
     """A tool of a card was used: a tempo, an amount to humanize, or voices to keep.
 
-    With voices to keep, all the others are generated anew.
+    With voices to keep, all others are regenerated.
     """
 
     card: Name
@@ -297,9 +297,9 @@ def changed(groove: Music, change: Change, open_lab: Callable[[], Lab]) -> Music
         return groove.at_tempo(change.tempo)
     if change.humanize is not None:
         return _humanize(groove, change.humanize, open_lab())
-    anew = [voice for voice in range(N_VOICES) if voice not in change.locked]
+    unlocked = [voice for voice in range(N_VOICES) if voice not in change.locked]
     sampling = Sampling(seed=random.randrange(2**31))
-    return open_lab().fill_in(groove, voices=anew, sampling=sampling)
+    return open_lab().fill_in(groove, voices=unlocked, sampling=sampling)
 
 
 def _humanize(groove: Groove, amount: float, lab: Lab) -> Groove:

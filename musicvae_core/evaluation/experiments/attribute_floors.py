@@ -91,11 +91,11 @@ def _density_floor(vectors: AttributeVectors, goals: _Array, before: _Array) -> 
     hits, step = before[:, columns], _SHIFTS[:, None, None] * vectors.deviations[columns]
     more, fewer = hits + step, np.maximum(hits - step, 0)  # (shifts, n, voices)
     density = _column(vectors, "step_density", before)
-    struck, is_more = COMMON_TIME.steps_per_bar * goals, goals > density
-    up = (more.sum(axis=-1) >= struck).argmax(axis=0)
-    down = (fewer[..., : len(_SINGLE)].max(axis=-1) <= struck).argmax(axis=0)
+    n_wanted, is_more = COMMON_TIME.steps_per_bar * goals, goals > density
+    up = (more.sum(axis=-1) >= n_wanted).argmax(axis=0)
+    down = (fewer[..., : len(_SINGLE)].max(axis=-1) <= n_wanted).argmax(axis=0)
     was = COMMON_TIME.steps_per_bar * density
-    sums = struck * hits.sum(axis=-1) / np.maximum(was, 1)
+    sums = n_wanted * hits.sum(axis=-1) / np.maximum(was, 1)
     alike_up = (more.sum(axis=-1) >= sums).argmax(axis=0)
     alike_down = (fewer.sum(axis=-1) <= sums).argmax(axis=0)
     least, alike = np.where(is_more, up, down), np.where(is_more, alike_up, alike_down)

@@ -28,7 +28,7 @@ _LEAST_MASS = 1e-6
 
 
 @dataclass(frozen=True)
-class _Law:
+class _StepDistributions:
     """How one quantity is played, by voice and sixteenth: a normal distribution over bins.
 
     Parameters
@@ -86,8 +86,8 @@ class _Law:
 class FeelTable:
     """The train split's feel by voice and sixteenth: velocities in 0 to 1, offsets in steps."""
 
-    velocities: _Law
-    offsets: _Law
+    velocities: _StepDistributions
+    offsets: _StepDistributions
 
     @classmethod
     def of(cls, features: _Floats) -> FeelTable:
@@ -95,7 +95,8 @@ class FeelTable:
         hits, velocities, offsets = split_feel(features)
         level, tick = 1 / VELOCITY_LEVELS, 1 / _TICKS_PER_STEP
         return cls(
-            _law(hits, velocities, level, 1.0, level), _law(hits, offsets, -0.5, 0.5 - tick, tick)
+            _fit_steps(hits, velocities, level, 1.0, level),
+            _fit_steps(hits, offsets, -0.5, 0.5 - tick, tick),
         )
 
     def flat(self, features: _Floats) -> _Floats:
@@ -137,35 +138,35 @@ def _drifting(hits: NDArray[np.bool_], rho: float, rng: np.random.Generator) -> 
     last = rng.standard_normal(len(hits))
     for step in range(hits.shape[1]):
         for voice in range(N_VOICES):
-            struck = hits[:, step, voice]
+            is_hit = hits[:, step, voice]
             fresh = rng.standard_normal(len(hits))
-            last = np.where(struck, rho * last + np.sqrt(1 - rho**2) * fresh, last)
+            last = np.where(is_hit, rho * last + np.sqrt(1 - rho**2) * fresh, last)
             noise[:, step, voice] = last
     return noise
 
 
-def _law(
+def _fit_steps(
     hits: NDArray[np.bool_], values: _Floats, lowest: float, highest: float, bin_width: float
-) -> _Law:
+) -> _StepDistributions:
     """Compute means and deviations, shrunk towards the voice's overall ones where hits are few."""
     shape = (-1, COMMON_TIME.steps_per_bar, N_VOICES)
-    struck, played = hits.reshape(shape), np.where(hits, values, 0).reshape(shape).astype(float)
-    counts = struck.sum(axis=0)  # (16, 9)
+    is_hit, played = hits.reshape(shape), np.where(hits, values, 0).reshape(shape).astype(float)
+    counts = is_hit.sum(axis=0)  # (16, 9)
     of_voice = np.maximum(counts.sum(axis=0), 1)
     voice_means = played.sum(axis=(0, 1)) / of_voice
     means = (played.sum(axis=0) + _PRIOR_HITS * voice_means) / (counts + _PRIOR_HITS)
-    squares = np.where(struck, (played - means) ** 2, 0)
+    squares = np.where(is_hit, (played - means) ** 2, 0)
     voice_variances = squares.sum(axis=(0, 1)) / of_voice
     variances = (squares.sum(axis=0) + _PRIOR_HITS * voice_variances) / (counts + _PRIOR_HITS)
     deviations = np.sqrt(np.maximum(variances, bin_width**2))
     mean = float(played.sum() / max(1, hits.sum()))
-    law = _Law(means, deviations, mean, 0.0, lowest, highest, bin_width)
-    laid_means, laid_deviations = law._laid_out(hits)
+    distributions = _StepDistributions(means, deviations, mean, 0.0, lowest, highest, bin_width)
+    laid_means, laid_deviations = distributions._laid_out(hits)
     residuals = (values - laid_means) / laid_deviations
     before = _before(hits, residuals)
     pairs = hits & ~np.isnan(before)
     drift = float(np.corrcoef(residuals[pairs], before[pairs])[0, 1]) if pairs.sum() > 2 else 0.0
-    return replace(law, drift=drift)
+    return replace(distributions, drift=drift)
 
 
 def _before(hits: NDArray[np.bool_], residuals: _Doubles) -> _Doubles:
@@ -198,12 +199,12 @@ class PatternTable:
     ----------
     counts
         By pattern, as bytes of 16 bools.
-    struck
-        (16,) float64: the probability that a sixteenth is struck.
+    hit_rates
+        (16,) float64: the probability of a hit at each sixteenth.
     """
 
     counts: Counter[bytes]
-    struck: NDArray[np.float64]
+    hit_rates: NDArray[np.float64]
 
     @classmethod
     def of(cls, hits: _Hits) -> PatternTable:
@@ -221,7 +222,7 @@ class PatternTable:
         """Return the mean negative log likelihood of a bar of hits, (N, T)."""
         bars = hits.reshape(-1, COMMON_TIME.steps_per_bar)
         n_seen, n_patterns = self.counts.total(), len(self.counts)
-        by_step = np.where(bars, self.struck, 1 - self.struck).prod(axis=1)
+        by_step = np.where(bars, self.hit_rates, 1 - self.hit_rates).prod(axis=1)
         frequencies = np.array([self.counts[bar.tobytes()] for bar in bars])
         likelihoods = (frequencies + n_patterns * by_step) / (n_seen + n_patterns)
         return float(-np.log(likelihoods).mean())

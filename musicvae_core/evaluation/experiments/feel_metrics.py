@@ -107,12 +107,12 @@ def attribute_means(features: _Floats) -> dict[str, float]:
 def followed_share(drawn: _Floats, rhythm: _Floats) -> dict[str, float]:
     """Return the share of a rhythm's steps with an onset there, and within one step of it."""
     tapped = np.asarray(split_feel(rhythm)[0].any(axis=-1))
-    struck = np.asarray(split_feel(drawn)[0].any(axis=-1))
-    near = struck.copy()
-    near[:, 1:] |= struck[:, :-1]
-    near[:, :-1] |= struck[:, 1:]
+    has_hit = np.asarray(split_feel(drawn)[0].any(axis=-1))
+    near = has_hit.copy()
+    near[:, 1:] |= has_hit[:, :-1]
+    near[:, :-1] |= has_hit[:, 1:]
     return {
-        "at_the_step": float(struck[tapped].mean()),
+        "at_the_step": float(has_hit[tapped].mean()),
         "within_a_step": float(near[tapped].mean()),
     }
 
@@ -170,10 +170,10 @@ def _accents(played: _Floats, real: _Floats) -> float:
     hits, velocities, _ = split_feel(real)
     _, own, _ = split_feel(played)
     found = []
-    for struck, theirs, ours in zip(hits, velocities, own, strict=True):
-        if struck.sum() >= _LEAST_HITS and theirs[struck].std() > 0:
-            constant = np.ptp(ours[struck]) == 0
-            found.append(0.0 if constant else np.corrcoef(theirs[struck], ours[struck])[0, 1])
+    for is_hit, theirs, ours in zip(hits, velocities, own, strict=True):
+        if is_hit.sum() >= _LEAST_HITS and theirs[is_hit].std() > 0:
+            constant = np.ptp(ours[is_hit]) == 0
+            found.append(0.0 if constant else np.corrcoef(theirs[is_hit], ours[is_hit])[0, 1])
     return float(np.mean(found)) if found else 0.0
 
 

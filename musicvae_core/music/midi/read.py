@@ -264,12 +264,12 @@ def _open_by_pedal(
     edge, and it has hi-hat hits both above and below the controller's middle; high is open.
     """
     told_by_pitch = (voices == OPEN_HAT).any() or np.isin(notes.pitches, _HAT_ARTICULATIONS).any()
-    struck = (voices == CLOSED_HAT) & (notes.pedals >= 0)
-    opened = struck & (notes.pedals >= _PEDAL_HALF_WAY)
-    count, n_struck = int(opened.sum()), int(struck.sum())
-    if told_by_pitch or not 0 < count < n_struck:
+    pedalled = (voices == CLOSED_HAT) & (notes.pedals >= 0)
+    opened = pedalled & (notes.pedals >= _PEDAL_HALF_WAY)
+    count, n_pedalled = int(opened.sum()), int(pedalled.sum())
+    if told_by_pitch or not 0 < count < n_pedalled:
         return voices, []
-    remark = f"{count} of {n_struck} hi-hats are open by controller 4."
+    remark = f"{count} of {n_pedalled} hi-hats are open by controller 4."
     return np.where(opened, OPEN_HAT, voices), [remark]
 
 
