@@ -1,4 +1,4 @@
-"""The Map page over a fake `Studio`: what is drawn, listed and in hand."""
+"""The Map page over a fake `Studio`: what is drawn, listed and selected."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from musicvae_core.music.groove import Groove
 from musicvae_core.studio import Studio
 from pages.map.cards import _rows_of, _summary
 from pages.map.figure import fields_of, map_figure, matching
-from pages.map.points import Hand, Spot, _middle_spot, _mine_id, point_of
+from pages.map.points import MapSelection, Spot, _middle_spot, _mine_id, point_of
 from pages.shared.card import _hits_payload
 from pages.shared.collection import Source, bars_phrase, fingerprint
 from pages.shared.session import Shelf
@@ -27,7 +27,7 @@ from pages.shared.store import History
 PAGE = "from pages.map.page import groove_map\ngroove_map()"
 MODEL = "groove_2bar"
 ATLAS = fake_atlas(MODEL)
-HAND = f"kept.map.hand.{MODEL}"
+SELECTION = f"kept.map.selection.{MODEL}"
 
 
 @pytest.fixture
@@ -64,12 +64,12 @@ def decks(page: AppTest) -> list[dict]:
     return [data for data in components(page) if "cards" in data]
 
 
-def take(page: AppTest, *chosen: int, to_path: bool = False) -> AppTest:
+def select(page: AppTest, *chosen: int, to_path: bool = False) -> AppTest:
     """Do what clicks on points of the atlas do."""
-    now = page.session_state[HAND] if HAND in page.session_state else Hand()
+    now = page.session_state[SELECTION] if SELECTION in page.session_state else MapSelection()
     for point in chosen:
-        now = now.taking(Spot.of_point(ATLAS, point), to_path=to_path)
-    page.session_state[HAND] = now
+        now = now.with_spot(Spot.of_point(ATLAS, point), to_path=to_path)
+    page.session_state[SELECTION] = now
     return page.run()
 
 
@@ -83,14 +83,14 @@ def test_a_first_visit_finds_every_point_and_says_what_to_do(page: AppTest) -> N
         *("Rock (32)", "Funk (32)", "New Orleans (32)")
     }
     assert "Click a point" in page.info[0].value
-    [hand] = decks(page)
-    [first] = hand["cards"]
+    [shown] = decks(page)
+    [first] = shown["cards"]
     assert first["id"].startswith("point.")
-    assert hand["play"] is None, "nothing plays before it is asked for"
+    assert shown["play"] is None, "nothing plays before it is asked for"
     assert overlay(page)["now"]["id"] == first["id"]
     assert overlay(page) | {"chart": "", "now": None} == {
         **{"chart": "", "marks": [], "now": None, "path": None},
-        **{"deck": hand["key"], "model": MODEL, "edited": [], "hover": False},
+        **{"deck": shown["key"], "model": MODEL, "edited": [], "hover": False},
     }
 
 
@@ -104,13 +104,13 @@ def test_the_chart_is_of_webgl_with_an_id_and_a_text_for_each_point(page: AppTes
 
 
 def test_a_chosen_point_plays_and_its_neighbours_stand_below(page: AppTest) -> None:
-    hand, near = decks(take(page, 40))
-    assert [card["id"] for card in hand["cards"]] == ["point.40"]
-    assert hand["play"] == ["point.40", "groove_2bar.1"]
+    shown, near = decks(select(page, 40))
+    assert [card["id"] for card in shown["cards"]] == ["point.40"]
+    assert shown["play"] == ["point.40", "groove_2bar.1"]
     performance = ATLAS.performance_of(40)
-    assert hand["cards"][0]["tempo"] == performance.tempo_bpm
-    assert performance.name in hand["cards"][0]["note"]
-    assert hand["cards"][0]["hits"] == _hits_payload(
+    assert shown["cards"][0]["tempo"] == performance.tempo_bpm
+    assert performance.name in shown["cards"][0]["note"]
+    assert shown["cards"][0]["hits"] == _hits_payload(
         groove_at(ATLAS.codes[40], performance.tempo_bpm)
     )
     angles = [
@@ -124,13 +124,13 @@ def test_a_chosen_point_plays_and_its_neighbours_stand_below(page: AppTest) -> N
 
 
 def test_choosing_again_plays_again(page: AppTest) -> None:
-    take(page, 3)
-    assert decks(take(page, 3))[0]["play"] == ["point.3", "groove_2bar.2"]
+    select(page, 3)
+    assert decks(select(page, 3))[0]["play"] == ["point.3", "groove_2bar.2"]
 
 
 def test_the_chart_stays_as_it_is_while_grooves_are_chosen(page: AppTest) -> None:
     [before] = page.get("plotly_chart")
-    take(page, 3, 70, to_path=True)
+    select(page, 3, 70, to_path=True)
     [after] = page.get("plotly_chart")
     assert (before.proto.id, before.proto.spec) == (after.proto.id, after.proto.spec)
 
@@ -138,33 +138,33 @@ def test_the_chart_stays_as_it_is_while_grooves_are_chosen(page: AppTest) -> Non
 def test_a_rerun_decodes_and_renders_nothing_again(
     page: AppTest, studio: FakeStudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = components(take(page, 3, 70, to_path=True))
+    before = components(select(page, 3, 70, to_path=True))
     for name in ("decode", "journey", "wav", "encode"):
         monkeypatch.setattr(studio, name, None)
     assert components(page.run()) == before
 
 
 def test_two_points_make_a_morph_and_more_a_journey(page: AppTest) -> None:
-    hand = decks(take(page, 3, 70, to_path=True))[0]
-    strip = hand["cards"][1]
+    shown = decks(select(page, 3, 70, to_path=True))[0]
+    strip = shown["cards"][1]
     assert strip["id"] == overlay(page)["path"]["strip"]
     assert len(strip["morph"]["places"]) == 5
-    hand = decks(take(page, 20, to_path=True))[0]
-    assert len(hand["cards"][1]["morph"]["places"]) == 9
+    shown = decks(select(page, 20, to_path=True))[0]
+    assert len(shown["cards"][1]["morph"]["places"]) == 9
     path = overlay(page)["path"]
     assert len(path["stops"]) == 3
     assert len(path["trail"]) == 9
     np.testing.assert_allclose(path["stops"], ATLAS.tsne[[3, 70, 20]], atol=1e-4)
     assert path["trail"][::4] == path["stops"]
-    page.button(key="map.travel").click().run()
-    hand = decks(page)[0]
-    piece = hand["cards"][2]
-    assert hand["play"][0] == piece["id"] == overlay(page)["path"]["piece"]
+    page.button(key="map.play_path").click().run()
+    shown = decks(page)[0]
+    piece = shown["cards"][2]
+    assert shown["play"][0] == piece["id"] == overlay(page)["path"]["piece"]
     assert piece["steps"] == 9 * 32
 
 
 def test_a_path_is_taken_back_stop_by_stop_or_as_a_whole(page: AppTest) -> None:
-    take(page, 3, 70, 20, to_path=True)
+    select(page, 3, 70, 20, to_path=True)
     page.button(key="map.back").click().run()
     assert len(overlay(page)["path"]["stops"]) == 2
     page.button(key="map.clear").click().run()
@@ -173,25 +173,25 @@ def test_a_path_is_taken_back_stop_by_stop_or_as_a_whole(page: AppTest) -> None:
 
 
 def test_a_path_has_as_many_stops_as_it_may_and_none_twice_in_a_row() -> None:
-    spots = [Spot.of_point(ATLAS, at) for at in range(Hand.MAX_STOPS + 3)]
-    now = Hand()
+    spots = [Spot.of_point(ATLAS, at) for at in range(MapSelection.MAX_STOPS + 3)]
+    now = MapSelection()
     for spot in [spots[0], spots[0], *spots[1:]]:
-        now = now.taking(spot, to_path=True)
-    assert [spot.id for spot in now.path] == [spot.id for spot in spots[: Hand.MAX_STOPS]]
+        now = now.with_spot(spot, to_path=True)
+    assert [spot.id for spot in now.path] == [spot.id for spot in spots[: MapSelection.MAX_STOPS]]
     assert now.spot is spots[-1]
-    assert not now.taking(spots[0]).is_travelling
+    assert not now.with_spot(spots[0]).plays_path
 
 
 def test_the_middle_of_a_lasso_plays_and_what_is_inside_is_listed(page: AppTest) -> None:
     inside = (2, 5, 40)
     spot = _middle_spot(ATLAS, np.array(inside))
     np.testing.assert_allclose(spot.z, mean_code(ATLAS.codes[list(inside)]))
-    page.session_state[HAND] = Hand().around(spot, inside)
+    page.session_state[SELECTION] = MapSelection().with_lasso(spot, inside)
     page.run()
     assert page.subheader[0].value == "Inside: 3 grooves"
     assert page.dataframe[0].value["Style"].tolist() == ["Rock", "Rock", "Funk"]
     assert decks(page)[0]["cards"][0]["name"] == "Middle of 3"
-    page.button(key="map.let_go").click().run()
+    page.button(key="map.clear_lasso").click().run()
     assert not page.dataframe
     assert decks(page)[0]["cards"][0]["name"] == "Middle of 3"
 
@@ -221,7 +221,7 @@ def test_filters_add_up(page: AppTest) -> None:
     assert points(page) == [*range(16, 32), *range(48, 64)]
     page.slider(key=f"map.tempo.{MODEL}").set_value((100.0, 130.0)).run()
     assert points(page) == list(range(48, 64))
-    take(page, 50)
+    select(page, 50)
     near = decks(page)[1]["cards"]
     assert all(48 <= point_of(card["id"]) < 64 for card in near)
 
@@ -241,7 +241,7 @@ def test_an_attribute_colours_and_filters(page: AppTest) -> None:
 @pytest.mark.parametrize(("projection", "n_axes"), [("pca", 2), ("pca3", 3)])
 def test_principal_components_say_their_share(page: AppTest, projection: str, n_axes: int) -> None:
     page.selectbox(key="map.projection").set_value(projection).run()
-    take(page, 7)
+    select(page, 7)
     drawn = figure(page)
     kind = "scatter3d" if n_axes == 3 else "scattergl"
     assert {trace["type"] for trace in drawn["data"]} == {kind}
@@ -271,7 +271,7 @@ def test_the_users_grooves_are_on_the_map_once(page: AppTest, studio: FakeStudio
     assert sampled["at"] == pytest.approx(expected.tolist(), abs=1e-4)
 
 
-def test_a_groove_that_was_sent_is_in_hand_and_plays_as_it_is(page: AppTest) -> None:
+def test_a_groove_that_was_sent_is_selected_and_plays_as_it_is(page: AppTest) -> None:
     sent = Source("Sent", some_groove(4), origin="sample")
     page.session_state["kept.library"] = {sent.id: sent}
     page.session_state["kept.map.inbox"] = [sent]
@@ -281,8 +281,8 @@ def test_a_groove_that_was_sent_is_in_hand_and_plays_as_it_is(page: AppTest) -> 
     assert decks(page)[0]["play"] == [card["id"], "groove_2bar.1"]
 
 
-def test_each_model_has_a_hand_of_its_own(page: AppTest) -> None:
-    take(page, 3)
+def test_each_model_has_its_own_selection(page: AppTest) -> None:
+    select(page, 3)
     page.selectbox(key="model").set_value("drums_2bar").run()
     assert decks(page)[0]["cards"][0]["id"] != "point.3"
     page.selectbox(key="model").set_value(MODEL).run()
@@ -303,7 +303,7 @@ def test_a_missing_atlas_is_one_sentence_and_other_models_can_be_chosen(
 
 def test_without_sound_points_are_drawn_and_saved(page: AppTest, studio: FakeStudio) -> None:
     studio.sound_problem = "FluidSynth is missing: install libfluidsynth3."
-    [card] = decks(take(page, 3))[0]["cards"]
+    [card] = decks(select(page, 3))[0]["cards"]
     assert card["midi"]
     assert all(
         deck["problem"] == studio.sound_problem for deck in components(page) if "cards" in deck

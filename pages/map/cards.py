@@ -18,7 +18,7 @@ from musicvae_core.music.forms import Music, parts_of
 from musicvae_core.music.line import Line
 from musicvae_core.studio import Studio
 from pages.map.figure import fields_of
-from pages.map.points import Actions, Hand, MapSettings, Path, Spot
+from pages.map.points import Actions, MapSelection, MapSettings, Path, Spot
 from pages.shared.actions import SELECTION, Selection, action, as_text, in_background, on_value
 from pages.shared.card import Card, Morph, grid_payload, packed_notes
 from pages.shared.collection import bars_phrase, favourites
@@ -32,8 +32,8 @@ _MAX_DECODED = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Sounding:
-    """What decodes the map's codes: a model of the studio."""
+class SpotDecoder:
+    """Decodes the spots of the map with a model of the studio."""
 
     DECK: ClassVar[str] = "map.deck"
     """The key of the deck that shows what is selected."""
@@ -135,21 +135,21 @@ def strip_card(path: Path, at: tuple[float, float]) -> Card:
     return Card(Path.STRIP, path.name, groove, note, favourites.has(groove), morph=morph)
 
 
-def _path_of(sounding: Sounding, hand: Hand, steps_a_leg: int) -> Path | None:
+def _path_of(decoder: SpotDecoder, selection: MapSelection, steps_a_leg: int) -> Path | None:
     """Return the path through the selected stops, at the median of their tempos."""
-    stops = hand.path
+    stops = selection.path
     if len(stops) < 2:
         return None
     tempo_bpm = float(round(float(np.median([stop.tempo_bpm for stop in stops]))))
     codes = np.stack([stop.z for stop in stops])
-    takes = _travelled(sounding.studio, sounding.model, codes, steps_a_leg, tempo_bpm)
+    takes = _decoded_path(decoder.studio, decoder.model, codes, steps_a_leg, tempo_bpm)
     ends = (stops[0].name, stops[-1].name)
     name = f"{ends[0]} to {ends[1]}"
     return Path(name, ends, np.stack([z for _, z in takes]), tuple(groove for groove, _ in takes))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _travelled(
+def _decoded_path(
     _studio: Studio, model: str, stops: NDArray[np.float32], steps_a_leg: int, tempo_bpm: float
 ) -> list[tuple[Music, NDArray[np.float32]]]:
     """Return grooves and codes from stop to stop, computed once for all sessions."""
@@ -161,7 +161,7 @@ _MAX_STRIP = 33
 """Steps of a path: as many as a strip of the deck can have."""
 
 
-def draw_path_controls(sounding: Sounding, actions: Actions) -> Path | None:
+def draw_path_controls(decoder: SpotDecoder, actions: Actions) -> Path | None:
     """Draw the controls of the path if there is one; return the path through its stops."""
     now = actions.now
     n_stops = len(now.path)
@@ -171,17 +171,17 @@ def draw_path_controls(sounding: Sounding, actions: Actions) -> Path | None:
         return None
     names = [as_text(stop.name) for stop in now.path]
     stops = " → ".join(f"**{at}** {name}" for at, name in enumerate(names, start=1))
-    full = " The path is full." if n_stops == Hand.MAX_STOPS else ""
+    full = " The path is full." if n_stops == MapSelection.MAX_STOPS else ""
     st.caption(f"{stops}{full}")
     steps = _choose_steps(n_stops) if n_stops > 1 else 1
     with st.container(horizontal=True, gap="xsmall"):
         st.button(
             "Play the journey",
             icon=":material/route:",
-            key="map.travel",
+            key="map.play_path",
             disabled=n_stops < 2,
             help="All steps one after the other" if n_stops > 1 else "Click a second point first",
-            on_click=action(actions.travel),
+            on_click=action(actions.play_path),
         )
         st.button(
             "Undo",
@@ -197,7 +197,7 @@ def draw_path_controls(sounding: Sounding, actions: Actions) -> Path | None:
             help="Remove all stops",
             on_click=action(actions.clear_path),
         )
-    return _path_of(sounding, now, steps)
+    return _path_of(decoder, now, steps)
 
 
 def _choose_steps(n_stops: int) -> int:
@@ -233,10 +233,10 @@ def draw_list(settings: MapSettings, actions: Actions) -> None:
         if inside:
             st.button(
                 "Deselect",
-                key="map.let_go",
+                key="map.clear_lasso",
                 type="tertiary",
                 help="Clear the lasso or box selection",
-                on_click=action(actions.let_go),
+                on_click=action(actions.clear_lasso),
             )
     if not points:
         st.caption("Nothing matches: change the search or the filter.")
@@ -249,7 +249,7 @@ def draw_list(settings: MapSettings, actions: Actions) -> None:
     def choose(selected: Selection) -> None:
         row = next(iter(selected.rows), len(listed))
         if row < len(listed):
-            actions.take(f"point.{listed[row]}")
+            actions.select(f"point.{listed[row]}")
 
     st.dataframe(
         _rows_of(settings.atlas, listed),
@@ -301,7 +301,7 @@ def _summary(atlas: Atlas, points: Sequence[int]) -> str:
 _N_NEIGHBOURS = 6
 
 
-def draw_neighbours(sounding: Sounding, actions: Actions) -> None:
+def draw_neighbours(decoder: SpotDecoder, actions: Actions) -> None:
     """Draw the points of the atlas nearest to the selected spot."""
     spot = actions.now.spot
     if spot is None:
@@ -310,17 +310,17 @@ def draw_neighbours(sounding: Sounding, actions: Actions) -> None:
     if not near:
         return
     st.subheader(f"Nearest to {as_text(spot.name)}")
-    cards = _near_cards(sounding, spot, near)
+    cards = _near_cards(decoder, spot, near)
     sources = {
-        one.id: one.source(card.groove, sounding.model)
+        one.id: one.source(card.groove, decoder.model)
         for one, card in zip(near, cards, strict=True)
     }
     source_deck(
-        sounding.studio,
+        decoder.studio,
         cards,
         sources.__getitem__,
         key="map.near",
-        on_more=actions.take,
+        on_more=actions.select,
     )
 
 
@@ -336,13 +336,13 @@ def _neighbours_of(settings: MapSettings, spot: Spot) -> list[Spot]:
     ]
 
 
-def _near_cards(sounding: Sounding, spot: Spot, neighbours: Sequence[Spot]) -> list[Card]:
+def _near_cards(decoder: SpotDecoder, spot: Spot, neighbours: Sequence[Spot]) -> list[Card]:
     """Return the cards of a spot's neighbours, with their distances."""
     noted = [
         replace(one, note=f"{_degrees_between(spot, one):.0f}° away · {one.note}")
         for one in neighbours
     ]
-    return sounding.cards(noted)
+    return decoder.cards(noted)
 
 
 def _degrees_between(one: Spot, other: Spot) -> float:

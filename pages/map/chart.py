@@ -226,7 +226,7 @@ def draw_chart(
                 selection_mode=("box", "lasso"),
             )
     _draw_overlay(settings, actions, path, deck, edited)
-    st.caption(_caption(settings, len(actions.brought)))
+    st.caption(_caption(settings, len(actions.own_spots)))
 
 
 @st.cache_resource(show_spinner=False, hash_funcs={Atlas: lambda atlas: atlas.fingerprint})
@@ -255,7 +255,7 @@ def _figure(settings: MapSettings) -> go.Figure:
 
 def _read_selection(actions: Actions, selected: Selection) -> None:
     """Collect the points inside a lasso or box; clicks are handled by the overlay."""
-    actions.gather(np.unique(np.array(selected.enclosed, np.int64)))
+    actions.select_enclosed(np.unique(np.array(selected.enclosed, np.int64)))
 
 
 def _draw_overlay(
@@ -265,10 +265,10 @@ def _draw_overlay(
     deck: str,
     edited: Collection[str],
 ) -> None:
-    now, brought = actions.now, actions.brought
+    now, own_spots = actions.now, actions.own_spots
     marks = [
         _Mark(spot.id, _MARKED.get(spot.kind, "other"), spot.name, at)
-        for spot, at in zip(brought, _where(settings, brought), strict=True)
+        for spot, at in zip(own_spots, _where(settings, own_spots), strict=True)
     ]
     spot, shown = now.spot, None
     if now.path:
@@ -285,7 +285,7 @@ def _draw_overlay(
         model=settings.model.name,
         edited=edited,
         hover=settings.hover,
-        on_pick=actions.take,
+        on_pick=actions.select,
     )
 
 

@@ -12,7 +12,7 @@ from musicvae_core.errors import GridError, MusicVAEError
 from musicvae_core.latent.atlas import Atlas
 from musicvae_core.studio import Studio
 from pages.map.cards import (
-    Sounding,
+    SpotDecoder,
     draw_list,
     draw_neighbours,
     draw_path_controls,
@@ -20,7 +20,7 @@ from pages.map.cards import (
 )
 from pages.map.chart import draw_chart
 from pages.map.figure import TEMPO, Field, fields_of, map_figure, matching
-from pages.map.points import Actions, MapSettings, Path, Spot, brought_spots
+from pages.map.points import Actions, MapSettings, Path, Spot, own_spots
 from pages.shared.actions import as_text, in_background
 from pages.shared.card import Card, piece_card
 from pages.shared.collection import Source
@@ -40,25 +40,25 @@ def groove_map() -> None:
     try:
         studio = shared_studio()
         settings = _read_map_settings(studio)
-        actions = Actions(settings, brought_spots(studio, settings.model))
+        actions = Actions(settings, own_spots(studio, settings.model))
         try:
             actions.take_sent()
         except GridError as error:  # the map is shown all the same
             st.error(as_text(str(error)))
         actions.start()
-        sounding = Sounding(studio, settings.model.name)
+        decoder = SpotDecoder(studio, settings.model.name)
         with st.container(key="map-columns"):
             chart, side = st.columns([3, 2])
         with side:
-            path = draw_path_controls(sounding, actions)
+            path = draw_path_controls(decoder, actions)
         with chart:
-            draw_chart(settings, actions, path, sounding.DECK, sounding.edited.get())
+            draw_chart(settings, actions, path, decoder.DECK, decoder.edited.get())
         with side:
-            _draw_hand(sounding, actions, path)
+            _draw_selection(decoder, actions, path)
         draw_list(settings, actions)
         if actions.now.choice:
-            draw_neighbours(sounding, actions)
-        sounding.send_ahead(settings)
+            draw_neighbours(decoder, actions)
+        decoder.send_ahead(settings)
     except MusicVAEError as error:
         st.error(as_text(str(error)))
 
@@ -85,44 +85,44 @@ def _prepare(studio: Studio) -> None:
         map_figure(
             atlas, next(iter(_PROJECTIONS)), next(iter(fields_of(atlas))), np.ones(len(atlas), bool)
         )
-        Sounding(studio, model.name).prepare(model, atlas)
+        SpotDecoder(studio, model.name).prepare(model, atlas)
 
 
-def _draw_hand(sounding: Sounding, actions: Actions, path: Path | None) -> None:
+def _draw_selection(decoder: SpotDecoder, actions: Actions, path: Path | None) -> None:
     """Draw the selected groove and, if there is one, the path."""
     now = actions.now
     if not now.choice:
         st.info("Click a point to hear it. Scroll to zoom, drag to move, lasso or box to select.")
-    cards = sounding.cards([now.spot] if now.spot else [])
+    cards = decoder.cards([now.spot] if now.spot else [])
     if path:
         cards.append(strip_card(path, _POINTER.get()))
-    if path and now.is_travelling:
+    if path and now.plays_path:
         bars = choose_bars(len(path.grooves), actions.settings.model.n_bars)
         cards.append(piece_card(path.grooves, bars, path.name))
-    in_hand = now.spot.id if now.spot else ""
-    token = f"{sounding.model}.{now.choice}"
-    sources = _sources(sounding, now.spot, cards, path)
+    selected = now.spot.id if now.spot else ""
+    token = f"{decoder.model}.{now.choice}"
+    sources = _sources(decoder, now.spot, cards, path)
     source_deck(
-        sounding.studio,
+        decoder.studio,
         cards,
         sources.__getitem__,
-        key=sounding.DECK,
-        play=(Path.PIECE if now.is_travelling else in_hand, token) if now.choice else None,
+        key=decoder.DECK,
+        play=(Path.PIECE if now.plays_path else selected, token) if now.choice else None,
         on_move=lambda _, at: _POINTER.set(at),
     )
 
 
 def _sources(
-    sounding: Sounding, spot: Spot | None, cards: list[Card], path: Path | None
+    decoder: SpotDecoder, spot: Spot | None, cards: list[Card], path: Path | None
 ) -> dict[str, Source]:
     """Return each card's source, for favourites and other pages, by the cards' ids."""
     found = {card.id: Source(card.name, card.groove, origin="map") for card in cards}
     if spot:
-        found[spot.id] = spot.source(cards[0].groove, sounding.model)
+        found[spot.id] = spot.source(cards[0].groove, decoder.model)
     for card in cards:
         if path and card.morph:
             z = path.codes[card.morph.index_at(card.morph.at)]
-            found[Path.STRIP] = Source(path.name, card.groove, z, sounding.model, "map")
+            found[Path.STRIP] = Source(path.name, card.groove, z, decoder.model, "map")
     return found
 
 

@@ -113,7 +113,7 @@ def _mine_id(groove: Music) -> str:
     return f"{_MINE}.{fingerprint(groove)}"
 
 
-def brought_spots(studio: Studio, model: ModelInfo) -> tuple[Spot, ...]:
+def own_spots(studio: Studio, model: ModelInfo) -> tuple[Spot, ...]:
     """Return favourites, uploads, samples and grooves sent here, each groove once.
 
     A longer groove is represented by its first lively window, a shorter one is repeated. Music on a
@@ -165,7 +165,7 @@ def _fitted(groove: Music, n_bars: int) -> Music:
 
 
 @dataclass(frozen=True, eq=False)
-class Hand:
+class MapSelection:
     """The current selection.
 
     Parameters
@@ -179,7 +179,7 @@ class Hand:
     choice
         Number of the last selection, 0 before any; a new number plays it. Of a click it is the
         time, so that the browser knows it, too.
-    is_travelling
+    plays_path
         Whether the path is being played through.
     """
 
@@ -189,40 +189,42 @@ class Hand:
     path: tuple[Spot, ...] = ()
     inside: tuple[int, ...] = ()
     choice: int = 0
-    is_travelling: bool = False
+    plays_path: bool = False
 
-    def taking(self, spot: Spot, choice: int | None = None, *, to_path: bool = False) -> Hand:
-        """Return the hand with a new groove, which is added to the path if requested."""
+    def with_spot(
+        self, spot: Spot, choice: int | None = None, *, to_path: bool = False
+    ) -> MapSelection:
+        """Return the selection with a new groove, which is added to the path if requested."""
         number = self.choice + 1 if choice is None else choice
         path = self.path
         if to_path and len(path) < self.MAX_STOPS and (not path or path[-1].id != spot.id):
             path = (*path, spot)
-        return replace(self, spot=spot, path=path, choice=number, is_travelling=False)
+        return replace(self, spot=spot, path=path, choice=number, plays_path=False)
 
-    def around(self, spot: Spot, inside: tuple[int, ...]) -> Hand:
-        """Return the hand with the middle of what is inside a lasso."""
-        return replace(self.taking(spot), inside=inside)
+    def with_lasso(self, spot: Spot, inside: tuple[int, ...]) -> MapSelection:
+        """Return the selection with the middle of what is inside a lasso."""
+        return replace(self.with_spot(spot), inside=inside)
 
-    def letting_go(self) -> Hand:
-        """Return the hand without what is inside a lasso."""
+    def without_lasso(self) -> MapSelection:
+        """Return the selection without what is inside a lasso."""
         return replace(self, inside=())
 
-    def travelling(self) -> Hand:
-        """Return the hand with the path set to play through."""
-        return replace(self, choice=self.choice + 1, is_travelling=True)
+    def playing_path(self) -> MapSelection:
+        """Return the selection with its path playing through."""
+        return replace(self, choice=self.choice + 1, plays_path=True)
 
-    def back(self) -> Hand:
-        """Return the hand without the last stop of its path."""
-        return replace(self, path=self.path[:-1], is_travelling=False)
+    def without_last_stop(self) -> MapSelection:
+        """Return the selection without the last stop of its path."""
+        return replace(self, path=self.path[:-1], plays_path=False)
 
-    def without_path(self) -> Hand:
-        """Return the hand without its path."""
-        return replace(self, path=(), is_travelling=False)
+    def without_path(self) -> MapSelection:
+        """Return the selection without its path."""
+        return replace(self, path=(), plays_path=False)
 
 
-def _hand(model: str) -> SessionVar[Hand]:
+def _selection(model: str) -> SessionVar[MapSelection]:
     """Return the selection in a model's space."""
-    return SessionVar(f"kept.map.hand.{model}", Hand())
+    return SessionVar(f"kept.map.selection.{model}", MapSelection())
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,54 +269,54 @@ class Actions:
     ----------
     settings
         Values of the widgets.
-    brought
+    own_spots
         The user's own grooves.
     """
 
     settings: MapSettings
-    brought: Sequence[Spot]
+    own_spots: Sequence[Spot]
 
     @property
-    def now(self) -> Hand:
-        """What is in hand."""
-        return _hand(self.settings.model.name).get()
+    def now(self) -> MapSelection:
+        """The current selection."""
+        return _selection(self.settings.model.name).get()
 
-    def keep(self, changed: Hand) -> None:
-        """Keep what is in hand."""
-        _hand(self.settings.model.name).set(changed)
+    def _set(self, changed: MapSelection) -> None:
+        """Set the current selection."""
+        _selection(self.settings.model.name).set(changed)
 
-    def take(self, spot_id: str, choice: int | None = None) -> None:
+    def select(self, spot_id: str, choice: int | None = None) -> None:
         """Select a spot, and add it to the path if the user is building one.
 
         `choice` is the number of this selection if the browser has given it one.
         """
         spot = self._find(spot_id)
         if spot is not None:
-            self.keep(self.now.taking(spot, choice, to_path=self.settings.to_path))
+            self._set(self.now.with_spot(spot, choice, to_path=self.settings.to_path))
 
-    def gather(self, points: NDArray[np.int64]) -> None:
+    def select_enclosed(self, points: NDArray[np.int64]) -> None:
         """Select the middle of the shown points among these, and list them."""
         points = points[points < len(self.settings.atlas)]
         points = points[self.settings.shown[points]]
         if len(points):
             spot = _middle_spot(self.settings.atlas, points)
-            self.keep(self.now.around(spot, tuple(points.tolist())))
+            self._set(self.now.with_lasso(spot, tuple(points.tolist())))
 
-    def let_go(self) -> None:
+    def clear_lasso(self) -> None:
         """Clear the selection of the last lasso."""
-        self.keep(self.now.letting_go())
+        self._set(self.now.without_lasso())
 
-    def travel(self) -> None:
+    def play_path(self) -> None:
         """Play the path through."""
-        self.keep(self.now.travelling())
+        self._set(self.now.playing_path())
 
     def go_back(self) -> None:
         """Remove the last stop of the path."""
-        self.keep(self.now.back())
+        self._set(self.now.without_last_stop())
 
     def clear_path(self) -> None:
         """Remove all stops of the path."""
-        self.keep(self.now.without_path())
+        self._set(self.now.without_path())
 
     def take_sent(self) -> None:
         """Select what another page sent.
@@ -326,21 +328,21 @@ class Actions:
         """
         for source in take_sent("map"):
             self.settings.model.grid.check(source.groove.grid)
-            self.take(_mine_id(source.groove))
+            self.select(_mine_id(source.groove))
 
     def start(self) -> None:
         """On the first visit, select the groove in the middle of all."""
         if self.now.spot is None:
             atlas = self.settings.atlas
             [point] = nearest(atlas.codes, mean_code(atlas.codes), 1)
-            self.keep(replace(self.now, spot=Spot.of_point(atlas, int(point))))
+            self._set(replace(self.now, spot=Spot.of_point(atlas, int(point))))
 
     def _find(self, spot_id: str) -> Spot | None:
         """Return the spot with an id; None if it is gone."""
         point = point_of(spot_id)
         if point is not None and point < len(self.settings.atlas):
             return Spot.of_point(self.settings.atlas, point)
-        known = [*self.brought, *self.now.path, *filter(None, [self.now.spot])]
+        known = [*self.own_spots, *self.now.path, *filter(None, [self.now.spot])]
         return next((spot for spot in known if spot.id == spot_id), None)
 
 
