@@ -40,12 +40,6 @@ pytestmark = pytest.mark.browser
 AUDIBLE = 0.01
 OPEN_SECONDS, HEARD_SECONDS = 2.0, 1.0
 
-_THREE_FRAMES = """
-async () => {
-    for (let drawn = 0; drawn < 3; drawn++) await new Promise(requestAnimationFrame);
-}
-"""
-"""A space is drawn, and what lies under the pointer found, at a pace of the machine's own."""
 _SOME_POINT = """
 (chart) => {
     const { xaxis, yaxis } = chart._fullLayout;
@@ -327,43 +321,3 @@ def test_dragging_the_strip_moves_the_point(page: Page) -> None:
     [end] = [one for one in points(page) if one["id"] == there[-1]["id"]]
     assert drawn["x"] + drawn["width"] / 2 == pytest.approx(end["x"], abs=3)
     assert drawn["y"] + drawn["height"] / 2 == pytest.approx(end["y"], abs=3)
-
-
-@faked
-def test_a_point_in_space_can_be_clicked_and_is_ringed_where_it_is(page: Page) -> None:
-    choose(page, "Map", "PCA in 3D")
-    page.locator(".st-key-map-area .gl-container canvas").first.wait_for()
-    wait_for_rest(page)
-    page.wait_for_function(f"() => document.querySelectorAll('{CHART}').length === 1")
-    page.wait_for_function("overlay => overlay.overlay.view", arg=overlay(page))
-    x, y = click_in_space(page, chart(page).bounding_box())
-    ring = page.locator(".overlay .now").bounding_box()
-    assert ring["x"] + ring["width"] / 2 == pytest.approx(x, abs=25)
-    assert ring["y"] + ring["height"] / 2 == pytest.approx(y, abs=25)
-
-
-def click_in_space(page: Page, box: dict[str, float]) -> tuple[float, float]:
-    """Move the pointer about the middle of a chart until it clicks a point; return where."""
-    label = page.locator(".st-key-map-area .hovertext")
-    for step in range(120):
-        x = box["x"] + box["width"] * (0.3 + 0.4 * (step % 12) / 12)
-        y = box["y"] + box["height"] * (0.3 + 0.4 * (step // 12) / 10)
-        page.mouse.move(x, y)
-        page.evaluate(_THREE_FRAMES)
-        if label.count():
-            page.evaluate(_THREE_FRAMES)  # the label may be that of the place before
-        if label.count():
-            page.mouse.down()
-            page.mouse.up()
-            if plays_soon(page):
-                return x, y
-    pytest.fail("no point lies about the middle")
-
-
-def plays_soon(page: Page) -> bool:
-    deadline = time.monotonic() + allowed(2.0)
-    while time.monotonic() < deadline:
-        if playing(page):
-            return True
-        page.evaluate(_THREE_FRAMES)
-    return False

@@ -1,4 +1,4 @@
-"""A click on the map is heard before Python answers: the notes of all points are in the browser."""
+"""A click on the map is heard and ringed before Python answers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from map_in_browser import click, hand, open_map, play_by_click, playing, point_at, points
+from map_in_browser import (
+    CHART,
+    chart,
+    choose,
+    click,
+    hand,
+    open_map,
+    overlay,
+    play_by_click,
+    playing,
+    point_at,
+    points,
+)
 from real_browser import (
     Browser,
+    Locator,
     Page,
     opened,
     playwright,
@@ -21,6 +34,20 @@ pytestmark = pytest.mark.browser
 
 _ENGINE = "window[Symbol.for('groove-space.engine')]"
 _NOW = f"() => {_ENGINE}.now && [{_ENGINE}.now.key, {_ENGINE}.now.pattern.hits]"
+
+_THREE_FRAMES = """
+async () => {
+    for (let drawn = 0; drawn < 3; drawn++) await new Promise(requestAnimationFrame);
+}
+"""
+"""A space is drawn, and what lies under the pointer found, at a pace of the machine's own."""
+_UNKNOWN_TO_PYTHON = """
+(chart, id) => {
+    for (const trace of chart._fullData.filter(({ customdata }) => customdata)) {
+        trace.customdata = Array.from(trace.customdata, (own) => (own === id ? 999999999 : own));
+    }
+}
+"""
 
 
 class Line:
@@ -181,3 +208,89 @@ def test_where_hovering_plays_the_point_under_the_pointer_is_heard_and_not_selec
     until(is_heard, "the point")
     wait_for_rest(page)
     assert hand(page).evaluate("deck => deck.deck.state.cards[0].id") == before
+
+
+def test_a_click_rings_a_point_or_a_mark_before_python_knows(opened_map: tuple[Page, Line]) -> None:
+    page, line = opened_map
+    point = points(page)[-1]
+    line.hold(page)
+    click(page, point)
+    wait_for_ring(page, point["x"], point["y"])
+    line.release()
+    wait_for_rest(page)
+    wait_for_ring(page, point["x"], point["y"])
+    mark = page.locator(".overlay .mark").first
+    x, y = centre(mark)
+    line.hold(page)
+    mark.dispatch_event("click")
+    wait_for_ring(page, x, y)
+    line.release()
+    wait_for_rest(page)
+    wait_for_ring(page, x, y)
+
+
+def test_the_ring_goes_back_if_python_does_not_know_the_point(
+    opened_map: tuple[Page, Line],
+) -> None:
+    page, line = opened_map
+    known, unknown = points(page)[:2]
+    chart(page).evaluate(_UNKNOWN_TO_PYTHON, unknown["id"])
+    line.hold(page)
+    click(page, unknown)
+    wait_for_ring(page, unknown["x"], unknown["y"])
+    line.release()
+    wait_for_ring(page, known["x"], known["y"])
+
+
+def test_a_point_in_space_can_be_clicked_and_is_ringed_at_once_where_it_is(
+    opened_map: tuple[Page, Line],
+) -> None:
+    page, line = opened_map
+    choose(page, "Map", "PCA in 3D")
+    page.locator(".st-key-map-area .gl-container canvas").first.wait_for()
+    wait_for_rest(page)
+    page.wait_for_function(f"() => document.querySelectorAll('{CHART}').length === 1")
+    chart(page).wait_for()
+    page.wait_for_function("overlay => overlay.overlay.view", arg=overlay(page))
+    line.hold(page)
+    x, y = click_in_space(page, chart(page).bounding_box())
+    wait_for_ring(page, x, y, within=25)
+    line.release()
+    wait_for_rest(page)
+    wait_for_ring(page, x, y, within=25)
+
+
+def wait_for_ring(page: Page, x: float, y: float, within: float = 3) -> None:
+    """Wait until the ring around the selected groove is at a place on the page, in pixels."""
+
+    def is_there() -> bool:
+        ring = page.locator(".overlay .now")
+        return ring.is_visible() and centre(ring) == pytest.approx((x, y), abs=within)
+
+    until(is_there, f"the ring at {x:.0f}, {y:.0f}")
+
+
+def centre(shown: Locator) -> tuple[float, float]:
+    box = shown.bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def click_in_space(page: Page, box: dict[str, float]) -> tuple[float, float]:
+    """Move the pointer about the middle of a chart until it clicks a point; return where."""
+    label = page.locator(".st-key-map-area .hovertext")
+    before = heard(page)
+    for step in range(120):
+        x = box["x"] + box["width"] * (0.3 + 0.4 * (step % 12) / 12)
+        y = box["y"] + box["height"] * (0.3 + 0.4 * (step // 12) / 10)
+        page.mouse.move(x, y)
+        page.evaluate(_THREE_FRAMES)
+        if label.count():
+            page.evaluate(_THREE_FRAMES)  # the label may be that of the place before
+        if label.count():
+            page.mouse.down()
+            page.mouse.up()
+            page.evaluate(_THREE_FRAMES)
+            if heard(page) != before:
+                return x, y
+    pytest.fail("no point lies about the middle")

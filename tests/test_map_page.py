@@ -90,7 +90,7 @@ def test_a_first_visit_finds_every_point_and_says_what_to_do(page: AppTest) -> N
     assert overlay(page)["now"]["id"] == first["id"]
     assert overlay(page) | {"chart": "", "now": None} == {
         **{"chart": "", "marks": [], "now": None, "path": None},
-        **{"deck": shown["key"], "model": MODEL, "edited": [], "hover": False},
+        **{"deck": shown["key"], "model": MODEL, "edited": [], "hover": False, "answered": None},
     }
 
 

@@ -4,18 +4,18 @@
 // previous point, and in 3D nothing, since a tap falls between two of its frames. So clicks are
 // handled here: in 2D by finding the nearest point, in 3D by waiting for a frame.
 
-import { idOf, pointsOf, viewOf } from "./place.js";
+import { pointOf, pointsOf, viewOf } from "./place.js";
 
 const STILL = 5; // pixels that the pointer may move while down; more is a drag
 const REACH = 20; // pixels from a point within which a click selects it, as for Plotly's labels
 
-// Calls back for every click on a chart: with the point, {id, text}, or null for none.
+// Calls back for every click on a chart: with the point, see `pointOf`, or null for none.
 export function listenForClicks(chart, onClick) {
   let under = null; // the point under the pointer, in 3D
   let down = null; // where the pointer went down
   const scene = () => chart._fullLayout.scene?._scene;
 
-  const look = ({ points: [point] }) => (under = { id: idOf(point.customdata), text: point.text });
+  const look = ({ points: [point] }) => (under = pointOf(point));
   chart.on("plotly_hover", look);
   chart.on("plotly_click", look);
   chart.on("plotly_unhover", () => (under = null));

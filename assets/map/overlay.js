@@ -5,7 +5,9 @@
 // Data: {chart: selector of what contains the chart, marks: [{id, kind, name, at}], now: {id,
 // name, at} or null, path: {stops: [at], trail: [at], strip, piece} or null, deck: the key of the one
 // that shows the selected groove, model: its name, edited: the ids of points that were edited, and
-// sound otherwise than the model plays them, hover: whether the point under the pointer plays}, with coordinates of the chart, two or three. To Python,
+// sound otherwise than the model plays them, hover: whether the point under the pointer plays,
+// answered: the time of the last click that Python has handled, or null}, with coordinates of the
+// chart, two or three. To Python,
 // as states: picked, [id, when] of the last mark or point that was clicked (an event could be lost
 // among others, and Streamlit's own selection takes two quick clicks on two points for one double
 // click); view, [x0, x1, y0, y1] of a flat chart that was
@@ -15,7 +17,7 @@
 // or null; view: whether the chart was found}.
 
 import { listenForClicks } from "./clicks.js";
-import { idOf, pointsOf, rangesOf, viewOf } from "./place.js";
+import { pointOf, pointsOf, rangesOf, viewOf } from "./place.js";
 import { between, placeOnPath } from "./traveller.js";
 import { nextPoint } from "./walk.js";
 import { playAhead } from "../deck/preview.js";
@@ -42,10 +44,11 @@ function svg(tag, attributes = {}, ...children) {
 }
 
 class Overlay {
-  pick; // sends Python which mark or point was clicked; set by whoever mounts it
+  pick; // plays and selects a groove, {id, name, at}, and tells Python; set by whoever mounts it
   see; // sends Python what is in view; likewise
-  play; // plays a point; likewise
+  play; // plays a groove, if its notes are here; likewise
   #hovering = new Delay();
+  #clicked = null; // {now, when}: what was clicked last, until Python has answered
   #marks = svg("g");
   #markOf = new Map(); // id → node: nodes are reused, since removing one loses the focus
   #trail = svg("polyline", { class: "trail" });
@@ -74,7 +77,19 @@ class Overlay {
     this.frame = requestAnimationFrame(() => this.#follow());
   }
 
+  // Draws what Python sends; what was clicked since then stays selected.
   update(data) {
+    if (this.#clicked && data.answered >= this.#clicked.when) this.#clicked = null;
+    this.#show({ ...data, now: this.#clicked?.now ?? data.now });
+  }
+
+  // Selects a groove, {id, name, at}, before Python does.
+  select(now, when) {
+    this.#clicked = { now, when };
+    this.#show({ ...this.data, now });
+  }
+
+  #show(data) {
     if (data.now?.id !== this.data?.now?.id && data.now?.id !== this.#taken) this.#aimed = null;
     this.data = data;
     this.#showMarks(data.marks);
@@ -114,11 +129,12 @@ class Overlay {
     const mark = svg("g", { tabindex: 0, role: "button" }, svg("path"), svg("title"));
     mark.dataset.mark = id;
     this.#markOf.set(id, mark);
-    mark.addEventListener("click", () => this.pick(id));
+    const pick = () => this.pick(this.data.marks.find((groove) => groove.id === id));
+    mark.addEventListener("click", pick);
     mark.addEventListener("keydown", (event) => {
       if (event.key !== "Enter") return; // the space bar plays and stops
       event.preventDefault();
-      this.pick(id);
+      pick();
     });
     return mark;
   }
@@ -129,8 +145,9 @@ class Overlay {
     const from = this.#aimed?.place ?? this.data.now?.at;
     if (!view || !from || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Enter") {
-      this.#taken = this.#aimed ? cardOf(this.#aimed) : this.data.now.id;
-      this.pick(this.#taken, this.#aimed);
+      const groove = this.#aimed ? grooveOf(this.#aimed) : this.data.now;
+      this.#taken = groove.id;
+      this.pick(groove);
     } else {
       const inView = pointsOf(this.chart, view).filter(({ at }) => isIn(at, view.box, 0));
       const next = nextPoint(inView, view.at(from), event.key, event.shiftKey ? FAR_PX : NEAR_PX);
@@ -177,13 +194,14 @@ class Overlay {
     chart.on("plotly_unhover", () => this.#hovering.cancel());
     listenForClicks(chart, (point) => {
       this.#resting.now();
-      if (point && point.id !== null) this.pick(cardOf(point), point);
+      if (point && point.id !== null) this.pick(grooveOf(point));
     });
   }
 
-  #hover({ customdata, text }) {
-    const id = idOf(customdata);
-    if (this.data.hover && id !== null) this.#hovering.start(() => this.play({ id, text }, "hover"), HOVER_MS);
+  #hover(hovered) {
+    const point = pointOf(hovered);
+    if (!this.data.hover || point.id === null) return;
+    this.#hovering.start(() => this.play(grooveOf(point), "hover"), HOVER_MS);
   }
 
   #isOnChart(event) {
@@ -218,8 +236,11 @@ class Overlay {
   }
 }
 
-// The id of a point's card.
-const cardOf = ({ id }) => `point.${id}`;
+// The groove at a point: the id of its card, its name and its coordinates.
+function grooveOf({ id, text, place }) {
+  const [name] = text.split("<br>");
+  return { id: `point.${id}`, name, at: place };
+}
 
 function label(node, { kind, name }) {
   const [shape, text] = node.children;
@@ -260,16 +281,15 @@ export default function mount({ data, parentElement, setStateValue }) {
   overlay.see = (view) => setStateValue("view", view);
   if (!HAS_WEBGL && !overlay.hasReported) setStateValue("webgl", false);
   overlay.hasReported = true;
-  overlay.play = (point, when) => {
+  overlay.play = ({ id: card, name }, when) => {
     const { deck, model, edited } = data;
-    const card = cardOf(point);
-    const [name] = point.text.split("<br>");
     if (!edited.includes(card)) playAhead({ deck, model, card, name, token: `${model}.${when}` });
   };
-  overlay.pick = (id, point = null) => {
+  overlay.pick = (groove) => {
     const when = Date.now();
-    if (point) overlay.play(point, when);
-    setStateValue("picked", [id, when]);
+    overlay.play(groove, when);
+    overlay.select(groove, when);
+    setStateValue("picked", [groove.id, when]);
   };
   overlay.update(data);
   return () =>

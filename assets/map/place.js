@@ -17,7 +17,12 @@ export function rangesOf(chart) {
 }
 
 // Points are identified by the first of their custom data; points without it are not grooves.
-export const idOf = (customdata) => (customdata === undefined ? null : [customdata].flat()[0]);
+const idOf = (customdata) => (customdata === undefined ? null : [customdata].flat()[0]);
+
+// Returns what an event of Plotly is about: {id, text: what is said of it, place: its coordinates}.
+export function pointOf({ customdata, text, x, y, z }) {
+  return { id: idOf(customdata), text, place: z === undefined ? [x, y] : [x, y, z] };
+}
 
 // Returns the points that can be clicked: {id, text: what is said of it, place: its coordinates, at:
 // where that is in a view, [x, y]}.

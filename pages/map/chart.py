@@ -95,6 +95,8 @@ def _map_overlay(
         Called with the id of a mark that was clicked, or `point.` and the first of the custom
         data of a point, and with the time of the click in milliseconds.
     """
+    handled = SessionVar[_Picked | None](f"{key}.handled", None)
+    answered = handled.get()
     data: dict[str, object] = {
         "chart": f".st-key-{chart}",
         "marks": [_mark(mark) for mark in marks],
@@ -110,8 +112,8 @@ def _map_overlay(
         "model": model,
         "edited": sorted(edited),
         "hover": hover,
+        "answered": answered.when if answered else None,
     }
-    handled = SessionVar[_Picked | None](f"{key}.handled", None)
 
     def pick(picked: _Picked) -> None:
         if picked != handled.get():
@@ -127,9 +129,8 @@ def _map_overlay(
         on_view_change=on_event(key, "view", _VIEW, lambda _: None),
         on_webgl_change=on_event(key, "webgl", _FLAG, lambda _: None),
     )
-    before = handled.get()
     picking()  # a change that arrives as another run ends may come without its callback
-    if handled.get() != before:
+    if handled.get() != answered:
         st.rerun()
 
 
