@@ -314,7 +314,8 @@ def test_a_view_is_part_of_the_figure_and_the_figure_is_made_once() -> None:
     shown = np.ones(96, bool)
     whole = map_figure(ATLAS, "tsne", "style", shown, None)
     near = map_figure(ATLAS, "tsne", "style", shown, (0.0, 2.0, 1.0, 3.0))
-    low, high = whole.layout.xaxis.range
+    fitted = whole.layout.xaxis.autorangeoptions
+    low, high = fitted.minallowed, fitted.maxallowed
     assert low < ATLAS.tsne[:, 0].min() < ATLAS.tsne[:, 0].max() < high
     assert (near.layout.xaxis.range, near.layout.yaxis.range) == ((0.0, 2.0), (1.0, 3.0))
     assert map_figure(ATLAS, "tsne", "style", shown.copy(), None) is whole
@@ -344,6 +345,8 @@ def test_the_list_names_performance_and_window() -> None:
 def test_a_search_moves_no_point(projection: str) -> None:
     every, few = np.ones(len(ATLAS), bool), np.arange(len(ATLAS)) < 7
     layouts = [map_figure(ATLAS, projection, "style", shown).layout for shown in (every, few)]
-    views = [(one.xaxis.range, one.yaxis.range, one.margin) for one in layouts]
+    views = [
+        (one.xaxis.autorangeoptions, one.yaxis.autorangeoptions, one.margin) for one in layouts
+    ]
     assert views[0] == views[1]
     assert layouts[0].margin.autoexpand is False

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter
 
 from musicvae_core.latent.atlas import Atlas
-from musicvae_core.music.forms import FORMS
-from pages.map.figure import View, axis_titles, map_figure, place
+from pages.map.figure import View, map_figure, place
 from pages.map.points import Actions, MapSettings, Path, Spot, point_of
 from pages.shared.actions import (
     SELECTION,
@@ -196,7 +195,7 @@ def draw_chart(
     deck: str,
     edited: Collection[str],
 ) -> None:
-    """Draw the chart, its overlay and its caption.
+    """Draw the chart and its overlay.
 
     Parameters
     ----------
@@ -216,18 +215,18 @@ def draw_chart(
         _prepare_places(settings.atlas)
     with st.container(key=_AREA):
         if settings.projection == "pca3":
-            st.plotly_chart(figure, key=_SPACE, config=_CONFIG, alt=_ALT)
+            st.plotly_chart(figure, key=_SPACE, height="stretch", config=_CONFIG, alt=_ALT)
         else:
             st.plotly_chart(
                 figure,
                 key=_FLAT,
+                height="stretch",
                 config=_CONFIG,
                 alt=_ALT,
                 on_select=on_value(_FLAT, SELECTION, partial(_read_selection, actions)),
                 selection_mode=("box", "lasso"),
             )
     _draw_overlay(settings, actions, path, deck, edited)
-    st.caption(_caption(settings, len(actions.own_spots)))
 
 
 @st.cache_resource(show_spinner=False, hash_funcs={Atlas: lambda atlas: atlas.fingerprint})
@@ -322,17 +321,3 @@ def _placed(settings: MapSettings, codes: Sequence[NDArray[np.float32]]) -> list
         known = {**known, **dict(zip(new, places, strict=True))}
         placed.set(known)
     return [known[z.tobytes()] for z in codes]
-
-
-def _caption(settings: MapSettings, n_brought: int) -> str:
-    n, n_shown = len(settings.atlas), int(settings.shown.sum())
-    nouns = FORMS[settings.model.plays].nouns
-    count = f"{n_shown:,} of {n:,} {nouns}" if n_shown < n else f"{n:,} {nouns}"
-    says = [f"{count} from real performances"]
-    if settings.projection == "tsne":
-        says.append("Neighbours sound alike; long distances mean little")
-    else:
-        says.append("; ".join(axis_titles(settings.atlas, settings.projection)))
-    if n_brought:
-        says.append("Yours: ▲ uploads, ★ favourites, ◆ samples and others")
-    return ". ".join(says) + "."

@@ -20,7 +20,6 @@ from pages.shared.names import MAJOR_KEYS, UNKNOWN, drummer_title, style_title
 
 View = tuple[float, float, float, float]
 """The view of a 2D chart: lowest and highest x, lowest and highest y."""
-_HEIGHT = 640
 _GHOST = "#394056"
 _BACKGROUND, _TEXT, _LINE = "#12141b", "#b9b4a8", "#303545"
 _SCALE = "Viridis"
@@ -97,7 +96,10 @@ def map_figure(
     figure.update_layout(**_layout(atlas, projection))
     if projection != "pca3":
         x0, x1, y0, y1 = view or _whole_view(positions)
-        figure.update_layout(xaxis={"range": (x0, x1)}, yaxis={"range": (y0, y1)})
+        axes = {"xaxis": (x0, x1), "yaxis": (y0, y1)}
+        # Fixed only once the user has moved: a whole map fits anew into each size of the chart.
+        ranges = {name: {"range": ends} if view else _fitted(*ends) for name, ends in axes.items()}
+        figure.update_layout(**ranges)
     return figure
 
 
@@ -106,6 +108,10 @@ def _whole_view(positions: NDArray[np.float32]) -> View:
     (x0, y0), (x1, y1) = positions.min(axis=0), positions.max(axis=0)
     right, up = _EDGE * (x1 - x0), _EDGE * (y1 - y0)
     return float(x0 - right), float(x1 + right), float(y0 - up), float(y1 + up)
+
+
+def _fitted(low: float, high: float) -> dict[str, Any]:
+    return {"autorange": True, "autorangeoptions": {"minallowed": low, "maxallowed": high}}
 
 
 def _ghosts(positions: NDArray[np.float32], points: NDArray[np.int64]) -> Iterator[Any]:
@@ -170,7 +176,6 @@ def _trace(positions: NDArray[np.float32], marker: dict[str, Any], **options: An
 def _layout(atlas: Atlas, projection: str) -> dict[str, Any]:
     titles = axis_titles(atlas, projection)
     common: dict[str, Any] = {
-        "height": _HEIGHT,
         # Fixed, whatever the legend and the colours need; otherwise a search would move the points.
         "margin": {"l": 0, "r": _COLOUR_BAR_PX, "t": 0, "b": _LEGEND_PX, "autoexpand": False},
         "paper_bgcolor": _BACKGROUND,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from musicvae_core.errors import GridError, MusicVAEError
 from musicvae_core.latent.atlas import Atlas
+from musicvae_core.music.forms import FORMS
 from musicvae_core.studio import Studio
 from pages.map.cards import (
     SpotDecoder,
@@ -19,7 +20,7 @@ from pages.map.cards import (
     strip_card,
 )
 from pages.map.chart import draw_chart
-from pages.map.figure import TEMPO, Field, fields_of, map_figure, matching
+from pages.map.figure import TEMPO, Field, axis_titles, fields_of, map_figure, matching
 from pages.map.points import Actions, MapSettings, Path, Spot, own_spots
 from pages.shared.actions import as_text, in_background
 from pages.shared.card import Card, piece_card
@@ -31,6 +32,12 @@ from pages.shared.studio import shared_studio
 
 _WIDTH = 120
 """Pixels of a widget: all fit in one row of a screen of 1,440."""
+_HINT = """
+Click a point to hear it.
+
+Scroll to zoom, drag to move, lasso or box to select.
+"""
+"""The second paragraph is not shown on a phone: see assets/page.css."""
 _POINTER = SessionVar("kept.map.at", (0.0, 0.0))
 """The position of the pointer on the path's strip."""
 
@@ -55,6 +62,7 @@ def groove_map() -> None:
             draw_chart(settings, actions, path, decoder.DECK, decoder.edited.get())
         with side:
             _draw_selection(decoder, actions, path)
+        st.caption(_caption(settings, len(actions.own_spots)))
         draw_list(settings, actions)
         if actions.now.choice:
             draw_neighbours(decoder, actions)
@@ -92,7 +100,7 @@ def _draw_selection(decoder: SpotDecoder, actions: Actions, path: Path | None) -
     """Draw the selected groove and, if there is one, the path."""
     now = actions.now
     if not now.choice:
-        st.info("Click a point to hear it. Scroll to zoom, drag to move, lasso or box to select.")
+        st.info(_HINT)
     cards = decoder.cards([now.spot] if now.spot else [])
     if path:
         cards.append(strip_card(path, _POINTER.get()))
@@ -124,6 +132,20 @@ def _sources(
             z = path.codes[card.morph.index_at(card.morph.at)]
             found[Path.STRIP] = Source(path.name, card.groove, z, decoder.model, "map")
     return found
+
+
+def _caption(settings: MapSettings, n_own: int) -> str:
+    n, n_shown = len(settings.atlas), int(settings.shown.sum())
+    nouns = FORMS[settings.model.plays].nouns
+    count = f"{n_shown:,} of {n:,} {nouns}" if n_shown < n else f"{n:,} {nouns}"
+    says = [f"{count} from real performances"]
+    if settings.projection == "tsne":
+        says.append("Neighbours sound alike; long distances mean little")
+    else:
+        says.append("; ".join(axis_titles(settings.atlas, settings.projection)))
+    if n_own:
+        says.append("Yours: ▲ uploads, ★ favourites, ◆ samples and others")
+    return ". ".join(says) + "."
 
 
 _PROJECTIONS = {"tsne": "t-SNE", "pca": "PCA", "pca3": "PCA in 3D"}
