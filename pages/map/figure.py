@@ -96,10 +96,8 @@ def map_figure(
     figure.update_layout(**_layout(atlas, projection))
     if projection != "pca3":
         x0, x1, y0, y1 = view or _whole_view(positions)
-        axes = {"xaxis": (x0, x1), "yaxis": (y0, y1)}
-        # Fixed only once the user has moved: a whole map fits anew into each size of the chart.
-        ranges = {name: {"range": ends} if view else _fitted(*ends) for name, ends in axes.items()}
-        figure.update_layout(**ranges)
+        range_of = _fixed if view else _fitted
+        figure.update_layout(xaxis=range_of(x0, x1), yaxis=range_of(y0, y1))
     return figure
 
 
@@ -110,7 +108,13 @@ def _whole_view(positions: NDArray[np.float32]) -> View:
     return float(x0 - right), float(x1 + right), float(y0 - up), float(y1 + up)
 
 
+def _fixed(low: float, high: float) -> dict[str, Any]:
+    """Return an axis with a range that stays when the size of the chart becomes known."""
+    return {"range": (low, high), "constrain": "domain"}
+
+
 def _fitted(low: float, high: float) -> dict[str, Any]:
+    """Return an axis that fits a range anew into each size of the chart."""
     return {"autorange": True, "autorangeoptions": {"minallowed": low, "maxallowed": high}}
 
 
