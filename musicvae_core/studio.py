@@ -34,6 +34,7 @@ from musicvae_core.latent.morph import Curve, Route, Stop, journey_codes, morph,
 from musicvae_core.latent.results import LongTake, ModelInfo, Morphed, SteeredTake, Take
 from musicvae_core.latent.steering import look_ahead, steer_take
 from musicvae_core.models.checkpoint import Checkpoint
+from musicvae_core.models.kinds import kind_of
 from musicvae_core.music.forms import Music, form_of
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line_midi import read_line, read_piece
@@ -104,7 +105,7 @@ class Studio:
         model: str,
         n: int,
         *,
-        temperature: float = 1.0,
+        temperature: float | None = None,
         tempo_bpm: float = 120.0,
         seed: int = 0,
         prior: PriorName = "learned",
@@ -118,8 +119,9 @@ class Studio:
         n
             How many, 1 to 1024.
         temperature
-            0 to 2. At 0 each z gives its most likely notes and mean feel; at 1 they are sampled
-            from the model's own distribution; higher values are wilder.
+            0 to 2; by default the model's own (`Kind.temperature`). At 0 each z gives its most
+            likely notes and mean feel; at 1 they are sampled from the model's own distribution;
+            higher values are wilder.
         tempo_bpm
             Tempo of the grooves; the model has no tempo of its own.
         seed
@@ -132,6 +134,8 @@ class Studio:
         """
         _check_number(n)
         checkpoint = self.checkpoint(model)
+        if temperature is None:
+            temperature = kind_of(checkpoint.config).temperature
         if style is None and busy is None:
             codes = sample_codes(checkpoint, n, prior, seed)
         else:

@@ -316,10 +316,10 @@ def _realism(test: dict[str, Any]) -> str:
     rows = [(w, f"{learned[n]:.3f}", f"{normal[n]:.3f}") for n, w in _REALISM.items()]
     paragraphs = [
         "## Realism: how samples compare with real tunes",
-        f"{learned['n']:,} samples at temperature 1 beside as many windows of one half of the "
-        "train split's tunes. The judge is gradient-boosted trees on attributes of the music, "
-        "tested on tunes that it was not fitted on; 0.5 would be chance. The floor is what it "
-        "tells of the other half's tunes.",
+        f"{learned['n']:,} samples at temperature {learned['temperature']:g}, the model's own, "
+        "beside as many windows of one half of the train split's tunes. The judge is "
+        "gradient-boosted trees on attributes of the music, tested on tunes that it was not "
+        "fitted on; 0.5 would be chance. The floor is what it tells of the other half's tunes.",
         table("| learned prior | N(0, I)", rows),
         gap_table(learned["features"]),
     ]

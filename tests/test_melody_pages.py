@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -19,7 +20,9 @@ from musicvae_core.data.lines import load_lines
 from musicvae_core.latent.atlas import save_atlas
 from musicvae_core.latent.attribute_vectors import save_vectors
 from musicvae_core.latent.fit import build_atlas, fit_vectors
+from musicvae_core.latent.results import Take
 from musicvae_core.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from musicvae_core.models.kinds import kind_of
 from musicvae_core.models.presets import preset
 from musicvae_core.music.drums import SNARE
 from musicvae_core.music.line import Line, Note
@@ -82,6 +85,29 @@ def test_sample_draws_melodies_beside_drums_and_each_keeps_its_shelf(tunes: None
     app.segmented_control(key="plays").set_value("drums").run()
     [back] = decks(app)
     assert [card["hits"] for card in back["cards"]] == [card["hits"] for card in drums["cards"]]
+
+
+def test_wildness_is_measured_by_the_temperature_of_the_model(
+    tunes: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[float] = []
+    decode = Studio.decode
+
+    def note(studio: Studio, *args: Any, **how: Any) -> list[Take]:
+        drawn.append(how["temperature"])
+        return decode(studio, *args, **how)
+
+    monkeypatch.setattr(Studio, "decode", note)
+    app = page("sample", "sample")
+    app.session_state["prior"] = "normal"
+    app.session_state["n"] = 1
+    for plays, name in (("drums", "drums_2bar_tiny"), ("piece", "trio_16bar_tiny")):
+        app.session_state["plays"] = plays
+        app.run()
+        app.slider(key="temperature").set_value(1.5)
+        app.button(key="sample").click().run()
+        assert drawn[-1] == pytest.approx(1.5 * kind_of(preset(name).model).temperature)
+    assert drawn[-1] < 1.5
 
 
 def test_a_new_bass_comes_under_the_melody_and_the_drums_of_a_band(tunes: None) -> None:

@@ -19,6 +19,7 @@ from musicvae_core.errors import (
 )
 from musicvae_core.latent.results import Take
 from musicvae_core.models.checkpoint import CONFIG_FILE, Checkpoint, save_checkpoint
+from musicvae_core.models.kinds import kind_of
 from musicvae_core.models.presets import preset
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line, Note
@@ -290,6 +291,7 @@ def test_models_are_listed_by_what_they_play(line_studio):
 def test_melodies_are_sampled_by_their_seed_and_come_back_from_their_files(line_studio):
     how = {"prior": "normal", "tempo_bpm": 90.0}
     takes = line_studio.sample("melody_2bar", 3, seed=1, **how)
+    assert takes[0].temperature == kind_of(preset("melody_2bar_tiny").model).temperature
     again = line_studio.sample("melody_2bar", 2, seed=1, **how)
     assert [take.groove for take in takes[:2]] == [take.groove for take in again]
     other = line_studio.sample("melody_2bar", 3, seed=2, **how)

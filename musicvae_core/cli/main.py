@@ -101,7 +101,8 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _add_sample(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("-n", type=int, default=16, help="how many to sample")
-    parser.add_argument("--temperature", type=float, default=1.0)
+    own = "0 to 2, from the likeliest notes to wild ones; by default the model's own"
+    parser.add_argument("--temperature", type=float, help=own)
     parser.add_argument("--seed", type=int, default=0)
     add_count(parser, "--bars", 1, MAX_BARS, help="repeat each to this many bars")
     parser.add_argument("--tempo", type=float, default=120.0, help="beats per minute")

@@ -24,6 +24,7 @@ from musicvae_core.evaluation.realism import (
 )
 from musicvae_core.latent.codes import PriorName, encode_features, sample_codes
 from musicvae_core.models.checkpoint import Checkpoint
+from musicvae_core.models.kinds import kind_of
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.models.reconstruction import reconstruction_metrics
 from musicvae_core.music.drums import DRUM_CLASSES, N_VOICES
@@ -95,11 +96,12 @@ def evaluate(
 
 @torch.inference_mode()
 def generate_features(
-    checkpoint: Checkpoint, n: int, prior: PriorName, seed: int, temperature: float = 1.0
+    checkpoint: Checkpoint, n: int, prior: PriorName, seed: int
 ) -> NDArray[np.float32]:
-    """Sample n pieces of music as model features (n, T, F)."""
+    """Sample n pieces of music as model features (n, T, F), at the model's own temperature."""
     codes = torch.from_numpy(sample_codes(checkpoint, n, prior, seed))
     generator = torch.Generator().manual_seed(seed)
+    temperature = kind_of(checkpoint.config).temperature
     drawn = [
         checkpoint.model.decode(part, temperature, generator) for part in torch.split(codes, _BATCH)
     ]
@@ -109,7 +111,7 @@ def generate_features(
 def realism_metrics(
     checkpoint: Checkpoint, train: Windows, n: int, seed: int, prior: PriorName | None = None
 ) -> dict[str, Any]:
-    """Compare n samples at temperature 1 with windows of the train split.
+    """Compare n samples at the model's own temperature with windows of the train split.
 
     Returns
     -------
@@ -252,15 +254,15 @@ def _reconstruction(checkpoint: Checkpoint, windows: LineWindows) -> dict[str, f
 def realism_of_lines(
     checkpoint: Checkpoint, train: LineWindows, n: int, seed: int, prior: PriorName | None = None
 ) -> dict[str, Any]:
-    """Compare n samples at temperature 1 with windows of the train split.
+    """Compare n samples at the model's own temperature with windows of the train split.
 
     The real windows come from one half of the tunes. The other half gives the floor: samples
     cannot be harder to tell from real tunes than other real tunes are.
 
     Returns
     -------
-    `name`, `n`; `auc`, of trees on `line_attributes`, with each tune in a single fold;
-    `auc_floor`, with other real tunes instead of samples; `auc_reconstructions`, with the
+    `name`, `n`, `temperature`; `auc`, of trees on `line_attributes`, with each tune in a single
+    fold; `auc_floor`, with other real tunes instead of samples; `auc_reconstructions`, with the
     model's reconstructions of other real tunes; `distinct`, the share of samples that no other
     sample repeats; `copies`, the share found in the train split in any key; `features`, the
     means of samples and of real windows, and their difference in standard deviations.
@@ -280,6 +282,7 @@ def realism_of_lines(
     return {
         "name": prior,
         "n": n,
+        "temperature": kind_of(checkpoint.config).temperature,
         "auc": judge_tables(ours, theirs, tunes, seed).auc(),
         "auc_floor": judge_tables(others, theirs, tunes, seed, other.performance).auc(),
         "auc_reconstructions": judge_tables(rebuilt, theirs, tunes, seed, other.performance).auc(),

@@ -67,16 +67,18 @@ class Library:
             config = CONFIGS[family_of(about)](**about["model"])
             if not isinstance(config, ModelConfig):
                 return None
+            kind = kind_of(config)
             return ModelInfo(
                 name,
                 about["title"],
                 config.n_bars,
                 config.has_feel,
                 has_conductor=config.conductor_size > 0 and config.bars_share_z,
-                plays=kind_of(config).plays,
+                plays=kind.plays,
                 has_atlas=(self._folder / name / ATLAS_FILE).exists(),
-                parts=tuple(kind_of(config).alphabets),
+                parts=tuple(kind.alphabets),
                 grid=config.grid,
+                temperature=kind.temperature,
                 has_vectors=(self._folder / name / VECTORS_FILE).exists(),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -29,6 +29,8 @@ class ModelInfo:
     has_vectors: bool = True
     parts: tuple[str, ...] = ()
     grid: Grid = COMMON_TIME
+    temperature: float = 1.0
+    """See `Kind.temperature`."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -70,8 +70,10 @@ class _Settings:
 
     Parameters
     ----------
-    model, n, temperature, seed, prior, style, busy
+    model, n, seed, prior, style, busy
         What to sample: see `Studio.sample`.
+    wildness
+        The temperature, in units of the model's own.
     n_bars
         The length to keep of each, at most the model's.
     amount
@@ -83,7 +85,7 @@ class _Settings:
 
     model: ModelInfo
     n: int
-    temperature: float
+    wildness: float
     seed: int
     prior: PriorName
     style: str | None
@@ -91,6 +93,11 @@ class _Settings:
     n_bars: int
     amount: float
     parts: tuple[str, ...] = ()
+
+    @property
+    def temperature(self) -> float:
+        """The sampling temperature."""
+        return self.wildness * self.model.temperature
 
     @property
     def note(self) -> str:
@@ -162,20 +169,20 @@ def _read_settings(studio: Studio) -> _Settings:
         style = busy = None
         if model.has_atlas:
             style, busy = _choose_style(studio, model), _choose_busy()
-        temperature = st.slider(
+        wildness = st.slider(
             "Wildness",
             *(0.0, 2.0, 1.0, 0.05),
             key="temperature",
             width=_WIDTH,
             persist_state="session",
             help="0 always picks the likeliest notes; 1 plays like real players; higher is wilder. "
-            "This is the sampling temperature.",
+            "It multiplies the model's sampling temperature.",
         )
         n_bars = _choose_bars(studio, model)
     with details:
         n, seed, prior, amount = _choose_details(FORMS[model.plays].nouns)
         parts = _choose_parts(model) if len(model.parts) > 1 else ()
-    return _Settings(model, n, temperature, seed, prior, style, busy, n_bars, amount, parts)
+    return _Settings(model, n, wildness, seed, prior, style, busy, n_bars, amount, parts)
 
 
 def _choose_style(studio: Studio, model: ModelInfo) -> str | None:
