@@ -26,6 +26,7 @@ from musicvae_core.models.kinds import build
 from musicvae_core.models.lab import GrooveLab
 from musicvae_core.models.presets import PRESETS, preset
 from musicvae_core.models.prior import LatentPrior, PriorConfig
+from musicvae_core.studio import SHIPPED_CHECKPOINTS
 
 Z = 8
 
@@ -323,3 +324,13 @@ def test_a_loop_of_links_is_no_model(saved):
     config.symlink_to(config)
     load_checkpoint(saved)
     assert Library(saved.parent).models() == ()
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(SHIPPED_CHECKPOINTS.iterdir()), ids=lambda path: path.name
+)
+def test_the_readable_file_of_a_shipped_model_says_what_its_weights_say(folder):
+    with safe_open(folder / WEIGHTS_FILE, framework="np") as stored:
+        about = json.loads(stored.metadata()["about"])
+    readable = json.loads((folder / CONFIG_FILE).read_text("utf-8"))
+    assert {name: readable[name] for name in about} == about
