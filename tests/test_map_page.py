@@ -17,7 +17,7 @@ from musicvae_core.latent.atlas import mean_code
 from musicvae_core.music.groove import Groove
 from musicvae_core.studio import Studio
 from pages.map.cards import _rows_of, _summary
-from pages.map.figure import fields_of, map_figure, matching
+from pages.map.figure import Field, fields_of, map_figure, matching
 from pages.map.points import MapSelection, Spot, _middle_spot, _mine_id, point_of
 from pages.shared.card import _hits_payload
 from pages.shared.collection import Source, bars_phrase, fingerprint
@@ -323,6 +323,20 @@ def test_a_view_is_part_of_the_figure_and_the_figure_is_made_once() -> None:
     plain = map_figure(ATLAS, "tsne", "style", shown, None, webgl=False)
     assert {trace.type for trace in plain.data} == {"scatter"}
     assert [trace.name for trace in plain.data] == [trace.name for trace in whole.data]
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "said"),
+    [
+        ("semitones", 1.0, "1 semitone"),
+        ("hits a bar", 1.0, "1 hit a bar"),
+        ("hits a bar", 1.5, "1.5 hits a bar"),
+        ("% of steps", 56.0, "56% of steps"),
+        ("", 2.0, "2"),
+    ],
+)
+def test_a_value_stands_with_its_unit(unit: str, value: float, said: str) -> None:
+    assert Field("Title", unit, np.array([value])).amount(value) == said
 
 
 def test_a_search_finds_words_of_all_that_is_known() -> None:

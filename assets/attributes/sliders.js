@@ -33,6 +33,12 @@ function unpacked(packed, plays) {
   return plays === "line" ? { notes: fours.map(unpack.line) } : { hits: fours.map(unpack.drums) };
 }
 
+// A value with its unit: "56% of steps", "2.5 hits a bar", "1 hit a bar".
+export function amountOf(value, unit) {
+  if (unit.startsWith("%")) return `${value}${unit}`;
+  return `${value} ${value === 1 ? unit.replace(/^(\w+)s\b/, "$1") : unit}`;
+}
+
 // The preview nearest to a value, {hits} of drums or {notes} of a melody; null if none was sent.
 export function nearest(ahead, value, plays) {
   const distance = (one) => Math.abs(one[0] - value);
@@ -91,7 +97,7 @@ class Slider {
   #show(isSet) {
     const { title, unit, min, max, why } = this.data;
     const value = Number(this.input.value);
-    const text = unit.startsWith("%") ? `${value}${unit}` : `${value} ${unit}`;
+    const text = amountOf(value, unit);
     this.value.textContent = why ? "" : text;
     this.input.setAttribute("aria-valuetext", text);
     this.input.style.setProperty("--level", (value - min) / (max - min));

@@ -234,7 +234,9 @@ def _run(options: argparse.Namespace, play: _Play, read: _Read) -> None:
         groove = Groove.joined([Groove.silent(n_silent, groove.tempo_bpm, groove.grid), groove])
     write_content(options.out, write_midi(groove, loop=options.loop, tempo_map=reading.tempo_map))
     kept = "" if reading.tempo_map.is_steady else "; the file's changes of tempo are kept"
-    print(f"{options.out}: {groove.n_bars} bars, {groove.n_hits} notes{kept}")
+    bars = "1 bar" if groove.n_bars == 1 else f"{groove.n_bars} bars"
+    notes = "1 note" if groove.n_hits == 1 else f"{groove.n_hits} notes"
+    print(f"{options.out}: {bars}, {notes}{kept}")
 
 
 def _humanize(lab: Any, groove: Groove, options: argparse.Namespace) -> Groove:

@@ -152,8 +152,9 @@ def encode_music(checkpoint: Checkpoint, music: Sequence[Music]) -> Codes:
     for one in music:
         _check_form(checkpoint, one)
         if one.n_bars != config.n_bars:
+            bars = "1 bar" if one.n_bars == 1 else f"{one.n_bars} bars"
             raise InvalidMusicError(
-                f"The {form_of(one).noun} has {one.n_bars} bars and the model {checkpoint.name} "
+                f"The {form_of(one).noun} has {bars} and the model {checkpoint.name} "
                 f"takes {config.n_bars}: choose {config.n_bars} of its bars, or repeat it."
             )
     if not music:

@@ -251,7 +251,7 @@ def morph_pieces(
     """
     _check_one_model(start, end)
     if not MIN_STEPS <= n_steps <= MAX_STEPS:
-        raise ConfigError(f"The morph has {n_steps} steps; choose {MIN_STEPS} to {MAX_STEPS}.")
+        raise ConfigError(f"Steps of the morph: {n_steps}; choose {MIN_STEPS} to {MAX_STEPS}.")
     fractions = np.linspace(0, 1, n_steps)
     codes = np.stack([slerp(start.z, end.z, float(fraction)) for fraction in fractions])
     refined = refine_path(checkpoint, codes, fractions)

@@ -121,7 +121,7 @@ def _path_codes(start: Codes, end: Codes, n_steps: int, curve: Curve = "slerp") 
     Source: Roberts et al. 2018, section 5.2.
     """
     if not MIN_STEPS <= n_steps <= MAX_STEPS:
-        raise ConfigError(f"The morph has {n_steps} steps; choose {MIN_STEPS} to {MAX_STEPS}.")
+        raise ConfigError(f"Steps of the morph: {n_steps}; choose {MIN_STEPS} to {MAX_STEPS}.")
     return _between(start, end, np.linspace(0.0, 1.0, n_steps), curve)
 
 
@@ -240,7 +240,7 @@ def _check_path(stops: Sequence[Stop], route: Route) -> None:
     n_bars = sum(stop.n_bars for stop in stops)
     if not _MIN_STOPS <= len(stops) <= MAX_STOPS:
         raise ConfigError(
-            f"The path has {len(stops)} grooves; it must have {_MIN_STOPS} to {MAX_STOPS}."
+            f"Grooves on the path: {len(stops)}; it must have {_MIN_STOPS} to {MAX_STOPS}."
         )
     if min(stop.n_bars for stop in stops) < 1 or n_bars > MAX_PATH_BARS:
         raise ConfigError(

@@ -265,7 +265,8 @@ def _draw_rhythms(studio: Studio, key: str) -> None:
     """Draw the tap pad and a field for MIDI tracks; their rhythm goes into the slot."""
 
     def place_taps(groove: Groove) -> None:
-        source = Source("Taps", groove, origin="tapped", note=f"{groove.n_hits} taps")
+        taps = "1 tap" if groove.n_hits == 1 else f"{groove.n_hits} taps"
+        source = Source("Taps", groove, origin="tapped", note=taps)
         library.add(source)
         slots.fill(key, source)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from musicvae_core.latent.atlas import Atlas, directions, nearest
 from musicvae_core.latent.results import ModelInfo
-from musicvae_core.music.forms import Music, parts_of
+from musicvae_core.music.forms import FORMS, Music, parts_of
 from musicvae_core.music.line import Line
 from musicvae_core.studio import Studio
 from pages.map.figure import fields_of
@@ -228,7 +228,8 @@ def draw_list(settings: MapSettings, actions: Actions) -> None:
     else:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        heading = f"{title}: {len(points):,} {'groove' if len(points) == 1 else 'grooves'}"
+        form = FORMS[settings.model.plays]
+        heading = f"{title}: {len(points):,} {form.noun if len(points) == 1 else form.nouns}"
         st.subheader(heading, width="content")
         if inside:
             st.button(

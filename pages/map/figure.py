@@ -135,7 +135,7 @@ def _points(
     if not field.is_label:
         values = field.numbers[points]
         said = [
-            f"{text}<br>{field.title} {value:.3g} {field.unit}"
+            f"{text}<br>{field.title} {field.amount(value)}"
             for text, value in zip(texts[points], values, strict=True)
         ]
         options = {"customdata": points, "text": said, "showlegend": False}
@@ -243,6 +243,14 @@ class Field:
     title: str
     unit: str
     values: NDArray[np.str_] | NDArray[np.float64]
+
+    def amount(self, value: float) -> str:
+        """Return a value with its unit: 56% of steps, 2.5 hits a bar, 1 hit a bar."""
+        number = f"{value:.3g}"
+        if self.unit.startswith("%"):
+            return f"{number}{self.unit}"
+        unit = re.sub(r"^(\w+)s\b", r"\1", self.unit) if number == "1" else self.unit
+        return f"{number} {unit}".rstrip()
 
     @property
     def is_label(self) -> bool:
