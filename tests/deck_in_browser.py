@@ -10,7 +10,7 @@ import pytest
 from fake_studio import SAMPLE_RATE, fake_loop
 from real_browser import (
     Page,
-    Tape,
+    Recording,
     looped,
     on,
     state,
@@ -40,16 +40,16 @@ def card(page: Page) -> dict:
     return state(page)["cards"][0]
 
 
-def said(page: Page, event: str) -> list:
+def received_events(page: Page, event: str) -> list:
     """What reached Python of one kind of event, oldest first."""
     lines = json.loads(page.locator("code").first.inner_text())
     return [line[1:] for line in lines if line[0] == event]
 
 
-def wait_until_said(page: Page, event: str, count: int = 1) -> list:
-    until(lambda: len(said(page, event)) >= count, f"{event} to reach Python")
+def wait_for_events(page: Page, event: str, count: int = 1) -> list:
+    until(lambda: len(received_events(page, event)) >= count, f"{event} to reach Python")
     wait_for_rest(page)
-    return said(page, event)
+    return received_events(page, event)
 
 
 def transport_in_python(page: Page) -> dict:
@@ -83,12 +83,12 @@ def open_editor(page: Page) -> None:
     page.locator(".card canvas.editable").first.wait_for()
 
 
-def record(page: Page) -> Tape:
+def record(page: Page) -> Recording:
     """Record what plays, from when it is heard."""
     wait_for_state(page, f"now.elapsedSeconds > {RING_SECONDS}")
-    tape = Tape(page)
-    tape.wait(0.3)
-    return tape
+    recording = Recording(page)
+    recording.wait(0.3)
+    return recording
 
 
 def samples(seconds: float) -> int:

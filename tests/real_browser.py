@@ -1,4 +1,4 @@
-"""What tests in a real Chromium share: servers, the browser, the deck's state, a tape recorder."""
+"""What tests in a real Chromium share: servers, the browser, the deck's state, recordings."""
 
 from __future__ import annotations
 
@@ -38,12 +38,15 @@ APPS = {
 PATIENCE_MS = 180_000
 SLACK = 5.0
 """The bounds are for two quiet cores: see `allowed`."""
+MAX_RECORDINGS = 10
+MAX_STALL_SECONDS = 0.35
+"""The player schedules 0.4 s ahead, every 25 ms."""
 
-_START_TAPE = """
+_START_RECORDING = """
 async (root) => {
     const { analyser } = root.deck;
     const { context } = analyser;
-    const code = `registerProcessor("tape", class extends AudioWorkletProcessor {
+    const code = `registerProcessor("recording", class extends AudioWorkletProcessor {
         process([input]) {
             this.port.postMessage([currentFrame, input[0]?.slice() ?? new Float32Array(128)]);
             return true;
@@ -51,38 +54,51 @@ async (root) => {
     });`;
     const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
     await context.audioWorklet.addModule(url);
-    const node = new AudioWorkletNode(context, "tape");
-    const tape = (window.tape = { context, node, analyser, blocks: [], acts: [] });
-    node.port.onmessage = ({ data }) => tape.blocks.push(data);
+    const node = new AudioWorkletNode(context, "recording");
+    const recording = (window.recording = { context, node, analyser, blocks: [], acts: [] });
+    Object.assign(recording, { leads: [], stalls: [0, 0] });
+    node.port.onmessage = ({ data }) => {
+        recording.blocks.push(data);
+        const seconds = data[0] / context.sampleRate;
+        const { contextTime, performanceTime } = context.getOutputTimestamp();
+        recording.leads.push(contextTime - performanceTime / 1000);
+        recording.stalls[0] = Math.max(recording.stalls[0], context.currentTime - seconds);
+    };
+    const { start } = AudioBufferSourceNode.prototype;
+    AudioBufferSourceNode.prototype.start = function (at, ...rest) {
+        start.call(this, at, ...rest);
+        if (this.context !== context) return;
+        recording.stalls[1] = Math.max(recording.stalls[1], context.currentTime - at);
+    };
     analyser.connect(node).connect(context.destination);
     const onAct = (event) => {
         const lateSeconds = (performance.now() - event.timeStamp) / 1000;
-        tape.acts.push((context.currentTime - lateSeconds) * context.sampleRate);
+        recording.acts.push((context.currentTime - lateSeconds) * context.sampleRate);
     };
     for (const kind of ["pointerrawupdate", "pointermove", "click", "keydown"]) {
         window.addEventListener(kind, onAct, { capture: true });
     }
 }
 """
-_WAIT_FOR_TAPE = """
+_WAIT_FOR_RECORDING = """
 async (seconds) => {
-    const { context, blocks } = window.tape;
+    const { context, blocks } = window.recording;
     const end = (context.currentTime + seconds) * context.sampleRate;
     while (!blocks.length || blocks.at(-1)[0] < end) {
         await new Promise((resume) => setTimeout(resume, 10));
     }
 }
 """
-_READ_TAPE = """
+_READ_RECORDING = """
 () => {
-    const { blocks, acts } = window.tape;
+    const { blocks, acts, leads, stalls } = window.recording;
     const bytes = new Uint8Array(blocks.length * 512);
     blocks.forEach(([, block], index) => bytes.set(new Uint8Array(block.buffer), index * 512));
     let text = "";
     for (let at = 0; at < bytes.length; at += 32768) {
         text += String.fromCharCode(...bytes.subarray(at, at + 32768));
     }
-    return { first: blocks[0]?.[0] ?? 0, text: btoa(text), acts };
+    return { first: blocks[0]?.[0] ?? 0, text: btoa(text), acts, leads, stalls };
 }
 """
 
@@ -220,27 +236,31 @@ def allowed(seconds: float) -> float:
     return seconds * SLACK * max(1.0, share)
 
 
-def in_real_time(test: Callable[..., None]) -> Callable[..., None]:
-    """Run a test of every sample, or of times within a block of them, alone, and let it fail twice.
+class InvalidRecordingError(Exception):
+    """The machine stalled while sound was recorded, so the recording proves nothing."""
 
-    A busy machine may be late for the sound it plays.
+
+def in_real_time(test: Callable[..., None]) -> Callable[..., None]:
+    """Run a test of recorded sound alone, and again if its recording was invalid.
+
+    A failed assertion fails the test.
     """
 
     @pytest.mark.alone
     @wraps(test)
-    def try_thrice(page: Page) -> None:
-        for tries_left in (2, 1, 0):
+    def with_valid_recording(page: Page) -> None:
+        for tries_left in reversed(range(MAX_RECORDINGS)):
             try:
                 test(page)
                 break
-            except AssertionError:
+            except InvalidRecordingError:
                 if not tries_left:
                     raise
             page.context.clear_cookies()  # else the library brings back what the test has changed
             page.reload()
             wait_for_sound(page)
 
-    return try_thrice
+    return with_valid_recording
 
 
 def wait_for_rest(page: Page) -> None:
@@ -271,7 +291,7 @@ def wait_for_state(page: Page, condition: str) -> None:
     """Wait for a condition in JavaScript on `now`, the state of the deck."""
     is_so = f"deck => {{ const now = deck.deck.state; return {condition}; }}"
 
-    def comes_true() -> bool:
+    def is_met() -> bool:
         deck = page.locator(".deck").first.element_handle()
         try:
             page.wait_for_function(is_so, arg=deck, timeout=2_000)
@@ -279,7 +299,7 @@ def wait_for_state(page: Page, condition: str) -> None:
             return False  # another deck may have taken the place of this one
         return True
 
-    until(comes_true, condition)
+    until(is_met, condition)
 
 
 def loudest(page: Page, seconds: float = 1.0) -> float:
@@ -311,29 +331,51 @@ def download(page: Page, button: Locator) -> tuple[str, bytes]:
     return event.value.suggested_filename, Path(event.value.path()).read_bytes()
 
 
-class Tape:
+class Recording:
     """Records every sample of the left channel that the app plays, from now on.
 
     Something has to have played before. `sound` is what was recorded up to the last `stop`, from
     frame `first` of the audio clock on; `acts` are the frames of it at which the pointer moved, or
     something was clicked or typed.
+
+    A recording is invalid if the page stalled for almost as long as the player schedules ahead, or
+    if a note was started after its time on the audio clock.
     """
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        page.locator(".deck").first.evaluate(_START_TAPE)
+        page.locator(".deck").first.evaluate(_START_RECORDING)
 
     def wait(self, seconds: float) -> None:
         """Wait until so much more was recorded, however long that takes."""
-        self.page.evaluate(_WAIT_FOR_TAPE, seconds)
+        self.page.evaluate(_WAIT_FOR_RECORDING, seconds)
 
     def stop(self) -> np.ndarray:
-        """Return all that was recorded, and keep it."""
-        read = self.page.evaluate(_READ_TAPE)
+        """Return all that was recorded, and keep it.
+
+        Raises
+        ------
+        InvalidRecordingError
+            See above.
+        """
+        read = self.page.evaluate(_READ_RECORDING)
+        stalled, late = read["stalls"]
+        if stalled > MAX_STALL_SECONDS or late > 0:
+            raise InvalidRecordingError(f"The page stalled for {stalled} s, a note for {late} s.")
         self.first = round(read["first"])
         self.sound = np.frombuffer(base64.b64decode(read["text"]), "<f4")
         self.acts = np.array(read["acts"]) - self.first
+        self._leads = np.array(read["leads"])
         return self.sound
+
+    def check_clock(self, seconds: float) -> None:
+        """Raise `InvalidRecordingError` if the audio clock, against the page's, moved by more.
+
+        Of each second (344 blocks), the median of what the browser reported counts.
+        """
+        medians = np.median(np.lib.stride_tricks.sliding_window_view(self._leads, 344), axis=1)
+        if np.ptp(medians) > seconds:
+            raise InvalidRecordingError(f"The audio clock moved by {np.ptp(medians)} s.")
 
 
 def origin_of(loop: np.ndarray, heard: np.ndarray) -> int:

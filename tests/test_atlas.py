@@ -50,8 +50,8 @@ def damaged(folder, about=None, **arrays):
     path = folder / ATLAS_FILE
     with np.load(path) as stored:
         kept = {name: stored[name] for name in stored.files}
-    said = json.loads(kept["about"].tobytes()) | (about or {})
-    kept["about"] = np.frombuffer(json.dumps(said).encode(), np.uint8)
+    stored = json.loads(kept["about"].tobytes()) | (about or {})
+    kept["about"] = np.frombuffer(json.dumps(stored).encode(), np.uint8)
     np.savez(path, **kept | arrays)
 
 

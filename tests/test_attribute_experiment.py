@@ -95,8 +95,8 @@ def test_an_attribute_that_was_set_too_is_not_one_of_the_others(two_sliders):
 def test_missed_targets_are_reported(two_sliders):
     vectors, targets, steered = two_sliders
     rows, _ = experiment._slider_rows(vectors, targets, steered)
-    [said] = misses({"sliders": rows})
-    assert said.startswith("swing: Spearman -1.000")
+    [text] = misses({"sliders": rows})
+    assert text.startswith("swing: Spearman -1.000")
 
 
 @pytest.mark.slow

@@ -22,8 +22,8 @@ from pages.attributes.page import attributes
 from pages.attributes.page import _set_targets, _Targets
 from musicvae_core.music.attributes import CONTROLS
 
-if said := st.session_state.pop("said", None):
-    _set_targets(said["groove"], CONTROLS, _Targets(**said))
+if given := st.session_state.pop("given", None):
+    _set_targets(given["groove"], CONTROLS, _Targets(**given))
 attributes()
 """
 APP = Path(__file__).parents[1] / "app.py"
@@ -56,7 +56,7 @@ def move(page: AppTest, **targets: float | None) -> AppTest:
 
 def send(page: AppTest, revision: int, targets: dict[str, float | None]) -> AppTest:
     groove = sliders(page)["groove"]
-    page.session_state["said"] = {"groove": groove, "revision": revision, "targets": targets}
+    page.session_state["given"] = {"groove": groove, "revision": revision, "targets": targets}
     return page.run()
 
 
@@ -107,7 +107,7 @@ def resting_z(studio: FakeStudio) -> np.ndarray:
 
 def test_sliders_of_a_groove_that_has_left_the_page_are_ignored(page: AppTest) -> None:
     newest(page.selectbox, "attributes.groove.choice").select_index(1).run()
-    page.session_state["said"] = {"groove": "another", "revision": 9, "targets": {"swing": 20.0}}
+    page.session_state["given"] = {"groove": "another", "revision": 9, "targets": {"swing": 20.0}}
     page.run()
     assert card(page)["note"] == "As the model plays it"
 

@@ -26,12 +26,12 @@ def press(page: Page, button: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("button", "said"), [("Call back", "Called back 1, acted 0"), ("Act", "Called back 0, acted 1")]
+    ("button", "text"), [("Call back", "Called back 1, acted 0"), ("Act", "Called back 0, acted 1")]
 )
-def test_an_action_ends_and_is_seen(page: Page, button: str, said: str) -> None:
+def test_an_action_ends_and_is_seen(page: Page, button: str, text: str) -> None:
     press(page, button)
     page.get_by_role("button", name="Something else").click()
-    page.get_by_text(said, exact=True).wait_for()
+    page.get_by_text(text, exact=True).wait_for()
 
 
 def test_no_click_is_lost_while_an_action_runs(page: Page) -> None:

@@ -15,10 +15,11 @@ from deck_in_browser import (
     record,
     samples,
     showing,
-    wait_until_said,
+    wait_for_events,
 )
 from real_browser import (
     Browser,
+    InvalidRecordingError,
     Locator,
     Page,
     in_real_time,
@@ -48,8 +49,8 @@ def test_a_click_sets_a_hit_that_sounds_in_this_pass_and_undo_takes_it_back(page
     before = card(page)["hits"]
     step = free_step(before, SNARE)
     play(page)
-    tape = record(page)
-    tape.wait(0.2)
+    recording = record(page)
+    recording.wait(0.2)
     wait_for_state(page, "now.passes % 1 < 0.2")
     page.mouse.click(*cell(page, step, SNARE))
     after = card(page)["shown"]["hits"]
@@ -59,20 +60,22 @@ def test_a_click_sets_a_hit_that_sounds_in_this_pass_and_undo_takes_it_back(page
     page.keyboard.press("Control+z")
     assert card(page)["shown"]["hits"] == before
     wait_for_state(page, f"now.passes > {edited_in + 2}")
-    heard = tape.stop()
+    heard = recording.stop()
 
     old, new = loop_of(before), loop_of(after)
     origin = origin_of(old, heard[: samples(0.4)])
     told = np.flatnonzero(~is_loop(new, old, 0))
     snare_at = step * len(old) // 32
     assert snare_at - 2 < told[0] < snare_at + 10
-    start = next(at - origin for at in (0, len(old)) if at + told[0] > origin + tape.acts[0])
+    start = next(at - origin for at in (0, len(old)) if at + told[0] > origin + recording.acts[0])
     assert is_loop(heard[: start + told[0]], old, origin).all()
+    if recording.acts[-1] > start + len(old) + told[0] - samples(0.1):
+        raise InvalidRecordingError("The edit was undone too late.")
     with_hit = heard[start + told[0] :][: samples(RING_SECONDS)]
     assert is_loop(with_hit, new, told[0]).all()
     settled = heard[start + len(old) + samples(RING_SECONDS) :]
     assert is_loop(settled, old, samples(RING_SECONDS)).all()
-    assert [hits for _, hits in wait_until_said(page, "edit", 2)] == [len(after), len(before)]
+    assert [hits for _, hits in wait_for_events(page, "edit", 2)] == [len(after), len(before)]
     page.locator(".card .play").click()
     page.mouse.click(*cell(page, step, SNARE))  # what the space bar plays again is as edited
     page.keyboard.press(" ")
@@ -98,7 +101,7 @@ def test_a_hit_is_dragged_louder_and_later_and_python_receives_it(page: Page) ->
     page.mouse.move(x + 400, y, steps=5)
     page.mouse.up()
     assert find(card(page)["shown"]["hits"], step)[3] == 0.499
-    wait_until_said(page, "edit")
+    wait_for_events(page, "edit")
     wait_for_state(page, "now.cards[0].revisions.edit === 2")
     assert find(card(page)["hits"], step)[3] == 0.499
 
@@ -159,4 +162,4 @@ def test_a_finger_sets_a_hit_and_drags_it(address: str, browser: Browser) -> Non
         [moved] = [hit for hit in card(phone)["shown"]["hits"] if hit not in before]
         assert moved[:2] == added[:2]
         assert moved[2] == pytest.approx(added[2] - 22 / 110, abs=0.01)
-        assert [hits for _, hits in wait_until_said(phone, "edit", 2)] == 2 * [len(before) + 1]
+        assert [hits for _, hits in wait_for_events(phone, "edit", 2)] == 2 * [len(before) + 1]

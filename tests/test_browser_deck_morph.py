@@ -15,12 +15,12 @@ from deck_in_browser import (
     record,
     samples,
     showing,
-    wait_until_said,
+    wait_for_events,
 )
 from fake_studio import SAMPLE_RATE, fake_note
 from real_browser import (
     Page,
-    Tape,
+    Recording,
     allowed,
     download,
     in_real_time,
@@ -43,22 +43,22 @@ _PRESS_AT_ONCE = """
 """
 
 
-def drag(tape: Tape, shares: list[float], pause_seconds: float) -> list[int]:
+def drag(recording: Recording, shares: list[float], pause_seconds: float) -> list[int]:
     """Hold the strip at the first share of its length, move on to the others, and let go.
 
-    Returns which of the tape's `acts` reached each of the others.
+    Returns which of the recording's `acts` is the first at each of the others.
     """
-    page = tape.page
+    page = recording.page
     box = page.locator(".marks").first.bounding_box()
     left, width, middle = box["x"], box["width"], box["y"] + box["height"] / 2
     page.mouse.move(left + shares[0] * width, middle)
     page.mouse.down()
     reached = []
     for share in shares[1:]:
-        tape.wait(pause_seconds)
+        recording.wait(pause_seconds)
+        reached.append(page.evaluate("window.recording.acts.length"))
         page.mouse.move(left + share * width, middle)
-        reached.append(page.evaluate("window.tape.acts.length") - 1)
-    tape.wait(pause_seconds)
+    recording.wait(pause_seconds)
     page.mouse.up()
     return reached
 
@@ -73,11 +73,11 @@ def voice_of(heard: np.ndarray) -> int:
 @in_real_time
 def test_dragging_the_strip_changes_the_groove_at_once_in_phase(page: Page) -> None:
     play(page)
-    tape = record(page)
-    acts = drag(tape, [0, 1 / 6, 2 / 6, 5 / 6, 1], 0.3)
-    tape.wait(0.3)
-    heard = tape.stop()
-    reached = tape.acts[acts]
+    recording = record(page)
+    acts = drag(recording, [0, 1 / 6, 2 / 6, 5 / 6, 1], 0.3)
+    recording.wait(0.3)
+    heard = recording.stop()
+    reached = recording.acts[acts]
 
     first = loop_of(card(page)["morph"]["places"][0]["hits"])
     origin = origin_of(first, heard[: samples(0.3)])
@@ -100,10 +100,10 @@ def test_dragging_the_strip_changes_the_groove_at_once_in_phase(page: Page) -> N
 @in_real_time
 def test_a_fast_sweep_makes_no_click_and_keys_notify_python_once(page: Page) -> None:
     play(page)
-    tape = record(page)
-    drag(tape, list(np.linspace(0, 1, 30)), 0.002)
-    tape.wait(0.6)
-    heard = tape.stop()
+    recording = record(page)
+    drag(recording, list(np.linspace(0, 1, 30)), 0.002)
+    recording.wait(0.6)
+    heard = recording.stop()
     loops = [loop_of(place["hits"]) for place in card(page)["morph"]["places"]]
     tail = heard[-samples(0.4) :]
     assert is_loop(tail, loops[32], origin_of(loops[32], tail)).all()
@@ -112,12 +112,12 @@ def test_a_fast_sweep_makes_no_click_and_keys_notify_python_once(page: Page) -> 
 
     page.locator(".field").focus()
     page.keyboard.press("Home")
-    told = len(wait_until_said(page, "move", 2))
+    told = len(wait_for_events(page, "move", 2))
     page.locator(".field").evaluate(
         _PRESS_AT_ONCE, ["ArrowRight", "ArrowRight", "End", "ArrowLeft"]
     )
     wait_for_state(page, "now.cards[0].place === 31")
-    assert wait_until_said(page, "move", told + 1)[told:] == [["strip", [31 / 32, 0]]]
+    assert wait_for_events(page, "move", told + 1)[told:] == [["strip", [31 / 32, 0]]]
     slider = page.get_by_role("slider", name="Morph of strip")
     assert slider.get_attribute("aria-valuetext") == "97% of the way from Rock to Bossa"
     assert card(page)["shown"]["hits"] == card(page)["morph"]["places"][31]["hits"]
@@ -134,7 +134,7 @@ def test_the_pad_is_dragged_in_both_directions_and_saves_what_is_under_the_point
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.77 * box["height"], steps=4)
     page.mouse.up()
     assert card(page)["place"] == 3 * 5 + 2
-    [[name, (across, down)]] = wait_until_said(page, "move")
+    [[name, (across, down)]] = wait_for_events(page, "move")
     assert (name, across, down) == ("pad", 0.5, pytest.approx(37 / 48)), "between two rows"
     hits = card(page)["shown"]["hits"]
     _, midi = download(page, page.locator(".card").get_by_text("MIDI", exact=True))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from real_browser import (
     Browser,
+    InvalidRecordingError,
     Page,
     allowed,
     download,
@@ -87,12 +88,21 @@ def taps(page: Page) -> dict:
 
 
 def press_space(page: Page, times_ms: list[float]) -> None:
-    """Press the space bar at times of the page's clock: the events bear these very times."""
+    """Press the space bar at times of the page's clock: the events bear these very times.
+
+    Raises
+    ------
+    InvalidRecordingError
+        If this process was too late for one.
+    """
     keyboard = page.context.new_cdp_session(page)
     origin_ms = page.evaluate("performance.timeOrigin")
     key = {"key": " ", "code": "Space", "windowsVirtualKeyCode": 32, "text": " "}
     for at_ms in times_ms:
-        time.sleep(max(0.0, (origin_ms + at_ms) / 1000 - time.time()))
+        ahead_seconds = (origin_ms + at_ms) / 1000 - time.time()
+        if ahead_seconds < -0.1:
+            raise InvalidRecordingError(f"A key was pressed {-ahead_seconds} s late.")
+        time.sleep(max(0.0, ahead_seconds))
         for kind, later_ms in (("keyDown", 0), ("keyUp", 40)):
             stamp = (origin_ms + at_ms + later_ms) / 1000
             keyboard.send("Input.dispatchKeyEvent", {"type": kind, "timestamp": stamp} | key)
@@ -111,6 +121,9 @@ def test_taps_lie_where_they_were_played(page: Page) -> None:
     late_ms = [-40, 0, 25, 60, -20, 10, 45, -60]
     press_space(page, [at + late for at, late in zip(beats_ms, late_ms, strict=True)])
     wait_for_result(page, "Taps")
+    lost_ms = abs(page.evaluate(_HEARD_LEAD) - lead_ms)
+    if lost_ms > MEDIAN_ERROR_MS / 2:
+        raise InvalidRecordingError(f"The audio clock was lost for {lost_ms} ms.")
     hits = card(page)["hits"]
     assert len(hits) == 8
     step_ms = 60_000 / card(page)["tempo"] / 4

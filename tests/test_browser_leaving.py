@@ -106,11 +106,11 @@ def test_a_link_that_is_clicked_at_once_opens_its_page_and_python_has_the_edit(
 
 
 @faked
-class Losing:
+class LossyPage:
     """A page whose messages to its server are lost while `is_on`."""
 
     def __init__(self, page: Page) -> None:
-        self.page, self.is_on, self.lost = page, False, 0
+        self.page, self.is_on, self.n_dropped = page, False, 0
         page.route_web_socket("**/_stcore/stream", self._relay)
         page.reload()
         wait_for_sound(page)
@@ -118,34 +118,34 @@ class Losing:
 
     def _relay(self, line: playwright.WebSocketRoute) -> None:
         server = line.connect_to_server()
-        line.on_message(lambda said: self._lose() if self.is_on else server.send(said))
+        line.on_message(lambda message: self._drop() if self.is_on else server.send(message))
 
-    def _lose(self) -> None:
-        self.lost += 1
+    def _drop(self) -> None:
+        self.n_dropped += 1
 
     def on_leaving(self, act: Callable[[], object], title: str) -> None:
         """Do something that is lost, leave the page, and come back to it."""
         self.is_on = True
         act()
-        until(lambda: self.page.evaluate("1") and self.lost > 0, "what was set to be lost")
+        until(lambda: self.page.evaluate("1") and self.n_dropped > 0, "what was set to be lost")
         self.is_on = False
         go_to(self.page, "About")
-        assert self.lost == 1
+        assert self.n_dropped == 1
         go_to(self.page, title)
 
 
 @pytest.fixture
-def losing(serve: Callable[[str], str], browser: Browser) -> Iterator[Losing]:
+def lossy(serve: Callable[[str], str], browser: Browser) -> Iterator[LossyPage]:
     with opened(browser, serve("fake")) as page:
-        yield Losing(page)
+        yield LossyPage(page)
 
 
-def test_an_edit_that_was_lost_with_its_page_is_sent_on_return(losing: Losing) -> None:
-    page = losing.page
+def test_an_edit_that_was_lost_with_its_page_is_sent_on_return(lossy: LossyPage) -> None:
+    page = lossy.page
     before = shown(page)
     page.locator(".card .edit").first.click()
     page.locator(".card canvas.editable").first.focus()
-    losing.on_leaving(lambda: page.keyboard.press("Enter"), "Sample")
+    lossy.on_leaving(lambda: page.keyboard.press("Enter"), "Sample")
     wait_for_sound(page)
     until(lambda: page.evaluate(_EDITED_HITS) not in (None, before), "the edit in Python")
     assert page.locator(".card .undo").first.is_enabled()
@@ -158,47 +158,47 @@ def confirmed(page: Page, event: str) -> int:
     )
 
 
-def test_a_name_that_was_lost_with_its_page_is_sent_on_return(losing: Losing) -> None:
-    page = losing.page
+def test_a_name_that_was_lost_with_its_page_is_sent_on_return(lossy: LossyPage) -> None:
+    page = lossy.page
     name = page.locator(".card .name").first
     name.fill("Mine")
-    losing.on_leaving(lambda: name.press("Enter"), "Sample")
+    lossy.on_leaving(lambda: name.press("Enter"), "Sample")
     wait_for_sound(page)
     until(lambda: confirmed(page, "rename") > 0, "the name in Python")
     assert name.input_value() == "Mine"
 
 
 def test_a_place_in_a_morph_that_was_lost_with_its_page_is_sent_on_return(
-    losing: Losing,
+    lossy: LossyPage,
 ) -> None:
-    page = losing.page
+    page = lossy.page
     go_to(page, "Morph")
     field = page.locator(".card .field:visible").first
     before = int(field.get_attribute("aria-valuenow"))
     field.focus()
-    losing.on_leaving(lambda: page.keyboard.press("ArrowRight"), "Morph")
+    lossy.on_leaving(lambda: page.keyboard.press("ArrowRight"), "Morph")
     until(lambda: confirmed(page, "move") > 0, "the place in Python")
     assert int(field.get_attribute("aria-valuenow")) == before + 1
 
 
-def test_a_slider_that_was_lost_with_its_page_is_sent_on_return(losing: Losing) -> None:
-    page = losing.page
+def test_a_slider_that_was_lost_with_its_page_is_sent_on_return(lossy: LossyPage) -> None:
+    page = lossy.page
     go_to(page, "Attributes")
     slider = page.locator(".sliders").get_by_role("slider").first
     note = page.locator(".card .note").first
     before = note.inner_text()
     slider.focus()
-    losing.on_leaving(lambda: page.keyboard.press("ArrowRight"), "Attributes")
+    lossy.on_leaving(lambda: page.keyboard.press("ArrowRight"), "Attributes")
     until(lambda: note.inner_text() != before, "the slider in Python")
 
 
-def test_a_choice_of_kit_that_was_lost_is_sent_with_the_next_run(losing: Losing) -> None:
-    page = losing.page
+def test_a_choice_of_kit_that_was_lost_is_sent_with_the_next_run(lossy: LossyPage) -> None:
+    page = lossy.page
     kit = page.get_by_role("region", name="Transport").get_by_label("Drum kit")
-    losing.is_on = True
+    lossy.is_on = True
     kit.select_option("jazz")
-    until(lambda: page.evaluate("1") and losing.lost > 0, "the choice to be lost")
-    losing.is_on = False
+    until(lambda: page.evaluate("1") and lossy.n_dropped > 0, "the choice to be lost")
+    lossy.is_on = False
     page.locator(".st-key-sample button:visible").click()
     wait_for_rest(page)
     assert kit.input_value() == "jazz"
@@ -210,33 +210,35 @@ def test_a_choice_of_kit_that_was_lost_is_sent_with_the_next_run(losing: Losing)
     assert kit.input_value() == "jazz"
 
 
-def test_changes_by_tools_that_were_lost_are_sent_again_one_after_the_other(losing: Losing) -> None:
-    page = losing.page
+def test_changes_by_tools_that_were_lost_are_sent_again_one_after_the_other(
+    lossy: LossyPage,
+) -> None:
+    page = lossy.page
     card = page.locator(".card").first
     card.locator(".shape").click()
-    losing.is_on = True
+    lossy.is_on = True
     card.get_by_role("slider", name="Humanize").fill("0.5")
     card.get_by_role("spinbutton").fill("93")
     page.keyboard.press("Tab")
-    until(lambda: page.evaluate("1") and losing.lost > 0, "the change to be lost")
-    losing.is_on = False
+    until(lambda: page.evaluate("1") and lossy.n_dropped > 0, "the change to be lost")
+    lossy.is_on = False
     wait_for_state(page, "now.cards[0].humanized === 0.5 && now.cards[0].tempo === 93")
     assert confirmed(page, "change") == 2
 
 
-def test_a_tool_waits_for_an_undo_that_was_lost(losing: Losing) -> None:
-    page = losing.page
+def test_a_tool_waits_for_an_undo_that_was_lost(lossy: LossyPage) -> None:
+    page = lossy.page
     before = shown(page)
     card = page.locator(".card").first
     card.locator(".shape").click()
     card.get_by_role("button", name="Change the rest").click()
     card.locator(".undo:not(:disabled)").wait_for()
     wait_for_rest(page)
-    losing.is_on = True
+    lossy.is_on = True
     card.evaluate("card => card.querySelector('.undo').click()")
     card.get_by_role("slider", name="Humanize").fill("0.5")
-    until(lambda: page.evaluate("1") and losing.lost > 1, "the undo to be lost twice")
-    losing.is_on = False
+    until(lambda: page.evaluate("1") and lossy.n_dropped > 1, "the undo to be lost twice")
+    lossy.is_on = False
     wait_for_state(page, "now.cards[0].humanized === 0.5 && now.cards[0].revisions.edit > 0")
     assert [hit[:2] for hit in shown(page)] == [hit[:2] for hit in before]
 
@@ -252,8 +254,8 @@ def test_a_server_that_is_slow_to_answer_opens_the_page_that_was_asked_for_and_k
 
     def relay(line: playwright.WebSocketRoute) -> None:
         server = line.connect_to_server()
-        line.on_message(lambda said: (sent.append(said), server.send(said)))
-        server.on_message(lambda said: held.append(said) if is_slow else line.send(said))
+        line.on_message(lambda message: (sent.append(message), server.send(message)))
+        server.on_message(lambda message: held.append(message) if is_slow else line.send(message))
         lines.append(line)
 
     page.route_web_socket("**/_stcore/stream", relay)
@@ -275,8 +277,8 @@ def test_a_server_that_is_slow_to_answer_opens_the_page_that_was_asked_for_and_k
     )
     assert len(sent) == n_sent
     is_slow = False
-    for said in held:
-        lines[-1].send(said)
+    for message in held:
+        lines[-1].send(message)
     arrive(page, "About")
     page.get_by_role("heading", name="The drummers").wait_for()
     go_to(page, "Sample")

@@ -174,11 +174,11 @@ def test_the_arrow_keys_lead_from_point_to_point_and_enter_plays(page: Page) -> 
     aim = page.locator(".overlay .aim")
     aim.focus()
     start = aim.bounding_box()
-    said = aim.get_attribute("aria-valuetext")
+    value = aim.get_attribute("aria-valuetext")
     page.keyboard.press("ArrowLeft")
     until(lambda: aim.bounding_box()["x"] < start["x"] - 3, "the ring to move")
     page.keyboard.press("ArrowLeft")
-    assert aim.get_attribute("aria-valuetext") not in ("", said)
+    assert aim.get_attribute("aria-valuetext") not in ("", value)
     assert aim.evaluate("ring => getComputedStyle(ring).stroke") != "none", "seen"
     wanted = f"point.{aim.get_attribute('aria-valuenow')}"
     page.keyboard.press("Enter")

@@ -63,18 +63,18 @@ class Line:
 
     def release(self) -> None:
         held, self.held = self.held or [], None
-        for said in held:
-            self._server.send(said)
+        for message in held:
+            self._server.send(message)
 
     def relay(self, line: playwright.WebSocketRoute) -> None:
         self._server = line.connect_to_server()
         line.on_message(self._pass_on)
 
-    def _pass_on(self, said: bytes | str) -> None:
+    def _pass_on(self, message: bytes | str) -> None:
         if self.held is None:
-            self._server.send(said)
+            self._server.send(message)
         else:
-            self.held.append(said)
+            self.held.append(message)
 
 
 @contextmanager

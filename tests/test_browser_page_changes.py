@@ -100,8 +100,8 @@ def change_pages(address: str, browser: Browser, log: Path, titles: tuple[str, .
             assert red.count() == 0, f"{here} to {there}: {red.first.inner_text()}"
         open_page(page, titles[0])
         wait_for_sound(page)
-    said = log.read_text()
-    assert "Traceback" not in said, said[-4000:]
+    output = log.read_text()
+    assert "Traceback" not in output, output[-4000:]
     return n_clicks
 
 

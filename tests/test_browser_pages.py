@@ -114,8 +114,8 @@ def test_a_page_has_a_play_button_first_on_a_phone_and_names_without_icons(
 ) -> None:
     page.set_viewport_size(PHONE)
     visit(page, name)
-    said = page.locator(".stAppHeader").evaluate(_TEXT_AFTER)
-    assert said == (name or "sample").replace("_", " ").capitalize()
+    shown = page.locator(".stAppHeader").evaluate(_TEXT_AFTER)
+    assert shown == (name or "sample").replace("_", " ").capitalize()
     if name in WITH_CARDS:
         wait_for_sound(page)
         check_first_screen(page, "map-area" if name == "map" else None)
@@ -272,10 +272,10 @@ _LINE = """
 def upload_bad_file(page: Page) -> Locator:
     """Give the last uploader of a page a file that cannot be read; return what is said of it."""
     page.locator("input[type=file]").last.set_input_files([BAD_FILE])
-    said = page.get_by_role("alert").filter(has_text="bad.mid")
-    said.wait_for()
+    alert = page.get_by_role("alert").filter(has_text="bad.mid")
+    alert.wait_for()
     wait_for_rest(page)
-    return said
+    return alert
 
 
 @on(real("groove_2bar"))
@@ -310,8 +310,8 @@ def test_what_the_ends_have_to_say_leaves_the_morph_in_its_place(page: Page) -> 
     visit(page, "morph")
     before = page.locator(".card .play").first.bounding_box()
     uploader = page.locator("[data-testid=stFileUploader]").last
-    said = upload_bad_file(page)
+    alert = upload_bad_file(page)
     assert page.locator(".card .play").first.bounding_box() == before
-    below, error = uploader.bounding_box(), said.bounding_box()
+    below, error = uploader.bounding_box(), alert.bounding_box()
     assert abs(error["y"] - (below["y"] + below["height"])) < 40, "the error is beside the field"
     assert abs(error["x"] - below["x"]) < 40

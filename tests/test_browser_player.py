@@ -16,6 +16,7 @@ from fake_studio import pulse
 from real_browser import (
     Locator,
     Page,
+    Recording,
     download,
     faked,
     ids,
@@ -160,6 +161,11 @@ def test_the_bar_fits_reads_well_and_sets_the_tempo_before_the_first_play(page: 
 @in_real_time
 def test_a_midi_port_gets_notes_and_clock_in_time_and_pads_play(page: Page) -> None:
     page.evaluate(_FAKE_MIDI)
+    play(page)
+    recording = Recording(page)
+    recording.wait(1.5)  # until the audio clock is known well
+    page.locator("body").press(" ")
+    wait_for_state(page, "now.playing === null")
     bar = bar_of(page)
     bar.get_by_role("button", name="Mixer").click()
     for name, port in (("MIDI out", "out"), ("MIDI in", "in")):
@@ -168,6 +174,8 @@ def test_a_midi_port_gets_notes_and_clock_in_time_and_pads_play(page: Page) -> N
     bar.get_by_role("button", name="count-in").click()
     play(page)
     page.wait_for_function("sent.filter(([,, status]) => status === 0x99).length > 12")
+    recording.stop()
+    recording.check_clock(seconds=0.001)
     sent = sent_of(page)
     (start,) = sent[0xFA]
     assert abs(start - sent[0xF8][0] - 2000) < 3  # a bar is counted in
@@ -183,6 +191,8 @@ def test_a_midi_port_gets_notes_and_clock_in_time_and_pads_play(page: Page) -> N
     page.wait_for_function(
         "n => sent.filter(([,, status]) => status === 0xf8).length > n + 30", arg=n_ticks
     )
+    recording.stop()
+    recording.check_clock(seconds=0.001)
     sent = sent_of(page)
     np.testing.assert_allclose(np.diff(sent[0xF8])[-20:], 1000 / 24, atol=2)
     assert np.diff(sent[0x99]).min() > 50  # no note twice

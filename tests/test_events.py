@@ -92,11 +92,11 @@ def test_taps_that_fit_become_a_groove_or_are_refused_by_name(
     tempo: Any, bars: Any, taps: Any
 ) -> None:
     for one in (TAPS | {"taps": taps}, {"tempo": tempo, "bars": bars, "taps": taps}):
-        said = checked(groove_lab_page._TAPS, one, "taps")
-        if said is None:
+        taps = checked(groove_lab_page._TAPS, one, "taps")
+        if taps is None:
             continue
         with suppress(InvalidMusicError):
-            assert taps_to_groove(said.taps, said.bars, said.tempo).n_bars == said.bars
+            assert taps_to_groove(taps.taps, taps.bars, taps.tempo).n_bars == taps.bars
 
 
 def test_the_schemas_take_what_the_components_send() -> None:

@@ -19,16 +19,16 @@ N_KILLS = 200
 N_NAMES = 8
 
 
-def write_for_ever(path: Path, said: Connection) -> None:
+def write_for_ever(path: Path, connection: Connection) -> None:
     """Write round after round, and tell each that was written."""
     library = Library(path)
     number = int(library.read("own").get("0", "0").split()[0])
-    said.send(None)
+    connection.send(None)
     while True:
         number += 1
         content = f"{number} " + "x" * 4000
         library.write("own", {str(at): content for at in range(N_NAMES)})
-        said.send(number)
+        connection.send(number)
 
 
 @pytest.fixture

@@ -184,8 +184,8 @@ def test_a_flat_model_makes_no_pieces_but_says_so(studio):
         studio.sample_piece("flat")
     with pytest.raises(ConfigError, match="no conductor"):
         studio.piece_of("flat", Groove.silent(N_BARS))
-    said = {info.name: info.has_conductor for info in studio.models()}
-    assert said == {name: name != "flat" for name in PRESETS}
+    found = {info.name: info.has_conductor for info in studio.models()}
+    assert found == {name: name != "flat" for name in PRESETS}
 
 
 def test_bad_numbers_are_refused(studio, piece):

@@ -67,12 +67,12 @@ def test_damaged_files_are_read_or_refused_in_a_sentence_soon(read):
         for broken in damaged(data, N_OF_EACH, rng):
             started = time.process_time()
             try:
-                said = read(broken).summary
+                text = read(broken).summary
                 n_read += 1
             except MidiError as error:
-                said = str(error)
+                text = str(error)
             n_tried += 1
-            assert said.endswith(".")
+            assert text.endswith(".")
             assert time.process_time() - started < SECONDS_FOR_EACH, broken.hex()
     if read is read_midi:
         assert n_read > MIN_SHARE_READ * n_tried

@@ -56,10 +56,10 @@ def test_a_dataclass_with_both_goes_through_json_as_it_is():
 @pytest.mark.parametrize("field", ["groove", "z"])
 @pytest.mark.parametrize("at", [0, 5, 20, -3])
 def test_truncated_or_changed_codes_are_refused(field, at):
-    said = TAKE.dump_python(take(1), mode="json")
-    for broken in (said[field][:at], "?" + said[field][1:], said[field] + "AAAA", 3, None):
+    payload = TAKE.dump_python(take(1), mode="json")
+    for broken in (payload[field][:at], "?" + payload[field][1:], payload[field] + "AAAA", 3, None):
         with pytest.raises(ValidationError):
-            TAKE.validate_json(TypeAdapter(dict).dump_json(said | {field: broken}))
+            TAKE.validate_json(TypeAdapter(dict).dump_json(payload | {field: broken}))
 
 
 @pytest.mark.parametrize(

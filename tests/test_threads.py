@@ -20,11 +20,11 @@ NAMES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 def test_threads_spin_briefly_unless_the_user_says_otherwise(given, expected):
     inherited = {name: value for name, value in os.environ.items() if name not in NAMES}
     code = f"import os, musicvae_core; print(*(os.environ.get(name) for name in {NAMES}))"
-    said = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code],
         env=inherited | given,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert said.stdout.strip() == expected
+    assert done.stdout.strip() == expected
