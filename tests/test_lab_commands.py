@@ -65,7 +65,8 @@ def test_humanize_writes_the_same_notes(make, n_bars):
     before, after, out = make("humanize", file_of(n_bars), "--seed", 4)
     assert np.array_equal(after.hits, before.hits)
     assert not np.array_equal(after.velocities, before.velocities)
-    assert f"{n_bars} bars, {before.n_hits} notes" in out
+    bars = "1 bar" if n_bars == 1 else f"{n_bars} bars"
+    assert f": {bars}, {before.n_hits} notes" in out
 
 
 def test_humanizing_by_nothing_writes_the_file_itself(make):
