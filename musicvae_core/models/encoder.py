@@ -302,8 +302,3 @@ def kl_nats(mu: Tensor, sigma: Tensor) -> Tensor:
     """Return the KL divergence of N(mu, sigma) from N(0, I), summed over z: (B, Z) to (B,)."""
     per_dimension = 0.5 * (mu**2 + sigma**2 - 1) - torch.log(sigma)
     return per_dimension.sum(dim=-1)
-
-
-def gaussian_kl_nats(mu: Tensor, sigma: Tensor, to_mu: Tensor, to_sigma: Tensor) -> Tensor:
-    """Return the KL divergence of N(mu, sigma) from N(to_mu, to_sigma): (B, Z) to (B,)."""
-    return kl_nats((mu - to_mu) / to_sigma, sigma / to_sigma)

@@ -20,7 +20,7 @@ from musicvae_core.models.conditioning import (
 )
 from musicvae_core.models.config import LabConfig
 from musicvae_core.models.decoders import FlatDecoder, shift_right
-from musicvae_core.models.encoder import BidirectionalEncoder, gaussian_kl_nats
+from musicvae_core.models.encoder import BidirectionalEncoder, kl_nats
 from musicvae_core.models.heads import (
     VELOCITY_LATTICE,
     GrooveHead,
@@ -298,7 +298,8 @@ class GrooveLab(nn.Module):
         states = self.decode_forced(z, previous, inference.context)
         log_probs = self.head.log_prob_of_rest(states, batch.known)
         terms = {name: -log_prob.sum(dim=1) for name, log_prob in log_probs.items()}
-        return {"kl": gaussian_kl_nats(*inference[1:]), **terms}
+        _, mu, sigma, prior_mu, prior_sigma = inference
+        return {"kl": kl_nats((mu - prior_mu) / prior_sigma, sigma / prior_sigma), **terms}
 
     def infer(self, condition: Tensor, features: Tensor) -> Inference:
         """Return context, posterior and prior of complete grooves (B, T, 27)."""
