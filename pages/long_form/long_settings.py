@@ -43,28 +43,27 @@ def long_models(studio: Studio) -> list[ModelInfo]:
     return sorted(fit, key=lambda model: not model.has_feel)
 
 
-def read_long_settings(studio: Studio, models: list[ModelInfo]) -> LongSettings:
-    """Draw the widgets of a piece in a row that wraps, and return their values."""
-    with st.container(horizontal=True, vertical_alignment="bottom", key="settings"):
-        model = _draw_long_models(models)
-        temperature = st.slider(
-            "Wildness",
-            *(0.0, 2.0, 1.0, 0.05),
-            key="temperature",
-            width=WIDTH,
-            persist_state="session",
-            help="0 always picks the likeliest hit; 1 plays like a drummer; higher is wilder. "
-            "This is the sampling temperature.",
-        )
-        seed = st.number_input(
-            "Seed",
-            *(0, MAX_SEED),
-            key=_SEED.key,
-            width=WIDTH,
-            persist_state="session",
-            help="The same seed and settings give the same piece. Pressing New piece again without "
-            "a change takes the next seed.",
-        )
+def read_long_settings(models: list[ModelInfo]) -> LongSettings:
+    """Draw the widgets of a piece, and return their values."""
+    model = _draw_long_models(models)
+    temperature = st.slider(
+        "Wildness",
+        *(0.0, 2.0, 1.0, 0.05),
+        key="temperature",
+        width=WIDTH,
+        persist_state="session",
+        help="0 always picks the likeliest hit; 1 plays like a drummer; higher is wilder. "
+        "This is the sampling temperature.",
+    )
+    seed = st.number_input(
+        "Seed",
+        *(0, MAX_SEED),
+        key=_SEED.key,
+        width=WIDTH,
+        persist_state="session",
+        help="The same seed and settings give the same piece. Pressing New piece again without "
+        "a change takes the next seed.",
+    )
     return LongSettings(model, temperature, seed)
 
 

@@ -49,12 +49,10 @@ def draw_long_piece(studio: Studio) -> None:
     if not models:
         st.info(_NO_LONG_MODEL)
         return
-    settings = read_long_settings(studio, models)
-    buttons = st.container(
-        horizontal=True, vertical_alignment="center", gap="xsmall", key="buttons"
-    )
-    with buttons:
-        _draw_sample_button(settings)
+    row = st.container(horizontal=True, vertical_alignment="bottom", key="settings")
+    with row:
+        _draw_sample_button()
+        settings = read_long_settings(models)
     now = Pieces().now
     change = _draw_change(now.piece.groove.n_bars if now else settings.model.n_bars)
     try:
@@ -64,7 +62,7 @@ def draw_long_piece(studio: Studio) -> None:
     now = Pieces().now
     if now is None:
         return
-    with buttons:
+    with row:
         draw_undo("long_form.undo", Pieces().can_undo, "the piece", Pieces().undo)
     left, right = st.columns([4, 1], gap="small")
     with left:
@@ -93,7 +91,7 @@ def _handle_request(studio: Studio, settings: LongSettings, change: _Change | No
         Pieces().show(now.changed(varied, f"{change.phrase} changed by {change.amount:.0%}"))
 
 
-def _draw_sample_button(settings: LongSettings) -> None:
+def _draw_sample_button() -> None:
     def ask() -> None:
         Pieces().take_next_seed()
         _REQUESTED.set(True)
@@ -103,7 +101,7 @@ def _draw_sample_button(settings: LongSettings) -> None:
         type="primary",
         icon=":material/graphic_eq:",
         key="long_form.sample",
-        help=f"Draw a new piece of {settings.model.n_bars} bars",
+        help="Draw a new piece",
         on_click=action(ask),
     )
 
