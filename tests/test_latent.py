@@ -137,10 +137,10 @@ def test_a_model_without_feel_encodes_only_hits(checkpoints_dir):
     assert np.array_equal(first, second)
 
 
-@pytest.mark.parametrize("n_bars", [1, 3])
-def test_a_groove_of_another_length_is_refused_by_name(checkpoints_dir, n_bars):
+@pytest.mark.parametrize(("n_bars", "length"), [(1, "1 bar"), (3, "3 bars")])
+def test_a_groove_of_another_length_is_refused_by_name(checkpoints_dir, n_bars, length):
     checkpoint = load_checkpoint(checkpoints_dir / "groove_2bar")
-    with pytest.raises(InvalidMusicError, match=rf"{n_bars} bars .* takes 2"):
+    with pytest.raises(InvalidMusicError, match=rf"{length} .* takes 2"):
         encode_music(checkpoint, [Groove.silent(2), Groove.silent(n_bars)])
 
 
