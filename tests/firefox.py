@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import shutil
 import subprocess
 import time
@@ -42,6 +43,8 @@ ctl.!default {{ type null }}
 """
 """ALSA's configuration of a card that is a pipe."""
 _RATE, _FRAME_BYTES, _READ_BYTES = 44_100, 4, 4096
+_LONGEST_SILENCE_SECONDS = 0.1
+"""How long the sound card waits for sound before it looks whether it is over."""
 _FIND = """
 ((selector) => {
     const within = (root) => root.querySelector(selector) ??
@@ -148,6 +151,8 @@ def _sound_card(folder: Path) -> Iterator[dict[str, str]]:
     def play() -> None:
         start, n_bytes = time.monotonic(), 0
         while not is_over.is_set():
+            if not select.select([end], [], [], _LONGEST_SILENCE_SECONDS)[0]:
+                continue
             n_bytes += len(os.read(end, _READ_BYTES))
             due = start + n_bytes / (_RATE * _FRAME_BYTES)
             start = max(start, start + time.monotonic() - due - 1)  # silence is not caught up with
@@ -159,7 +164,6 @@ def _sound_card(folder: Path) -> Iterator[dict[str, str]]:
         yield {"ALSA_CONFIG_PATH": str(configuration)}
     finally:
         is_over.set()
-        os.write(end, bytes(_READ_BYTES))  # wakes the reader
         player.join()
         os.close(end)
 
