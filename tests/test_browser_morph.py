@@ -129,8 +129,8 @@ def test_two_real_files_are_morphed_exported_and_read_back(
     stems = [path.stem for path in performances]
     until(lambda: all(map(str.startswith, morph_ends(morph), stems)), "both uploads")
     assert all(re.search(r", bars \d+-\d+$", end) for end in morph_ends(morph))
-    notes = morph.get_by_text("; the model takes 2 at a time")
-    until(lambda: notes.count() == 2, "a word on each window")
+    explained = morph.get_by_text("; the model takes 2 at a time")
+    until(lambda: explained.count() == 2, "a sentence on each window")
     switch(morph, "Exact ends")
     switch(morph, "Save MIDI files as loops")
     wholes = [read_midi(path).groove for path in performances]
