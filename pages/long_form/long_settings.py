@@ -46,14 +46,14 @@ def long_models(studio: Studio) -> list[ModelInfo]:
 def read_long_settings(models: list[ModelInfo]) -> LongSettings:
     """Draw the widgets of a piece, and return their values."""
     model = _draw_long_models(models)
-    temperature = st.slider(
+    wildness = st.slider(
         "Wildness",
         *(0.0, 2.0, 1.0, 0.05),
         key="temperature",
         width=WIDTH,
         persist_state="session",
         help="0 always picks the likeliest hit; 1 plays like a drummer; higher is wilder. "
-        "This is the sampling temperature.",
+        "It multiplies the model's sampling temperature.",
     )
     seed = st.number_input(
         "Seed",
@@ -64,7 +64,7 @@ def read_long_settings(models: list[ModelInfo]) -> LongSettings:
         help="The same seed and settings give the same piece. Pressing New piece again without "
         "a change takes the next seed.",
     )
-    return LongSettings(model, temperature, seed)
+    return LongSettings(model, wildness * model.temperature, seed)
 
 
 def _what_to_sample() -> tuple[object, ...]:
