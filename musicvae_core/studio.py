@@ -161,8 +161,8 @@ class Studio:
         if not 0 <= amount <= 1:
             raise ConfigError(f"The amount is {amount:g}; it must lie in 0 to 1.")
         checkpoint = self.checkpoint(take.model)
-        prior: PriorName = "normal" if checkpoint.prior is None else "learned"
-        codes = nearby_codes(take.z, sample_codes(checkpoint, n, prior, seed), amount)
+        others = sample_codes(checkpoint, n, checkpoint.best_prior, seed)
+        codes = nearby_codes(take.z, others, amount)
         return self.decode(
             take.model,
             codes,

@@ -12,6 +12,7 @@ from musicvae_core.training.fit_prior import (
     PriorTraining,
     _descend,
     _encode_windows,
+    _flow_losses,
     _optimisers,
     _share,
     fit_prior,
@@ -52,7 +53,9 @@ def test_a_short_fit_is_not_the_average_of_its_beginning():
     torch.manual_seed(0)
     prior = LatentPrior(PriorConfig(width=32, depth=1, n_heads=1), codes.shape[1])
     before = float(prior.loss(codes, torch.Generator().manual_seed(1)).detach())
-    fitted = _descend(prior, codes, torch.zeros_like(codes), PriorTraining(n_steps=150))
+    short = PriorTraining(n_steps=150)
+    losses = _flow_losses(prior, codes, torch.zeros_like(codes), short)
+    fitted = _descend(prior, _optimisers(prior, short), losses, short)
     with torch.no_grad():
         by_average, by_last = (
             float(one.loss(codes, torch.Generator().manual_seed(1))) for one in (fitted, prior)
@@ -230,10 +233,12 @@ def test_samples_of_a_fitted_prior_have_the_moments_of_the_codes(fitted, tiny_da
 def test_windows_can_be_encoded_again_in_other_variants(fitted, tiny_dataset, monkeypatch):
     checkpoint, _ = fitted
     windows = tiny_dataset.windows("train", 2)
-    codes = []
+    codes, losses_of = [], _flow_losses
     monkeypatch.setattr(
-        "musicvae_core.training.fit_prior._descend",
-        lambda prior, mu, sigma, training: codes.append(mu) or prior,
+        "musicvae_core.training.fit_prior._flow_losses",
+        lambda prior, mu, sigma, training: (
+            codes.append(mu) or losses_of(prior, mu, sigma, training)
+        ),
     )
     fit_prior(checkpoint, windows, dataclasses.replace(TRAINING, n_variants=2), config=SMALL)
     plain, *changed = codes[0].chunk(3)

@@ -247,7 +247,7 @@ def _sampling(
             return model.decode(z).cpu().numpy()
 
         report[f"decoder_loops_per_second_batch_{size}"] = _per_second(decoded, size, device)
-        if checkpoint.prior is None or device.type != "cpu":
+        if checkpoint.best_prior == "normal" or device.type != "cpu":
             continue
 
         def codes(n: int = size) -> np.ndarray[Any, Any]:

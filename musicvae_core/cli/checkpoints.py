@@ -238,6 +238,11 @@ def _add_fit_prior(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="start from the prior that the checkpoint has",
     )
+    parser.add_argument(
+        "--notes",
+        action="store_true",
+        help="fit the model of notes that melodies and trios are drawn from, not the flow of codes",
+    )
     _add_store_folder(parser)
     add_count(parser, "--steps", 1, 10**7, help="optimiser steps")
     add_count(parser, "--batch-size", 1, 2**16, help="codes per step")
@@ -253,7 +258,7 @@ def _fit_prior(options: argparse.Namespace) -> None:
 
     from musicvae_core.models.checkpoint import load_checkpoint, save_checkpoint
     from musicvae_core.models.kinds import kind_of
-    from musicvae_core.training.fit_prior import fit_prior, prior_training
+    from musicvae_core.training.fit_prior import NotesTraining, fit_prior, prior_training
 
     make_folder(options.out)
     checkpoint = load_checkpoint(options.checkpoint, Module)
@@ -263,19 +268,25 @@ def _fit_prior(options: argparse.Namespace) -> None:
         "n_variants": options.variants,
     }
     changes = {name: value for name, value in given.items() if value is not None}
-    training = prior_training(checkpoint.config)
+    kind = kind_of(checkpoint.config)
+    if options.notes and kind.plays == "drums":
+        raise ConfigError(f"{checkpoint.name} plays drums, which have no notes; leave out --notes.")
+    training = NotesTraining() if options.notes else prior_training(checkpoint.config)
     if not changes.keys() <= {field.name for field in dataclasses.fields(training)}:
         raise ConfigError(
-            f"The prior of {checkpoint.name} is fitted at once; "
+            "--notes takes no --variants."
+            if options.notes
+            else f"The prior of {checkpoint.name} is fitted at once; "
             "leave out --steps, --batch-size and --variants."
         )
-    if options.continues and checkpoint.prior is None:
+    before = checkpoint.notes if options.notes else checkpoint.prior
+    if options.continues and before is None:
         raise ConfigError(f"{checkpoint.name} has no prior to continue; leave out --continue.")
     grid = checkpoint.config.grid
-    source = read_data(kind_of(checkpoint.config), options, grid, options.store)
+    source = read_data(kind, options, grid, options.store)
     windows = source.windows("train", checkpoint.config.n_bars)
     training = dataclasses.replace(training, seed=options.seed, **changes)
-    start = {"start": checkpoint.prior} if options.continues else {}
+    start = {"start": before} if options.continues else {}
     fitted = fit_prior(checkpoint, windows, training, **start)
     save_checkpoint(fitted, options.out, bits=options.bits)
 

@@ -33,7 +33,7 @@ _TABLE = "index.csv"
 _COLUMNS = ("file", "title", "collection", "split", "credit")
 
 _MIN_ON_GRID = 0.9
-_MAX_TRANSPOSITION = 6
+MAX_TRANSPOSITION = 6
 """The most semitones to transpose a training window by, up or down: enough for all keys."""
 
 
@@ -133,17 +133,27 @@ class LineWindows:
 
         Collections are drawn in proportion to the square root of their sizes, which oversamples
         small ones. With probability `augmentation`, a window is transposed by up to
-        `_MAX_TRANSPOSITION` semitones, all lines together, within the model's range.
+        `MAX_TRANSPOSITION` semitones, all lines together, within the model's range.
         """
         rng = np.random.default_rng((seed, step))
         indices = np.searchsorted(self._cumulative_weights, rng.random(batch_size))
-        classes = _transpose(self.classes[indices], augmentation, rng, self._is_line)
+        classes, _ = _transpose(self.classes[indices], augmentation, rng, self._is_line)
         return _Lookup(classes, self.alphabets)[:]
 
+    def transposed(
+        self, indices: NDArray[np.integer], share: float, rng: np.random.Generator
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the classes (B, T, P) of some windows, a share of them transposed as in `batch`.
+
+        Also returned is by how many semitones each was moved, (B,).
+        """
+        classes, semitones = _transpose(self.classes[indices], share, rng, self._is_line)
+        return classes.reshape(*classes.shape[:2], len(self.alphabets)), semitones
+
     def varied(self, seed: int) -> LineWindows:
-        """Return the windows, each moved by up to `_MAX_TRANSPOSITION` semitones."""
+        """Return the windows, each moved by up to `MAX_TRANSPOSITION` semitones."""
         rng, classes = np.random.default_rng((seed, 2)), self.classes[:]
-        moved = _transpose(classes, 1.0, rng, self._is_line)
+        moved, _ = _transpose(classes, 1.0, rng, self._is_line)
         return replace(self, classes=moved.astype(classes.dtype))
 
     @property
@@ -244,8 +254,8 @@ def _transpose(
     share: float,
     rng: np.random.Generator,
     is_line: NDArray[np.bool_] | bool = True,
-) -> NDArray[np.int64]:
-    """Transpose a share of windows of classes, within the range.
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Transpose a share of windows of classes, within the range; return also the semitones (B,).
 
     They are (B, T), or (B, T, P) with parts; `is_line` says which parts to transpose, together.
     """
@@ -254,11 +264,12 @@ def _transpose(
     axes = tuple(range(1, numbers.ndim))
     lowest = np.where(is_pitch, numbers, LINE_CLASSES.n_classes).min(axis=axes)
     highest = np.where(is_pitch, numbers, 0).max(axis=axes)
-    moves = rng.integers(-_MAX_TRANSPOSITION, _MAX_TRANSPOSITION + 1, len(numbers))
+    moves = rng.integers(-MAX_TRANSPOSITION, MAX_TRANSPOSITION + 1, len(numbers))
     moves = np.where(rng.random(len(numbers)) < share, moves, 0)
     moves = np.maximum(moves, FIRST_PITCH_CLASS - lowest)
     moves = np.minimum(moves, LINE_CLASSES.n_classes - 1 - highest)
-    return np.where(is_pitch, numbers + moves.reshape(-1, *(1 for _ in axes)), numbers)
+    by = moves.reshape(-1, *(1 for _ in axes))
+    return np.where(is_pitch, numbers + by, numbers), np.asarray(moves, np.int64)
 
 
 def load_lines(path: Path, *, grid: Grid = COMMON_TIME) -> LineDataset:

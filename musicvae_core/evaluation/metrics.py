@@ -119,7 +119,7 @@ def realism_metrics(
     the shares `distinct` and `copies`; `nearest_cells`, the median number of cells in which a
     sample differs from the nearest train window; `features`, see `realism.feature_gaps`.
     """
-    prior = prior or ("normal" if checkpoint.prior is None else "learned")
+    prior = prior or checkpoint.best_prior
     grid = checkpoint.config.grid
     generated = generate_features(checkpoint, n, prior, seed)
     chosen = np.random.default_rng(seed).choice(len(train), min(n, len(train)), replace=False)
@@ -267,7 +267,7 @@ def realism_of_lines(
     sample repeats; `copies`, the share found in the train split in any key; `features`, the
     means of samples and of real windows, and their difference in standard deviations.
     """
-    prior = prior or ("normal" if checkpoint.prior is None else "learned")
+    prior = prior or checkpoint.best_prior
     real, other = _two_halves(train, n, np.random.default_rng(seed))
     features = generate_features(checkpoint, n, prior, seed)
     generated = checkpoint.model.head.classes(torch.from_numpy(features)).numpy()

@@ -43,8 +43,8 @@ def sample_codes(checkpoint: Checkpoint, n: int, prior: PriorName, seed: int) ->
     n
         How many.
     prior
-        `learned` for the flow fitted to the train split's codes; `normal` for N(0, I), as in
-        the paper.
+        `learned` for what was fitted to the train split: the model of its notes, whose music is
+        encoded, or else the flow of its codes; `normal` for N(0, I), as in the paper.
     seed
         The same seed gives the same codes; a larger n only adds more.
 
@@ -58,8 +58,11 @@ def sample_codes(checkpoint: Checkpoint, n: int, prior: PriorName, seed: int) ->
         raise ConfigError(f"There is no prior {prior!r}; choose learned or normal.")
     if not 0 <= seed <= _MAX_SEED:
         raise ConfigError(f"The seed is {seed}; it must be 0 to {_MAX_SEED}.")
-    z_size = checkpoint.config.z_size
-    noise = torch.from_numpy(np.random.default_rng(seed).standard_normal((n, z_size), np.float32))
+    rng = np.random.default_rng(seed)
+    if prior == "learned" and checkpoint.notes is not None:
+        drawn = checkpoint.notes.sample(_noise(rng, n, checkpoint.notes.noise_size))
+        return encode_features(checkpoint, checkpoint.notes.to_features(drawn).numpy())
+    noise = _noise(rng, n, checkpoint.config.z_size)
     if prior == "normal":
         return noise.numpy()
     if checkpoint.prior is None:
@@ -69,6 +72,46 @@ def sample_codes(checkpoint: Checkpoint, n: int, prior: PriorName, seed: int) ->
         )
     codes: Codes = checkpoint.prior.sample(noise).numpy()
     return codes
+
+
+def _noise(rng: np.random.Generator, n: int, size: int) -> torch.Tensor:
+    return torch.from_numpy(rng.standard_normal((n, size), np.float32))
+
+
+def redraw_notes(
+    checkpoint: Checkpoint, z: Codes, is_new: NDArray[np.bool_], seed: int
+) -> Codes | None:
+    """Play some bars of some parts anew, to what the rest plays, note by note.
+
+    Parameters
+    ----------
+    checkpoint
+        A model whose bars share z.
+    z
+        (Z,).
+    is_new
+        (U, P) bool: the bars of each part to play anew. What they play follows from the bars
+        before them, and from parts that are not played anew at all.
+    seed
+        Selects the new music.
+
+    Returns
+    -------
+    The code (Z,) of the music with the new bars; None if the model draws no notes.
+    """
+    notes = checkpoint.notes
+    if notes is None:
+        return None
+    with torch.inference_mode():
+        played = checkpoint.model.head.classes(
+            checkpoint.model.decode(torch.from_numpy(z)[None], 0.0)
+        )
+    steps = np.repeat(~is_new, checkpoint.config.grid.steps_per_bar, axis=0)
+    is_held = torch.from_numpy(steps)[None]  # (1, T, P)
+    noise = _noise(np.random.default_rng(seed), 1, notes.noise_size)
+    drawn = notes.sample(noise, played.view(is_held.shape), is_held)
+    [code] = encode_features(checkpoint, notes.to_features(drawn).numpy())
+    return np.asarray(code, np.float32)
 
 
 def sample_codes_like(

@@ -16,9 +16,9 @@ from musicvae_core.latent.codes import (
     MAX_STEPS,
     MIN_STEPS,
     Codes,
-    PriorName,
     decode_music,
     encode_music,
+    redraw_notes,
     refine_path,
     sample_codes,
     slerp,
@@ -112,7 +112,8 @@ def vary_bars(
         )
     if not 0 <= amount <= 1:
         raise ConfigError(f"The amount is {amount:g}; it must lie in 0 to 1.")
-    z = _redrawn(checkpoint, piece.z, _parts_of(bars, n_bars, len(piece.z)), amount, seed)
+    is_new = np.isin(range(n_bars), list(bars))[:, None]
+    z = _redrawn(checkpoint, piece.z, is_new, amount, seed)
     changed = _decoded(
         checkpoint, piece.model, z, piece.seed, piece.temperature, piece.groove.tempo_bpm
     )
@@ -167,8 +168,7 @@ def vary(
     if not 0 <= amount <= 1:
         raise ConfigError(f"The amount is {amount:g}; it must lie in 0 to 1.")
     is_new = np.isin(all_bars, list(some_bars))[:, None] & np.isin(names, list(some_parts))
-    portions = np.repeat(is_new.ravel(), config.z_size // is_new.size)
-    z = _redrawn(checkpoint, take.z, portions, amount, seed)
+    z = _redrawn(checkpoint, take.z, is_new, amount, seed)
     tempo_bpm = take.groove.tempo_bpm
     (drawn,) = decode_music(checkpoint, z[None], take.temperature, tempo_bpm, seed)
     new = parts_of(drawn)
@@ -193,18 +193,14 @@ def _with_bars(part: Part, other: Part, bars: Collection[int]) -> Part:
     return together
 
 
-def _parts_of(bars: Collection[int], n_bars: int, z_size: int) -> NDArray[np.bool_]:
-    """Return a mask (Z,) of the parts of z that belong to some bars."""
-    return np.repeat(np.isin(np.arange(n_bars), list(bars)), z_size // n_bars)
-
-
 def _redrawn(
-    checkpoint: Checkpoint, z: Codes, chosen: NDArray[np.bool_], amount: float, seed: int
+    checkpoint: Checkpoint, z: Codes, is_new: NDArray[np.bool_], amount: float, seed: int
 ) -> Codes:
-    """Resample the chosen dimensions of z (Z,) by an amount."""
-    prior = checkpoint.prior
-    if prior is None or prior.config.n_parts == 1:
-        moved = slerp(z, _drawn(checkpoint, seed), amount)
+    """Resample by an amount the portions of z (Z,) of the bars of each part in is_new (U, P)."""
+    chosen = np.repeat(is_new.ravel(), len(z) // is_new.size)
+    prior, replayed = checkpoint.prior, redraw_notes(checkpoint, z, is_new, seed)
+    if replayed is not None or prior is None or prior.config.n_parts == 1:
+        moved = slerp(z, _drawn(checkpoint, seed) if replayed is None else replayed, amount)
         return np.where(chosen, moved, z).astype(np.float32)
     drawn = prior.redraw(
         torch.from_numpy(z)[None],
@@ -310,8 +306,7 @@ def _like(checkpoint: Checkpoint, piece: LongTake, z: Codes) -> LongTake:
 
 
 def _drawn(checkpoint: Checkpoint, seed: int) -> Codes:
-    prior: PriorName = "normal" if checkpoint.prior is None else "learned"
-    z: Codes = sample_codes(checkpoint, 1, prior, seed)[0]
+    z: Codes = sample_codes(checkpoint, 1, checkpoint.best_prior, seed)[0]
     return z
 
 

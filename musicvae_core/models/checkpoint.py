@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -34,18 +34,20 @@ from musicvae_core.models.heads import CategoricalHead
 from musicvae_core.models.kinds import CONFIGS, build, kind_of
 from musicvae_core.models.lab import GrooveLab
 from musicvae_core.models.musicvae import MusicVAE
+from musicvae_core.models.notes_prior import NotesConfig, NotesPrior
 from musicvae_core.models.presets import Preset
 from musicvae_core.models.prior import LatentPrior, PriorConfig
 from musicvae_core.music.drums import CODEC_VERSION
 
 _FORMAT = "musicvae_core"
-_FORMAT_VERSION = 2
-"""Incremented whenever older code cannot read new files: version 2 has 8-bit matrices."""
+_FORMAT_VERSION = 3
+"""Incremented whenever older code cannot read new files: version 2 has 8-bit matrices, and version
+3 may have a model of notes."""
 
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 _OLDEST_FAMILY = "musicvae"
 """The family of checkpoints whose header does not name one."""
-_PRIOR_PREFIX, _SCALE_SUFFIX = "prior.", ".scale"
+_SCALE_SUFFIX = ".scale"
 _MIN_INT8, _MAX_INT8, _TINY_SCALE = 2**15, 127, 1e-12
 """Smaller matrices stay in 16 bits. Storing mu's alone in 8 bits lowers the free-running accuracy
 of `trio_16bar`'s drums from .922 to .872 (validation split), and saves only 24 KB."""
@@ -56,9 +58,11 @@ _ConfigT = TypeVar("_ConfigT", default=ModelConfig)
 
 @dataclass
 class Checkpoint(Generic[_ModelT, _ConfigT]):
-    """A model of any kind, with its name, training settings, learned prior and metrics.
+    """A model of any kind, with its name, training settings, learned priors and metrics.
 
-    `prior` is None if no prior has been fitted; N(0, I) then serves as the prior.
+    `prior` is the flow that draws, redraws and refines codes; `notes` draws melodies and trios in
+    its place, note by note. Each is None if it has not been fitted; without either, N(0, I)
+    serves as the prior.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Checkpoint(Generic[_ModelT, _ConfigT]):
     model: _ModelT
     train: TrainConfig = field(default_factory=TrainConfig)
     prior: LatentPrior | None = None
+    notes: NotesPrior | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -74,8 +79,13 @@ class Checkpoint(Generic[_ModelT, _ConfigT]):
         config: Any = self.model.config
         return cast("_ConfigT", config)
 
+    @property
+    def best_prior(self) -> Literal["learned", "normal"]:
+        """The prior to sample from unless told otherwise: see `latent.codes.sample_codes`."""
+        return "normal" if self.prior is None and self.notes is None else "learned"
+
     def fingerprint(self) -> str:
-        """Return a hash of the model's weights as float16; it does not depend on the prior."""
+        """Return a hash of the model's weights as float16; it does not depend on the priors."""
         digest = blake2b(digest_size=16)
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(name.encode())
@@ -155,10 +165,11 @@ def save_checkpoint(checkpoint: Checkpoint[Any, Any], folder: Path, *, bits: _Bi
         "title": checkpoint.title,
         "model": checkpoint.config.model_dump(),
     }
-    if checkpoint.prior is not None:
-        state = checkpoint.prior.state_dict()
-        tensors |= {_PRIOR_PREFIX + name: tensor for name, tensor in state.items()}
-        about["prior"] = checkpoint.prior.config.model_dump()
+    for name, prior in (("prior", checkpoint.prior), ("notes", checkpoint.notes)):
+        if prior is not None:
+            state = prior.state_dict()
+            tensors |= {f"{name}.{key}": tensor for key, tensor in state.items()}
+            about[name] = prior.config.model_dump()
     stored = _packed({name: tensor.detach().cpu() for name, tensor in tensors.items()}, bits)
     header = {"about": json.dumps(about)}
     content = save(stored, header)  # safetensors' own file writer hides why a write failed
@@ -193,22 +204,25 @@ def load_checkpoint(folder: Path, network: type[Any] = MusicVAE) -> Checkpoint[A
             f"{path} holds a model of the kind {family_of(about)!r}, which is not known here; "
             f"known are {', '.join(CONFIGS)}."
         )
-    own = {name: t for name, t in tensors.items() if not name.startswith(_PRIOR_PREFIX)}
-    of_prior = {
-        name.removeprefix(_PRIOR_PREFIX): t for name, t in tensors.items() if name not in own
-    }
     try:
         name, title = about["name"], about["title"]
-        config = CONFIGS[family_of(about)](**about["model"])
-        prior_config = PriorConfig(**about["prior"]) if "prior" in about else None
+        config: Any = CONFIGS[family_of(about)](**about["model"])
+        alphabets = kind_of(config).alphabets
+        builders: dict[str, Callable[[], nn.Module]] = {
+            "prior": lambda: LatentPrior(PriorConfig(**about["prior"]), config.z_size),
+            "notes": lambda: NotesPrior(NotesConfig(**about["notes"]), config, alphabets),
+        }
         # Built without storage, then given the stored tensors, to skip the initialisation.
         with torch.device("meta"):
             model = build(config)
-            prior = None if prior_config is None else LatentPrior(prior_config, config.z_size)
+            priors: dict[str, Any] = {
+                part: build_prior() for part, build_prior in builders.items() if part in about
+            }
         _check_network(path, model, network)
-        model.load_state_dict(own, assign=True)
-        if prior is not None:
-            prior.load_state_dict(of_prior, assign=True)
+        for part, prior in priors.items():
+            prior.load_state_dict(_taken(tensors, f"{part}."), assign=True)
+            prior.eval()
+        model.load_state_dict(tensors, assign=True)
     except (ConfigError, AttributeError, KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(
             f"{path} does not hold the weights that its header promises: {error}"
@@ -217,7 +231,13 @@ def load_checkpoint(folder: Path, network: type[Any] = MusicVAE) -> Checkpoint[A
         if isinstance(module, CategoricalHead):
             module.make_tables()
     train, metrics = _read_extras(folder)
-    return Checkpoint(name, title, model.eval(), train, prior, metrics)
+    return Checkpoint(name, title, model.eval(), train, **priors, metrics=metrics)
+
+
+def _taken(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Take the tensors with a prefix out of a dictionary, and return them without it."""
+    names = [name for name in tensors if name.startswith(prefix)]
+    return {name.removeprefix(prefix): tensors.pop(name) for name in names}
 
 
 def _check_network(path: Path, model: nn.Module, network: type[nn.Module]) -> None:

@@ -1,13 +1,13 @@
-"""Fitting the prior of a trained checkpoint of any kind to the codes of the train split."""
+"""Fitting the priors of a trained checkpoint of any kind to the train split."""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import singledispatch
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
+from musicvae_core.data.lines import LineWindows
 from musicvae_core.data.windows import AnyWindows, FeatureRows, Windows
 from musicvae_core.errors import ConfigError, TooFewExamplesError
 from musicvae_core.models.checkpoint import Checkpoint, LabCheckpoint
@@ -25,7 +26,9 @@ from musicvae_core.models.kinds import kind_of
 from musicvae_core.models.lab import GrooveLab
 from musicvae_core.models.lab_tasks import hide
 from musicvae_core.models.musicvae import MusicVAE
+from musicvae_core.models.notes_prior import NotesConfig, NotesPrior
 from musicvae_core.models.prior import LatentPrior, PriorConfig
+from musicvae_core.training.muon import Muon
 from musicvae_core.training.run import is_fast_at_bfloat16
 
 _ModelT = TypeVar("_ModelT", bound=nn.Module)
@@ -68,6 +71,32 @@ class PriorTraining:
     average_decay: float = 0.999
     posterior_noise: float = 0.3
     n_variants: int = 0
+
+
+@dataclass(frozen=True)
+class NotesTraining:
+    """How a model of notes is fitted.
+
+    Parameters
+    ----------
+    n_steps, batch_size, seed
+        Optimiser steps, windows per step, and the seed of every random choice.
+    learning_rate, n_warm_up, average_decay
+        See `PriorTraining`.
+    dropout
+        Share of the network's inputs and states that are zeroed.
+    transposed
+        Share of the windows that are transposed; the network knows by how much.
+    """
+
+    n_steps: int = 4_000
+    batch_size: int = 32
+    seed: int = 0
+    learning_rate: float = 2e-3
+    n_warm_up: int = 100
+    average_decay: float = 0.998
+    dropout: float = 0.1
+    transposed: float = 0.7
 
 
 @torch.inference_mode()
@@ -145,7 +174,7 @@ def _prior_config(model: ModelConfig) -> PriorConfig:
 def fit_prior(
     checkpoint: Checkpoint[_ModelT, Any], windows: AnyWindows, training: Any = None, **options: Any
 ) -> Checkpoint[_ModelT, Any]:
-    """Return a checkpoint of any kind with its prior fitted to the codes of windows.
+    """Return a checkpoint of any kind with one of its priors fitted to windows.
 
     Parameters
     ----------
@@ -154,11 +183,13 @@ def fit_prior(
     windows
         Windows of the train split.
     training
-        The settings; by default those of `prior_training`.
+        The settings; by default those of `prior_training`. `NotesTraining` fits a model of notes.
     options
-        See `_fit_flow`; a lab has none.
+        See `_fit_flow` and `_fit_notes`; a lab has none.
     """
     training = training or prior_training(checkpoint.config)
+    if isinstance(training, NotesTraining):
+        return _fit_notes(checkpoint, windows, training, **options)
     fitted: Checkpoint[_ModelT, Any] = _fit(
         checkpoint.model, checkpoint, windows, training, **options
     )
@@ -193,26 +224,77 @@ def _fit_flow(
         prior = LatentPrior(config or _prior_config(model.config), model.config.z_size)
     else:
         prior = copy.deepcopy(start).train()
-    average = _descend(prior, mu, training.posterior_noise * sigma, training)
-    return replace(checkpoint, prior=average.eval())
+    optimisers = _optimisers(prior, training)
+    losses = _flow_losses(prior, mu, training.posterior_noise * sigma, training)
+    return replace(checkpoint, prior=_descend(prior, optimisers, losses, training).eval())
 
 
-def _descend(prior: LatentPrior, mu: Tensor, sigma: Tensor, training: PriorTraining) -> LatentPrior:
+def _flow_losses(
+    prior: LatentPrior, mu: Tensor, sigma: Tensor, training: PriorTraining
+) -> Iterator[Tensor]:
+    """Yield the loss of each step, on new codes."""
+    generator = torch.Generator().manual_seed(training.seed)
+    while True:
+        chosen = torch.randint(len(mu), (training.batch_size,), generator=generator)
+        noise = torch.randn((training.batch_size, mu.shape[1]), generator=generator)
+        yield prior.loss(mu[chosen] + sigma[chosen] * noise, generator)
+
+
+def _fit_notes(
+    checkpoint: Checkpoint[Any, Any],
+    windows: Any,
+    training: NotesTraining,
+    config: NotesConfig | None = None,
+    start: NotesPrior | None = None,
+) -> Checkpoint[Any, Any]:
+    """Return the checkpoint with a model of notes fitted to the windows.
+
+    `config` has the dimensions of the network. `start` is a model to continue from, which stays
+    unchanged; its own dimensions then count.
+    """
+    torch.manual_seed(training.seed)
+    if start is None:
+        alphabets = kind_of(checkpoint.config).alphabets
+        notes = NotesPrior(config or NotesConfig(), checkpoint.config, alphabets)
+    else:
+        notes = copy.deepcopy(start).train()
+    optimiser = torch.optim.AdamW(notes.parameters(), training.learning_rate, weight_decay=0.01)
+    losses = _note_losses(notes, windows, training)
+    return replace(checkpoint, notes=_descend(notes, [optimiser], losses, training).eval())
+
+
+def _note_losses(
+    notes: NotesPrior, windows: LineWindows, training: NotesTraining
+) -> Iterator[Tensor]:
+    """Yield the loss of each step, on new windows, in nats per step of music."""
+    rng = np.random.default_rng(training.seed)
+    while True:
+        indices = rng.integers(len(windows), size=training.batch_size)
+        classes, semitones = map(
+            torch.from_numpy, windows.transposed(indices, training.transposed, rng)
+        )
+        ranks = torch.from_numpy(rng.random(classes.shape[::2]).argsort(axis=1))  # (B, P)
+        log_prob = notes.log_prob(classes, semitones, ranks, training.dropout)
+        yield -log_prob.sum(dim=2).mean()
+
+
+def _descend(
+    prior: _ModelT,
+    optimisers: list[torch.optim.Optimizer],
+    losses: Iterator[Tensor],
+    training: PriorTraining | NotesTraining,
+) -> _ModelT:
+    """Take the steps of a fit; return the running average of the prior."""
     # The average of a short fit would otherwise consist mostly of its early steps.
     decay = min(training.average_decay, max(0.0, 1 - _AVERAGED / training.n_steps))
     averaging = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     average = AveragedModel(prior, multi_avg_fn=averaging)
-    optimisers = _optimisers(prior, training)
     schedules = [LambdaLR(optimiser, _share(training)) for optimiser in optimisers]
-    generator = torch.Generator().manual_seed(training.seed)
     half = is_fast_at_bfloat16(torch.device("cpu"))
     bar = tqdm(range(training.n_steps), desc="prior", unit="step")
     for step in bar:
-        chosen = torch.randint(len(mu), (training.batch_size,), generator=generator)
-        noise = torch.randn((training.batch_size, mu.shape[1]), generator=generator)
-        codes = mu[chosen] + sigma[chosen] * noise
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            loss = prior.loss(codes, generator)
+            loss = next(losses)
         prior.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(prior.parameters(), 1.0)
@@ -222,9 +304,7 @@ def _descend(prior: LatentPrior, mu: Tensor, sigma: Tensor, training: PriorTrain
         average.update_parameters(prior)
         if step % 100 == 0:
             bar.set_postfix(loss=f"{float(loss.detach()):.4f}")
-    fitted = average.module
-    assert isinstance(fitted, LatentPrior)
-    return copy.deepcopy(fitted)
+    return copy.deepcopy(cast(_ModelT, average.module))
 
 
 def _optimisers(prior: LatentPrior, training: PriorTraining) -> list[torch.optim.Optimizer]:
@@ -245,12 +325,12 @@ def _optimisers(prior: LatentPrior, training: PriorTraining) -> list[torch.optim
     theirs = {id(weights) for weights in matrices}
     rest = [weights for weights in prior.parameters() if id(weights) not in theirs]
     return [
-        _Muon(matrices, training.matrix_learning_rate),
+        Muon(matrices, training.matrix_learning_rate),
         torch.optim.AdamW(rest, training.learning_rate, weight_decay=0.01),
     ]
 
 
-def _share(training: PriorTraining) -> Callable[[int], float]:
+def _share(training: PriorTraining | NotesTraining) -> Callable[[int], float]:
     """Return the learning rate of each step as a fraction of the peak."""
 
     def share(step: int) -> float:
@@ -318,65 +398,3 @@ def _tasks(
         yield Conditioning.nothing(features), tempos_bpm
         for _ in range(training.n_hidings):
             yield hide(features, rng, windows.grid), tempos_bpm
-
-
-_QUINTIC = (3.4445, -4.7750, 2.0315)
-_N_ITERATIONS = 5
-_EPSILON = 1e-7
-
-
-class _Muon(torch.optim.Optimizer):
-    """Muon: updates matrices along their orthogonalised momentum (singular values near 1).
-
-    `torch.optim.Muon` always multiplies in bfloat16, which on a processor without bfloat16
-    instructions is some 180 times slower than float32.
-
-    Parameters
-    ----------
-    matrices
-        The parameters, each (A, B).
-    learning_rate, momentum, weight_decay
-        The usual settings; momentum is Nesterov's.
-
-    Source: Jordan et al. 2024, kellerjordan.github.io/posts/muon.
-    """
-
-    def __init__(
-        self,
-        matrices: Iterable[nn.Parameter],
-        learning_rate: float,
-        momentum: float = 0.95,
-        weight_decay: float = 0.01,
-    ) -> None:
-        settings = {"lr": learning_rate, "momentum": momentum, "weight_decay": weight_decay}
-        super().__init__(matrices, settings)
-
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Take one step along the gradients."""
-        for group in self.param_groups:
-            for matrix in group["params"]:
-                if matrix.grad is None:
-                    continue
-                state = self.state[matrix]
-                if not state:
-                    state["momentum"] = torch.zeros_like(matrix)
-                average = state["momentum"].lerp_(matrix.grad, 1 - group["momentum"])
-                update = _orthogonalised(matrix.grad.lerp(average, group["momentum"]))
-                n_rows, n_columns = matrix.shape
-                scale = max(1.0, n_rows / n_columns) ** 0.5
-                matrix.mul_(1 - group["lr"] * group["weight_decay"])
-                matrix.add_(update, alpha=-group["lr"] * scale)
-
-
-def _orthogonalised(matrix: Tensor) -> Tensor:
-    """Return a matrix (A, B) with its singular values moved into the range 0.7 to 1.2."""
-    a, b, c = _QUINTIC
-    is_tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if is_tall else matrix
-    x = x / x.norm().clamp(min=_EPSILON)
-    for _ in range(_N_ITERATIONS):
-        square = x @ x.T
-        x = a * x + (b * square + c * square @ square) @ x
-    result: Tensor = x.T if is_tall else x
-    return result

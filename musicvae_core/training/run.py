@@ -162,7 +162,7 @@ class Run:
     def checkpoint(self, metrics: dict[str, Any]) -> Checkpoint[Any, Any]:
         """Return the averaged model as a checkpoint."""
         name, title = self.preset.name, self.preset.title
-        return Checkpoint(name, title, self.averaged, self.config, None, metrics)
+        return Checkpoint(name, title, self.averaged, self.config, metrics=metrics)
 
     def save_checkpoint(self, folder: Path, metrics: dict[str, Any]) -> None:
         """Write the averaged model and its metrics as a checkpoint.

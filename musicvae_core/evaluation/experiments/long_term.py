@@ -27,7 +27,6 @@ from musicvae_core.evaluation.metrics import (
     MAX_GENERATED,
     generate_features,
 )
-from musicvae_core.latent.codes import PriorName
 from musicvae_core.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.models.presets import override, preset
@@ -159,7 +158,7 @@ def _measure(
     `learned` or `normal`, from which pieces are sampled; `similarity` of their bars at each lag
     (`_lag_similarity`), at temperature 1.
     """
-    prior: PriorName = "normal" if checkpoint.prior is None else "learned"
+    prior = checkpoint.best_prior
     pieces = generate_features(checkpoint, MAX_GENERATED, prior, seed)
     row: dict[str, Any] = {
         "checkpoint": checkpoint.name,
