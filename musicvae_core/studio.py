@@ -25,9 +25,9 @@ from musicvae_core.latent.codes import (
     check_temperature,
     decode_music,
     encode_music,
-    nearby_codes,
     sample_codes,
     sample_codes_like,
+    slerp,
 )
 from musicvae_core.latent.model_folder import Library
 from musicvae_core.latent.morph import Curve, Route, Stop, journey_codes, morph, play_path
@@ -40,8 +40,7 @@ from musicvae_core.music.groove import Groove
 from musicvae_core.music.line_midi import read_line, read_piece
 from musicvae_core.music.midi.read import read_midi, read_rhythm
 from musicvae_core.music.piece import Plays
-from musicvae_core.sound.lines import render_music
-from musicvae_core.sound.render import Renderer, wav_bytes
+from musicvae_core.sound.render import Renderer, render_music, wav_bytes
 
 SHIPPED_CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
 _MAX_TAKES = 1024
@@ -162,7 +161,7 @@ class Studio:
             raise ConfigError(f"The amount is {amount:g}; it must lie in 0 to 1.")
         checkpoint = self.checkpoint(take.model)
         others = sample_codes(checkpoint, n, checkpoint.best_prior, seed)
-        codes = nearby_codes(take.z, others, amount)
+        codes = np.stack([slerp(take.z, other, amount) for other in others])
         return self.decode(
             take.model,
             codes,

@@ -13,8 +13,7 @@ from musicvae_core.errors import RenderError
 from musicvae_core.music.drums import CLOSED_HAT, CRASH, DRUMS, N_VOICES
 from musicvae_core.music.line import Line, Note
 from musicvae_core.music.piece import Piece
-from musicvae_core.sound.lines import render_music
-from musicvae_core.sound.render import Renderer
+from musicvae_core.sound.render import Renderer, render_music
 from pages.shared.card import _hits_payload
 
 pytestmark = [pytest.mark.browser, on("player")]

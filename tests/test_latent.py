@@ -12,7 +12,6 @@ from tiny_data import drummed_groove
 from musicvae_core.errors import ConfigError, InvalidMusicError
 from musicvae_core.latent.codes import (
     encode_music,
-    nearby_codes,
     sample_codes,
     sample_codes_like,
     slerp,
@@ -74,15 +73,6 @@ def test_codes_without_a_great_circle_are_joined_by_a_straight_line(seed, fracti
     for a, b in [(start, end) for end in ends] + [(zero, start), (zero, zero)]:
         expected = (1 - fraction) * a.astype(float) + fraction * b.astype(float)
         assert slerp(a, b, fraction) == pytest.approx(expected, abs=1e-5)
-
-
-def test_nearby_codes_lie_part_of_the_way_to_each():
-    z, others = code(0), np.stack([code(1), code(2), code(3)])
-    moved = nearby_codes(z, others, 0.3)
-    assert moved.shape == (3, 64)
-    assert np.array_equal(moved, np.stack([slerp(z, other, 0.3) for other in others]))
-    assert np.array_equal(nearby_codes(z, others, 0.0), np.stack([z] * 3))
-    assert np.array_equal(nearby_codes(z, others, 1.0), others)
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,7 @@ import pytest
 
 from musicvae_core.errors import RenderError, SoundTooLongError
 from musicvae_core.music.line import Line, Note
-from musicvae_core.sound.lines import render_music
-from musicvae_core.sound.render import Renderer
+from musicvae_core.sound.render import Renderer, render_music
 
 FLUTE, VIOLIN, PIANO = 73, 40, 0
 

@@ -9,7 +9,9 @@ import torch
 
 from musicvae_core.data.lines import LineWindows
 from musicvae_core.errors import CheckpointError
-from musicvae_core.latent.codes import encode_features, redraw_notes, sample_codes
+from musicvae_core.latent.codes import decode_music, encode_features, sample_codes
+from musicvae_core.latent.long_form import vary
+from musicvae_core.latent.results import Take
 from musicvae_core.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from musicvae_core.models.kinds import kind_of
 from musicvae_core.models.notes_prior import NotesConfig, NotesPrior, _pick, _Stepper
@@ -68,7 +70,7 @@ def test_step_by_step_is_the_same_as_all_steps_at_once(name, in_float32):
     n_parts = len(prior.alphabets)
     uniform = torch.special.ndtr(numbers).view(3, -1, n_parts)
     chances = in_order(prior, drawn).exp()
-    steps = np.random.default_rng(0).integers(0, drawn.shape[1], 12)
+    steps = np.random.default_rng(0).integers(0, drawn.shape[1], 3)
     for step in steps:
         for part in range(n_parts):
             # All classes of one step, with everything before it as drawn.
@@ -151,22 +153,38 @@ def test_samples_are_the_codes_of_its_music(fitted):
 
 def test_new_bars_leave_the_held_music_as_it_is():
     checkpoint = new_checkpoint(TRIO)
-    z = sample_codes(checkpoint, 1, "normal", 0)[0]
-    is_new = np.zeros((16, 3), bool)
-    is_new[4:6, 1] = True
-    seen = []
-    encode = checkpoint.model.encode
-    checkpoint.model.encode = lambda features: seen.append(features) or encode(features)
-    code = redraw_notes(checkpoint, z, is_new, 0)
-    assert code.shape == z.shape
-    head = checkpoint.model.head
-    (music,) = head.classes(seen[0])
-    (played,) = head.classes(checkpoint.model.decode(torch.from_numpy(z)[None], 0.0))
+    notes, model = checkpoint.notes, checkpoint.model
+    codes = torch.from_numpy(sample_codes(checkpoint, 1, "normal", 0))
+    is_new = torch.zeros(1, 16, 3, dtype=torch.bool)
+    is_new[:, 4:6, 1] = True
+    seen, encode = [], model.encode
+    model.encode = lambda features: seen.append(features) or encode(features)
+    moved = notes.redraw(model, codes, is_new, noise(1, notes.noise_size))
+    assert moved.shape == codes.shape
+    (music,) = model.head.classes(seen[0])
+    (played,) = model.head.classes(model.decode(codes, 0.0))
     changed = (music != played).numpy()
     assert changed[64:96, 1].any()
     changed[64:96, 1] = False
     assert not changed.any()
-    assert redraw_notes(replace(checkpoint, notes=None), z, is_new, 0) is None
+
+
+def test_only_the_chosen_parts_of_a_code_change():
+    checkpoint = new_checkpoint(TRIO)
+    take = Take(*_sampled(checkpoint), "trio", 0, 0.0)
+    new = vary(checkpoint, take, bars=[2], parts=["bass"], amount=1.0, seed=4)
+    portions = (new.z != take.z).reshape(16, 3, -1)
+    assert portions[2, 1].any()
+    portions[2, 1] = False
+    assert not portions.any()
+    halfway = vary(checkpoint, take, bars=[2], parts=["bass"], amount=0.5, seed=4)
+    assert 0 < np.linalg.norm(halfway.z - take.z) < np.linalg.norm(new.z - take.z)
+
+
+def _sampled(checkpoint):
+    """A piece of music and its code."""
+    z = sample_codes(checkpoint, 1, "learned", 0)
+    return decode_music(checkpoint, z, 0.0, 120.0)[0], z[0]
 
 
 @pytest.mark.parametrize("bits", [32, 8])

@@ -29,8 +29,7 @@ from musicvae_core.music.share import (
     read_share_code,
     write_share_code,
 )
-from musicvae_core.sound.lines import render_music
-from musicvae_core.sound.render import Renderer
+from musicvae_core.sound.render import Renderer, render_music
 
 FLUTE, BASS_GUITAR = 73, 33
 

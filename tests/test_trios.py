@@ -135,7 +135,7 @@ def test_other_lengths_and_plain_folders_exclude_long_silences(dataset, tmp_path
 def test_lines_are_transposed_together_and_drums_never(dataset):
     classes = dataset.windows("train", 16).classes
     is_line = np.array([True, True, False])
-    moved = _transpose(classes, 1.0, np.random.default_rng(0), is_line)
+    moved, _ = _transpose(classes, 1.0, np.random.default_rng(0), is_line)
     assert np.array_equal(moved[..., 2], classes[..., 2])
     change = (moved - classes)[..., :2]
     pitched = classes[..., :2] >= FIRST_PITCH_CLASS

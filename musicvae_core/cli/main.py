@@ -200,8 +200,7 @@ def _render(options: argparse.Namespace) -> None:
 
 def _render_melody(options: argparse.Namespace) -> None:
     from musicvae_core.music.line_midi import read_line
-    from musicvae_core.sound.lines import render_music
-    from musicvae_core.sound.render import Renderer, wav_bytes
+    from musicvae_core.sound.render import Renderer, render_music, wav_bytes
 
     if options.kit or options.map or len(options.track or ()) > 1:
         raise ConfigError("A melody is of one track, and has neither kit nor map: leave them out.")

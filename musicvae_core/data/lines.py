@@ -24,6 +24,7 @@ from musicvae_core.music.grid import COMMON_TIME, Grid
 from musicvae_core.music.line import (
     FIRST_PITCH_CLASS,
     LINE_CLASSES,
+    MAX_TRANSPOSITION,
     SILENT,
     line_to_classes,
 )
@@ -33,8 +34,6 @@ _TABLE = "index.csv"
 _COLUMNS = ("file", "title", "collection", "split", "credit")
 
 _MIN_ON_GRID = 0.9
-MAX_TRANSPOSITION = 6
-"""The most semitones to transpose a training window by, up or down: enough for all keys."""
 
 
 @dataclass(frozen=True)

@@ -78,42 +78,6 @@ def _noise(rng: np.random.Generator, n: int, size: int) -> torch.Tensor:
     return torch.from_numpy(rng.standard_normal((n, size), np.float32))
 
 
-def redraw_notes(
-    checkpoint: Checkpoint, z: Codes, is_new: NDArray[np.bool_], seed: int
-) -> Codes | None:
-    """Play some bars of some parts anew, to what the rest plays, note by note.
-
-    Parameters
-    ----------
-    checkpoint
-        A model whose bars share z.
-    z
-        (Z,).
-    is_new
-        (U, P) bool: the bars of each part to play anew. What they play follows from the bars
-        before them, and from parts that are not played anew at all.
-    seed
-        Selects the new music.
-
-    Returns
-    -------
-    The code (Z,) of the music with the new bars; None if the model draws no notes.
-    """
-    notes = checkpoint.notes
-    if notes is None:
-        return None
-    with torch.inference_mode():
-        played = checkpoint.model.head.classes(
-            checkpoint.model.decode(torch.from_numpy(z)[None], 0.0)
-        )
-    steps = np.repeat(~is_new, checkpoint.config.grid.steps_per_bar, axis=0)
-    is_held = torch.from_numpy(steps)[None]  # (1, T, P)
-    noise = _noise(np.random.default_rng(seed), 1, notes.noise_size)
-    drawn = notes.sample(noise, played.view(is_held.shape), is_held)
-    [code] = encode_features(checkpoint, notes.to_features(drawn).numpy())
-    return np.asarray(code, np.float32)
-
-
 def sample_codes_like(
     checkpoint: Checkpoint,
     atlas: Atlas,
@@ -223,25 +187,6 @@ def encode_features(checkpoint: Checkpoint, features: NDArray[np.float32]) -> Co
             mu, _ = checkpoint.model.encode(batch)
         codes[start : start + _BATCH] = mu.numpy()
     return codes
-
-
-def nearby_codes(z: Codes, towards: Codes, amount: float) -> Codes:
-    """Move a code partway towards each of several others: similar to it, yet still likely.
-
-    Parameters
-    ----------
-    z
-        (Z,).
-    towards
-        (n, Z) codes of real or sampled music.
-    amount
-        0 stays at z; 1 reaches the other codes.
-
-    Returns
-    -------
-    (n, Z) float32.
-    """
-    return np.stack([slerp(z, other, amount) for other in towards])
 
 
 def refine_path(checkpoint: Checkpoint, codes: Codes, fractions: NDArray[np.floating]) -> Codes:

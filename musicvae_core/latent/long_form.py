@@ -18,7 +18,6 @@ from musicvae_core.latent.codes import (
     Codes,
     decode_music,
     encode_music,
-    redraw_notes,
     refine_path,
     sample_codes,
     slerp,
@@ -198,17 +197,24 @@ def _redrawn(
 ) -> Codes:
     """Resample by an amount the portions of z (Z,) of the bars of each part in is_new (U, P)."""
     chosen = np.repeat(is_new.ravel(), len(z) // is_new.size)
-    prior, replayed = checkpoint.prior, redraw_notes(checkpoint, z, is_new, seed)
-    if replayed is not None or prior is None or prior.config.n_parts == 1:
-        moved = slerp(z, _drawn(checkpoint, seed) if replayed is None else replayed, amount)
-        return np.where(chosen, moved, z).astype(np.float32)
-    drawn = prior.redraw(
-        torch.from_numpy(z)[None],
-        torch.from_numpy(chosen)[None],
-        torch.from_numpy(sample_codes(checkpoint, 1, "normal", seed)),
-        torch.tensor([1 - amount], dtype=torch.float32),
-    )
-    return np.asarray(drawn[0].numpy(), np.float32)
+    prior, notes, code = checkpoint.prior, checkpoint.notes, torch.from_numpy(z)[None]
+    if notes is not None:
+        numbers = np.random.default_rng(seed).standard_normal((1, notes.noise_size), np.float32)
+        with torch.inference_mode():
+            (new,) = notes.redraw(
+                checkpoint.model, code, torch.from_numpy(is_new)[None], torch.from_numpy(numbers)
+            ).numpy()
+    elif prior is None or prior.config.n_parts == 1:
+        new = _drawn(checkpoint, seed)
+    else:
+        drawn = prior.redraw(
+            code,
+            torch.from_numpy(chosen)[None],
+            torch.from_numpy(sample_codes(checkpoint, 1, "normal", seed)),
+            torch.tensor([1 - amount], dtype=torch.float32),
+        )
+        return np.asarray(drawn[0].numpy(), np.float32)
+    return np.where(chosen, slerp(z, new, amount), z).astype(np.float32)
 
 
 def _splice(groove: Groove, other: Groove, bars: Collection[int]) -> Groove:

@@ -23,10 +23,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from musicvae_core.data.lines import MAX_TRANSPOSITION
 from musicvae_core.models.arithmetic import PlanCache, in_integers, on_whole_blocks, step_dtype
 from musicvae_core.models.config import Config, ModelConfig, Size
+from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.music.drums import Alphabet
+from musicvae_core.music.line import MAX_TRANSPOSITION
 
 _LOOKBACK_BARS = (1, 2, 4, 8)
 
@@ -167,6 +168,33 @@ class NotesPrior(nn.Module):
             stepper = self._steppers.get("floats", self.parameters(), lambda: _Stepper(self))
             drawn = on_whole_blocks(lambda *rows: self._run(stepper, *rows), uniform, held, is_held)
         return drawn
+
+    @torch.no_grad()
+    def redraw(self, model: MusicVAE, codes: Tensor, is_new: Tensor, noise: Tensor) -> Tensor:
+        """Play some bars of the music of codes anew, to what the rest plays.
+
+        New bars follow from the bars before them and, where a part is not played anew at all,
+        from what it plays at the same time.
+
+        Parameters
+        ----------
+        model
+            The model of the codes.
+        codes
+            (B, Z).
+        is_new
+            (B, U, P) bool: the bars of each part to play anew.
+        noise
+            (B, `noise_size`) standard normal.
+
+        Returns
+        -------
+        The codes (B, Z) of the music with the new bars.
+        """
+        is_held = ~is_new.repeat_interleave(self._steps_per_bar, dim=1)
+        played = model.head.classes(model.decode(codes, 0.0)).view(is_held.shape)
+        drawn = self.sample(noise, played, is_held)
+        return model.encode(self.to_features(drawn))[0]
 
     def _run(self, stepper: _Stepper, uniform: Tensor, held: Tensor, is_held: Tensor) -> Tensor:
         n_examples, n_steps, n_parts = uniform.shape

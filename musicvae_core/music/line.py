@@ -42,6 +42,9 @@ LINE_CLASSES = Alphabet(
 Source: Roberts et al. 2018, section 4 (melody), with 128 pitches; Magenta's checkpoints have 88.
 """
 
+MAX_TRANSPOSITION = 6
+"""The most semitones to transpose a training window by, up or down: enough for all keys."""
+
 _DEFAULT_VELOCITY = 0.8
 _HEAD = struct.Struct("<IdBBB")
 """The start of a line's text: steps, tempo, program, beats per bar and steps per beat."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field
 
-from musicvae_core.lab.options import (
+from musicvae_core.lab.completion import (
     DEFAULT_SAMPLING,
     NO_PREFERENCES,
     Amounts,
@@ -53,7 +53,7 @@ class Request:
     tool
         One of `TOOLS`.
     sampling, preferences
-        See `musicvae_core.lab.options`.
+        See `musicvae_core.lab.completion`.
     voices, bars
         What to rewrite; bars counted from 0.
     n_bars

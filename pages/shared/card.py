@@ -20,7 +20,7 @@ from musicvae_core.music.grid import Grid
 from musicvae_core.music.groove import Groove
 from musicvae_core.music.line import Line
 from musicvae_core.music.line_attributes import best_scale
-from musicvae_core.sound.lines import balance
+from musicvae_core.sound.render import balance
 from pages.shared.names import describe
 from pages.shared.transport import Sounds, performed_midi, performed_wav
 
