@@ -207,7 +207,7 @@ def test_a_fit_can_continue_from_a_prior_and_leaves_it_alone(fitted, tiny_datase
     longer = dataclasses.replace(TRAINING, n_steps=60)
     kept = fit_prior(checkpoint, windows, still, start=first.prior).prior
     continued = fit_prior(checkpoint, windows, longer, start=first.prior).prior
-    mu, _ = _encode_windows(checkpoint, windows.features)
+    mu, _ = _encode_windows(checkpoint, windows)
     with torch.no_grad():
         losses = [
             float(prior.loss(mu, torch.Generator().manual_seed(1)))
@@ -223,7 +223,7 @@ def test_samples_of_a_fitted_prior_have_the_moments_of_the_codes(fitted, tiny_da
     windows = tiny_dataset.windows("train", 2)
     longer = dataclasses.replace(TRAINING, n_steps=600, learning_rate=3e-3, posterior_noise=0.3)
     prior = fit_prior(checkpoint, windows, longer, config=SMALL).prior
-    mu, sigma = _encode_windows(checkpoint, windows.features)
+    mu, sigma = _encode_windows(checkpoint, windows)
     drawn = prior.sample(noise_of(4000, 8, seed=7))
     torch.testing.assert_close(drawn.mean(0), mu.mean(0), rtol=0, atol=0.05)
     expected = (mu.var(0) + (0.3 * sigma).square().mean(0)).sqrt()
@@ -242,9 +242,9 @@ def test_windows_can_be_encoded_again_in_other_variants(fitted, tiny_dataset, mo
     )
     fit_prior(checkpoint, windows, dataclasses.replace(TRAINING, n_variants=2), config=SMALL)
     plain, *changed = codes[0].chunk(3)
-    assert torch.equal(plain, _encode_windows(checkpoint, windows.features)[0])
+    assert torch.equal(plain, _encode_windows(checkpoint, windows)[0])
     for seed, variant in enumerate(changed):
-        expected, _ = _encode_windows(checkpoint, windows.varied(seed).features)
+        expected, _ = _encode_windows(checkpoint, windows.varied(seed))
         assert torch.equal(variant, expected)
     assert not torch.equal(*changed)
 
@@ -299,7 +299,7 @@ def shown(fitted, tiny_dataset, monkeypatch):
 
 
 def test_a_fit_is_shown_means_with_as_much_of_sigma_as_asked(fitted, tiny_dataset, shown):
-    mu, sigma = _encode_windows(fitted[0], tiny_dataset.windows("train", 2).features)
+    mu, sigma = _encode_windows(fitted[0], tiny_dataset.windows("train", 2))
     means = shown(0.0)
     distance, which = torch.cdist(means, mu, compute_mode="donot_use_mm_for_euclid_dist").min(dim=1)
     assert not distance.any()
@@ -312,11 +312,11 @@ def test_a_fit_is_shown_means_with_as_much_of_sigma_as_asked(fitted, tiny_datase
 
 def test_windows_are_encoded_in_parts_as_in_one(fitted, tiny_dataset, monkeypatch):
     checkpoint, _ = fitted
-    features = tiny_dataset.windows("train", 2).features
-    whole = _encode_windows(checkpoint, features)
+    windows = tiny_dataset.windows("train", 2)
+    whole = _encode_windows(checkpoint, windows)
     monkeypatch.setattr("musicvae_core.training.fit_prior._ENCODE_BATCH", 5)
-    for part, expected in zip(_encode_windows(checkpoint, features), whole, strict=True):
-        assert len(part) == len(features)
+    for part, expected in zip(_encode_windows(checkpoint, windows), whole, strict=True):
+        assert len(part) == len(windows)
         torch.testing.assert_close(part, expected)
 
 

@@ -86,7 +86,7 @@ class Windows:
         return replace(self, **{name: getattr(self, name)[chosen] for name in arrays})
 
 
-class FeatureRows(Protocol):
+class _FeatureRows(Protocol):
     """Windows as model features, (N, T, F) float32, possibly computed on demand."""
 
     def __len__(self) -> int:
@@ -104,7 +104,7 @@ class AnyWindows(Protocol):
         """(N,) float32."""
 
     @property
-    def features(self) -> FeatureRows:
+    def features(self) -> _FeatureRows:
         """The windows as model features."""
 
     def __len__(self) -> int:

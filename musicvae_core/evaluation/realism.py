@@ -29,7 +29,7 @@ _JUDGE = {
 }
 
 
-class Verdict(NamedTuple):
+class _Verdict(NamedTuple):
     """The judge's scores of samples and real windows, all held out.
 
     labels: (N + M,) 0 for a sample, 1 for a real window. scores: (N + M,) how real each seems.
@@ -104,7 +104,7 @@ def judge(
     seed: int = 0,
     imitated: NDArray[np.int64] | None = None,
     grid: Grid = COMMON_TIME,
-) -> Verdict:
+) -> _Verdict:
     """Train gradient-boosted trees to tell drum samples from real windows; see `judge_tables`.
 
     The judge sees every attribute, and every cell of the first bar and of the bar halfway
@@ -129,7 +129,7 @@ def judge_tables(
     performances: NDArray[np.int64],
     seed: int = 0,
     imitated: NDArray[np.int64] | None = None,
-) -> Verdict:
+) -> _Verdict:
     """Train gradient-boosted trees to tell samples from real windows.
 
     Scores come from cross-validation, in which each performance belongs to a single fold.
@@ -170,7 +170,7 @@ def judge_tables(
         trees = HistGradientBoostingClassifier(**_JUDGE, random_state=seed)
         trees.fit(table[fitted], labels[fitted])
         scores[held_out] = trees.predict_proba(table[held_out])[:, 1]
-    return Verdict(labels, scores)
+    return _Verdict(labels, scores)
 
 
 def _judge_view(features: _Features, grid: Grid = COMMON_TIME) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from musicvae_core.data.lines import LineWindows
-from musicvae_core.data.windows import AnyWindows, FeatureRows, Windows
+from musicvae_core.data.windows import AnyWindows, Windows
 from musicvae_core.errors import ConfigError, TooFewExamplesError
 from musicvae_core.models.checkpoint import Checkpoint, LabCheckpoint
 from musicvae_core.models.conditioning import Conditioning, Controls, tempo_only
@@ -100,8 +100,9 @@ class NotesTraining:
 
 
 @torch.inference_mode()
-def _encode_windows(checkpoint: Checkpoint, features: FeatureRows) -> tuple[Tensor, Tensor]:
-    """Return mu and sigma, each (N, Z), of windows (N, T, F)."""
+def _encode_windows(checkpoint: Checkpoint, windows: AnyWindows) -> tuple[Tensor, Tensor]:
+    """Return mu and sigma of windows, each (N, Z)."""
+    features = windows.features
     parts = [
         checkpoint.model.encode(torch.from_numpy(features[start : start + _ENCODE_BATCH]))
         for start in range(0, len(features), _ENCODE_BATCH)
@@ -218,7 +219,7 @@ def _fit_flow(
     """
     torch.manual_seed(training.seed)
     several = [windows, *(windows.varied(seed) for seed in range(training.n_variants))]
-    encoded = [_encode_windows(checkpoint, some.features) for some in several]
+    encoded = [_encode_windows(checkpoint, some) for some in several]
     mu, sigma = (torch.cat(one) for one in zip(*encoded, strict=True))
     if start is None:
         prior = LatentPrior(config or _prior_config(model.config), model.config.z_size)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from musicvae_core.data.dataset import Dataset
 from musicvae_core.data.windows import Split, Windows
 from musicvae_core.evaluation.experiments.feel_baselines import split_feel
-from musicvae_core.evaluation.realism import Verdict, judge
+from musicvae_core.evaluation.realism import judge
 from musicvae_core.lab.completion import Example, Sampling, match_feel
 from musicvae_core.lab.tools import Lab
 from musicvae_core.models.checkpoint import LabCheckpoint
@@ -93,7 +93,7 @@ def likeness(draws: Sequence[_Floats], real: Real, seed: int) -> dict[str, Any]:
         "accents": float(np.mean([_accents(played, real.features) for played in draws])),
         "auc": float(np.mean(aucs)),
         "auc_spread": float(np.std(aucs, ddof=1)) if len(aucs) > 1 else None,
-        "chance": chance | {"auc": _auc_interval(verdicts, weights)},
+        "chance": chance | {"auc": _auc_interval([one.auc for one in verdicts], weights)},
     }
 
 
@@ -156,12 +156,11 @@ def _attributes(features: _Floats) -> dict[str, NDArray[np.float64]]:
     return values | {"swing_size": np.abs(values["swing"])}
 
 
-def _auc_interval(verdicts: Sequence[Verdict], weights: NDArray[np.float64]) -> _Interval:
+def _auc_interval(
+    aucs_at: Sequence[Callable[[_Doubles], float]], weights: NDArray[np.float64]
+) -> _Interval:
     """Return the bootstrap interval of the mean AUC over performances, with the same judge."""
-    aucs = [
-        [verdict.auc(np.tile(row, 2)) for verdict in verdicts]
-        for row in weights[:_N_RESAMPLED_AUCS]
-    ]
+    aucs = [[auc(np.tile(row, 2)) for auc in aucs_at] for row in weights[:_N_RESAMPLED_AUCS]]
     return _interval(np.mean(aucs, axis=1))
 
 
