@@ -121,6 +121,17 @@ def test_a_melody_model_trains_from_the_command_line(run, melodies, tmp_path):
     again = load_checkpoint(tmp_path / "again").prior
     for one, other in zip(fitted.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, other)
+    notes = ("fit-prior", tmp_path / "again", "--data", melodies, "--notes", "--steps", 2)
+    assert run(*notes, "--out", tmp_path / "notes")[0] == 0
+    assert run(*notes, "--out", tmp_path / "more", "--continue")[::2] == (
+        2,
+        "error: melody_2bar_tiny has no prior to continue; leave out --continue.\n",
+    )
+    assert run(*notes, "--out", tmp_path / "more", "--variants", 1)[0] == 2
+    both = load_checkpoint(tmp_path / "notes")
+    assert both.prior is not None
+    assert both.notes is not None
+    assert run(*sample[:1], tmp_path / "notes", *sample[2:6])[0] == 0
 
 
 def test_render_plays_the_melody_of_a_file(run, tmp_path):
@@ -174,6 +185,8 @@ def test_fit_prior_writes_a_checkpoint_with_one(
     assert not torch.equal(first.into.weight, second.into.weight)
     code, _, err = run(*command, "--continue", "--out", tmp_path / "none")
     assert (code, "has no prior to continue" in err) == (2, True)
+    code, _, err = run(*command, "--notes", "--out", tmp_path / "none")
+    assert (code, "no model of notes to fit" in err) == (2, True)
 
 
 def test_sample_writes_what_the_studio_draws(run, checkpoints_dir, tmp_path):

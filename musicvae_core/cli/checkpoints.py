@@ -262,30 +262,22 @@ def _fit_prior(options: argparse.Namespace) -> None:
 
     make_folder(options.out)
     checkpoint = load_checkpoint(options.checkpoint, Module)
-    given = {
-        "n_steps": options.steps,
-        "batch_size": options.batch_size,
-        "n_variants": options.variants,
-    }
-    changes = {name: value for name, value in given.items() if value is not None}
-    kind = kind_of(checkpoint.config)
-    if options.notes and kind.plays == "drums":
-        raise ConfigError(f"{checkpoint.name} plays drums, which have no notes; leave out --notes.")
-    training = NotesTraining() if options.notes else prior_training(checkpoint.config)
-    if not changes.keys() <= {field.name for field in dataclasses.fields(training)}:
-        raise ConfigError(
-            "--notes takes no --variants."
-            if options.notes
-            else f"The prior of {checkpoint.name} is fitted at once; "
-            "leave out --steps, --batch-size and --variants."
-        )
+    settings_of = NotesTraining.of if options.notes else prior_training
+    training = settings_of(checkpoint.config)
+    given = {"--steps": "n_steps", "--batch-size": "batch_size", "--variants": "n_variants"}
+    values = (options.steps, options.batch_size, options.variants)
+    changes = {flag: value for flag, value in zip(given, values, strict=True) if value is not None}
+    unknown = [flag for flag in changes if not hasattr(training, given[flag])]
+    if unknown:
+        raise ConfigError(f"This fit has no such setting: leave out {' and '.join(unknown)}.")
     before = checkpoint.notes if options.notes else checkpoint.prior
     if options.continues and before is None:
         raise ConfigError(f"{checkpoint.name} has no prior to continue; leave out --continue.")
     grid = checkpoint.config.grid
-    source = read_data(kind, options, grid, options.store)
+    source = read_data(kind_of(checkpoint.config), options, grid, options.store)
     windows = source.windows("train", checkpoint.config.n_bars)
-    training = dataclasses.replace(training, seed=options.seed, **changes)
+    changed = {given[flag]: value for flag, value in changes.items()}
+    training = dataclasses.replace(training, seed=options.seed, **changed)
     start = {"start": before} if options.continues else {}
     fitted = fit_prior(checkpoint, windows, training, **start)
     save_checkpoint(fitted, options.out, bits=options.bits)

@@ -83,8 +83,8 @@ class NotesTraining:
         Optimiser steps, windows per step, and the seed of every random choice.
     learning_rate, n_warm_up, average_decay
         See `PriorTraining`.
-    dropout
-        Share of the network's inputs and states that are zeroed.
+    dropout, weight_decay
+        Share of the network's inputs and states that are zeroed, and AdamW's weight decay.
     transposed
         Share of the windows that are transposed; the network knows by how much.
     """
@@ -96,7 +96,15 @@ class NotesTraining:
     n_warm_up: int = 100
     average_decay: float = 0.998
     dropout: float = 0.1
+    weight_decay: float = 0.01
     transposed: float = 0.7
+
+    @staticmethod
+    def of(model: ModelConfig) -> NotesTraining:
+        """Return the default settings for a model; there are few songs for bands."""
+        if len(kind_of(model).alphabets) == 1:
+            return NotesTraining()
+        return NotesTraining(n_steps=1_600, batch_size=16, dropout=0.2, weight_decay=0.1)
 
 
 @torch.inference_mode()
@@ -252,14 +260,23 @@ def _fit_notes(
 
     `config` has the dimensions of the network. `start` is a model to continue from, which stays
     unchanged; its own dimensions then count.
+
+    Raises
+    ------
+    ConfigError
+        If the model plays neither melodies nor bands.
     """
+    if not isinstance(windows, LineWindows):
+        raise ConfigError(f"{checkpoint.name} plays no melodies: it has no model of notes to fit.")
     torch.manual_seed(training.seed)
     if start is None:
         alphabets = kind_of(checkpoint.config).alphabets
         notes = NotesPrior(config or NotesConfig(), checkpoint.config, alphabets)
     else:
         notes = copy.deepcopy(start).train()
-    optimiser = torch.optim.AdamW(notes.parameters(), training.learning_rate, weight_decay=0.01)
+    optimiser = torch.optim.AdamW(
+        notes.parameters(), training.learning_rate, weight_decay=training.weight_decay
+    )
     losses = _note_losses(notes, windows, training)
     return replace(checkpoint, notes=_descend(notes, [optimiser], losses, training).eval())
 
