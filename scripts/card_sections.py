@@ -17,7 +17,7 @@ from musicvae_core.data.trios import load_data
 from musicvae_core.evaluation.experiments.feel import LAB, LAB_WITH_LABELS
 from musicvae_core.evaluation.experiments.reports import report_text
 from musicvae_core.evaluation.metrics import evaluate_lines, realism_of_lines
-from musicvae_core.lab.completion import Sampling
+from musicvae_core.lab.options import Sampling
 from musicvae_core.lab.tools import Lab
 from musicvae_core.models.checkpoint import load_checkpoint
 from musicvae_core.models.kinds import kind_of

@@ -25,7 +25,7 @@ import torch
 from musicvae_core.data.dataset import Dataset, load_dataset
 from musicvae_core.data.windows import Label
 from musicvae_core.evaluation.metrics import evaluate
-from musicvae_core.lab.completion import Sampling
+from musicvae_core.lab.options import Sampling
 from musicvae_core.lab.tools import Lab
 from musicvae_core.models import arithmetic
 from musicvae_core.models.checkpoint import load_checkpoint

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from musicvae_core.lab.completion import (
+from musicvae_core.lab.options import (
     DEFAULT_AMOUNTS,
     DEFAULT_SAMPLING,
     NO_PREFERENCES,

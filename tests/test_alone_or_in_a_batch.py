@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from musicvae_core.lab.completion import Sampling, complete
+from musicvae_core.lab.completion import complete
+from musicvae_core.lab.options import Sampling
 from musicvae_core.latent.codes import decode_music, encode_music, refine_path
 from musicvae_core.models.conditioning import Conditioning, tempo_only
 from musicvae_core.studio import SHIPPED_CHECKPOINTS, Studio

@@ -196,6 +196,7 @@ def test_the_studio_loads_an_atlas_once_and_refuses_one_of_other_weights(
         studio.atlas("a_flow")
 
 
+LONG_DRUMS = ("drums_16bar_hier", "groove_16bar")
 shipped = pytest.mark.parametrize(
     "name", [path.parent.name for path in sorted(SHIPPED_CHECKPOINTS.glob(f"*/{ATLAS_FILE}"))]
 )
@@ -204,7 +205,8 @@ shipped = pytest.mark.parametrize(
 @shipped
 def test_a_shipped_atlas_has_many_points_in_little_room(name):
     atlas = Studio().atlas(name)
-    assert len(atlas) >= {"melody_16bar": 1200, "trio_16bar": 400}.get(name, 3000)
+    fewest = {"melody_16bar": 1200, "trio_16bar": 400} | dict.fromkeys(LONG_DRUMS, 1300)
+    assert len(atlas) >= fewest.get(name, 3000)
     assert (SHIPPED_CHECKPOINTS / name / ATLAS_FILE).stat().st_size <= 6 * 2**20
     config = Studio().checkpoint(name).config
     of_a_line = line_attributes(Line.from_notes([], config.n_bars))

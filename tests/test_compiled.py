@@ -12,7 +12,7 @@ from tiny_lab import cells_of, differing, tiny_checkpoint, tiny_lab
 from musicvae_core.cli import bench as bench_module
 from musicvae_core.cli.bench import speed_table
 from musicvae_core.errors import ConfigError
-from musicvae_core.lab.completion import Sampling
+from musicvae_core.lab.options import Sampling
 from musicvae_core.lab.tools import Lab
 from musicvae_core.models import compiled as compiled_module
 from musicvae_core.models.compiled import compile_model

@@ -8,7 +8,8 @@ from tiny_data import features_of, random_groove
 from tiny_lab import tiny_checkpoint
 
 from musicvae_core.lab import completion
-from musicvae_core.lab.completion import Sampling, complete, open_bars, stretches
+from musicvae_core.lab.completion import complete, open_bars, stretches
+from musicvae_core.lab.options import Sampling
 from musicvae_core.models.conditioning import UNKNOWN, Conditioning, Controls
 from musicvae_core.music.drums import KICK
 from musicvae_core.music.grid import COMMON_TIME

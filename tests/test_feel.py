@@ -33,7 +33,8 @@ from musicvae_core.evaluation.experiments.feel_metrics import (
     followed_share,
     likeness,
 )
-from musicvae_core.lab.completion import match_feel, nats_of_rest
+from musicvae_core.lab.completion import nats_of_rest
+from musicvae_core.lab.options import match_feel
 from musicvae_core.models.conditioning import UNKNOWN, Conditioning, tempo_only
 from musicvae_core.models.config import MAX_SEED, TrainConfig
 from musicvae_core.models.lab_tasks import _make_batch

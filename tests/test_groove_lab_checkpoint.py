@@ -8,14 +8,8 @@ import numpy as np
 import pytest
 
 from musicvae_core.evaluation.experiments.feel_metrics import bar_jumps
-from musicvae_core.lab.completion import (
-    Amounts,
-    Preferences,
-    Sampling,
-    complete,
-    open_bars,
-    stretches,
-)
+from musicvae_core.lab.completion import complete, open_bars, stretches
+from musicvae_core.lab.options import Amounts, Preferences, Sampling
 from musicvae_core.lab.tools import Lab
 from musicvae_core.models.checkpoint import load_checkpoint
 from musicvae_core.models.conditioning import Conditioning, tempo_only

@@ -16,7 +16,7 @@ from streamlit.testing.v1.element_tree import Selectbox
 from tiny_data import drummed_groove
 
 from musicvae_core.errors import CheckpointError, InvalidMusicError
-from musicvae_core.lab.completion import Preferences, Sampling
+from musicvae_core.lab.options import Preferences, Sampling
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, OPEN_HAT
 from musicvae_core.music.groove import Groove
 from pages.groove_lab.request import Request

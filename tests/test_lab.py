@@ -8,7 +8,7 @@ from tiny_data import random_groove
 from tiny_lab import N_BARS, any_groove, cells_of, differing, tiny_lab
 
 from musicvae_core.errors import ConfigError, InvalidMusicError
-from musicvae_core.lab.completion import Amounts, Preferences, Sampling
+from musicvae_core.lab.options import Amounts, Preferences, Sampling
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, SNARE
 from musicvae_core.music.grid import COMMON_TIME
 from musicvae_core.music.groove import Groove

@@ -13,7 +13,8 @@ from torch.distributions import MultivariateNormal, Normal
 
 from musicvae_core.cli.main import main
 from musicvae_core.errors import TooFewExamplesError
-from musicvae_core.lab.completion import Sampling, complete, nats_of_rest
+from musicvae_core.lab.completion import complete, nats_of_rest
+from musicvae_core.lab.options import Sampling
 from musicvae_core.models.checkpoint import WEIGHTS_FILE, load_checkpoint, save_checkpoint
 from musicvae_core.models.conditioning import Conditioning, taps_of, tempo_only
 from musicvae_core.models.config import LabConfig

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from musicvae_core.training.fit_prior import _Muon, _orthogonalised
+from musicvae_core.training.run import Muon, _orthogonalised
 
 
 @pytest.mark.parametrize("shape", [(24, 24), (96, 24), (24, 96)])
@@ -26,7 +26,7 @@ def test_a_step_is_as_long_whatever_the_gradient_is():
     moved = []
     for size in (1.0, 1e-3):
         matrix = nn.Parameter(torch.zeros(8, 8))
-        optimiser = _Muon([matrix], learning_rate=0.1, weight_decay=0.0)
+        optimiser = Muon([matrix], learning_rate=0.1, weight_decay=0.0)
         matrix.grad = size * torch.eye(8)
         optimiser.step()
         moved.append(matrix.detach().clone())
@@ -39,7 +39,7 @@ def test_the_optimiser_fits_a_linear_map():
     target = torch.linalg.qr(torch.randn(6, 6, generator=generator))[0]
     inputs = torch.randn(64, 6, generator=generator)
     matrix = nn.Parameter(torch.zeros(6, 6))
-    optimiser = _Muon([matrix], learning_rate=0.05, weight_decay=0.0)
+    optimiser = Muon([matrix], learning_rate=0.05, weight_decay=0.0)
     for step in range(80):
         optimiser.param_groups[0]["lr"] = 0.05 * (1 - step / 80)
         loss = ((inputs @ matrix.T - inputs @ target.T) ** 2).mean()

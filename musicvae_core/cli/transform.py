@@ -20,7 +20,7 @@ from musicvae_core.cli.arguments import (
 )
 from musicvae_core.data.files import check_file, make_folder, write_content
 from musicvae_core.errors import ConfigError, MidiError, SoundTooLongError
-from musicvae_core.lab.completion import Amounts, Preferences, Sampling
+from musicvae_core.lab.options import Amounts, Preferences, Sampling
 from musicvae_core.music.drums import VOICES
 from musicvae_core.music.grid import Grid
 from musicvae_core.music.groove import Groove

@@ -12,15 +12,14 @@ import numpy as np
 import torch
 
 from musicvae_core.errors import ConfigError, InvalidMusicError
-from musicvae_core.lab.completion import (
+from musicvae_core.lab.completion import Example, complete
+from musicvae_core.lab.options import (
     DEFAULT_AMOUNTS,
     DEFAULT_SAMPLING,
     NO_PREFERENCES,
     Amounts,
-    Example,
     Preferences,
     Sampling,
-    complete,
     match_feel,
 )
 from musicvae_core.models.checkpoint import LabCheckpoint

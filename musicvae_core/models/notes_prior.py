@@ -16,7 +16,7 @@ looks back by one and two.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from pydantic import Field
@@ -51,6 +51,21 @@ class NotesConfig(Config):
     embedding_size: Size = 24
     head_size: Size = 192
     temperature: Annotated[float, Field(gt=0, le=2)] = 1.0
+
+
+class _Past(NamedTuple):
+    """What was played before each step, padded for the largest lag.
+
+    played, events: (B, padding + T, P) the classes, and the last event up to each step. lags:
+    (lags,) where to look, from the start of the padding. n_rows: (P,) classes and the padding's.
+    offsets: (lags, P) the first row of `NotesPrior.past` for each.
+    """
+
+    played: Tensor
+    events: Tensor
+    lags: Tensor
+    n_rows: Tensor
+    offsets: Tensor
 
 
 class NotesPrior(nn.Module):
@@ -122,10 +137,10 @@ class NotesPrior(nn.Module):
         dropout
             Share of the inputs and states that are zeroed.
         """
-        steps = torch.arange(classes.shape[1])
-        played, events = self._history(classes)
-        inputs = self._inputs(played, events, steps, shifts)  # (B, T, I)
-        inputs = functional.dropout(inputs, dropout)
+        past = self._past(classes)
+        steps = torch.arange(classes.shape[1], device=classes.device)
+        inputs = torch.cat([self._recalled(past, steps), self._places(shifts)], dim=-1)
+        inputs = functional.dropout(inputs, dropout)  # (B, T, I)
         states = functional.dropout(self.lstm(inputs)[0], dropout)
         log_probs = []
         for part, head in enumerate(self.heads):
@@ -148,7 +163,7 @@ class NotesPrior(nn.Module):
             (B, `noise_size`) standard normal.
         held, is_held
             (B, T, P) classes, and which of them the music must have; None for none. Parts that
-            are held throughout are seen by the others at their own step.
+            are held throughout, in all examples, are seen by the others at their own step.
 
         Returns
         -------
@@ -156,7 +171,8 @@ class NotesPrior(nn.Module):
         """
         shape = (len(noise), self.n_steps, len(self.alphabets))
         if held is None or is_held is None:
-            held, is_held = torch.zeros(shape, dtype=torch.int64), torch.zeros(shape).bool()
+            held = torch.zeros(shape, dtype=torch.int64, device=noise.device)
+            is_held = torch.zeros_like(held, dtype=torch.bool)
         uniform = torch.special.ndtr(noise).view(shape)
         drawn: Tensor
         if step_dtype(noise.device) == torch.int8:  # exact for any number of rows
@@ -200,25 +216,27 @@ class NotesPrior(nn.Module):
         n_examples, n_steps, n_parts = uniform.shape
         # The last part first, as drums lead; parts that are held throughout before those.
         order = sorted(range(n_parts), key=lambda part: (not is_held[..., part].all(), -part))
-        played, events = self._history(torch.zeros_like(held))
-        start = played.shape[1] - n_steps
-        shifts = torch.zeros(n_examples, dtype=torch.int64)
+        past = self._past(torch.zeros_like(held))
+        start = past.played.shape[1] - n_steps
+        places = self._places(held.new_zeros(n_examples)).unbind(dim=1)
+        steps = torch.arange(n_steps, device=held.device).unsqueeze(1)
         state = uniform.new_zeros(2, n_examples, self.config.size)
+        event = torch.zeros_like(held[:, 0])
         for step in range(n_steps):
-            inputs = self._inputs(played, events, torch.tensor([step]), shifts)[:, 0]
+            recalled = self._recalled(past, steps[step])[:, 0]
+            inputs = torch.cat([recalled, places[step]], dim=-1)
             state = stepper.advance(inputs, state)
-            present = torch.zeros_like(held[:, 0])
-            is_known = torch.zeros_like(is_held[:, 0])
+            present = torch.zeros_like(event)
+            is_known = torch.zeros_like(event, dtype=torch.bool)
             for part in order:
                 seen = [inputs, state[0], *self._present(present, is_known)]
                 logits = stepper.heads[part](torch.cat(seen, dim=-1)) / self.config.temperature
                 drawn = _pick(logits, uniform[:, step, part])
                 own = torch.where(is_held[:, step, part], held[:, step, part], drawn)
                 present[:, part], is_known[:, part] = own, True
-            played[:, start + step] = present
-            before = events[:, start + step - 1] if step else torch.zeros_like(present)
-            events[:, start + step] = torch.where(present > 0, present, before)
-        return played[:, start:]
+            event = torch.where(present > 0, present, event)
+            past.played[:, start + step], past.events[:, start + step] = present, event
+        return past.played[:, start:]
 
     def to_features(self, classes: Tensor) -> Tensor:
         """Return the model's features (B, T, F) of classes (B, T, P)."""
@@ -226,33 +244,42 @@ class NotesPrior(nn.Module):
         each = zip(tables, classes.unbind(dim=-1), strict=True)
         return torch.cat([functional.embedding(own, table) for table, own in each], dim=-1)
 
-    def _history(self, classes: Tensor) -> tuple[Tensor, Tensor]:
-        """Return classes and last events (B, padding + T, P), padded for the largest lag."""
-        n_classes = classes.new_tensor([one.n_classes for one in self.alphabets])
-        steps = torch.arange(classes.shape[1]).unsqueeze(1)
+    def _past(self, classes: Tensor) -> _Past:
+        """Return the past of every step of classes (B, T, P)."""
+        n_classes = classes.new_tensor([one.n_classes for one in self.alphabets])  # (P,)
+        n_rows, n_lags = 3 * (n_classes + 1), len(self._lags)
+        steps = torch.arange(classes.shape[1], device=classes.device).unsqueeze(1)
         latest = torch.where(classes > 0, steps, -1).cummax(dim=1).values
         events = torch.where(latest >= 0, classes.gather(1, latest.clamp(min=0)), 0)
         padding = n_classes.expand(len(classes), max(self._lags) + 1, -1)
-        return torch.cat([padding, classes], dim=1), torch.cat([padding, events], dim=1)
+        first = (n_lags * n_rows).cumsum(0) - n_lags * n_rows  # (P,)
+        return _Past(
+            torch.cat([padding, classes], dim=1),
+            torch.cat([padding, events], dim=1),
+            padding.shape[1] - classes.new_tensor(self._lags),
+            n_classes + 1,
+            first + classes.new_tensor(range(n_lags)).unsqueeze(1) * n_rows,
+        )
 
-    def _inputs(self, played: Tensor, events: Tensor, steps: Tensor, shifts: Tensor) -> Tensor:
-        """Return what the LSTM reads at steps (S,), (B, S, I), of padded histories."""
-        n_examples, n_lags = len(played), len(self._lags)
-        n_rows = played.new_tensor([one.n_classes + 1 for one in self.alphabets])  # (P,)
-        at = steps.unsqueeze(1) + max(self._lags) + 1 - steps.new_tensor(self._lags)  # (S, lags)
-        repeats = played[:, at - 1] == played[:, at[:, :1]]  # (B, S, lags, P)
-        classes = played[:, at] + n_rows * repeats
-        rows = torch.stack([classes, events[:, at] + 2 * n_rows], dim=-1)
-        per_lag = 3 * n_rows
-        first = torch.cat([per_lag.new_zeros(1), (n_lags * per_lag).cumsum(0)[:-1]])  # (P,)
-        offsets = first + torch.arange(n_lags).unsqueeze(1) * per_lag  # (lags, P)
-        past = self.past(rows + offsets.unsqueeze(-1)).flatten(2)
-        rest = [
-            self.place(steps % self._steps_per_bar).expand(n_examples, -1, -1),
-            self.bar(steps // self._steps_per_bar).expand(n_examples, -1, -1),
-            self.shift(shifts + MAX_TRANSPOSITION).unsqueeze(1).expand(-1, len(steps), -1),
+    def _recalled(self, past: _Past, steps: Tensor) -> Tensor:
+        """Return embeddings (B, S, P * lags * 2 * E) of what was played before steps (S,)."""
+        at = steps.unsqueeze(1) + past.lags  # (S, lags)
+        repeats = past.played[:, at - 1] == past.played[:, at[:, :1]]  # (B, S, lags, P)
+        classes = past.played[:, at] + past.n_rows * repeats
+        rows = torch.stack([classes, past.events[:, at] + 2 * past.n_rows], dim=-1)
+        embedded: Tensor = self.past(rows + past.offsets.unsqueeze(-1))
+        return embedded.flatten(2)
+
+    def _places(self, shifts: Tensor) -> Tensor:
+        """Return embeddings (B, T, 3 * E) of the place in the bar, the bar, and the shift."""
+        steps = torch.arange(self.n_steps, device=shifts.device)
+        shape = (len(shifts), self.n_steps, -1)
+        each = [
+            self.place(steps % self._steps_per_bar).expand(shape),
+            self.bar(steps // self._steps_per_bar).expand(shape),
+            self.shift(shifts + MAX_TRANSPOSITION).unsqueeze(1).expand(shape),
         ]
-        return torch.cat([past, *rest], dim=-1)
+        return torch.cat(each, dim=-1)
 
     def _present(self, classes: Tensor, is_known: Tensor) -> list[Tensor]:
         """Return embeddings (..., P * E) of classes (..., P) where they are known, in a list.

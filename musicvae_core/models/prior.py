@@ -52,8 +52,8 @@ class PriorConfig(Config):
     standard deviations of the train split, where it was chosen from 1, 1.02, 1.03, 1.04 and 1.06.
     """
 
-    width: Size = 512
-    depth: Size = 5
+    width: Size = 384
+    depth: Size = 4
     n_solver_steps: Size = 6
     spread: Annotated[float, Field(gt=0, le=2)] = 1.03
     n_parts: Size = 1

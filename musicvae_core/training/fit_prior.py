@@ -28,8 +28,7 @@ from musicvae_core.models.lab_tasks import hide
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.models.notes_prior import NotesConfig, NotesPrior
 from musicvae_core.models.prior import LatentPrior, PriorConfig
-from musicvae_core.training.muon import Muon
-from musicvae_core.training.run import is_fast_at_bfloat16
+from musicvae_core.training.run import Muon, is_fast_at_bfloat16
 
 _ModelT = TypeVar("_ModelT", bound=nn.Module)
 
@@ -168,16 +167,14 @@ def _(config: LabConfig) -> _GaussianTraining:
 def _prior_config(model: ModelConfig) -> PriorConfig:
     """Return the dimensions of the prior network for a model's codes.
 
-    It attends over bars if they share z, and over the parts of each bar if there are several; for
-    melodies it is smaller, to keep checkpoints small.
+    It attends over bars if they share z, and over the parts of each bar if there are several.
+    Samples of hits alone need fewer solver steps.
     """
     spread = 1.03 if kind_of(model).plays == "drums" else 1.0
     if model.n_z_parts > 1:
         n_parts = model.n_z_parts * len(kind_of(model).alphabets)
-        return PriorConfig(width=256, depth=4, n_parts=n_parts, n_solver_steps=16, spread=spread)
-    if kind_of(model).plays == "drums":
-        return PriorConfig(n_solver_steps=6 if model.head == "groove" else 4)
-    return PriorConfig(width=384, depth=4, spread=spread)
+        return PriorConfig(width=256, n_parts=n_parts, n_solver_steps=16, spread=spread)
+    return PriorConfig(n_solver_steps=4 if model.head == "categorical" else 6, spread=spread)
 
 
 def fit_prior(

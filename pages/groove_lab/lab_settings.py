@@ -8,7 +8,7 @@ from dataclasses import replace
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from musicvae_core.lab.completion import Amounts, Preferences, Sampling
+from musicvae_core.lab.options import Amounts, Preferences, Sampling
 from musicvae_core.music.drums import CLOSED_HAT, KICK, N_VOICES, OPEN_HAT, SNARE, VOICES
 from musicvae_core.music.forms import drums_of
 from musicvae_core.studio import Studio

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field
 
-from musicvae_core.lab.completion import (
+from musicvae_core.lab.options import (
     DEFAULT_SAMPLING,
     NO_PREFERENCES,
     Amounts,

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import BeforeValidator, Field, TypeAdapter
 
-from musicvae_core.lab.completion import Amounts, Sampling
+from musicvae_core.lab.options import Amounts, Sampling
 from musicvae_core.lab.tools import Lab
 from musicvae_core.music.drums import N_VOICES
 from musicvae_core.music.forms import AnyMusic, Music, form_of, parts_of

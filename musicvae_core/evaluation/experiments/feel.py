@@ -34,7 +34,8 @@ from musicvae_core.evaluation.experiments.feel_metrics import (
 )
 from musicvae_core.evaluation.experiments.reports import draw, report_text, write_figure
 from musicvae_core.evaluation.realism import feature_gaps, judge_auc
-from musicvae_core.lab.completion import Sampling, complete, nats_of_rest, open_bars, stretches
+from musicvae_core.lab.completion import complete, nats_of_rest, open_bars, stretches
+from musicvae_core.lab.options import Sampling
 from musicvae_core.models.checkpoint import LabCheckpoint
 from musicvae_core.models.conditioning import Conditioning, Controls, Floats, taps_of, tempo_only
 from musicvae_core.models.lab_tasks import controls_of_windows

@@ -12,7 +12,8 @@ from musicvae_core.data.dataset import Dataset
 from musicvae_core.data.windows import Split, Windows
 from musicvae_core.evaluation.experiments.feel_baselines import split_feel
 from musicvae_core.evaluation.realism import judge
-from musicvae_core.lab.completion import Example, Sampling, match_feel
+from musicvae_core.lab.completion import Example
+from musicvae_core.lab.options import Sampling, match_feel
 from musicvae_core.lab.tools import Lab
 from musicvae_core.models.checkpoint import LabCheckpoint
 from musicvae_core.models.config import MAX_SEED
