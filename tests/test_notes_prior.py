@@ -14,7 +14,7 @@ from musicvae_core.latent.long_form import vary
 from musicvae_core.latent.results import Take
 from musicvae_core.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from musicvae_core.models.kinds import kind_of
-from musicvae_core.models.notes_prior import NotesConfig, NotesPrior, _pick, _Stepper
+from musicvae_core.models.notes_prior import NotesConfig, NotesPrior, _pick
 from musicvae_core.models.presets import preset
 from musicvae_core.training.fit_prior import NotesTraining, fit_prior
 
@@ -129,16 +129,6 @@ def test_a_tune_is_learned_with_the_key_that_it_was_moved_to(fitted, windows):
     told = fitted.notes.log_prob(classes, torch.from_numpy(semitones), none).sum(dim=(1, 2))
     lied_to = fitted.notes.log_prob(classes, torch.from_numpy(-semitones), none).sum(dim=(1, 2))
     assert told[semitones != 0].mean() > lied_to[semitones != 0].mean() + 2
-
-
-def test_steps_in_one_matrix_equal_the_lstm():
-    prior = new_checkpoint(MELODY).notes
-    inputs = noise(2, 5, prior.lstm.input_size)
-    expected, _ = prior.lstm(inputs)
-    stepper, state = _Stepper(prior), torch.zeros(2, 2, SMALL.size)
-    for step in range(5):
-        state = stepper.advance(inputs[:, step], state)
-        torch.testing.assert_close(state[0], expected[:, step])
 
 
 def test_samples_are_the_codes_of_its_music(fitted):

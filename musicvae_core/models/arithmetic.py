@@ -72,12 +72,12 @@ def on_whole_blocks(function: Callable[..., Any], *rows: Tensor, rows_each: int 
 
 
 def _arrange_gates(weight: Tensor) -> Tensor:
-    """Reorder the rows of the gates for `_LayerState`: i, f, g, o become i, f, o and 2 g."""
+    """Reorder the rows of the gates for `LayerState`: i, f, g, o become i, f, o and 2 g."""
     enter, forget, candidate, out = weight.chunk(4)
     return torch.cat([enter, forget, out, 2 * candidate])
 
 
-def _layer_weights(lstm: nn.LSTM, suffix: str) -> tuple[Tensor, Tensor, Tensor]:
+def layer_weights(lstm: nn.LSTM, suffix: str) -> tuple[Tensor, Tensor, Tensor]:
     """Return a layer's reordered weights: of its input, of its own state, and the bias.
 
     `suffix` is the layer's in PyTorch's names: `l0`, `l0_reverse`, `l1`, …
@@ -89,7 +89,7 @@ def _layer_weights(lstm: nn.LSTM, suffix: str) -> tuple[Tensor, Tensor, Tensor]:
     return input_weight, own, input_bias + own_bias
 
 
-class _LayerState:
+class LayerState:
     """The cell state of an LSTM layer, with its working memory.
 
     tanh(x) is computed as 2 sigmoid(2x) - 1, because torch's sigmoid is ten times as fast as its
@@ -101,7 +101,7 @@ class _LayerState:
     cell
         (B, H) float32, the initial cell state.
     unit
-        What the hidden state is multiplied by; see `_Product`.
+        What the hidden state is multiplied by; see `Product`.
     """
 
     def __init__(self, cell: Tensor, unit: float) -> None:
@@ -151,7 +151,7 @@ _LEVELS = 127
 
 
 @dataclass(frozen=True)
-class _Product:
+class Product:
     """A product with fixed weights, of inputs in [-1, 1].
 
     In 8-bit integers an input is stored as the nearest of 127 levels on either side of zero, and
@@ -172,7 +172,7 @@ class _Product:
     scale: Tensor | None = None
 
     @classmethod
-    def of(cls, weight: Tensor, dtype: torch.dtype) -> _Product:
+    def of(cls, weight: Tensor, dtype: torch.dtype) -> Product:
         """Return the product with a float32 weight (N, K), computed in `dtype`."""
         if dtype != torch.int8:
             return cls(weight.to(dtype))
@@ -214,7 +214,7 @@ class _IntegerLinear(nn.Module):
 
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
-        self.product, self.bias = _Product.of(layer.weight.data, torch.int8), layer.bias.data
+        self.product, self.bias = Product.of(layer.weight.data, torch.int8), layer.bias.data
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., K) to (..., N), float32."""
@@ -279,7 +279,7 @@ class StepPlan:
     from_z: Tensor
     z_bias: Tensor
     from_step: Tensor
-    products: list[_Product]
+    products: list[Product]
     biases: list[Tensor]
     n_features: int
     size: int
@@ -295,7 +295,7 @@ class StepPlan:
         dtype: torch.dtype,
     ) -> StepPlan:
         """Arrange the weights; matrix products within the steps use `dtype`."""
-        layers = [_layer_weights(lstm, f"l{layer}") for layer in range(lstm.num_layers)]
+        layers = [layer_weights(lstm, f"l{layer}") for layer in range(lstm.num_layers)]
         head_weight, head_bias = head.projection()
         widths = (n_features, to_initial.in_features)
         previous, from_z, from_step = layers[0][0].tensor_split((widths[0], sum(widths)), dim=1)
@@ -306,7 +306,7 @@ class StepPlan:
             from_z=torch.cat([to_initial.weight, from_z]),
             z_bias=torch.cat([to_initial.bias, layers[0][2]]),
             from_step=from_step,
-            products=[_Product.of(weight, dtype) for weight in weights],
+            products=[Product.of(weight, dtype) for weight in weights],
             biases=[*(bias for _, _, bias in layers[1:]), head_bias],
             n_features=n_features,
             size=lstm.hidden_size,
@@ -381,7 +381,7 @@ class StepPlan:
         )
         return initial, by_step.view(n_steps, *bias.shape).add_(bias).unbind(0)
 
-    def _start(self, initial: Tensor) -> tuple[Tensor, list[Tensor], list[_LayerState]]:
+    def _start(self, initial: Tensor) -> tuple[Tensor, list[Tensor], list[LayerState]]:
         """Concatenate zeros and the initial hidden states.
 
         Parameters
@@ -393,13 +393,13 @@ class StepPlan:
         -------
         The tensor (B, F + layers * H), each layer's slice of it, and the layers' cells.
         """
-        squashed = torch.sigmoid(2 * initial).mul_(2).sub_(1)  # tanh, see `_LayerState`
+        squashed = torch.sigmoid(2 * initial).mul_(2).sub_(1)  # tanh, see `LayerState`
         hidden, cells = squashed.chunk(2, dim=-1)  # each (B, layers * H)
         product, n_features = self.products[0], self.n_features
         joined = product.weight.new_zeros(len(initial), n_features + hidden.shape[1])
         product.store(joined[:, n_features:], hidden * product.unit)
         parts = torch.split(joined[:, n_features:], self.size, dim=-1)
-        layers = [_LayerState(cell, product.unit) for cell in torch.split(cells, self.size, dim=-1)]
+        layers = [LayerState(cell, product.unit) for cell in torch.split(cells, self.size, dim=-1)]
         return joined, list(parts), layers
 
     def _inputs(self, joined: Tensor) -> list[Tensor]:

@@ -16,14 +16,22 @@ looks back by one and two.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, cast
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from musicvae_core.models.arithmetic import PlanCache, in_integers, on_whole_blocks, step_dtype
+from musicvae_core.models.arithmetic import (
+    LayerState,
+    PlanCache,
+    Product,
+    in_integers,
+    layer_weights,
+    on_whole_blocks,
+    step_dtype,
+)
 from musicvae_core.models.config import Config, ModelConfig, Size
 from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.music.drums import Alphabet
@@ -114,7 +122,7 @@ class NotesPrior(nn.Module):
             )
             for one in self.alphabets
         )
-        self._steppers: PlanCache[_Stepper] = PlanCache()
+        self._steps: PlanCache[_Steps] = PlanCache()
 
     @property
     def noise_size(self) -> int:
@@ -139,7 +147,8 @@ class NotesPrior(nn.Module):
         """
         past = self._past(classes)
         steps = torch.arange(classes.shape[1], device=classes.device)
-        inputs = torch.cat([self._recalled(past, steps), self._places(shifts)], dim=-1)
+        recalled = self.past(self._rows(past, steps.unsqueeze(1) + past.lags)).flatten(2)
+        inputs = torch.cat([recalled, self._places(shifts)], dim=-1)
         inputs = functional.dropout(inputs, dropout)  # (B, T, I)
         states = functional.dropout(self.lstm(inputs)[0], dropout)
         log_probs = []
@@ -174,15 +183,13 @@ class NotesPrior(nn.Module):
             held = torch.zeros(shape, dtype=torch.int64, device=noise.device)
             is_held = torch.zeros_like(held, dtype=torch.bool)
         uniform = torch.special.ndtr(noise).view(shape)
-        drawn: Tensor
-        if step_dtype(noise.device) == torch.int8:  # exact for any number of rows
-            stepper = self._steppers.get(
-                "integers", self.parameters(), lambda: in_integers(_Stepper(self))
-            )
-            drawn = self._run(stepper, uniform, held, is_held)
-        else:
-            stepper = self._steppers.get("floats", self.parameters(), lambda: _Stepper(self))
-            drawn = on_whole_blocks(lambda *rows: self._run(stepper, *rows), uniform, held, is_held)
+        dtype = step_dtype(noise.device)
+        steps = self._steps.get(dtype, self.parameters(), lambda: _Steps(self, dtype))
+        if dtype == torch.int8:  # exact for any number of rows
+            return self._run(steps, uniform, held, is_held)
+        drawn: Tensor = on_whole_blocks(
+            lambda *rows: self._run(steps, *rows), uniform, held, is_held
+        )
         return drawn
 
     @torch.no_grad()
@@ -212,28 +219,31 @@ class NotesPrior(nn.Module):
         drawn = self.sample(noise, played, is_held)
         return model.encode(self.to_features(drawn))[0]
 
-    def _run(self, stepper: _Stepper, uniform: Tensor, held: Tensor, is_held: Tensor) -> Tensor:
+    def _run(self, steps: _Steps, uniform: Tensor, held: Tensor, is_held: Tensor) -> Tensor:
         n_examples, n_steps, n_parts = uniform.shape
         # The last part first, as drums lead; parts that are held throughout before those.
         order = sorted(range(n_parts), key=lambda part: (not is_held[..., part].all(), -part))
         past = self._past(torch.zeros_like(held))
         start = past.played.shape[1] - n_steps
-        places = self._places(held.new_zeros(n_examples)).unbind(dim=1)
-        steps = torch.arange(n_steps, device=held.device).unsqueeze(1)
-        state = uniform.new_zeros(2, n_examples, self.config.size)
+        joined, layer = steps.start(n_examples)
+        n_recalled = joined.shape[1] - self.config.size - 3 * self.config.embedding_size
+        recalled = joined[:, :n_recalled]
+        places = joined[:, n_recalled : -self.config.size]
+        each_place = steps.places.unbind()
+        each_at = (torch.arange(n_steps, device=held.device)[:, None, None] + past.lags).unbind()
         event = torch.zeros_like(held[:, 0])
         for step in range(n_steps):
-            recalled = self._recalled(past, steps[step])[:, 0]
-            inputs = torch.cat([recalled, places[step]], dim=-1)
-            state = stepper.advance(inputs, state)
+            rows = self._rows(past, each_at[step])
+            recalled.copy_(functional.embedding(rows, steps.past).flatten(1))
+            places.copy_(each_place[step].expand_as(places))
+            steps.advance(joined, layer)
             present = torch.zeros_like(event)
-            is_known = torch.zeros_like(event, dtype=torch.bool)
+            known: list[int] = []
             for part in order:
-                seen = [inputs, state[0], *self._present(present, is_known)]
-                logits = stepper.heads[part](torch.cat(seen, dim=-1)) / self.config.temperature
+                logits = steps.logits(joined, part, present, known) / self.config.temperature
                 drawn = _pick(logits, uniform[:, step, part])
-                own = torch.where(is_held[:, step, part], held[:, step, part], drawn)
-                present[:, part], is_known[:, part] = own, True
+                present[:, part] = torch.where(is_held[:, step, part], held[:, step, part], drawn)
+                known.append(part)
             event = torch.where(present > 0, present, event)
             past.played[:, start + step], past.events[:, start + step] = present, event
         return past.played[:, start:]
@@ -261,14 +271,12 @@ class NotesPrior(nn.Module):
             first + classes.new_tensor(range(n_lags)).unsqueeze(1) * n_rows,
         )
 
-    def _recalled(self, past: _Past, steps: Tensor) -> Tensor:
-        """Return embeddings (B, S, P * lags * 2 * E) of what was played before steps (S,)."""
-        at = steps.unsqueeze(1) + past.lags  # (S, lags)
+    def _rows(self, past: _Past, at: Tensor) -> Tensor:
+        """Return the rows (B, S, lags, P, 2) of `past` that tell of places (S, lags)."""
         repeats = past.played[:, at - 1] == past.played[:, at[:, :1]]  # (B, S, lags, P)
         classes = past.played[:, at] + past.n_rows * repeats
         rows = torch.stack([classes, past.events[:, at] + 2 * past.n_rows], dim=-1)
-        embedded: Tensor = self.past(rows + past.offsets.unsqueeze(-1))
-        return embedded.flatten(2)
+        return rows + past.offsets.unsqueeze(-1)
 
     def _places(self, shifts: Tensor) -> Tensor:
         """Return embeddings (B, T, 3 * E) of the place in the bar, the bar, and the shift."""
@@ -293,24 +301,86 @@ class NotesPrior(nn.Module):
         return [self.present(torch.where(is_known, classes, n_classes) + first).flatten(-2)]
 
 
-class _Stepper(nn.Module):
-    """The weights that one step multiplies by, as linear layers; see `in_integers`."""
+class _Head(NamedTuple):
+    """The weights of one part's head.
 
-    def __init__(self, prior: NotesPrior) -> None:
-        super().__init__()
-        lstm: Any = prior.lstm
-        self.gates = nn.Linear(lstm.input_size + lstm.hidden_size, 4 * lstm.hidden_size)
-        self.gates.weight.data = torch.cat([lstm.weight_ih_l0, lstm.weight_hh_l0], dim=1).detach()
-        self.gates.bias.data = (lstm.bias_ih_l0 + lstm.bias_hh_l0).detach()
-        self.heads = prior.heads
+    first, bias: from the inputs and the state to the hidden layer. present: for each part, what
+    each of its classes adds to the hidden layer, (classes + 1, hidden), last what it adds while it
+    is not known. last: from the hidden layer to the logits.
+    """
 
-    def advance(self, inputs: Tensor, state: Tensor) -> Tensor:
-        """Return the hidden and cell states (2, B, H) after one more step of inputs (B, I)."""
-        hidden, cell = state
-        gates = self.gates(torch.cat([inputs, hidden], dim=-1))
-        enter, forget, candidate, out = gates.chunk(4, dim=-1)
-        cell = forget.sigmoid() * cell + enter.sigmoid() * candidate.tanh()
-        return torch.stack([out.sigmoid() * cell.tanh(), cell])
+    first: Product
+    bias: Tensor
+    present: list[Tensor]
+    last: nn.Module
+
+
+class _Steps:
+    """The weights of a `NotesPrior`, arranged for drawing step by step.
+
+    What the LSTM reads and its hidden state are adjacent in one tensor, as in
+    `arithmetic.StepPlan`; embeddings are divided by their largest value, to lie in [-1, 1].
+
+    Parameters
+    ----------
+    prior
+        The prior whose weights to use.
+    dtype
+        The precision of the products.
+    """
+
+    @torch.no_grad()
+    def __init__(self, prior: NotesPrior, dtype: torch.dtype) -> None:
+        self.size, width = prior.config.size, prior.config.embedding_size
+        past, places = prior.past.weight, prior._places(torch.zeros(1, dtype=torch.int64))[0]
+        largest = float(torch.stack([past.abs().max(), places.abs().max()]).max())
+        inputs, own, self._bias = layer_weights(prior.lstm, "l0")
+        self._gates = Product.of(torch.cat([inputs * largest, own], dim=1), dtype)
+        n_inputs, n_parts = inputs.shape[1], len(prior.alphabets)
+        self.past, self.places = (self._stored(one / largest) for one in (past, places))
+        n_classes = [one.n_classes + 1 for one in prior.alphabets]
+        present = torch.split(prior.present.weight, n_classes)
+        self._heads = []
+        for head in prior.heads:
+            first, _, last = cast(tuple[nn.Linear, nn.SiLU, nn.Linear], tuple(cast(Any, head)))
+            read, state, known = first.weight.tensor_split((n_inputs, n_inputs + self.size), dim=1)
+            by_part = torch.split(known, width, dim=1) if n_parts > 1 else ()
+            self._heads.append(
+                _Head(
+                    Product.of(torch.cat([read * largest, state], dim=1), dtype),
+                    first.bias.detach(),
+                    [table @ own.T for table, own in zip(present, by_part, strict=n_parts > 1)],
+                    in_integers(nn.Sequential(last)) if dtype == torch.int8 else last,
+                )
+            )
+
+    def _stored(self, values: Tensor) -> Tensor:
+        stored = torch.empty_like(values, dtype=self._gates.weight.dtype)
+        self._gates.store(stored, values * self._gates.unit)
+        return stored
+
+    def start(self, n_examples: int) -> tuple[Tensor, LayerState]:
+        """Return the tensor (B, I + H) of inputs and hidden state, all zeros, and the cell."""
+        weight = self._gates.weight
+        cell = self._bias.new_zeros(n_examples, self.size)
+        joined = weight.new_zeros(n_examples, weight.shape[1])
+        return joined, LayerState(cell, self._gates.unit)
+
+    def advance(self, joined: Tensor, layer: LayerState) -> None:
+        """Take one step from the inputs in `joined`, and write the new hidden state there."""
+        self._gates.sums(joined, layer.gates, self._bias)
+        self._gates.store(joined[:, -self.size :], layer.advance())
+
+    def logits(self, joined: Tensor, part: int, present: Tensor, known: list[int]) -> Tensor:
+        """Return a part's logits (B, C), given the present classes (B, P) of the known parts."""
+        head = self._heads[part]
+        hidden = head.bias.new_empty(len(joined), len(head.bias))
+        head.first.sums(joined, hidden, head.bias)
+        for other, table in enumerate(head.present):
+            is_known = other in known
+            hidden += functional.embedding(present[:, other], table) if is_known else table[-1]
+        logits: Tensor = head.last(functional.silu(hidden))
+        return logits
 
 
 def _pick(logits: Tensor, uniform: Tensor) -> Tensor:
