@@ -7,13 +7,12 @@ import torch
 from torch import nn
 
 from musicvae_core.models.arithmetic import (
+    LayerState,
     PlanCache,
+    Product,
     _arrange_gates,
     _IntegerLinear,
     _is_fast_at_integers,
-    _layer_weights,
-    _LayerState,
-    _Product,
     in_integers,
     on_whole_blocks,
     product_dtype,
@@ -46,7 +45,7 @@ def test_a_step_is_that_of_torchs_cell(dtype):
     x, hidden, state = (5 * random(B, n, seed=n).to(dtype) for n in (F, H, 7 * H))
     state = state[:, :H]
     expected, expected_state = cell(x, (hidden, state))
-    arranged = _LayerState(state, unit=1.0)
+    arranged = LayerState(state, unit=1.0)
     weights = [_arrange_gates(one) for one in cell.parameters()]
     sums = x @ weights[0].T + hidden @ weights[1].T + weights[2] + weights[3]
     arranged.gates.copy_(sums)
@@ -59,8 +58,8 @@ def test_a_step_is_that_of_torchs_cell(dtype):
 @torch.no_grad()
 def test_weights_of_a_layer_are_found_by_its_name(lstm):
     x = random(B, F)
-    state = _LayerState(torch.zeros(B, H), unit=1.0)
-    input_weight, _, bias = _layer_weights(lstm, "l0_reverse")
+    state = LayerState(torch.zeros(B, H), unit=1.0)
+    input_weight, _, bias = LayerState.weights(lstm, "l0_reverse")
     state.gates.copy_(x @ input_weight.T + bias)
     hidden = state.advance()
     expected = lstm(x.unsqueeze(1))[0][:, 0, H:]
@@ -132,7 +131,7 @@ def test_steps_are_in_integers_only_where_the_processor_has_instructions(
 
 def test_a_product_of_integers_is_that_of_the_rounded_numbers():
     weight, inputs, bias = random(48, 70), random(5, 70, seed=1).tanh(), random(5, 48, seed=2)
-    product = _Product.of(weight, torch.int8)
+    product = Product.of(weight, torch.int8)
     level = weight.abs().amax(dim=1, keepdim=True) / 127
     rounded = (weight / level).round() * level
     expected = (inputs * 127).round() / 127 @ rounded.T

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from musicvae_core.errors import TooFewExamplesError
+from musicvae_core.evaluation.metrics import _copied_hits, _distinct_hits
 from musicvae_core.evaluation.realism import (
     _judge_view,
     attribute_table,
-    copied_share,
-    distinct_share,
     feature_gaps,
     judge_auc,
     nearest_windows,
@@ -119,24 +118,24 @@ def test_beats_of_features_are_in_steps_and_of_hits_alone_are_straight():
 
 def test_distinct_windows_are_those_that_no_other_repeats():
     a, b, c = patterns(np.random.default_rng(0), 3)
-    assert distinct_share(np.stack([a, b, c])) == 1.0
-    assert distinct_share(np.stack([a, a, b, c])) == 0.5
-    assert distinct_share(np.stack([a, a, a])) == 0.0
+    assert _distinct_hits(np.stack([a, b, c])) == 1.0
+    assert _distinct_hits(np.stack([a, a, b, c])) == 0.5
+    assert _distinct_hits(np.stack([a, a, a])) == 0.0
 
 
 def test_copies_are_windows_whose_hits_are_all_in_the_source():
     a, b, c = patterns(np.random.default_rng(0), 3)
     nearly = b.copy()
     nearly[-1, -1] = 1 - nearly[-1, -1]
-    assert copied_share(np.stack([a, a, nearly, c]), np.stack([b, a])) == 0.5
-    assert copied_share(np.stack([a]), np.stack([b])) == 0.0
+    assert _copied_hits(np.stack([a, a, nearly, c]), np.stack([b, a])) == 0.5
+    assert _copied_hits(np.stack([a]), np.stack([b])) == 0.0
 
 
 def test_distinct_and_copied_are_of_hits_whatever_their_feel():
     soft, loud = one_hit_windows([0.1]), one_hit_windows([0.9])
-    assert distinct_share(np.concatenate([soft, loud])) == 0.0
-    assert copied_share(soft, loud) == 1.0
-    assert copied_share(soft[..., :N_VOICES], loud) == 1.0
+    assert _distinct_hits(np.concatenate([soft, loud])) == 0.0
+    assert _copied_hits(soft, loud) == 1.0
+    assert _copied_hits(soft[..., :N_VOICES], loud) == 1.0
 
 
 def test_a_sample_kept_with_what_it_imitates_does_not_pass_for_real():

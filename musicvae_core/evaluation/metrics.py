@@ -14,8 +14,6 @@ from musicvae_core.data.lines import LineWindows
 from musicvae_core.data.windows import Split, Windows, WindowSource
 from musicvae_core.evaluation.realism import (
     attribute_table,
-    copied_share,
-    distinct_share,
     feature_gaps,
     gaps_between,
     judge_auc,
@@ -137,11 +135,28 @@ def realism_metrics(
         "n": n,
         "auc": auc,
         "auc_hits": auc_hits,
-        "distinct": distinct_share(generated),
-        "copies": copied_share(generated, train.features),
+        "distinct": _distinct_hits(generated),
+        "copies": _copied_hits(generated, train.features),
         "nearest_cells": float(np.median(cells)),
         "features": feature_gaps(generated, train.features[..., :n_features], grid),
     }
+
+
+def _distinct_hits(features: NDArray[np.float32]) -> float:
+    """Return the share of windows whose hits occur only once among them."""
+    keys = _hit_keys(features)
+    _, counts = np.unique(keys, return_counts=True)
+    return float((counts == 1).sum() / max(1, len(keys)))
+
+
+def _copied_hits(features: NDArray[np.float32], source: NDArray[np.float32]) -> float:
+    """Return the share of windows with exactly the hits of some window of the source."""
+    return float(np.isin(_hit_keys(features), _hit_keys(source)).mean())
+
+
+def _hit_keys(features: NDArray[np.float32]) -> NDArray[np.bytes_]:
+    packed = np.packbits(features[..., :N_VOICES].reshape(len(features), -1) > 0.5, axis=1)
+    return np.ascontiguousarray(packed).view(f"V{packed.shape[1]}").ravel()
 
 
 _DISTANCES = (0.0, 1.0, 2.0, 4.0, 8.0, 12.0, 16.0)

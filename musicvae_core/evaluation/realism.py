@@ -181,18 +181,6 @@ def _judge_view(features: _Features, grid: Grid = COMMON_TIME) -> NDArray[np.flo
     return np.concatenate([cells, attributes], axis=1).astype(np.float32)
 
 
-def distinct_share(features: _Features) -> float:
-    """Return the share of windows whose hits occur only once among them."""
-    keys = _hit_keys(features)
-    _, counts = np.unique(keys, return_counts=True)
-    return float((counts == 1).sum() / max(1, len(keys)))
-
-
-def copied_share(features: _Features, source: _Features) -> float:
-    """Return the share of windows with exactly the hits of some window of the source."""
-    return float(np.isin(_hit_keys(features), _hit_keys(source)).mean())
-
-
 def nearest_windows(
     features: _Features, source: _Features
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -207,8 +195,3 @@ def nearest_windows(
     )
     different = ours.sum(1, keepdims=True) + theirs.sum(1) - 2 * ours @ theirs.T
     return different.argmin(axis=1), np.asarray(different.min(axis=1), np.int64)
-
-
-def _hit_keys(features: _Features) -> NDArray[np.bytes_]:
-    packed = np.packbits(features[..., :N_VOICES].reshape(len(features), -1) > 0.5, axis=1)
-    return np.ascontiguousarray(packed).view(f"V{packed.shape[1]}").ravel()

@@ -77,18 +77,6 @@ def _arrange_gates(weight: Tensor) -> Tensor:
     return torch.cat([enter, forget, out, 2 * candidate])
 
 
-def layer_weights(lstm: nn.LSTM, suffix: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Return a layer's reordered weights: of its input, of its own state, and the bias.
-
-    `suffix` is the layer's in PyTorch's names: `l0`, `l0_reverse`, `l1`, …
-    """
-    input_weight, own, input_bias, own_bias = (
-        _arrange_gates(getattr(lstm, f"{name}_{suffix}"))
-        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    )
-    return input_weight, own, input_bias + own_bias
-
-
 class LayerState:
     """The cell state of an LSTM layer, with its working memory.
 
@@ -103,6 +91,18 @@ class LayerState:
     unit
         What the hidden state is multiplied by; see `Product`.
     """
+
+    @staticmethod
+    def weights(lstm: nn.LSTM, suffix: str) -> tuple[Tensor, Tensor, Tensor]:
+        """Return a layer's reordered weights: of its input, of its own state, and the bias.
+
+        `suffix` is the layer's in PyTorch's names: `l0`, `l0_reverse`, `l1`, …
+        """
+        input_weight, own, input_bias, own_bias = (
+            _arrange_gates(getattr(lstm, f"{name}_{suffix}"))
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        )
+        return input_weight, own, input_bias + own_bias
 
     def __init__(self, cell: Tensor, unit: float) -> None:
         n_examples, size = cell.shape
@@ -295,7 +295,7 @@ class StepPlan:
         dtype: torch.dtype,
     ) -> StepPlan:
         """Arrange the weights; matrix products within the steps use `dtype`."""
-        layers = [layer_weights(lstm, f"l{layer}") for layer in range(lstm.num_layers)]
+        layers = [LayerState.weights(lstm, f"l{layer}") for layer in range(lstm.num_layers)]
         head_weight, head_bias = head.projection()
         widths = (n_features, to_initial.in_features)
         previous, from_z, from_step = layers[0][0].tensor_split((widths[0], sum(widths)), dim=1)

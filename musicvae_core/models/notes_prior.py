@@ -28,7 +28,6 @@ from musicvae_core.models.arithmetic import (
     PlanCache,
     Product,
     in_integers,
-    layer_weights,
     on_whole_blocks,
     step_dtype,
 )
@@ -334,7 +333,7 @@ class _Steps:
         self.size, width = prior.config.size, prior.config.embedding_size
         past, places = prior.past.weight, prior._places(torch.zeros(1, dtype=torch.int64))[0]
         largest = float(torch.stack([past.abs().max(), places.abs().max()]).max())
-        inputs, own, self._bias = layer_weights(prior.lstm, "l0")
+        inputs, own, self._bias = LayerState.weights(prior.lstm, "l0")
         self._gates = Product.of(torch.cat([inputs * largest, own], dim=1), dtype)
         n_inputs, n_parts = inputs.shape[1], len(prior.alphabets)
         self.past, self.places = (self._stored(one / largest) for one in (past, places))
