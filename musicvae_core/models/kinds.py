@@ -173,8 +173,8 @@ def _musicvae(
 
 
 _OF_LINES = 0.5
-"""Chosen on the validation split, for melodies and trios: at 1 they leap too much, and below 0.5
-they hardly come nearer to real music."""
+"""Chosen on the validation split, for melodies and trios with a flow: at 1 they leap too much, and
+below 0.5 they hardly come nearer to real music."""
 
 _ALL = (
     _musicvae("categorical", {DRUMS: DRUM_CLASSES}, _drums_head),

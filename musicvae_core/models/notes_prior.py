@@ -1,16 +1,14 @@
 """A prior over melodies and bands: an autoregressive model of their notes, whose music is encoded.
 
-The codes of real tunes fill a space of hundreds of dimensions very unevenly, and a flow fitted to
-them (`prior`) misses by enough to make a decoder leap and hesitate. Notes are easier to learn one
-after another. So new music is drawn note by note, and its code is the encoder's: the prior over z
-is the distribution of q(z | x) over the x of this model, and the music that the decoder makes of
-such a code is nearly the music that was drawn.
+A flow fitted to the codes of real tunes (`prior`) makes too many errors in their hundreds of
+dimensions: its samples have too many leaps and too many long notes. Here new music is drawn note by
+note, and then encoded. So the prior over z is the distribution of q(z | x) over the music x of this
+model, and the decoder makes nearly the music that was drawn.
 
-Source: Tomczak and Welling 2018 (arXiv 1705.07120), equation 9, show that the best prior of a VAE
-is the mean of its posteriors over the data; here the data is a model's. At each step an LSTM also
-sees what was played one, two, four and eight bars before, and whether the music is repeating it:
-Magenta's lookback RNN (Waite 2016, "Generating Long-Term Structure in Songs and Stories"), which
-looks back by one and two.
+Source: Tomczak and Welling 2018 (arXiv 1705.07120) show that the best prior of a VAE is the mean of
+its posteriors over the data; here the data comes from a model. As in Magenta's lookback RNN (Waite
+2016, "Generating Long-Term Structure in Songs and Stories"), an LSTM also sees what was played one
+and two bars before, and whether the music is repeating it; here also four and eight bars before.
 """
 
 from __future__ import annotations
