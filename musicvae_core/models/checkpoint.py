@@ -60,9 +60,9 @@ _ConfigT = TypeVar("_ConfigT", default=ModelConfig)
 class Checkpoint(Generic[_ModelT, _ConfigT]):
     """A model of any kind, with its name, training settings, learned priors and metrics.
 
-    `prior` is the flow that draws, redraws and refines codes; `notes` draws and redraws melodies and
-    trios in its place, note by note. Each is None if it has not been fitted; without either, N(0, I)
-    serves as the prior.
+    `prior` is the flow that draws, redraws and refines codes; `notes` draws and redraws melodies
+    and trios in its place, note by note. Each is None if it has not been fitted; without either,
+    N(0, I) serves as the prior.
     """
 
     name: str
