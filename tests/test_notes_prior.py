@@ -83,6 +83,12 @@ def test_step_by_step_is_the_same_as_all_steps_at_once(name, in_float32):
             assert chances[0, step, part] == pytest.approx(float(each[drawn[0, step, part]].exp()))
 
 
+def test_a_class_is_picked_by_its_share():
+    logits = torch.tensor([0.1, 0.6, 0.0, 0.3, 0.0]).log().expand(5, -1)
+    picked = _pick(logits, torch.tensor([0.05, 0.15, 0.69, 0.71, 1.0]))
+    assert picked.tolist() == [0, 1, 1, 3, 3]
+
+
 def test_only_the_past_and_the_parts_before_it_count():
     prior = new_checkpoint(TRIO).notes
     classes = torch.randint(

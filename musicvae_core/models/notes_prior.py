@@ -269,7 +269,7 @@ class NotesPrior(nn.Module):
         )
 
     def _rows(self, past: _Past, at: Tensor) -> Tensor:
-        """Return the rows (B, S, lags, P, 2) of `past` that tell of places (S, lags)."""
+        """Return the rows (B, S, lags, P, 2) of `past` for what was played at places (S, lags)."""
         repeats = past.played[:, at - 1] == past.played[:, at[:, :1]]  # (B, S, lags, P)
         classes = past.played[:, at] + past.n_rows * repeats
         rows = torch.stack([classes, past.events[:, at] + 2 * past.n_rows], dim=-1)
@@ -381,7 +381,7 @@ class _Steps:
 
 
 def _pick(logits: Tensor, uniform: Tensor) -> Tensor:
-    """Return the class (B,) at which the cumulative probability of logits (B, C) passes (B,)."""
+    """Return the class (B,) at which the cumulative probability of logits (B, C) reaches (B,)."""
     cumulative = logits.softmax(dim=-1).cumsum(dim=-1)
-    n_below = (cumulative < uniform.unsqueeze(-1)).sum(dim=-1)
-    return n_below.clamp(max=logits.shape[-1] - 1)
+    share = uniform.unsqueeze(-1) * cumulative[:, -1:]  # rounding may keep the sum below 1
+    return (cumulative < share).sum(dim=-1)
