@@ -103,11 +103,11 @@ class NotesPrior(nn.Module):
         # For every part and lag: classes that repeat or do not, and last events; one more of each
         # stands for the time before the first step.
         n_rows = sum(len(self._lags) * 3 * (one.n_classes + 1) for one in self.alphabets)
-        self.past = nn.Embedding(n_rows, width)
-        self.place = nn.Embedding(self._steps_per_bar, width)
-        self.bar = nn.Embedding(model.n_bars, width)
-        self.shift = nn.Embedding(2 * MAX_TRANSPOSITION + 1, width)
-        self.present = nn.Embedding(sum(one.n_classes + 1 for one in self.alphabets), width)
+        self.past = _embedding(n_rows, width)
+        self.place = _embedding(self._steps_per_bar, width)
+        self.bar = _embedding(model.n_bars, width)
+        self.shift = _embedding(2 * MAX_TRANSPOSITION + 1, width)
+        self.present = _embedding(sum(one.n_classes + 1 for one in self.alphabets), width)
         n_inputs = (n_parts * len(self._lags) * 2 + 3) * width
         self.lstm = nn.LSTM(n_inputs, config.size, batch_first=True)
         n_seen = n_inputs + config.size + (n_parts * width if n_parts > 1 else 0)
@@ -296,6 +296,15 @@ class NotesPrior(nn.Module):
         n_classes = classes.new_tensor([one.n_classes for one in self.alphabets])
         first = torch.cat([n_classes.new_zeros(1), (n_classes + 1).cumsum(0)[:-1]])
         return [self.present(torch.where(is_known, classes, n_classes) + first).flatten(-2)]
+
+
+def _embedding(n_rows: int, width: int) -> nn.Embedding:
+    """Return an embedding as PyTorch initialises it.
+
+    On the meta device, where checkpoints are built, that would import torch's compiler.
+    """
+    rows = torch.empty(n_rows, width)
+    return nn.Embedding(n_rows, width, _weight=rows if rows.is_meta else nn.init.normal_(rows))
 
 
 class _Head(NamedTuple):
