@@ -38,20 +38,38 @@ _AVERAGED = 10
 
 
 @dataclass(frozen=True)
-class PriorTraining:
-    """How a prior is fitted.
+class _Training:
+    """How any prior is fitted.
 
     Parameters
     ----------
     n_steps, batch_size, seed
-        Optimiser steps, codes per step, and the seed of every random choice.
-    learning_rate, matrix_learning_rate
-        Peak learning rates of AdamW, and of Muon for the matrices of the blocks
-        (`_optimisers`): linear warm-up over n_warm_up steps, then cosine decay to zero. If the
-        second is None, AdamW updates all weights.
+        Optimiser steps, codes or windows per step, and the seed of every random choice.
+    learning_rate, n_warm_up
+        Peak learning rate of AdamW: linear warm-up over n_warm_up steps, then cosine decay to
+        zero.
     average_decay
-        Decay of the running average of the weights, which becomes the prior; a fit of fewer
-        than 10,000 steps averages over a tenth of them.
+        Decay of the running average of the weights, which becomes the prior; a short fit averages
+        over at most a tenth of its steps.
+    """
+
+    n_steps: int = 20_000
+    batch_size: int = 256
+    seed: int = 0
+    learning_rate: float = 1e-3
+    n_warm_up: int = 50
+    average_decay: float = 0.999
+
+
+@dataclass(frozen=True)
+class PriorTraining(_Training):
+    """How a flow over codes is fitted; see also `_Training`.
+
+    Parameters
+    ----------
+    matrix_learning_rate
+        Peak learning rate of Muon for the matrices of the blocks (`_optimisers`). If it is None,
+        AdamW updates all weights.
     posterior_noise
         Scale of the posterior noise added to each code's mean, drawn again at every visit: 1
         samples the posterior, 0 uses its mean. Some noise keeps the flow from memorising the
@@ -61,27 +79,17 @@ class PriorTraining:
         (`AnyWindows.varied`).
     """
 
-    n_steps: int = 20_000
-    batch_size: int = 256
-    seed: int = 0
-    learning_rate: float = 1e-3
     matrix_learning_rate: float | None = None
-    n_warm_up: int = 50
-    average_decay: float = 0.999
     posterior_noise: float = 0.3
     n_variants: int = 0
 
 
 @dataclass(frozen=True)
-class NotesTraining:
-    """How a model of notes is fitted.
+class NotesTraining(_Training):
+    """How a model of notes is fitted; see also `_Training`.
 
     Parameters
     ----------
-    n_steps, batch_size, seed
-        Optimiser steps, windows per step, and the seed of every random choice.
-    learning_rate, n_warm_up, average_decay
-        See `PriorTraining`.
     dropout, weight_decay
         Share of the network's inputs and states that are zeroed, and AdamW's weight decay.
     transposed
@@ -90,7 +98,6 @@ class NotesTraining:
 
     n_steps: int = 4_000
     batch_size: int = 32
-    seed: int = 0
     learning_rate: float = 2e-3
     n_warm_up: int = 100
     average_decay: float = 0.998
@@ -297,7 +304,7 @@ def _descend(
     prior: _ModelT,
     optimisers: list[torch.optim.Optimizer],
     losses: Iterator[Tensor],
-    training: PriorTraining | NotesTraining,
+    training: _Training,
 ) -> _ModelT:
     """Take the steps of a fit; return the running average of the prior."""
     # The average of a short fit would otherwise consist mostly of its early steps.
@@ -345,7 +352,7 @@ def _optimisers(prior: LatentPrior, training: PriorTraining) -> list[torch.optim
     ]
 
 
-def _share(training: PriorTraining | NotesTraining) -> Callable[[int], float]:
+def _share(training: _Training) -> Callable[[int], float]:
     """Return the learning rate of each step as a fraction of the peak."""
 
     def share(step: int) -> float:

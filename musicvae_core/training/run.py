@@ -1,4 +1,4 @@
-"""The state of a training run: how it starts, and how it is saved and restored."""
+"""The state of a training run: how it starts, is saved and restored; and Muon, an optimiser."""
 
 from __future__ import annotations
 
