@@ -21,10 +21,9 @@ REFUSED_BY_MODEL = {
     "decoder_layers": [0],
     "z_size": [0, 8193],
     "step_size": [-1, 1025],
-    "step_paths": ["decoder"],
+    "direct_paths": ["decoder"],
     "encoder_bar_size": [-1, 8193],
     "conductor_size": [-1, 8193],
-    "bars_share_z": ["yes"],
     "bar_size": [0, 8193],
     "drums_layers": [-1, 8193],
     "feel_size": [0, 8193],
@@ -48,6 +47,7 @@ REFUSED_BY_TRAIN = {
     "augmentation": [-0.1, 1.0],
     "shortest_bars": [-1],
     "initial_sigma": [-0.1],
+    "fixed_encoder": ["yes"],
     "gradient_clip": [0.0],
     "weight_decay": [-0.1],
     "average_decay": [-0.1, 1.0],
@@ -63,8 +63,10 @@ REFUSALS = [
 
 
 def test_the_bars_of_a_trio_share_z():
-    with pytest.raises(ConfigError, match=r"^bars_share_z is False; it must be True for a trio"):
-        preset("trio_16bar").model.replaced(bars_share_z=False)
+    with pytest.raises(
+        ConfigError, match=r"^direct_paths is 'encoder'; it must be 'both' for a trio"
+    ):
+        preset("trio_16bar").model.replaced(direct_paths="encoder")
 
 
 def test_every_field_has_a_limit_that_is_tested():

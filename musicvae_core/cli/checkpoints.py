@@ -172,7 +172,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="PART=CHECKPOINT",
-        help="initialize parts of a trio from models of melody or drums",
+        help="initialize the encoder, or parts of a trio, from those of other models",
     )
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     add_count(parser, "--devices", 1, 1024, default=1, help="processes that share each batch")

@@ -73,7 +73,7 @@ class Library:
                 about["title"],
                 config.n_bars,
                 config.has_feel,
-                has_conductor=config.conductor_size > 0 and config.bars_share_z,
+                has_conductor=config.conductor_size > 0 and config.n_z_parts > 1,
                 plays=kind.plays,
                 has_atlas=(self._folder / name / ATLAS_FILE).exists(),
                 parts=tuple(kind.alphabets),

@@ -12,7 +12,7 @@ from musicvae_core.errors import ConfigError
 from musicvae_core.music.grid import Grid
 
 _Head = Literal["categorical", "groove", "line", "trio"]
-_StepPaths = Literal["both", "encoder"]
+_DirectPaths = Literal["both", "encoder"]
 _Feel = Literal["mixture", "mean"]
 MAX_TEMPERATURE = 2.0
 """The highest temperature; the lowest, 0, takes the most likely class."""
@@ -130,17 +130,14 @@ class ModelConfig(_GridConfig):
     step_size
         Width of the direct paths between every step and z, or a bar's embedding, in both
         encoder and decoder; 0 for none, as in the paper.
-    step_paths
-        `both`, or `encoder` only: this pairs the paper's decoder with the same encoder, for
-        comparison.
+    direct_paths
+        `both`, or `encoder` only: this pairs the paper's decoder, in which nothing reads a part
+        of z directly, neither a step nor a bar, with the same encoder, for comparison.
     encoder_bar_size
         Width of one direction of the encoder's LSTM over bars; 0 for a single LSTM over all
         steps.
     conductor_size
         Width of the conductor, which gives every bar its embedding; 0 for a flat decoder.
-    bars_share_z
-        Whether every bar has its own part of z, if the encoder or decoder is hierarchical.
-        Otherwise z is not divided, as in the paper.
     bar_size
         Width of a bar's embedding, and of the encoder's vector for a bar.
     feel_size, n_mixtures
@@ -157,10 +154,9 @@ class ModelConfig(_GridConfig):
     drums_layers: _OptionalSize = 0
     z_size: Size = 256
     step_size: Annotated[int, Field(ge=0, le=1024)] = 0
-    step_paths: _StepPaths = "both"
+    direct_paths: _DirectPaths = "both"
     encoder_bar_size: _OptionalSize = 0
     conductor_size: _OptionalSize = 0
-    bars_share_z: bool = True
     bar_size: Size = 128
     feel_size: Size = 256
     n_mixtures: Size = 3
@@ -172,13 +168,15 @@ class ModelConfig(_GridConfig):
                 "A trio needs a conductor and an encoder with an LSTM over bars: conductor_size is "
                 f"{self.conductor_size} and encoder_bar_size {self.encoder_bar_size}."
             )
-        if self.head == "trio" and not self.bars_share_z:
-            raise ConfigError("bars_share_z is False; it must be True for a trio.")
+        if self.head == "trio" and self.direct_paths != "both":
+            raise ConfigError(
+                f"direct_paths is {self.direct_paths!r}; it must be 'both' for a trio."
+            )
         if self.head == "trio" and self.z_size % (3 * self.n_bars):
             raise ConfigError(
                 f"z_size is {self.z_size}; it must be a multiple of 3 * n_bars, {3 * self.n_bars}."
             )
-        if self.n_z_parts > 1 and self.z_size % self.n_bars:
+        if self._knows_bars and self.z_size % self.n_bars:
             raise ConfigError(
                 f"z_size is {self.z_size}; it must be a multiple of n_bars, {self.n_bars}."
             )
@@ -190,9 +188,12 @@ class ModelConfig(_GridConfig):
 
     @property
     def n_z_parts(self) -> int:
-        """How many bars divide z evenly; 1 if z is not divided."""
-        knows_bars = self.encoder_bar_size or self.conductor_size
-        return self.n_bars if knows_bars and self.bars_share_z else 1
+        """How many bars divide z evenly; 1 if the decoder takes z as a whole."""
+        return self.n_bars if self._knows_bars and self.direct_paths == "both" else 1
+
+    @property
+    def _knows_bars(self) -> bool:
+        return self.encoder_bar_size > 0 or self.conductor_size > 0
 
     @property
     def n_steps(self) -> int:
@@ -307,6 +308,9 @@ class TrainConfig(Config):
     initial_sigma
         Initial standard deviation of the posterior; mu is then also rescaled to mean 0 and
         deviation 1 over the data. 0 leaves both as PyTorch initialises them.
+    fixed_encoder
+        Whether the encoder keeps its initial weights, which come from another model, so that
+        decoders can be compared on the same codes.
     gradient_clip, weight_decay, average_decay
         Maximum gradient norm, AdamW's weight decay, and the decay of the running average of the
         weights that is validated and shipped.
@@ -332,6 +336,7 @@ class TrainConfig(Config):
     augmentation: _Share = 0.6
     shortest_bars: _OptionalCount = 0
     initial_sigma: _Weight = 0.0
+    fixed_encoder: bool = False
     gradient_clip: _Positive = 1.0
     weight_decay: _Weight = 0.0
     average_decay: _Share = 0.998

@@ -277,10 +277,10 @@ class ConductorDecoder(nn.Module):
 
     Source: Roberts et al. 2018, section 3.2.
 
-    Deviation: if bars share z, each bar owns a part of z. A linear layer, the same for all bars,
-    turns that part into the conductor's input and is also added to the bar's embedding: the
-    direct path of `FlatDecoder`, for bars. If bars do not share z, all of z passes through the
-    conductor's initial states, as in the paper.
+    Deviation: each bar owns a part of z. A linear layer, the same for all bars, turns that part
+    into the conductor's input and is also added to the bar's embedding: the direct path of
+    `FlatDecoder`, for bars. Without it, all of z passes through the conductor's initial states,
+    as in the paper.
 
     Parameters
     ----------
@@ -295,8 +295,8 @@ class ConductorDecoder(nn.Module):
         Steps in a bar.
     step_size
         Width of the direct path from a bar's embedding to every step; 0 for none.
-    bars_share_z
-        See above; with several parts, bars always share z.
+    bar_paths
+        Whether bars have these direct paths; with several parts, they always do.
     """
 
     def __init__(
@@ -311,7 +311,7 @@ class ConductorDecoder(nn.Module):
         *,
         steps_per_bar: int,
         step_size: int = 0,
-        bars_share_z: bool = True,
+        bar_paths: bool = True,
     ) -> None:
         super().__init__()
         self.n_bars, self.steps_per_bar = n_bars, steps_per_bar
@@ -322,7 +322,7 @@ class ConductorDecoder(nn.Module):
         if isinstance(n_features, int):
             assert isinstance(n_layers, int)
             n_parts = 1
-            self.to_bars = nn.Linear(z_size // n_bars, bar_size) if bars_share_z else None
+            self.to_bars = nn.Linear(z_size // n_bars, bar_size) if bar_paths else None
             self.bottom = FlatDecoder(n_features, size, n_layers, *of_bar)
         else:
             assert not isinstance(n_layers, int)

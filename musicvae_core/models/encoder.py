@@ -88,7 +88,7 @@ class _Posterior(nn.Module):
         validation split, `drums_16bar_hier` has .50 of the steps right after 500 training
         steps with it and .29 without.
         """
-        mu = mu.view(-1, self.to_mu.out_features)  # one row per bar if bars share z
+        mu = mu.view(-1, self.to_mu.out_features)  # one row per part of z
         deviation = mu.std(dim=0)
         self.to_mu.weight.div_(deviation.unsqueeze(1))
         self.to_mu.bias.sub_(mu.mean(dim=0)).div_(deviation)
@@ -195,9 +195,6 @@ class HierarchicalEncoder(_BarEncoder):
         Steps in a bar.
     step_size
         Width of the direct path from every step to its bar's vector; 0 for none.
-    bars_share_z
-        Whether each bar determines its own part of z; otherwise all bars together determine all
-        of z.
     """
 
     def __init__(
@@ -212,16 +209,10 @@ class HierarchicalEncoder(_BarEncoder):
         *,
         steps_per_bar: int,
         step_size: int = 0,
-        bars_share_z: bool = True,
     ) -> None:
         super().__init__(n_features, size, n_layers, bar_size, steps_per_bar, step_size)
-        self.bars_share_z = bars_share_z
         self.sequence = nn.LSTM(bar_size, sequence_size, bidirectional=True, batch_first=True)
-        n_joined = bar_size + 2 * sequence_size
-        n_inputs, n_outputs = (
-            (n_joined, z_size // n_bars) if bars_share_z else (n_bars * n_joined, z_size)
-        )
-        self.make_posterior(n_inputs, n_outputs)
+        self.make_posterior(bar_size + 2 * sequence_size, z_size // n_bars)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return mu and sigma, each (B, Z), of features (B, T, F), T whole bars."""
@@ -229,8 +220,6 @@ class HierarchicalEncoder(_BarEncoder):
         # (B, U, 2 * sequence size)
         around = on_whole_blocks(lambda bars: self.sequence(bars)[0], vectors)
         joined = torch.cat([vectors, around.to(vectors.dtype)], dim=-1)
-        if not self.bars_share_z:
-            return self.posterior(joined.flatten(1))
         mu, sigma = self.posterior(joined)  # each (B, U, Z / U)
         return mu.flatten(1), sigma.flatten(1)
 

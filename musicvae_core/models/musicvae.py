@@ -137,11 +137,12 @@ class MusicVAE(nn.Module):
 
     @torch.no_grad()
     def initialise_part(self, name: str, trained: MusicVAE) -> None:
-        """Initialise one part's within-bar weights from a model trained on that part alone.
+        """Initialise the encoder, or one part of a trio, from a trained model.
 
-        The weights that relate bars to one another are not copied; they start out contributing
-        nothing. If the trained model's bar vectors or portions of z are narrower, they fill the
-        first dimensions; the remaining ones start out unused, at the prior.
+        `encoder` takes the whole encoder of any model. A part takes the within-bar weights of a
+        model trained on that part alone: the weights that relate bars to one another start out
+        contributing nothing, and if the trained model's bar vectors or portions of z are narrower,
+        they fill the first dimensions, and the remaining ones start out unused, at the prior.
 
         Raises
         ------
@@ -149,6 +150,12 @@ class MusicVAE(nn.Module):
             If this model has no such part, or the trained model differs in more than those
             widths.
         """
+        if name == "encoder":
+            try:
+                self.encoder.load_state_dict(trained.encoder.state_dict())
+            except RuntimeError as error:
+                raise ConfigError("The encoder cannot start from one of other sizes.") from error
+            return
         if not isinstance(self.head, PartsHead) or name not in self.head.parts:
             raise ConfigError(f"The model has no part {name!r} to start from a checkpoint.")
         index = list(self.head.parts).index(name)
@@ -205,7 +212,7 @@ def _bar_tensors(model: MusicVAE, index: int | None = None) -> dict[str, Tensor]
         cast(Any, part) for part in (model.encoder, model.decoder, model.head)
     )
     if not isinstance(decoder, ConductorDecoder) or model.config.n_z_parts == 1:
-        raise ConfigError("A part can only start from a hierarchical model whose bars share z.")
+        raise ConfigError("A part can only start from a model in which each bar has its own z.")
     own, bottom, to_bars = encoder, decoder.bottom, cast(Any, decoder.to_bars)
     if index is not None:
         own, bottom, to_bars = encoder.parts[index], bottom.parts[index], to_bars.layers[index]
@@ -249,18 +256,18 @@ def _encoder(
         return PartsEncoder(head.part_features, *sizes, *bars, **steps)
     if not config.encoder_bar_size:
         return BidirectionalEncoder(head.n_features, *sizes, config.n_steps, config.step_size)
-    steps["bars_share_z"] = config.bars_share_z
     return HierarchicalEncoder(head.n_features, *sizes, *bars, **steps)
 
 
 def _decoder(config: ModelConfig, head: AnyHead) -> FlatDecoder | ConductorDecoder:
-    step_size = config.step_size if config.step_paths == "both" else 0
+    is_direct = config.direct_paths == "both"
+    step_size = config.step_size if is_direct else 0
     sizes = (config.decoder_size, config.decoder_layers, config.z_size)
     bars = (config.n_bars, config.conductor_size, config.bar_size)
     steps: dict[str, Any] = {
         "steps_per_bar": config.grid.steps_per_bar,
         "step_size": step_size,
-        "bars_share_z": config.bars_share_z,
+        "bar_paths": is_direct,
     }
     if isinstance(head, PartsHead):
         drums_layers = config.drums_layers or config.decoder_layers

@@ -86,16 +86,17 @@ _DRUMS_16BAR_HIER = Preset(
     _16_BARS.replaced(conductor_size=384),
     _LONG,
 )
+_PAPERS_16_BARS = _16_BARS.replaced(decoder_layers=1, direct_paths="encoder")
 _DRUMS_16BAR_FLAT = Preset(
     "drums_16bar_flat",
     "Drum pieces, 16 bars, without a conductor",
-    _16_BARS.replaced(decoder_size=288, step_paths="encoder", bars_share_z=False),
+    _PAPERS_16_BARS.replaced(decoder_size=352),
     _LONG,
 )
 _DRUMS_16BAR_ONE_Z = Preset(
     "drums_16bar_one_z",
     "Drum pieces, 16 bars, a conductor of one z",
-    _16_BARS.replaced(conductor_size=384, bars_share_z=False),
+    _PAPERS_16_BARS.replaced(conductor_size=384),
     _LONG,
 )
 _GROOVE_16BAR = Preset(

@@ -67,6 +67,7 @@ class Run:
         torch.manual_seed(self.preset.train.seed)
         config = self.preset.train
         self.model = build(self.preset.model).to(self.device)
+        self.model.encoder.requires_grad_(not config.fixed_encoder)
         if self.compiled:
             compile_model(self.model)
         self._forward = self.fabric.setup(self.model)
@@ -139,7 +140,7 @@ class Run:
             own.copy_(trained)
 
     def start_parts(self, checkpoints: Mapping[str, Checkpoint[Any, Any]]) -> None:
-        """Initialise parts of this model from trained models; see `MusicVAE.initialise_part`.
+        """Initialise parts of this model from trained ones; see `MusicVAE.initialise_part`.
 
         Raises
         ------

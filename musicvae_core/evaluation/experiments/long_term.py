@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -37,15 +38,16 @@ from musicvae_core.music.grid import COMMON_TIME
 from musicvae_core.training.fit_prior import fit_prior
 from musicvae_core.training.train import train
 
+_OURS = "hierarchical"
 _PRESETS: Mapping[str, str] = MappingProxyType(
     {
         "flat": "drums_16bar_flat",
         "hierarchical, one z": "drums_16bar_one_z",
-        "hierarchical": "drums_16bar_hier",
+        _OURS: "drums_16bar_hier",
     }
 )
-"""The first two are the paper's comparison: an undivided z of the same size, from the same
-encoder. In the third, every bar has its own part of z."""
+"""The first two are the paper's comparison: decoders that take z as a whole. In the third, every
+bar also reads its own part of z. All three have the same encoder, and so the same z."""
 
 _LAGS = (1, 2, 4, 8)
 _N_TRAIN = 1000
@@ -64,6 +66,10 @@ def train_or_load(
 ) -> dict[str, Checkpoint]:
     """Return the models of `_PRESETS`; those not given are trained.
 
+    The decoders that take z as a whole are trained on the codes of the hierarchical model: they
+    start with its encoder, which stays fixed, and sample from its prior. Trained together with
+    an encoder, a conductor with nothing but its initial states to read learns to ignore them.
+
     Parameters
     ----------
     dataset, device
@@ -75,21 +81,27 @@ def train_or_load(
     n_steps
         Optimiser steps of each; by default the presets'.
     """
+    changes = [] if n_steps is None else [f"n_steps={n_steps}"]
+    path = given.get(_OURS)
+    if path is None:
+        path = out / _PRESETS[_OURS] / "with_prior"
+        if not path.exists():
+            chosen = override(preset(_PRESETS[_OURS]), changes)
+            train(chosen, dataset, path.parent, resume=True, device=device)
+            windows = dataset.windows("train", chosen.model.n_bars)
+            save_checkpoint(fit_prior(load_checkpoint(path.parent / "best"), windows), path)
+    ours = load_checkpoint(path)
     models = {}
     for name, preset_name in _PRESETS.items():
         if name in given:
             models[name] = load_checkpoint(given[name])
-            continue
-        folder = out / preset_name
-        if not (folder / "with_prior").exists():
-            changes = [] if n_steps is None else [f"n_steps={n_steps}"]
-            chosen = override(preset(preset_name), changes)
-            train(chosen, dataset, folder, resume=True, device=device)
-            windows = dataset.windows("train", chosen.model.n_bars)
-            fitted = fit_prior(load_checkpoint(folder / "best"), windows)
-            save_checkpoint(fitted, folder / "with_prior")
-        models[name] = load_checkpoint(folder / "with_prior")
-    return models
+        elif name != _OURS:
+            chosen = override(preset(preset_name), ["fixed_encoder=True", *changes])
+            start = {"encoder": path}
+            train(chosen, dataset, out / preset_name, resume=True, start_parts=start, device=device)
+            trained = load_checkpoint(out / preset_name / "best")
+            models[name] = replace(trained, prior=ours.prior)
+    return {**models, _OURS: ours}
 
 
 def long_term(
