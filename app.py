@@ -13,10 +13,10 @@ from pages.map.page import groove_map, prepare_map
 from pages.morph.page import morph
 from pages.sample.page import sample
 from pages.shared.actions import reload_first_link
+from pages.shared.deck import shared_studio
 from pages.shared.session import register_pages
 from pages.shared.sources import show_share_code
 from pages.shared.store import restore_session, save_session
-from pages.shared.studio import shared_studio
 from pages.shared.transport import draw_loop_toggle, draw_transport, send_kits
 
 _ASSETS = Path(__file__).parent / "assets"

@@ -9,7 +9,7 @@ sys.path[:0] = [path for path in (str(ROOT), str(ROOT / "tests")) if path not in
 
 from fake_studio import FakeStudio  # noqa: E402
 
-import pages.shared.studio as shared  # noqa: E402
+import pages.shared.deck as shared  # noqa: E402
 
 shared._open_studio = FakeStudio
 runpy.run_path(str(ROOT / "app.py"), run_name="__main__")

@@ -17,7 +17,7 @@ sys.path[:0] = [path for path in (str(ROOT), str(ROOT / "tests")) if path not in
 
 from fake_studio import FakeStudio, groove_at, pulse  # noqa: E402
 
-import pages.shared.studio as shared  # noqa: E402
+import pages.shared.deck as shared  # noqa: E402
 from musicvae_core.music.drums import KICK, RIDE  # noqa: E402
 from musicvae_core.music.groove import Groove  # noqa: E402
 from musicvae_core.music.line import Line, Note  # noqa: E402

@@ -14,7 +14,7 @@ sys.path[:0] = [path for path in (str(ROOT), str(ROOT / "tests")) if path not in
 
 from fake_studio import FakeStudio, groove_at  # noqa: E402
 
-import pages.shared.studio as shared  # noqa: E402
+import pages.shared.deck as shared  # noqa: E402
 from musicvae_core.sound.render import Renderer  # noqa: E402
 from pages.shared.card import Card  # noqa: E402
 from pages.shared.deck import deck  # noqa: E402

@@ -6,9 +6,9 @@ import numpy as np
 import streamlit as st
 
 from pages.shared.collection import favourites, slots
+from pages.shared.deck import shared_studio
 from pages.shared.session import destinations, register_pages, send
 from pages.shared.sources import choose_groove, show_share_code
-from pages.shared.studio import shared_studio
 
 
 def report(name: str, what: object) -> None:

@@ -13,7 +13,7 @@ from fake_studio import FakeStudio
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Widget
 
-from pages.shared import studio as shared
+from pages.shared import deck as shared
 
 StudioT = TypeVar("StudioT", bound=FakeStudio)
 WidgetT = TypeVar("WidgetT", bound=Widget)

@@ -12,7 +12,7 @@ sys.path[:0] = [path for path in (str(ROOT), str(ROOT / "tests")) if path not in
 from fake_lab import FakeLab  # noqa: E402
 from fake_studio import FakeStudio  # noqa: E402
 
-import pages.shared.studio as shared  # noqa: E402
+import pages.shared.deck as shared  # noqa: E402
 
 SECONDS = 3.0
 

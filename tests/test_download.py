@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from musicvae_core.data import files
-from musicvae_core.data.files import download_archive
+from musicvae_core.data import download
+from musicvae_core.data.download import download_archive
 from musicvae_core.errors import DataError
 
 BODY = bytes(range(256)) * 1024
@@ -147,7 +147,7 @@ def test_an_endless_body_is_not_read_to_its_end(server, tmp_path):
     with pytest.raises(DataError, match="not the expected archive") as caught:
         fetch(server, tmp_path)
     n_read = int(str(caught.value).split(" gave ")[1].split()[0].replace(",", ""))
-    assert len(BODY) < n_read <= len(BODY) + files._CHUNK_BYTES
+    assert len(BODY) < n_read <= len(BODY) + download._CHUNK_BYTES
 
 
 def test_a_missing_page_is_named(server, tmp_path):
@@ -167,7 +167,7 @@ def test_a_full_disk_is_named(server, tmp_path, monkeypatch):
     def write_nothing(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(files, "_copy", write_nothing)
+    monkeypatch.setattr(download, "_copy", write_nothing)
     with pytest.raises(DataError, match=r"is full: the archive needs 0\.3 MB"):
         fetch(server, tmp_path)
 
@@ -195,7 +195,7 @@ def test_progress_counts_bytes_from_where_it_resumes(server, tmp_path, monkeypat
         def update(self, n: int) -> None:
             bars[-1].n += n
 
-    monkeypatch.setattr(files, "tqdm", Bar)
+    monkeypatch.setattr(download, "tqdm", Bar)
     part_in(tmp_path).write_bytes(BODY[:HALF])
     fetch(server, tmp_path)
 

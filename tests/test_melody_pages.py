@@ -14,7 +14,7 @@ from page_driver import components, newest
 from streamlit.testing.v1 import AppTest
 from test_lines_data import archive
 
-import pages.shared.studio as shared
+import pages.shared.deck as shared
 from musicvae_core.data.dataset import Dataset
 from musicvae_core.data.lines import load_lines
 from musicvae_core.latent.atlas import save_atlas

@@ -52,7 +52,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def _data(options: argparse.Namespace) -> None:
-    from musicvae_core.data.files import download_archive
+    from musicvae_core.data.download import download_archive
     from musicvae_core.data.trios import form_of_set
 
     path = download_archive(options.out) if options.download else options.data

@@ -4,7 +4,7 @@ import streamlit as st
 
 from musicvae_core.errors import MusicVAEError
 from pages.shared.actions import as_text
-from pages.shared.studio import shared_studio
+from pages.shared.deck import shared_studio
 
 _WHAT = """
 Every groove here is a point in the latent space of a variational autoencoder trained on real

@@ -25,12 +25,11 @@ from pages.attributes.steering import RequestHistory, SteeringRequest
 from pages.shared.actions import Name, Revision, action, as_text, component, on_event
 from pages.shared.card import Card
 from pages.shared.collection import Source, favourites, slots
-from pages.shared.deck import source_deck
+from pages.shared.deck import HASH_FUNCS, shared_studio, source_deck
 from pages.shared.names import style_in_text
 from pages.shared.play_settings import choose_model, draw_undo
 from pages.shared.sources import choose_groove
 from pages.shared.store import SessionVar
-from pages.shared.studio import HASH_FUNCS, shared_studio
 
 _PRESS = 1.0
 """How much of a style's vector one press of its button adds."""

@@ -45,12 +45,11 @@ from pages.groove_lab.request import (
 from pages.shared.actions import Share, action, as_text, component, on_event, run_to_completion
 from pages.shared.card import Card, grid_payload
 from pages.shared.collection import Source, favourites, library, page_of, slots
-from pages.shared.deck import source_deck
+from pages.shared.deck import shared_studio, source_deck
 from pages.shared.edits import edited_source
 from pages.shared.play_settings import WIDTH, draw_undo, take_next_seed
 from pages.shared.sources import choose_groove
 from pages.shared.store import SessionVar, next_number
-from pages.shared.studio import shared_studio
 from pages.shared.uploads import draw_report, draw_uploader
 
 _MAX_TAPPED_BARS = 8

@@ -29,10 +29,9 @@ from musicvae_core.studio import Studio
 from pages.shared.actions import FILES, action, as_text, on_value
 from pages.shared.card import Card, draw_zip
 from pages.shared.collection import Source, favourites
-from pages.shared.deck import source_deck
+from pages.shared.deck import shared_studio, source_deck
 from pages.shared.play_settings import WIDTH, draw_undo
 from pages.shared.store import SessionVar, library_problem, next_number
-from pages.shared.studio import shared_studio
 from pages.shared.uploads import free_upload, read_file
 
 _NOTHING_YET = "Nothing here yet: give a groove a star on any page, or import MIDI files."

@@ -24,7 +24,7 @@ from pages.long_form.piece import draw_long_piece
 from pages.shared.actions import COUNT, action, as_text, icon_button, on_value
 from pages.shared.card import Card
 from pages.shared.collection import Source, as_long_as, favourites, slots
-from pages.shared.deck import source_deck
+from pages.shared.deck import HASH_FUNCS, shared_studio, source_deck
 from pages.shared.play_settings import MAX_SEED, WIDTH, choose_model, draw_undo, grids_of
 from pages.shared.session import take_sent
 from pages.shared.sources import choose_groove, demo_sources
@@ -36,7 +36,6 @@ from pages.shared.store import (
     next_number,
     persist_settings,
 )
-from pages.shared.studio import HASH_FUNCS, shared_studio
 from pages.shared.uploads import draw_report, draw_uploader
 
 _VIEWS = {"piece": "A piece", "path": "A path"}

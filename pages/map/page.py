@@ -25,10 +25,9 @@ from pages.map.points import Actions, MapSettings, Path, Spot, own_spots
 from pages.shared.actions import as_text, in_background
 from pages.shared.card import Card, piece_card
 from pages.shared.collection import Source
-from pages.shared.deck import source_deck
+from pages.shared.deck import shared_studio, source_deck
 from pages.shared.play_settings import choose_bars, choose_model
 from pages.shared.store import SessionVar, persist_settings
-from pages.shared.studio import shared_studio
 
 _WIDTH = 120
 """Pixels of a widget: all fit in one row of a screen of 1,440."""

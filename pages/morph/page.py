@@ -16,7 +16,7 @@ from musicvae_core.studio import Studio
 from pages.shared.actions import Share, action, component
 from pages.shared.card import Card, Morph, draw_zip, piece_card
 from pages.shared.collection import Source, favourites, fingerprint, slots
-from pages.shared.deck import deck, source_deck
+from pages.shared.deck import HASH_FUNCS, deck, shared_studio, source_deck
 from pages.shared.play_settings import (
     MAX_SEED,
     WIDTH,
@@ -28,7 +28,6 @@ from pages.shared.play_settings import (
 from pages.shared.session import take_sent
 from pages.shared.sources import choose_groove
 from pages.shared.store import SessionVar, float_between, int_between, persist_settings
-from pages.shared.studio import HASH_FUNCS, shared_studio
 from pages.shared.uploads import draw_report, draw_uploader
 
 

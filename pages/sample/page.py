@@ -17,7 +17,7 @@ from musicvae_core.studio import Studio
 from pages.shared.actions import COUNT, action, as_text, on_value, run_to_completion
 from pages.shared.card import Card
 from pages.shared.collection import Source, as_long_as, favourites
-from pages.shared.deck import source_deck
+from pages.shared.deck import shared_studio, source_deck
 from pages.shared.edits import edited, edited_source
 from pages.shared.names import style_title
 from pages.shared.play_settings import (
@@ -31,7 +31,6 @@ from pages.shared.play_settings import (
 )
 from pages.shared.session import Entry, Shelf, shelves, take_sent
 from pages.shared.store import SessionVar, float_between, int_between, persist_settings
-from pages.shared.studio import shared_studio
 
 _MAX_GROOVES = 16
 _WIDTH = 124

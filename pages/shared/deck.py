@@ -1,4 +1,4 @@
-"""The deck: cards of grooves that are drawn, played and saved in the browser.
+"""The deck: cards of music that are drawn, played and saved in the browser; and the app's studio.
 
 The browser side is in `assets/deck`: ES modules, bundled into the single script that a Streamlit
 component takes. The top of `assets/deck/deck.js` describes the data it expects and sends back.
@@ -12,10 +12,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import streamlit as st
+
 from musicvae_core.data.files import file_stem
-from musicvae_core.music.forms import Music
+from musicvae_core.music.forms import Music, music_to_text
 from musicvae_core.music.groove import Groove
-from musicvae_core.studio import Studio
+from musicvae_core.music.line import Line
+from musicvae_core.music.piece import Piece
+from musicvae_core.studio import Studio, limit_threads
 from pages.shared.actions import component, on_event
 from pages.shared.card import Card, payload
 from pages.shared.collection import Source, favourites, page_of
@@ -43,6 +47,24 @@ from pages.shared.transport import (
 _log = logging.getLogger(__name__)
 
 _Callback = Callable[..., None]
+
+
+def _open_studio() -> Studio:
+    """Load the shipped models and the system's SoundFont."""
+    limit_threads()
+    return Studio()
+
+
+@st.cache_resource(show_spinner="Loading the models…")
+def shared_studio() -> Studio:
+    """Return the app's `Studio`, loaded once."""
+    return _open_studio()
+
+
+HASH_FUNCS: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
+    (Groove, Line, Piece), music_to_text
+)
+"""How caches identify music: by everything that its sound depends on."""
 
 
 def deck(
