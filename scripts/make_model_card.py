@@ -266,7 +266,9 @@ def _smoothness(rows: list[dict[str, float]]) -> str:
 def _long_term(folder: Path) -> str:
     return f"""## Long-term structure: conductor and flat decoder compared
 
-`experiment long-term`: both have the same encoder, size of z, batch, seed and number of steps.
+`experiment long-term`: `flat` and `hierarchical, one z` decode the codes of `hierarchical`, whose
+encoder stays fixed, and were trained on the same batches; in `hierarchical`, each bar also reads its
+own part of z.
 
 {(folder / _LONG_TERM).read_text().strip()}
 
