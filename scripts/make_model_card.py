@@ -267,8 +267,8 @@ def _long_term(folder: Path) -> str:
     return f"""## Long-term structure: conductor and flat decoder compared
 
 `experiment long-term`: `flat` and `hierarchical, one z` decode the codes of `hierarchical`, whose
-encoder stays fixed, and were trained on the same batches; in `hierarchical`, each bar also reads its
-own part of z.
+encoder stays fixed, and were trained on the same batches; in `hierarchical`, each bar also reads
+its own part of z.
 
 {(folder / _LONG_TERM).read_text().strip()}
 
