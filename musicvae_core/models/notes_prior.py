@@ -57,13 +57,6 @@ class NotesConfig(Config):
     head_size: Size = 192
     temperature: Annotated[float, Field(gt=0, le=2)] = 1.0
 
-    @staticmethod
-    def of(model: ModelConfig) -> NotesConfig:
-        """Return the default dimensions for a model; short music needs half the width."""
-        if model.n_bars > 2:
-            return NotesConfig()
-        return NotesConfig(size=192, embedding_size=16, head_size=96)
-
 
 class _Past(NamedTuple):
     """What was played before each step, padded for the largest lag.

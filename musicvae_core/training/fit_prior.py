@@ -275,8 +275,7 @@ def _fit_notes(
     torch.manual_seed(training.seed)
     if start is None:
         alphabets = kind_of(checkpoint.config).alphabets
-        dimensions = config or NotesConfig.of(checkpoint.config)
-        notes = NotesPrior(dimensions, checkpoint.config, alphabets)
+        notes = NotesPrior(config or NotesConfig(), checkpoint.config, alphabets)
     else:
         notes = copy.deepcopy(start).train()
     optimiser = torch.optim.AdamW(
