@@ -8,7 +8,7 @@ one checkpoint serves both reconstruction and sampling.
 Source: flow matching along straight paths, Lipman et al. 2023 (arXiv 2210.02747), section
 4.1, with a residual network in place of theirs, and times drawn from the logistic of a
 standard normal, which concentrates on the hardest part of the path (Esser et al. 2024, section
-3.1). If bars share z, each bar's part of z is a token, and each block also attends over the bars
+3.1). If bars divide z, each bar's part of z is a token, and each block also attends over the bars
 (Vaswani et al. 2017, section 3.2), so that repetition and variation are learned the same way at
 every position. Codes are not standardised: the KL term has already scaled them, and a
 dimension that carries little information stays small.

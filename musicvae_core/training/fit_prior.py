@@ -174,7 +174,7 @@ def _(config: LabConfig) -> _GaussianTraining:
 def _prior_config(model: ModelConfig) -> PriorConfig:
     """Return the dimensions of the prior network for a model's codes.
 
-    It attends over bars if they share z, and over the parts of each bar if there are several.
+    It attends over bars if they divide z, and over the parts of each bar if there are several.
     Samples of hits alone need fewer solver steps.
     """
     spread = 1.03 if kind_of(model).plays == "drums" else 1.0
