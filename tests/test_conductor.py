@@ -7,6 +7,7 @@ from slow_decoder import generate_slowly
 from tiny_data import drummed_groove, features_of
 
 from musicvae_core.errors import ConfigError
+from musicvae_core.models.checkpoint import Checkpoint
 from musicvae_core.models.config import ModelConfig
 from musicvae_core.models.decoders import ConductorDecoder, shift_right
 from musicvae_core.models.encoder import HierarchicalEncoder
@@ -15,6 +16,8 @@ from musicvae_core.models.kinds import build
 from musicvae_core.models.presets import preset
 from musicvae_core.music.drums import N_VOICES
 from musicvae_core.music.grid import COMMON_TIME
+from musicvae_core.training.run import Run
+from musicvae_core.training.train import fabric_on
 
 STEPS_PER_BAR = COMMON_TIME.steps_per_bar
 
@@ -205,3 +208,9 @@ def test_an_encoder_starts_from_one_of_the_same_sizes_only():
         assert torch.equal(flat.encode(features)[0], trained.encode(features)[0])
     with pytest.raises(ConfigError, match="encoder cannot start from one of other sizes"):
         flat.initialise_part("encoder", build(preset("drums_2bar_tiny").model))
+
+
+def test_a_lab_starts_from_no_parts():
+    run = Run(preset("groove_lab_tiny"), fabric_on())
+    with pytest.raises(ConfigError, match="groove_lab_tiny cannot start from parts of others"):
+        run.start_parts({"encoder": Checkpoint.new(preset("drums_2bar_tiny"))})

@@ -62,7 +62,15 @@ REFUSALS = [
 ]
 
 
-def test_the_bars_of_a_trio_share_z():
+def test_a_configuration_by_its_former_names_is_read_and_one_without_successor_refused():
+    former = preset("drums_16bar_hier").model.model_dump() | {"bars_share_z": True}
+    former["step_paths"] = former.pop("direct_paths")
+    assert ModelConfig(**former) == preset("drums_16bar_hier").model
+    with pytest.raises(ConfigError, match=r"bars_share_z is False.*train it again"):
+        ModelConfig(**former | {"bars_share_z": False})
+
+
+def test_a_trio_has_direct_paths():
     with pytest.raises(
         ConfigError, match=r"^direct_paths is 'encoder'; it must be 'both' for a trio"
     ):

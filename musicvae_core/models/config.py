@@ -162,7 +162,7 @@ class ModelConfig(_GridConfig):
     n_mixtures: Size = 3
 
     def __init__(self, **values: Any) -> None:
-        super().__init__(**values)
+        super().__init__(**_renamed(values))
         if self.head == "trio" and not (self.encoder_bar_size and self.conductor_size):
             raise ConfigError(
                 "A trio needs a conductor and an encoder with an LSTM over bars: conductor_size is "
@@ -204,6 +204,23 @@ class ModelConfig(_GridConfig):
     def has_feel(self) -> bool:
         """Whether the model covers velocity and timing."""
         return self.head == "groove"
+
+
+def _renamed(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a `ModelConfig` by today's names.
+
+    Older checkpoints call `direct_paths` `step_paths`, and have
+    `bars_share_z`, which was true for every model but two that were never shipped.
+    """
+    values = dict(values)
+    if not values.pop("bars_share_z", True):
+        raise ConfigError(
+            "bars_share_z is False: a model whose encoder does not divide z by bars can no longer "
+            "be loaded; train it again."
+        )
+    if "step_paths" in values:
+        values["direct_paths"] = values.pop("step_paths")
+    return values
 
 
 class LabConfig(_GridConfig):

@@ -25,6 +25,7 @@ from musicvae_core.models.checkpoint import Checkpoint, save_checkpoint
 from musicvae_core.models.compiled import compile_model
 from musicvae_core.models.config import TrainConfig
 from musicvae_core.models.kinds import Kind, build, kind_of
+from musicvae_core.models.musicvae import MusicVAE
 from musicvae_core.models.presets import Preset
 
 _PROGRESS = ("step", "best", "stale", "row")
@@ -147,6 +148,8 @@ class Run:
         ConfigError
             If there is no such part, or the dimensions differ.
         """
+        if not isinstance(self.model, MusicVAE):
+            raise ConfigError(f"The preset {self.preset.name} cannot start from parts of others.")
         for name, checkpoint in checkpoints.items():
             self.model.initialise_part(name, checkpoint.model)
         self.average.module.load_state_dict(self.model.state_dict())
